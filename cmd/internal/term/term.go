@@ -1,0 +1,63 @@
+// Package term is the only one that knows the standard streams of the process:
+// what they are connected to, and what may be shown there.
+package term
+
+import (
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/mattn/go-isatty"
+	"golang.org/x/term"
+)
+
+// Streams are the three streams a command works with, and what is known of
+// them. Tests fill one by hand.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+
+	InTerminal  bool
+	OutTerminal bool
+	ErrTerminal bool
+
+	// Width is the number of columns of the terminal, 0 if unknown.
+	Width int
+
+	// NoColor is what the environment says (https://no-color.org, TERM=dumb);
+	// a flag may overrule it.
+	NoColor bool
+}
+
+// System returns the streams of the process.
+func System() *Streams {
+	return &Streams{
+		In:          os.Stdin,
+		Out:         os.Stdout,
+		Err:         os.Stderr,
+		InTerminal:  isTerminal(os.Stdin),
+		OutTerminal: isTerminal(os.Stdout),
+		ErrTerminal: isTerminal(os.Stderr),
+		Width:       width(),
+		NoColor:     os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb",
+	}
+}
+
+func isTerminal(f *os.File) bool {
+	return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd())
+}
+
+// width is that of the terminal on standard output or standard error; COLUMNS
+// overrules it.
+func width() int {
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	for _, f := range []*os.File{os.Stdout, os.Stderr} {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return n
+		}
+	}
+	return 0
+}

@@ -1,0 +1,77 @@
+// Package cmd is the command line of ssectl: flags in, exit code out.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ssectl/ssectl/cmd/internal/term"
+)
+
+// Main runs the command line of the process and returns its exit code. The
+// first SIGINT or SIGTERM asks the command to stop, a second one ends it.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	// A write to a closed pipe is an error to handle, not a signal to die of.
+	signal.Ignore(syscall.SIGPIPE)
+	return Run(ctx, term.System(), os.Args[1:])
+}
+
+// Run runs one command line and returns its exit code.
+func Run(ctx context.Context, streams *term.Streams, args []string) int {
+	root := newRootCommand(streams)
+	root.SetArgs(append([]string{}, args...)) // cobra takes nil for os.Args
+	running := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { running = true }
+	err := root.ExecuteContext(ctx)
+	if err != nil && !running {
+		// Usage errors come from several places of cobra, all before this.
+		err = coded(exitUsage, err, "ssectl --help, or ssectl COMMAND --help")
+	}
+	report(streams, err)
+	return exitCode(err)
+}
+
+func newRootCommand(streams *term.Streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "ssectl",
+		Short:         "The command-line tool for Server-Sent Events",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	root.AddCommand(
+		newVersionCommand(streams),
+	)
+	return root
+}
+
+// report tells an error in one line, with a hint where there is one.
+func report(streams *term.Streams, err error) {
+	if err == nil || isClosedPipe(err) || errors.Is(err, errSilent) {
+		return
+	}
+	message := strings.ReplaceAll(err.Error(), "\n", " ")
+	fmt.Fprintf(streams.Err, "ssectl: %s\n", message)
+	var known *codedError
+	if errors.As(err, &known) && known.hint != "" {
+		fmt.Fprintf(streams.Err, "hint: %s\n", known.hint)
+	}
+}
+
+// errSilent is for a result that the command has shown already, so that only
+// its exit code is left to tell.
+var errSilent = errors.New("already told")

@@ -1,0 +1,371 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+)
+
+// DefaultMaxEventSize is the size in bytes that a block may have when
+// [Decoder.MaxEventSize] is zero.
+const DefaultMaxEventSize = 16 << 20
+
+const (
+	bufferSize = 32 << 10 // what a decoder starts with
+	loadSize   = 8        // a field is recognised by its first eight bytes, read at once
+)
+
+// A Decoder reads an event stream.
+//
+// It follows https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation:
+// a line ends at LF, CRLF or a CR, and an event that ends with a CR is handed
+// over without waiting for what follows; one BOM at the very start is dropped.
+//
+// A Decoder reads from its source only when the bytes at hand hold no further
+// block, so a source that does something before it reads (flush, set a
+// deadline) does it exactly when there is nothing left to hand over.
+type Decoder struct {
+	// MaxEventSize bounds one block, line ends and comments in it included,
+	// and with it the memory a hostile stream can take. Zero means
+	// [DefaultMaxEventSize]. Set it before the first read.
+	MaxEventSize int
+
+	r     io.Reader
+	err   error // what the source ended with; returned once the buffer is used up
+	block Block // the view handed out
+
+	// buf[pos:end] has been read and not handed over; buf[0] is byte base of
+	// the stream. buf ends with loadSize bytes that are never filled, so that
+	// a field name can be loaded at once wherever its line starts.
+	buf      []byte
+	pos, end int
+	base     int64
+
+	// clean is the place of the first CR at or after the line being looked
+	// at, or end. One search for CR per read, not per line, keeps it, so a
+	// stream without CR pays next to nothing for the right to have some.
+	clean int
+
+	started bool // the start of the stream is past, and its BOM
+	skipLF  bool // the last byte read was a CR that ended a line: a LF belongs to it
+	tail    int  // size of the unfinished block at the end
+
+	lastID    []byte // the last event ID, as on the wire
+	lastIDStr string // the same for callers, made when asked for
+	staleStr  bool   // lastIDStr is not made of lastID
+	retry     time.Duration
+	hasRetry  bool
+}
+
+// NewDecoder returns a Decoder that reads from r.
+func NewDecoder(r io.Reader) *Decoder { return &Decoder{r: r} }
+
+// Reset makes the decoder read from r, the next response of the same event
+// source. The last event ID and the reconnection time stay, as the standard
+// wants it over a reconnection; everything else starts anew.
+func (d *Decoder) Reset(r io.Reader) {
+	d.r, d.err = r, nil
+	d.pos, d.end, d.base, d.clean = 0, 0, 0, 0
+	d.started, d.skipLF, d.tail = false, false, 0
+}
+
+// A SizeError says that a block is larger than [Decoder.MaxEventSize].
+type SizeError struct {
+	Offset int64 // where the block starts, in bytes from the start of the stream
+	Limit  int   // in bytes
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("stream: event at byte %d is larger than %d bytes", e.Offset, e.Limit)
+}
+
+// Next returns the next event, as a view that is valid until the next call of a
+// method of d that reads. The error is io.EOF at the end of the stream, a
+// [*SizeError], or that of the source; asked again, the decoder repeats it.
+//
+// An unfinished block at the end is no event; [Decoder.Unfinished] has it.
+func (d *Decoder) Next() (*Block, error) {
+	// Nearly all events of nearly all streams are one line, "data: x\n\n".
+	// The check of the byte behind the line saves a third search.
+	if p := d.pos; d.clean-p >= loadSize && binary.LittleEndian.Uint64(d.buf[p:])&mask6 == dataSpace {
+		rest := d.buf[p+6 : d.clean]
+		if i := bytes.IndexByte(rest, '\n'); uint(i+1) < uint(len(rest)) && rest[i+1] == '\n' {
+			n := i + 8
+			b := &d.block
+			b.raw = d.buf[p : p+n : p+n]
+			b.start, b.value = 6, i+6
+			b.flags = hasData
+			d.pos = p + n
+			return b, nil
+		}
+	}
+	for {
+		b, err := d.Block()
+		if err != nil || b.IsEvent() {
+			return b, err
+		}
+	}
+}
+
+// Event returns the next event, owned by the caller: one allocation, malformed
+// UTF-8 replaced as the standard demands. Errors are those of [Decoder.Next].
+func (d *Decoder) Event() (Event, error) {
+	b, err := d.Next()
+	if err != nil {
+		return Event{}, err
+	}
+	return b.Event(), nil
+}
+
+// Events ranges over the events, owned by the caller, to the end of the
+// stream. An error other than io.EOF is the last thing it yields.
+func (d *Decoder) Events() iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		for {
+			event, err := d.Event()
+			if err == io.EOF || !yield(event, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Blocks ranges over the blocks of the stream, views that are valid until the
+// next round. An error other than io.EOF is the last thing it yields.
+func (d *Decoder) Blocks() iter.Seq2[*Block, error] {
+	return func(yield func(*Block, error) bool) {
+		for {
+			b, err := d.Block()
+			if err == io.EOF || !yield(b, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Block returns the next block of the stream, whether it dispatches an event
+// or not, as a view like that of [Decoder.Next]. Put together, the Raw bytes of
+// all blocks are the stream. There are these kinds:
+//
+//   - a block with fields, up to and including its blank line. It is an event
+//     if [Block.IsEvent] says so. Comments between its fields are part of it;
+//   - a comment outside of a block, handed over as soon as its line ends,
+//     because a heartbeat may be all that comes for hours. A blank line behind
+//     it belongs to it if it has arrived by then;
+//   - a blank line more than needed;
+//   - at the end, and before the error, an unfinished block.
+func (d *Decoder) Block() (*Block, error) {
+	b := &d.block
+	b.reset()
+	line, first := d.pos, d.pos
+	scan := line // the line is known to have no LF before scan
+
+	for {
+		eol := -1
+		if i := bytes.IndexByte(d.buf[scan:d.clean], '\n'); i >= 0 {
+			eol = scan + i
+		} else if d.clean < d.end {
+			eol = d.clean
+		}
+		if eol < 0 {
+			scan = d.end
+			shift, err := d.fill()
+			line, first, scan = line-shift, first-shift, scan-shift
+			if err != nil {
+				return d.finish(line)
+			}
+			if at := d.skipStart(line); at != line {
+				if first == line {
+					first = at
+				}
+				line, scan = at, at
+			}
+			continue
+		}
+
+		next := d.afterLine(eol)
+		switch {
+		case eol == line: // blank: the end of the block
+			return d.done(next), nil
+		case d.buf[line] == ':' && line == first:
+			b.comment(d.buf[line:eol], line-d.pos)
+			if next < d.end && d.buf[next] == '\n' {
+				next++
+			} else if next < d.end && d.buf[next] == '\r' {
+				next = d.afterLine(next)
+			}
+			return d.done(next), nil
+		case d.buf[line] != ':':
+			if b.field(d.buf[d.pos:], line-d.pos, eol-d.pos) {
+				d.retry, d.hasRetry = b.retry, true
+			}
+		}
+		line, scan = next, next
+	}
+}
+
+// afterLine returns where the line behind the line end at eol starts, and
+// keeps d.clean.
+func (d *Decoder) afterLine(eol int) int {
+	next := eol + 1
+	if d.buf[eol] == '\n' {
+		return next
+	}
+	if next == d.end {
+		d.skipLF = true
+	} else if d.buf[next] == '\n' {
+		next++
+	}
+	d.clean = next
+	if i := bytes.IndexByte(d.buf[next:d.end], '\r'); i >= 0 {
+		d.clean = next + i
+	} else {
+		d.clean = d.end
+	}
+	return next
+}
+
+// skipStart returns where the line at line really starts: behind the BOM of
+// the stream, behind the LF of a CRLF that was split over two reads.
+func (d *Decoder) skipStart(line int) int {
+	if d.skipLF {
+		d.skipLF = false
+		if d.buf[line] == '\n' {
+			line++
+		}
+	}
+	if !d.started {
+		have := d.buf[:min(d.end, len(bom))]
+		d.started = len(have) == len(bom) || !bytes.HasPrefix(bom, have)
+		if bytes.Equal(have, bom) {
+			line += len(bom)
+			d.block.flags |= hasBOM
+		}
+	}
+	return line
+}
+
+var bom = []byte("\ufeff")
+
+// done hands over the block that ends before next.
+func (d *Decoder) done(next int) *Block {
+	b := &d.block
+	b.raw = d.buf[d.pos:next:next]
+	d.pos = next
+	if b.flags&hasID != 0 {
+		d.setLastID(b.ID())
+	}
+	return b
+}
+
+// finish hands over what is left when the source has ended, then its error.
+// line is the start of the line that did not end.
+func (d *Decoder) finish(line int) (*Block, error) {
+	if d.pos == d.end {
+		d.block.reset()
+		return nil, d.err
+	}
+	b := &d.block
+	blank := d.tailIsBlank(line)
+	b.reset()
+	if !blank {
+		b.flags = incomplete
+		d.tail = d.end - d.pos
+	}
+	b.raw = d.buf[d.pos:d.end:d.end]
+	d.pos = d.end
+	return b, nil
+}
+
+// tailIsBlank reports whether the rest is nothing but what skipStart skipped.
+func (d *Decoder) tailIsBlank(line int) bool {
+	rest := d.buf[d.pos:line]
+	return line == d.end && (string(rest) == "\n" || bytes.Equal(rest, bom))
+}
+
+// fill reads more behind the unfinished block at d.pos, which it moves to the
+// front where that gains room. It returns by how much bytes moved.
+func (d *Decoder) fill() (shift int, err error) {
+	if d.err != nil {
+		return 0, d.err
+	}
+	limit := d.MaxEventSize
+	if limit <= 0 {
+		limit = DefaultMaxEventSize
+	}
+	if d.buf == nil {
+		d.buf = make([]byte, min(bufferSize, limit)+loadSize)
+	}
+	if shift = d.pos; shift > 0 {
+		copy(d.buf, d.buf[d.pos:d.end])
+		d.pos, d.end, d.clean = 0, d.end-shift, d.clean-shift
+		d.base += int64(shift)
+	}
+	size := len(d.buf) - loadSize
+	if d.end == size {
+		if size >= limit {
+			d.err = &SizeError{Offset: d.base, Limit: limit}
+			return shift, d.err
+		}
+		size = min(2*size, limit)
+		grown := make([]byte, size+loadSize)
+		copy(grown, d.buf[:d.end])
+		d.buf = grown
+	}
+	for range 100 {
+		n, err := d.r.Read(d.buf[d.end:size])
+		if n > 0 {
+			if i := bytes.IndexByte(d.buf[d.end:d.end+n], '\r'); d.clean == d.end && i < 0 {
+				d.clean += n
+			} else if d.clean == d.end {
+				d.clean += i
+			}
+			d.end += n
+		}
+		d.err = err
+		if n > 0 {
+			return shift, nil
+		}
+		if err != nil {
+			return shift, err
+		}
+	}
+	d.err = io.ErrNoProgress
+	return shift, d.err
+}
+
+// LastEventID returns the last event ID in force: that of the latest block
+// that had one, carried over events without, and over [Decoder.Reset].
+// A reconnecting client sends it, unless it is empty.
+func (d *Decoder) LastEventID() string {
+	if d.staleStr {
+		d.lastIDStr, d.staleStr = validString(d.lastID), false
+	}
+	return d.lastIDStr
+}
+
+// SetLastEventID sets the last event ID, as it was kept from an earlier run.
+func (d *Decoder) SetLastEventID(id string) {
+	d.lastID, d.lastIDStr, d.staleStr = append(d.lastID[:0], id...), id, false
+}
+
+func (d *Decoder) setLastID(id []byte) {
+	d.lastID, d.staleStr = append(d.lastID[:0], id...), true
+}
+
+// Retry returns the reconnection time that the stream set last, if it did. It
+// counts from the end of its line on, even if its block is never finished.
+func (d *Decoder) Retry() (time.Duration, bool) { return d.retry, d.hasRetry }
+
+// InputOffset returns where the last whole block handed over ends, in bytes
+// from the start of the response: where a request for the rest, by a Range
+// header, goes on without losing or repeating anything.
+func (d *Decoder) InputOffset() int64 { return d.base + int64(d.pos-d.tail) }
+
+// Unfinished returns, once the stream has ended, the bytes of the block that it
+// did not finish: no event, by the standard, but a sign that the stream was
+// cut. It is empty after an orderly end, and valid until [Decoder.Reset].
+func (d *Decoder) Unfinished() []byte { return d.buf[d.end-d.tail : d.end] }

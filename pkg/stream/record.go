@@ -1,0 +1,245 @@
+package stream
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// A Record is one line of a JSON-lines file of events. It has these keys, all
+// optional, a key without a value or with null standing for no key:
+//
+//	event       the event type, "message" by default
+//	id          the event's own ID; "" sets it empty
+//	data        the data, a string; when read, any other JSON value but null
+//	            stands for its compact text
+//	retry       the reconnection time in milliseconds, a whole number
+//	comment     a comment
+//	time        when its last byte was read, RFC 3339, written in UTC with
+//	            microseconds
+//	delay       how long to wait before it: "500ms", or a number of
+//	            milliseconds; read only
+//	raw         the bytes on the wire, where they are not what AppendText makes
+//	            of the other keys
+//	raw_b64     the same in base64, where they are not valid UTF-8
+//	incomplete  true for the unfinished block at the end of a stream
+//	meta        an object about the recording, not part of the stream
+//
+// A record with an event or data key is an event. Other keys are ignored.
+type Record struct {
+	Event           // what the block stated; Type and Data only if IsEvent
+	IsEvent    bool // dispatches an event
+	Comment    string
+	HasComment bool
+
+	Time  time.Time     // zero if the record has none
+	Delay time.Duration // wait before this record
+
+	// Raw is what goes on the wire in place of the canonical encoding, nil
+	// if that will do. A reader drops the raw bytes of a record that say
+	// something else than its other keys: they were edited since.
+	Raw        []byte
+	Incomplete bool
+
+	Meta []byte // a JSON object, nil for a record of the stream
+}
+
+// AppendText appends what the record stands for on the wire: its raw bytes, or
+// else comment lines, then the event, id, retry and data fields, then a blank
+// line. A meta record is nothing on the wire. The error is a [*FieldError].
+func (r *Record) AppendText(dst []byte) ([]byte, error) {
+	if r.Raw != nil {
+		return append(dst, r.Raw...), nil
+	}
+	if r.Meta != nil {
+		return dst, nil
+	}
+	start := len(dst)
+	if r.HasComment {
+		dst = AppendComment(dst, r.Comment)
+	}
+	fields := r.Event
+	if !r.IsEvent {
+		fields.Type = ""
+	}
+	dst, err := fields.appendFields(dst)
+	if err != nil {
+		return dst[:start], err
+	}
+	if r.IsEvent {
+		dst = appendData(dst, r.Data)
+	}
+	return append(dst, '\n'), nil
+}
+
+// setRaw takes raw as the bytes of the record, unless its keys say otherwise.
+// A record with no key of its own takes everything from raw.
+func (r *Record) setRaw(raw []byte, hasKeys, streamStart bool) {
+	d := NewDecoder(bytes.NewReader(raw))
+	d.MaxEventSize = len(raw) + 1
+	d.started = !streamStart
+	var was Record
+	for b, err := range d.Blocks() {
+		if err != nil || was.IsEvent {
+			break
+		}
+		if b.Incomplete() || len(bytes.Trim(b.raw, "\r\n")) > 0 {
+			was = b.Record(r.Time)
+		}
+	}
+	if !hasKeys {
+		was.Delay, was.Meta, was.Incomplete = r.Delay, r.Meta, r.Incomplete
+		*r = was
+	} else if was.Event != r.Event || was.IsEvent != r.IsEvent || was.Comment != r.Comment || was.HasComment != r.HasComment {
+		return
+	}
+	r.Raw = raw
+}
+
+// Record returns the block as a record that is exact: it has raw bytes if the
+// canonical encoding would give others. at is when it was read.
+func (b *Block) Record(at time.Time) Record {
+	r := Record{Time: at, Incomplete: b.Incomplete(), IsEvent: b.IsEvent()}
+	if !r.Incomplete {
+		r.Event = b.Event()
+	}
+	if !r.IsEvent {
+		r.Type, r.Data = "", ""
+	}
+	if text, ok := b.Comment(); ok {
+		r.Comment, r.HasComment = validString(text), true
+	}
+	if !b.isCanonical() {
+		r.Raw = bytes.Clone(b.raw)
+	}
+	return r
+}
+
+// isCanonical reports whether the bytes of the block are those that
+// [Record.AppendText] makes of its fields. It walks over them, field by field
+// in the order that AppendText writes them.
+func (b *Block) isCanonical() bool {
+	rest, ok := b.raw, !b.Incomplete()
+	take := func(name string, value []byte) {
+		ok = ok && len(rest) > len(name)+len(value) &&
+			string(rest[:len(name)]) == name &&
+			bytes.Equal(rest[len(name):len(name)+len(value)], value) &&
+			rest[len(name)+len(value)] == '\n'
+		if ok {
+			rest = rest[len(name)+len(value)+1:]
+		}
+	}
+	valid := func(text []byte) { ok = ok && validPrefix(text) == len(text) }
+	if text, is := b.Comment(); is {
+		valid(text)
+		take(": ", text)
+	}
+	if typ := b.Type(); b.IsEvent() && string(typ) != DefaultType {
+		valid(typ)
+		take("event: ", typ)
+	}
+	if b.HasID() {
+		valid(b.ID())
+		take("id: ", b.ID())
+	}
+	if d, is := b.Retry(); is {
+		var digits [20]byte
+		line := AppendRetry(digits[:0], d)
+		take("", line[:len(line)-1])
+	}
+	if b.IsEvent() {
+		data := b.Data()
+		valid(data)
+		for more := true; more && ok; {
+			var line []byte
+			line, data, more = bytes.Cut(data, lf)
+			take("data: ", line)
+		}
+	}
+	return ok && string(rest) == "\n"
+}
+
+var lf = []byte("\n")
+
+// DefaultMaxLineSize is the size in bytes that a JSON line may have when
+// [RecordReader.MaxLineSize] is zero.
+const DefaultMaxLineSize = 64 << 20
+
+// A RecordError says which line of a JSON-lines file is wrong, and why.
+type RecordError struct {
+	Line   int // from 1
+	Column int // in bytes from 1; 0 if the whole line is meant
+	Err    error
+}
+
+func (e *RecordError) Error() string {
+	if e.Column == 0 {
+		return fmt.Sprintf("line %d: %v", e.Line, e.Err)
+	}
+	return fmt.Sprintf("line %d, column %d: %v", e.Line, e.Column, e.Err)
+}
+
+func (e *RecordError) Unwrap() error { return e.Err }
+
+// ErrLineTooLong is in the [RecordError] of a line beyond
+// [RecordReader.MaxLineSize].
+var ErrLineTooLong = errors.New("line is too long")
+
+// A RecordReader reads a JSON-lines file of events.
+type RecordReader struct {
+	// MaxLineSize bounds a line in bytes. Zero means [DefaultMaxLineSize].
+	MaxLineSize int
+
+	lines lineReader
+	// fresh is true while nothing of the stream was read, so that a BOM in
+	// raw bytes would be one.
+	fresh bool
+}
+
+// NewRecordReader returns a RecordReader that reads from r.
+func NewRecordReader(r io.Reader) *RecordReader {
+	return &RecordReader{lines: newLineReader(r), fresh: true}
+}
+
+// Line returns the number of the line read last, from 1.
+func (rr *RecordReader) Line() int { return rr.lines.number }
+
+// Read returns the next record; blank lines are passed over. The error is
+// io.EOF at the end, a [*RecordError] for a bad line, behind which reading can
+// go on, or that of the source.
+func (rr *RecordReader) Read() (Record, error) {
+	limit := rr.MaxLineSize
+	if limit <= 0 {
+		limit = DefaultMaxLineSize
+	}
+	for {
+		line, err := rr.lines.next(limit)
+		if err == ErrLineTooLong {
+			return Record{}, &RecordError{Line: rr.lines.number, Err: err}
+		}
+		if err != nil {
+			return Record{}, err
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		r, err := parseRecord(line, rr.fresh)
+		if err != nil {
+			var at *columnError
+			bad := &RecordError{Line: rr.lines.number, Err: err}
+			if errors.As(err, &at) {
+				bad.Column, bad.Err = at.column, at.err
+			}
+			return Record{}, bad
+		}
+		rr.fresh = r.Meta != nil // a meta line begins another response
+		return r, nil
+	}
+}
+
+// ParseRecord reads one JSON line. The error names the column and the cause.
+func ParseRecord(line []byte) (Record, error) {
+	return parseRecord(line, true)
+}

@@ -1,0 +1,305 @@
+package stream
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"time"
+)
+
+// A columnError is an error at a place in a line.
+type columnError struct {
+	column int // in bytes from 1
+	err    error
+}
+
+func (e *columnError) Error() string { return fmt.Sprintf("column %d: %v", e.column, e.err) }
+func (e *columnError) Unwrap() error { return e.err }
+
+// parseRecord reads a JSON line. streamStart tells whether its raw bytes are
+// the first of a stream.
+func parseRecord(line []byte, streamStart bool) (Record, error) {
+	var r Record
+	if err := checkObject(line); err != nil {
+		return r, err
+	}
+	var (
+		raw     []byte
+		hasKeys bool
+	)
+	// The line is a valid object from here on, so walking it cannot fail.
+	err := eachMember(line, func(key string, value []byte, at int) (err error) {
+		if string(value) == "null" {
+			return nil
+		}
+		switch key {
+		case "event":
+			r.Type, err = stringOf(value)
+			r.IsEvent, hasKeys = true, true
+		case "data":
+			r.Data, err = dataOf(value)
+			r.IsEvent, hasKeys = true, true
+		case "id":
+			r.ID, err = stringOf(value)
+			r.HasID, hasKeys = true, true
+		case "retry":
+			r.Retry, err = retryOf(value)
+			r.HasRetry, hasKeys = true, true
+		case "comment":
+			r.Comment, err = stringOf(value)
+			r.HasComment, hasKeys = true, true
+		case "time":
+			r.Time, err = timeOf(value)
+		case "delay":
+			r.Delay, err = delayOf(value)
+		case "raw":
+			var s string
+			s, err = stringOf(value)
+			raw = []byte(s)
+		case "raw_b64":
+			var s string
+			if s, err = stringOf(value); err == nil {
+				raw, err = base64.StdEncoding.DecodeString(s)
+			}
+		case "incomplete":
+			r.Incomplete = string(value) == "true"
+			if !r.Incomplete && string(value) != "false" {
+				err = wrongKind(value, "true or false")
+			}
+		case "meta":
+			if value[0] != '{' {
+				err = wrongKind(value, "an object")
+			}
+			r.Meta = bytes.Clone(value)
+		}
+		if err != nil {
+			return &columnError{column: at + 1, err: fmt.Errorf("%s: %w", key, err)}
+		}
+		return nil
+	})
+	if err != nil {
+		return Record{}, err
+	}
+	if r.IsEvent && r.Type == "" {
+		r.Type = DefaultType
+	}
+	if raw != nil {
+		r.setRaw(raw, hasKeys, streamStart)
+	}
+	if _, err := r.AppendText(nil); err != nil {
+		return Record{}, err
+	}
+	return r, nil
+}
+
+// checkObject returns what is wrong with a line that is not one JSON object.
+func checkObject(line []byte) error {
+	if !json.Valid(line) {
+		// Only now, for its message: where the syntax breaks.
+		var any json.RawMessage
+		err := json.Unmarshal(line, &any)
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return &columnError{column: int(max(syntax.Offset, 1)), err: fmt.Errorf("not JSON: %w", err)}
+		}
+		return fmt.Errorf("not JSON: %w", err)
+	}
+	if trimmed := bytes.TrimSpace(line); trimmed[0] != '{' {
+		return wrongKind(trimmed, "a JSON object, one a line")
+	}
+	return nil
+}
+
+// eachMember calls f with the members of a valid JSON object and the places of
+// their values.
+func eachMember(object []byte, f func(key string, value []byte, at int) error) error {
+	i := bytes.IndexByte(object, '{') + 1
+	for {
+		i = skipSpace(object, i)
+		switch object[i] {
+		case '}':
+			return nil
+		case ',':
+			i++
+			continue
+		}
+		end := skipValue(object, i)
+		key, err := stringOf(object[i:end])
+		if err != nil {
+			return err
+		}
+		i = skipSpace(object, skipSpace(object, end)+1) // over the colon
+		end = skipValue(object, i)
+		if err := f(key, object[i:end], i); err != nil {
+			return err
+		}
+		i = end
+	}
+}
+
+func skipSpace(text []byte, i int) int {
+	for text[i] == ' ' || text[i] == '\t' || text[i] == '\n' || text[i] == '\r' {
+		i++
+	}
+	return i
+}
+
+// skipValue returns the end of the value of valid JSON that starts at i.
+func skipValue(text []byte, i int) int {
+	depth := 0
+	for {
+		switch text[i] {
+		case '"':
+			for i++; text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+			i++
+		case '{', '[':
+			depth++
+			i++
+			continue
+		case '}', ']':
+			depth--
+			i++
+		case ',', ':', ' ', '\t', '\n', '\r':
+			i++
+			continue
+		default: // a number or a literal
+			for i < len(text) && bytes.IndexByte([]byte(",]} \t\r\n"), text[i]) < 0 {
+				i++
+			}
+		}
+		if depth == 0 {
+			return i
+		}
+	}
+}
+
+func wrongKind(value []byte, want string) error {
+	kind := "a number"
+	switch value[0] {
+	case '"':
+		kind = "a string"
+	case '{':
+		kind = "an object"
+	case '[':
+		kind = "an array"
+	case 't', 'f':
+		kind = "a boolean"
+	case 'n':
+		kind = "null"
+	}
+	return fmt.Errorf("want %s, got %s", want, kind)
+}
+
+func stringOf(value []byte) (string, error) {
+	if value[0] != '"' {
+		return "", wrongKind(value, "a string")
+	}
+	if inner := value[1 : len(value)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return validString(inner), nil
+	}
+	var s string
+	err := json.Unmarshal(value, &s)
+	return s, err
+}
+
+func dataOf(value []byte) (string, error) {
+	if value[0] == '"' {
+		return stringOf(value)
+	}
+	var compact bytes.Buffer
+	err := json.Compact(&compact, value)
+	return compact.String(), err
+}
+
+func retryOf(value []byte) (time.Duration, error) {
+	if value[0] == '"' || value[0] == '{' || value[0] == '[' || value[0] == 't' || value[0] == 'f' {
+		return 0, wrongKind(value, "a number of milliseconds")
+	}
+	d, ok := parseRetry(value)
+	if !ok {
+		return 0, fmt.Errorf("want whole milliseconds, 0 or more, got %s", value)
+	}
+	return d, nil
+}
+
+func timeOf(value []byte) (time.Time, error) {
+	s, err := stringOf(value)
+	if err != nil {
+		return time.Time{}, err
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("want an RFC 3339 time, got %q", s)
+	}
+	return t, nil
+}
+
+func delayOf(value []byte) (time.Duration, error) {
+	if value[0] == '"' {
+		s, err := stringOf(value)
+		if err != nil {
+			return 0, err
+		}
+		d, err := time.ParseDuration(s)
+		if err != nil || d < 0 {
+			return 0, fmt.Errorf(`want a duration as "500ms", 0 or more, got %q`, s)
+		}
+		return d, nil
+	}
+	ms, err := strconv.ParseFloat(string(value), 64)
+	if err != nil {
+		return 0, wrongKind(value, `a duration as "500ms" or a number of milliseconds`)
+	}
+	if ms < 0 || ms > float64(maxRetry) || math.IsNaN(ms) {
+		return 0, fmt.Errorf("want milliseconds, 0 or more, got %s", value)
+	}
+	return time.Duration(ms * float64(time.Millisecond)), nil
+}
+
+// A lineReader reads lines of any length up to a limit, and counts them.
+type lineReader struct {
+	r      *bufio.Reader
+	long   []byte // a line that did not fit the buffer of r
+	number int
+}
+
+func newLineReader(r io.Reader) lineReader {
+	return lineReader{r: bufio.NewReaderSize(r, 64<<10)}
+}
+
+// next returns the next line without its line end, valid until the next call. A
+// line beyond limit is passed over whole, with [ErrLineTooLong].
+func (l *lineReader) next(limit int) ([]byte, error) {
+	line, err := l.r.ReadSlice('\n')
+	if err == bufio.ErrBufferFull {
+		l.long = append(l.long[:0], line...)
+		for err == bufio.ErrBufferFull {
+			line, err = l.r.ReadSlice('\n')
+			if len(l.long) <= limit {
+				l.long = append(l.long, line...)
+			}
+		}
+		line = l.long
+	}
+	if err != nil && (err != io.EOF || len(line) == 0) {
+		return nil, err
+	}
+	l.number++
+	if len(line) > limit {
+		return nil, ErrLineTooLong
+	}
+	if l.number == 1 {
+		line = bytes.TrimPrefix(line, bom)
+	}
+	return bytes.TrimSuffix(line, lf), nil
+}
