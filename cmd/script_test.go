@@ -1,0 +1,210 @@
+package cmd_test
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ssectl/ssectl/cmd"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
+
+// TestMain lets the test binary be ssectl too: scripts run it as a program, so
+// that exit codes, signals and pipes are real, and the race detector is in it.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"ssectl": func() { os.Exit(cmd.Main()) },
+	})
+}
+
+// TestScripts runs the scenarios of testdata/script. Beside the commands of
+// testscript they have:
+//
+//	exits CODE COMMAND ARG...     run it; any other exit code fails the script.
+//	                              Compare with stdout, stderr and cmp as after
+//	                              exec, and give input with stdin.
+//	serving NAME ARG...           start "ssectl serve ARG..." on a free port
+//	                              until the script ends; its URL is $NAME, its
+//	                              standard error the file NAME.log
+//	await FILE REGEXP             wait until FILE matches, 10 seconds at most
+//	stop NAME                     end the server, check that it exits with 0
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           "../testdata/script",
+		UpdateScripts: *update,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":   scriptExits,
+			"serving": scriptServing,
+			"await":   scriptAwait,
+			"stop":    scriptStop,
+		},
+		Condition: func(name string) (bool, error) {
+			// [program:curl] is true where it is installed. CI has all of
+			// them, so there a missing one is an error, not a skip.
+			program, ok := strings.CutPrefix(name, "program:")
+			if !ok {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			_, err := exec.LookPath(program)
+			if err != nil && os.Getenv("SSECTL_TEST_ALL") != "" {
+				return false, err
+			}
+			return err == nil, nil
+		},
+		Setup: func(env *testscript.Env) error {
+			streams, err := filepath.Abs("../testdata/streams")
+			if err != nil {
+				return err
+			}
+			env.Setenv("STREAMS", streams)
+			env.Setenv("NO_COLOR", "")
+			env.Values[serversKey{}] = &servers{running: map[string]*server{}}
+			return nil
+		},
+	})
+}
+
+type serversKey struct{}
+
+// servers are those that a script has started.
+type servers struct {
+	mu      sync.Mutex // guards running
+	running map[string]*server
+}
+
+type server struct {
+	cmd  *exec.Cmd
+	done chan error
+}
+
+// end asks the server to stop and returns how it exited.
+func (s *server) end() error {
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	select {
+	case err := <-s.done:
+		return err
+	case <-ctx.Done():
+		s.cmd.Process.Kill()
+		<-s.done
+		return fmt.Errorf("did not stop in 10 s")
+	}
+}
+
+func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	if err != nil {
+		ts.Fatalf("exit code %q: %v", args[0], err)
+	}
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); asExit(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func asExit(err error, exit **exec.ExitError) bool {
+	e, ok := err.(*exec.ExitError)
+	*exit = e
+	return ok
+}
+
+func scriptServing(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: serving NAME ARG...")
+	}
+	name := args[0]
+	c := exec.Command("ssectl", append([]string{"serve", "--print-url", "--port", "0"}, args[1:]...)...)
+	c.Dir = ts.Getenv("WORK")
+	c.Env = append(os.Environ(), "PATH="+ts.Getenv("PATH"))
+	path := strings.Split(ts.Getenv("PATH"), string(os.PathListSeparator))[0]
+	c.Path, c.Err = filepath.Join(path, "ssectl"), nil
+	log, err := os.Create(ts.MkAbs(name + ".log"))
+	ts.Check(err)
+	defer log.Close()
+	c.Stderr = log
+	out, err := c.StdoutPipe()
+	ts.Check(err)
+	ts.Check(c.Start())
+
+	s := &server{cmd: c, done: make(chan error, 1)}
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		c.Wait()
+		ts.Fatalf("serve %v printed no URL:\n%s", args[1:], ts.ReadFile(name+".log"))
+	}
+	ts.Setenv(name, strings.TrimSuffix(lines.Text(), "/"))
+	go func() {
+		for lines.Scan() {
+		}
+		s.done <- c.Wait()
+	}()
+	all := ts.Value(serversKey{}).(*servers)
+	all.mu.Lock()
+	all.running[name] = s
+	all.mu.Unlock()
+	ts.Defer(func() {
+		all.mu.Lock()
+		defer all.mu.Unlock()
+		if all.running[name] == s {
+			s.end()
+		}
+	})
+}
+
+func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: stop NAME")
+	}
+	all := ts.Value(serversKey{}).(*servers)
+	all.mu.Lock()
+	s := all.running[args[0]]
+	delete(all.running, args[0])
+	all.mu.Unlock()
+	if s == nil {
+		ts.Fatalf("no server %q", args[0])
+	}
+	if err := s.end(); err != nil {
+		ts.Fatalf("server %s: %v", args[0], err)
+	}
+}
+
+func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await FILE REGEXP")
+	}
+	want, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for range 1000 {
+		if text, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && want.Match(text) {
+			return
+		}
+		<-poll.C
+	}
+	ts.Fatalf("%s does not match %q:\n%s", args[0], args[1], ts.ReadFile(args[0]))
+}
