@@ -90,7 +90,7 @@ func (r *Record) setRaw(raw []byte, hasKeys, streamStart bool) {
 		}
 	}
 	if !hasKeys {
-		was.Delay, was.Meta, was.Incomplete = r.Delay, r.Meta, r.Incomplete
+		was.Time, was.Delay, was.Meta, was.Incomplete = r.Time, r.Delay, r.Meta, r.Incomplete
 		*r = was
 	} else if was.Event != r.Event || was.IsEvent != r.IsEvent || was.Comment != r.Comment || was.HasComment != r.HasComment {
 		return
