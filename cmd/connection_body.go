@@ -1,0 +1,95 @@
+package cmd
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// maxFile bounds what is read from a file or standard input for a request.
+const maxFile = 1 << 30
+
+// A bodyPart is one --data, --data-raw, --data-binary or --json, in the order
+// of the command line.
+type bodyPart struct {
+	flag, value string
+}
+
+// A requestBody is what the body parts come to.
+type requestBody struct {
+	data        []byte
+	contentType string
+}
+
+func (b *requestBody) reader() *bytes.Reader { return bytes.NewReader(b.data) }
+
+// partFlag appends to the parts that all body flags share.
+type partFlag struct {
+	name  string
+	parts *[]bodyPart
+}
+
+func (f partFlag) Set(value string) error {
+	*f.parts = append(*f.parts, bodyPart{f.name, value})
+	return nil
+}
+func (f partFlag) String() string { return "" }
+func (f partFlag) Type() string   { return "data" }
+
+func (c *connection) bindBody(flags *pflag.FlagSet) {
+	flags.VarP(partFlag{"data", &c.Body}, "data", "d", "send this `data`, or that of @file, by POST; line breaks of a file are left out")
+	flags.Var(partFlag{"data-raw", &c.Body}, "data-raw", "send this `data`, @ is nothing special")
+	flags.Var(partFlag{"data-binary", &c.Body}, "data-binary", "send this `data`, or that of @file, as it is")
+	flags.Var(partFlag{"json", &c.Body}, "json", "send this JSON `data`, or that of @file, with its content type")
+}
+
+// body puts the parts together as curl does: data parts with & between them,
+// JSON parts with nothing. It is nil if there are none.
+func (c *connection) body() (*requestBody, error) {
+	if c.Body == nil {
+		return nil, nil
+	}
+	body := &requestBody{contentType: "application/x-www-form-urlencoded"}
+	for i, part := range c.Body {
+		data, err := c.partData(part)
+		if err != nil {
+			return nil, fmt.Errorf("--%s: %w", part.flag, err)
+		}
+		if part.flag == "json" {
+			body.contentType = "application/json"
+		} else if i > 0 {
+			body.data = append(body.data, '&')
+		}
+		body.data = append(body.data, data...)
+	}
+	return body, nil
+}
+
+func (c *connection) partData(part bodyPart) ([]byte, error) {
+	file, isFile := strings.CutPrefix(part.value, "@")
+	if !isFile || part.flag == "data-raw" {
+		return []byte(part.value), nil
+	}
+	data, err := c.readFile(file)
+	if part.flag == "data" {
+		data = bytes.Map(func(r rune) rune {
+			if r == '\r' || r == '\n' || r == 0 {
+				return -1
+			}
+			return r
+		}, data)
+	}
+	return data, err
+}
+
+// readAll reads all of r, up to maxFile.
+func readAll(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("more than %d bytes", maxFile)
+	}
+	return data, err
+}

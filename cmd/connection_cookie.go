@@ -1,0 +1,60 @@
+package cmd
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+)
+
+// cookieJar returns a jar with the cookies of the files given by --cookie, nil
+// without any --cookie, which is when curl keeps no cookies either.
+func (c *connection) cookieJar() (http.CookieJar, error) {
+	if len(c.Cookies) == 0 {
+		return nil, nil
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range c.Cookies {
+		if strings.Contains(file, "=") {
+			continue // cookies as such
+		}
+		text, err := c.readFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("--cookie: %w", err)
+		}
+		for n, line := range strings.Split(string(text), "\n") {
+			if err := addCookie(jar, strings.TrimRight(line, "\r")); err != nil {
+				return nil, fmt.Errorf("--cookie: %s: line %d: %w", file, n+1, err)
+			}
+		}
+	}
+	return jar, nil
+}
+
+// addCookie takes a line of a cookie file in the form of Netscape: domain,
+// whether subdomains count, path, whether https only, expiry, name, value.
+func addCookie(jar http.CookieJar, line string) error {
+	line = strings.TrimPrefix(line, "#HttpOnly_")
+	if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
+		return nil
+	}
+	fields := strings.Split(line, "\t")
+	if len(fields) != 7 {
+		return fmt.Errorf("not a line of a cookie file: %d fields, want 7", len(fields))
+	}
+	host := strings.TrimPrefix(fields[0], ".")
+	cookie := &http.Cookie{Name: fields[5], Value: fields[6], Path: fields[2], Secure: fields[3] == "TRUE"}
+	if fields[1] == "TRUE" {
+		cookie.Domain = host
+	}
+	u := &url.URL{Scheme: "http", Host: host, Path: cookie.Path}
+	if cookie.Secure {
+		u.Scheme = "https"
+	}
+	jar.SetCookies(u, []*http.Cookie{cookie})
+	return nil
+}

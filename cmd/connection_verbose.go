@@ -1,0 +1,68 @@
+package cmd
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sort"
+
+	"github.com/ssectl/ssectl/cmd/internal/output"
+)
+
+// A verboseTransport tells what goes over the wire as curl -v does, but never
+// a credential.
+type verboseTransport struct {
+	next http.RoundTripper
+	w    io.Writer
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *verboseTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	trace := &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			fmt.Fprintf(t.w, "* connected to %s\n", info.Conn.RemoteAddr())
+		},
+		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
+			if err == nil {
+				fmt.Fprintf(t.w, "* %s, %s\n", tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
+			}
+		},
+		WroteHeaders: func() {
+			uri := *req.URL
+			uri.Scheme, uri.Host = "", ""
+			fmt.Fprintf(t.w, "> %s %s\n> Host: %s\n", req.Method, redactURL(&uri), hostOf(req))
+			printHeaders(t.w, "> ", req.Header)
+			fmt.Fprintln(t.w, ">")
+		},
+	}
+	resp, err := t.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	if err == nil {
+		fmt.Fprintf(t.w, "< %s %s\n", resp.Proto, output.Safe(resp.Status))
+		printHeaders(t.w, "< ", resp.Header)
+		fmt.Fprintln(t.w, "<")
+	}
+	return resp, err
+}
+
+func hostOf(req *http.Request) string {
+	if req.Host != "" {
+		return req.Host
+	}
+	return req.URL.Host
+}
+
+// printHeaders writes headers by name, one a line, credentials redacted.
+func printHeaders(w io.Writer, prefix string, header http.Header) {
+	var names []string
+	for name := range header {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		for _, value := range header[name] {
+			fmt.Fprintf(w, "%s%s: %s\n", prefix, output.Safe(name), output.Safe(redactHeader(name, value)))
+		}
+	}
+}
