@@ -43,15 +43,14 @@ const (
 // little-endian number. A line end is in none of them, so a match never goes
 // over the end of a line.
 const (
-	mask2, mask4, mask5, mask6, mask7 = 1<<16 - 1, 1<<32 - 1, 1<<40 - 1, 1<<48 - 1, 1<<56 - 1
+	mask2, mask4, mask5, mask6 = 1<<16 - 1, 1<<32 - 1, 1<<40 - 1, 1<<48 - 1
 
-	dataName   = 'd' | 'a'<<8 | 't'<<16 | 'a'<<24
-	dataColon  = dataName | ':'<<32
-	dataSpace  = dataColon | ' '<<40
-	idName     = 'i' | 'd'<<8
-	eventName  = 'e' | 'v'<<8 | 'e'<<16 | 'n'<<24 | 't'<<32
-	retryName  = 'r' | 'e'<<8 | 't'<<16 | 'r'<<24 | 'y'<<32
-	retryColon = retryName | ':'<<40
+	dataName  = 'd' | 'a'<<8 | 't'<<16 | 'a'<<24
+	dataSpace = dataName | ':'<<32 | ' '<<40
+	idName    = 'i' | 'd'<<8
+	eventName = 'e' | 'v'<<8 | 'e'<<16 | 'n'<<24 | 't'<<32
+	retryName = 'r' | 'e'<<8 | 't'<<16 | 'r'<<24 | 'y'<<32
+	crlfCRLF  = '\r' | '\n'<<8 | '\r'<<16 | '\n'<<24
 )
 
 func (b *Block) reset() {
@@ -116,21 +115,51 @@ func (b *Block) field(raw []byte, line, eol int) (setsRetry bool) {
 	return false
 }
 
-// data adds a line to the data. One line stays where it is, further ones are
-// joined behind it with LF.
+// data adds a line to the data. One line stays where it is. Of several, join
+// has each with a line feed behind it, the last one too.
 func (b *Block) data(raw []byte, from, to int) {
-	switch {
-	case b.flags&hasData == 0:
+	if b.flags&hasData == 0 {
 		b.start, b.value = from, to
 		b.flags |= hasData
 		return
-	case b.flags&joined == 0:
+	}
+	if b.flags&joined == 0 {
 		b.join = append(b.join[:0], raw[b.start:b.value]...)
+		b.join = append(b.join, '\n')
 		b.flags |= joined
 	}
-	b.join = append(b.join, '\n')
 	b.join = append(b.join, raw[from:to]...)
+	b.join = append(b.join, '\n')
 }
+
+// dataLines adds the run of lines "data: x\n" that buf[line:end] starts with,
+// if the data is of several lines already, and returns the end of the run.
+func (b *Block) dataLines(buf []byte, line, end int) int {
+	if b.flags&joined == 0 {
+		return line
+	}
+	join := b.join
+	for end-line >= loadSize && binary.LittleEndian.Uint64(buf[line:])&mask6 == dataSpace {
+		from := line + 6
+		n := bytes.IndexByte(buf[from:end], '\n') + 1
+		if n == 0 {
+			break
+		}
+		// Lines differ in length. A copy of a length that no branch
+		// predictor guesses costs more than one that copies too much.
+		if at := len(join); n <= shortLine && len(buf)-from >= shortLine && cap(join)-at >= shortLine {
+			*(*[shortLine]byte)(join[at : at+shortLine]) = *(*[shortLine]byte)(buf[from:])
+			join = join[:at+n]
+		} else {
+			join = append(join, buf[from:from+n]...)
+		}
+		line = from + n
+	}
+	b.join = join
+	return line
+}
+
+const shortLine = 128
 
 // parseRetry reads a reconnection time: ASCII digits and nothing else, as many
 // as there may be.
@@ -167,7 +196,7 @@ func (b *Block) Data() []byte {
 	case b.flags&hasData == 0:
 		return nil
 	case b.flags&joined != 0:
-		return b.join
+		return b.join[:len(b.join)-1]
 	}
 	return b.raw[b.start:b.value]
 }

@@ -92,8 +92,16 @@ func (d *Decoder) Next() (*Block, error) {
 	// The check of the byte behind the line saves a third search.
 	if p := d.pos; d.clean-p >= loadSize && binary.LittleEndian.Uint64(d.buf[p:])&mask6 == dataSpace {
 		rest := d.buf[p+6 : d.clean]
-		if i := bytes.IndexByte(rest, '\n'); uint(i+1) < uint(len(rest)) && rest[i+1] == '\n' {
-			n := i + 8
+		i := bytes.IndexByte(rest, '\n')
+		n := i + 8
+		if i < 0 && d.end-d.clean >= 4 && binary.LittleEndian.Uint32(d.buf[d.clean:]) == crlfCRLF {
+			i = len(rest)
+			n = i + 10
+			d.nextCR(p + n)
+		} else if uint(i+1) >= uint(len(rest)) || rest[i+1] != '\n' {
+			n = 0
+		}
+		if n > 0 {
 			b := &d.block
 			b.raw = d.buf[p : p+n : p+n]
 			b.start, b.value = 6, i+6
@@ -164,13 +172,14 @@ func (d *Decoder) Block() (*Block, error) {
 	scan := line // the line is known to have no LF before scan
 
 	for {
-		eol := -1
+		var eol, next int
 		if i := bytes.IndexByte(d.buf[scan:d.clean], '\n'); i >= 0 {
 			eol = scan + i
+			next = eol + 1
 		} else if d.clean < d.end {
 			eol = d.clean
-		}
-		if eol < 0 {
+			next = d.afterCR()
+		} else {
 			scan = d.end
 			shift, err := d.fill()
 			line, first, scan = line-shift, first-shift, scan-shift
@@ -186,46 +195,64 @@ func (d *Decoder) Block() (*Block, error) {
 			continue
 		}
 
-		next := d.afterLine(eol)
 		switch {
 		case eol == line: // blank: the end of the block
 			return d.done(next), nil
-		case d.buf[line] == ':' && line == first:
-			b.comment(d.buf[line:eol], line-d.pos)
-			if next < d.end && d.buf[next] == '\n' {
-				next++
-			} else if next < d.end && d.buf[next] == '\r' {
-				next = d.afterLine(next)
-			}
-			return d.done(next), nil
+		case binary.LittleEndian.Uint64(d.buf[line:])&mask6 == dataSpace:
+			b.data(d.buf[d.pos:], line+6-d.pos, eol-d.pos)
+			next = b.dataLines(d.buf, next, d.clean)
 		case d.buf[line] != ':':
 			if b.field(d.buf[d.pos:], line-d.pos, eol-d.pos) {
 				d.retry, d.hasRetry = b.retry, true
 			}
+		case line == first:
+			b.comment(d.buf[line:eol], line-d.pos)
+			return d.done(d.blankLine(next)), nil
+		}
+		if end := d.blankLine(next); end > next {
+			return d.done(end), nil
 		}
 		line, scan = next, next
 	}
 }
 
-// afterLine returns where the line behind the line end at eol starts, and
-// keeps d.clean.
-func (d *Decoder) afterLine(eol int) int {
-	next := eol + 1
-	if d.buf[eol] == '\n' {
+// blankLine returns the end of the blank line at next, if there is one already,
+// else next. It spares a search for each block.
+func (d *Decoder) blankLine(next int) int {
+	if next == d.end {
 		return next
 	}
+	switch d.buf[next] {
+	case '\n':
+		return next + 1
+	case '\r':
+		return d.afterCR()
+	}
+	return next
+}
+
+// afterCR returns where the line behind the CR at d.clean starts, and moves
+// d.clean to the next CR.
+func (d *Decoder) afterCR() int {
+	next := d.clean + 1
 	if next == d.end {
 		d.skipLF = true
 	} else if d.buf[next] == '\n' {
 		next++
 	}
-	d.clean = next
-	if i := bytes.IndexByte(d.buf[next:d.end], '\r'); i >= 0 {
-		d.clean = next + i
+	d.nextCR(next)
+	return next
+}
+
+// nextCR moves d.clean to the first CR from on.
+func (d *Decoder) nextCR(from int) {
+	if from < d.end && d.buf[from] == '\r' { // mostly the blank line: no need for a search
+		d.clean = from
+	} else if i := bytes.IndexByte(d.buf[from:d.end], '\r'); i >= 0 {
+		d.clean = from + i
 	} else {
 		d.clean = d.end
 	}
-	return next
 }
 
 // skipStart returns where the line at line really starts: behind the BOM of
@@ -299,12 +326,13 @@ func (d *Decoder) fill() (shift int, err error) {
 	if d.buf == nil {
 		d.buf = make([]byte, min(bufferSize, limit)+loadSize)
 	}
-	if shift = d.pos; shift > 0 {
+	size := len(d.buf) - loadSize
+	if d.pos > 0 && size-d.end < bufferSize {
+		shift = d.pos
 		copy(d.buf, d.buf[d.pos:d.end])
 		d.pos, d.end, d.clean = 0, d.end-shift, d.clean-shift
 		d.base += int64(shift)
 	}
-	size := len(d.buf) - loadSize
 	if d.end == size {
 		if size >= limit {
 			d.err = &SizeError{Offset: d.base, Limit: limit}
@@ -316,7 +344,9 @@ func (d *Decoder) fill() (shift int, err error) {
 		d.buf = grown
 	}
 	for range 100 {
-		n, err := d.r.Read(d.buf[d.end:size])
+		// No more than bufferSize at once: bytes are searched while
+		// they are still in the cache, also when the buffer is large.
+		n, err := d.r.Read(d.buf[d.end:min(size, d.end+bufferSize)])
 		if n > 0 {
 			if i := bytes.IndexByte(d.buf[d.end:d.end+n], '\r'); d.clean == d.end && i < 0 {
 				d.clean += n

@@ -66,7 +66,7 @@ func (event *Event) AppendText(dst []byte) ([]byte, error) {
 // appendFields appends the event, id and retry lines that the event has.
 func (event *Event) appendFields(dst []byte) ([]byte, error) {
 	if event.Type != "" && event.Type != DefaultType {
-		if i := strings.IndexAny(event.Type, "\r\n"); i >= 0 {
+		if i := lineEnd(event.Type); i >= 0 {
 			return dst, &FieldError{Field: "event", Value: event.Type, Char: event.Type[i]}
 		}
 		dst = append(dst, "event: "...)
@@ -74,7 +74,11 @@ func (event *Event) appendFields(dst []byte) ([]byte, error) {
 		dst = append(dst, '\n')
 	}
 	if event.ID != "" || event.HasID {
-		if i := strings.IndexAny(event.ID, "\r\n\x00"); i >= 0 {
+		i := lineEnd(event.ID)
+		if i < 0 {
+			i = strings.IndexByte(event.ID, 0)
+		}
+		if i >= 0 {
 			return dst, &FieldError{Field: "id", Value: event.ID, Char: event.ID[i]}
 		}
 		dst = append(dst, "id: "...)
@@ -87,40 +91,42 @@ func (event *Event) appendFields(dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// appendData appends one data line per line of data.
-func appendData(dst []byte, data string) []byte {
-	dst = append(dst, "data: "...)
-	if strings.IndexByte(data, '\n') < 0 && strings.IndexByte(data, '\r') < 0 {
-		dst = append(dst, data...)
-		return append(dst, '\n')
-	}
-	return appendLines(dst, "data: ", data)
-}
-
 // AppendComment appends a comment, a line of its own for each line of text.
 // Readers ignore it; a proxy sees that the connection is alive.
-func AppendComment(dst []byte, text string) []byte {
-	dst = append(dst, ": "...)
-	return appendLines(dst, ": ", text)
-}
+func AppendComment(dst []byte, text string) []byte { return appendLines(dst, ": ", text) }
 
-// appendLines appends text and ends it with a line feed. Every line of text but
-// the first, which dst already leads in, is preceded by prefix.
+// appendData appends one data line per line of data.
+func appendData(dst []byte, data string) []byte { return appendLines(dst, "data: ", data) }
+
+// appendLines appends each line of text behind prefix, and a line feed.
 func appendLines(dst []byte, prefix, text string) []byte {
 	for {
-		i := strings.IndexAny(text, "\r\n")
+		dst = append(dst, prefix...)
+		i := lineEnd(text)
 		if i < 0 {
 			dst = append(dst, text...)
 			return append(dst, '\n')
 		}
 		dst = append(dst, text[:i]...)
 		dst = append(dst, '\n')
-		dst = append(dst, prefix...)
 		if text[i] == '\r' && i+1 < len(text) && text[i+1] == '\n' {
 			i++
 		}
 		text = text[i+1:]
 	}
+}
+
+// lineEnd returns the place of the first CR or LF, or -1. Two searches of
+// memory beat one that looks for either.
+func lineEnd(text string) int {
+	i := strings.IndexByte(text, '\n')
+	if i >= 0 {
+		text = text[:i]
+	}
+	if cr := strings.IndexByte(text, '\r'); cr >= 0 {
+		return cr
+	}
+	return i
 }
 
 // AppendRetry appends a retry field, which sets the reconnection time of the
