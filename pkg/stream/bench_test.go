@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -59,13 +58,6 @@ func corpus(i int) (text []byte, events int) {
 		events++
 	}
 	return b.Bytes(), events
-}
-
-// cpuTime is the CPU time that the process has used.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // copyAndFind is the limit that decoding is compared with: copy the bytes into
