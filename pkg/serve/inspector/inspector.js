@@ -1,0 +1,482 @@
+// The inspector page of ssectl serve: one event stream as the browser's own
+// EventSource sees it. What comes from the stream is shown as text only.
+
+const maxRows = 2000;
+const maxCharacters = 32 << 20; // of data, over all rows
+const maxShown = 100_000; // characters of one event's data, once unfolded
+const pollEvery = 2000; // ms
+
+const $ = (id) => document.getElementById(id);
+const list = $("events");
+
+// The stream. The token lets the server know this page's connection, so that
+// the drop button cuts the right one.
+
+const token = Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
+const streamURL = new URL(document.querySelector("meta[name=ssectl-stream]").content, location.href);
+$("url").textContent = streamURL;
+
+// EventSource hands over only the types that it has a listener for. An event of
+// the stream may be called "open" or "error", too: it is a MessageEvent then.
+const types = new Set(["message", "open", "error"]);
+
+let source;
+let lastEventId = "";
+let reconnects = 0;
+let lostAt; // when the connection was lost, until it is open again
+
+function connect(after, why = "") {
+  const url = new URL(streamURL);
+  url.searchParams.set("ssectl_client", token);
+  if (after) url.searchParams.set("last_event_id", after);
+  lastEventId = after ?? "";
+  lostAt = undefined;
+  source = new EventSource(url);
+  for (const type of types) source.addEventListener(type, hear);
+  changeState(why);
+}
+
+function hear(event) {
+  if (event instanceof MessageEvent) take(event);
+  else if (event.type === "open") opened();
+  else lost();
+}
+
+function opened() {
+  if (!lostAt) return changeState("");
+  reconnects++;
+  const sent = lastEventId === "" ? "no Last-Event-ID" : `Last-Event-ID: ${lastEventId}`;
+  note = `reconnected after ${duration(Date.now() - lostAt)}, ${sent}`;
+  lostAt = undefined;
+  changeState(note);
+}
+
+function lost() {
+  lostAt ??= Date.now();
+  if (source.readyState === EventSource.CLOSED) {
+    changeState("ended by the server (204), or its answer was no event stream; reload to connect again");
+  } else {
+    changeState(`lost after ${plural(received, "event")}`);
+  }
+}
+
+// The rows, oldest first. While the page is paused, frozen has those on show.
+
+let rows = [];
+let characters = 0;
+let received = 0;
+let frozen;
+let receivedAtPause = 0;
+let lastAt; // when the newest event came
+let note = ""; // what happened to the connection before the next event
+
+function take(event) {
+  const at = performance.timeOrigin + event.timeStamp;
+  const row = {
+    type: event.type,
+    data: event.data,
+    at,
+    lastEventId: event.lastEventId,
+    // The browser tells the last event ID in force, not the event's own one,
+    // so an ID that repeats the one before it goes unseen.
+    id: event.lastEventId === lastEventId ? undefined : event.lastEventId,
+  };
+  lastEventId = event.lastEventId;
+  if (catchingUp && fillIn(row)) return;
+  row.gap = at - (lastAt ?? at);
+  row.note = note;
+  row.number = ++received;
+  note = "";
+  lastAt = at;
+  rows.push(row);
+  characters += row.data.length;
+  trim();
+  schedule();
+}
+
+function trim() {
+  while (rows.length > maxRows || (characters > maxCharacters && rows.length > 1)) {
+    const row = rows.shift();
+    row.gone = true;
+    characters -= row.data.length;
+    if (catchingUp) catchingUp.next--;
+  }
+}
+
+// When live input brings a type that is new, its first events have passed
+// unheard. The page then opens the stream anew from its oldest row, finds the
+// rows that it has, and fills in those between them.
+
+let catchingUp; // {fresh: the new types, next: index of the row awaited}
+
+function catchUp(fresh) {
+  const full = rows.length === maxRows;
+  if (full && !rows[0].lastEventId) return; // no way to say from where
+  source.close();
+  catchingUp = rows.length > 0 ? { fresh: new Set(fresh), next: full ? 1 : 0 } : undefined;
+  connect(full ? rows[0].lastEventId : undefined, `opened again to hear ${fresh.join(", ").slice(0, 200)}`);
+}
+
+// fillIn reports whether the row needs no place at the end.
+function fillIn(row) {
+  const { fresh, next } = catchingUp;
+  if (next >= rows.length) {
+    catchingUp = undefined;
+    return false;
+  }
+  if (fresh.has(row.type)) {
+    row.late = true;
+    row.at = rows[next].at;
+    row.number = ++received;
+    rows.splice(next, 0, row);
+    characters += row.data.length;
+    catchingUp.next++;
+    trim();
+    redraw();
+    return true;
+  }
+  const same = (old) => old.type === row.type && old.data === row.data && old.lastEventId === row.lastEventId;
+  const found = rows.findIndex((old, i) => i >= next && same(old));
+  if (found < 0) {
+    catchingUp = undefined; // it is beyond what the page had
+    return false;
+  }
+  rows[found].id = row.id;
+  catchingUp.next = found + 1;
+  return true;
+}
+
+// Drawing happens once per frame, however many events came.
+
+let scheduled = false;
+let drawAll = false; // draw every row, not only the new ones
+let drawn = 0; // number of the newest row drawn
+let following = true; // the list is scrolled to its end
+let query = "";
+
+function schedule() {
+  if (scheduled) return;
+  scheduled = true;
+  requestAnimationFrame(draw);
+}
+
+function redraw() {
+  drawAll = true;
+  schedule();
+}
+
+const shown = () => (frozen ?? rows).filter(matches);
+
+function matches(row) {
+  return query === "" || `${row.type}\n${row.id ?? ""}\n${row.data}`.toLowerCase().includes(query);
+}
+
+function draw() {
+  scheduled = false;
+  if (drawAll) {
+    list.replaceChildren(...shown().map(nodeOf));
+  } else if (!frozen) {
+    const first = rows.findLastIndex((row) => row.number <= drawn) + 1;
+    list.append(...rows.slice(first).filter(matches).map(nodeOf));
+    while (list.firstChild?.row.gone) list.firstChild.remove();
+  }
+  if (!frozen) drawn = received;
+  drawAll = false;
+  if (following) list.scrollTop = list.scrollHeight;
+
+  $("empty").hidden = received > 0;
+  $("count").textContent = countLine();
+  const held = received - receivedAtPause;
+  $("pause").textContent = frozen ? (held > 0 ? `Resume, ${count(held)} held back` : "Resume") : "Pause";
+  facts($("connection"), {
+    readyState: `${source.readyState} ${stateName().toUpperCase()}`,
+    reconnects: count(reconnects),
+    "last event ID": lastEventId || "none",
+  });
+  drawClock();
+}
+
+function countLine() {
+  const total = plural(received, "event");
+  const kept = (frozen ?? rows).length;
+  if (query !== "") return `${count(list.childElementCount)} of ${count(kept)} match`;
+  return received > kept && !frozen ? `last ${count(kept)} of ${total}` : total;
+}
+
+function nodeOf(row) {
+  return (row.node ??= build(row));
+}
+
+function build(row) {
+  const node = $("row").content.firstElementChild.cloneNode(true);
+  const [note, details] = node.children;
+  const [time, gap, type, id, data] = details.firstElementChild.children;
+  node.row = row;
+  note.textContent = row.note ?? "";
+  time.textContent = clockTime(row.at);
+  gap.textContent = row.late ? "late" : duration(row.gap);
+  // A logarithmic scale, 30 s being full: so a pause shows among milliseconds.
+  gap.style.setProperty("--gap", row.late ? 0 : Math.min(1, Math.log10(1 + row.gap) / 4.5));
+  type.textContent = type.title = row.type;
+  type.classList.toggle("message", row.type === "message");
+  type.style.setProperty("--hue", hue(row.type));
+  id.textContent = row.id ?? "";
+  data.textContent = row.data.slice(0, 400).replaceAll("\n", "↵");
+  widen("--type-width", row.type.length, 28);
+  widen("--id-width", row.id?.length ?? 0, 14);
+  return node;
+}
+
+const widths = {};
+
+function widen(column, characters, most) {
+  const width = Math.min(characters, most);
+  if (width <= (widths[column] ?? 7)) return;
+  widths[column] = width;
+  list.parentElement.style.setProperty(column, `${width}ch`);
+}
+
+list.addEventListener("scroll", () => {
+  following = list.scrollHeight - list.scrollTop - list.clientHeight < 30;
+});
+
+// toggle does not bubble, but it can be captured.
+list.addEventListener("toggle", ({ target: details }) => {
+  const { row } = details.parentElement;
+  const [, facts, text] = details.children;
+  if (!details.open) return text.replaceChildren();
+  facts.textContent = `${isoTime(row.at)}, ${plural(row.data.length, "character")}, last event ID ${JSON.stringify(row.lastEventId)}`;
+  text.replaceChildren(...pretty(row.data));
+}, true);
+
+// pretty returns JSON as indented, marked text, and everything else as it is.
+// It moves the tokens apart and changes none, so 1e400 and 1.0 stay.
+function pretty(text) {
+  if (text.length > maxShown) {
+    return [text.slice(0, maxShown), `\n… and ${count(text.length - maxShown)} more characters; the copy has them`];
+  }
+  try {
+    JSON.parse(text);
+  } catch {
+    return [text];
+  }
+  const tokens = text.match(/"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:,]|[^\s{}[\]:,"]+/g);
+  const parts = [];
+  let indent = "\n";
+  tokens.forEach((token, i) => {
+    const closes = (bracket) => bracket === "}" || bracket === "]";
+    if (token === "{" || token === "[") {
+      indent += "  ";
+      parts.push(token, closes(tokens[i + 1]) ? "" : indent);
+    } else if (closes(token)) {
+      indent = indent.slice(0, -2);
+      parts.push(tokens[i - 1] === "{" || tokens[i - 1] === "[" ? "" : indent, token);
+    } else if (token === ",") {
+      parts.push(token, indent);
+    } else if (token === ":") {
+      parts.push(": ");
+    } else {
+      const mark = document.createElement("span");
+      mark.className = tokens[i + 1] === ":" ? "key" : token[0] === '"' ? "string" : "literal";
+      mark.textContent = token;
+      parts.push(mark);
+    }
+  });
+  return parts;
+}
+
+// A stream whose newest event is a time is a clock, and looks like one.
+
+function drawClock() {
+  const data = rows.at(-1)?.data ?? "";
+  const isTime = data.length < 40 && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/.test(data) && !isNaN(Date.parse(data));
+  $("clock").hidden = !isTime;
+  if (!isTime) return;
+  const [, time, text] = $("clock").children;
+  time.dateTime = data;
+  time.textContent = data.slice(11, 19);
+  const ahead = Date.parse(data) - rows.at(-1).at;
+  text.textContent = `${data.slice(0, 10)}, ${duration(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} this browser`;
+}
+
+// The connection's state and the log of its changes.
+
+const stateName = () => ["connecting", "open", "closed"][source.readyState];
+
+function changeState(text) {
+  const state = stateName();
+  const newest = $("log").firstChild;
+  if (newest?.dataset.state === state && newest.lastChild.textContent === text) return; // one more try in vain
+  $("state").textContent = state;
+  $("state").dataset.state = state;
+  $("drop").disabled = state !== "open";
+
+  const entry = document.createElement("li");
+  const time = document.createElement("time");
+  const name = document.createElement("strong");
+  const more = document.createElement("span");
+  time.textContent = clockTime(Date.now());
+  name.textContent = state;
+  more.textContent = text;
+  entry.dataset.state = state;
+  entry.append(time, name, more);
+  $("log").prepend(entry);
+  if ($("log").childElementCount > 50) $("log").lastChild.remove();
+  schedule();
+}
+
+// Controls.
+
+$("filter").addEventListener("input", () => {
+  query = $("filter").value.toLowerCase();
+  following = true;
+  redraw();
+});
+
+$("pause").addEventListener("click", () => {
+  frozen = frozen ? undefined : rows.slice();
+  receivedAtPause = received;
+  $("pause").classList.toggle("on", frozen !== undefined);
+  redraw();
+});
+
+$("drop").addEventListener("click", () => {
+  fetch("/.ssectl/drop", { method: "POST", body: new URLSearchParams({ client: token }) });
+});
+
+$("copy").addEventListener("click", async () => {
+  const copied = shown();
+  await copyText(copied.map(jsonLine).join(""));
+  $("copy").textContent = `Copied ${plural(copied.length, "event")}`;
+  setTimeout(() => ($("copy").textContent = "Copy JSON lines"), 1500);
+});
+
+function jsonLine({ type, id, data, at }) {
+  return JSON.stringify({ event: type, id, data, time: isoTime(at) }) + "\n";
+}
+
+async function copyText(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  // Without TLS, browsers offer the clipboard to pages of this machine only.
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const { target, key } = event;
+  if (target === $("filter")) {
+    if (key !== "Escape") return;
+    target.value = "";
+    target.dispatchEvent(new Event("input"));
+    target.blur();
+  } else if (key === "/") {
+    $("filter").focus();
+  } else if (key === " " && !target.matches("button, summary")) {
+    $("pause").click();
+  } else if ((key === "ArrowDown" || key === "ArrowUp") && target.matches("summary")) {
+    const row = target.closest("li");
+    (key === "ArrowDown" ? row.nextSibling : row.previousSibling)?.querySelector("summary").focus();
+  } else {
+    return;
+  }
+  event.preventDefault();
+});
+
+// The server's own numbers, and the types to listen for.
+
+async function poll() {
+  try {
+    const response = await fetch(`/.ssectl/stats?client=${token}`, { signal: AbortSignal.timeout(pollEvery) });
+    const stats = await response.json();
+    drawStats(stats);
+    learn(stats.types ?? []);
+  } catch {
+    // No answer; the state of the stream says what there is to say.
+  }
+  setTimeout(poll, pollEvery);
+}
+
+function learn(names) {
+  const fresh = names.filter((name) => !types.has(name));
+  for (const name of fresh) types.add(name);
+  if (source && fresh.length > 0) catchUp(fresh);
+}
+
+function drawStats(stats) {
+  facts($("server"), {
+    up: duration(stats.uptime_ms),
+    clients: count(stats.client_count ?? stats.clients.length),
+    "events sent": count(stats.events),
+    "bytes sent": size(stats.bytes),
+    resumes: count(stats.resumes),
+  });
+  $("clients").tBodies[0].replaceChildren(...stats.clients.slice(0, 20).map((client) => {
+    const line = document.createElement("tr");
+    const me = client.token === token;
+    line.classList.toggle("me", me);
+    for (const text of [me ? "this page" : client.remote, count(client.events), count(client.lag)]) {
+      line.insertCell().textContent = text;
+    }
+    return line;
+  }));
+}
+
+function facts(dl, values) {
+  dl.replaceChildren(...Object.entries(values).flatMap(([name, value]) => {
+    const dt = document.createElement("dt");
+    const dd = document.createElement("dd");
+    dt.textContent = name;
+    dd.textContent = dd.title = value;
+    return [dt, dd];
+  }));
+}
+
+// How numbers and times read.
+
+function count(n) {
+  return n.toLocaleString("en");
+}
+
+function plural(n, noun) {
+  return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+}
+
+function size(bytes) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const unit = Math.min(4, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  return `${(bytes / 1000 ** unit).toFixed(unit > 0 ? 1 : 0)} ${units[unit]}`;
+}
+
+function duration(ms) {
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 59_995) return `${(ms / 1000).toFixed(2)} s`;
+  const minutes = Math.floor(ms / 60_000);
+  if (minutes < 60) return `${minutes} m ${Math.floor(ms / 1000) % 60} s`;
+  return `${count(Math.floor(minutes / 60))} h ${minutes % 60} m`;
+}
+
+function clockTime(ms) {
+  const date = new Date(ms);
+  const two = (n) => String(n).padStart(2, "0");
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+function isoTime(ms) {
+  const micros = String(Math.floor(ms * 1000) % 1000).padStart(3, "0");
+  return new Date(ms).toISOString().replace("Z", micros + "Z");
+}
+
+// hue gives a type the same color in every run.
+function hue(text) {
+  let hash = 0;
+  for (const c of text) hash = (hash * 31 + c.codePointAt(0)) % 360;
+  return hash;
+}
+
+await poll();
+connect();
