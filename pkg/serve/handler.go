@@ -1,0 +1,326 @@
+package serve
+
+import (
+	"io"
+	"net/http"
+	"net/textproto"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// AtEnd is what happens to a client that has got everything when the history
+// has ended.
+type AtEnd string
+
+// The choices of [Handler.AtEnd].
+const (
+	EndClose AtEnd = "close" // the response ends; a resume from the last ID gets 204
+	EndHold  AtEnd = "hold"  // the connection stays open
+	EndLoop  AtEnd = "loop"  // it starts again
+)
+
+// UnknownID is what a client gets that resumes after an ID which is not in the
+// history, or no longer.
+type UnknownID string
+
+// The choices of [Handler.OnUnknownID].
+const (
+	UnknownStart    UnknownID = "start" // all that is kept
+	UnknownLive     UnknownID = "live"  // what comes from now on
+	UnknownGap      UnknownID = "gap"   // an event of the type "gap", then all that is kept
+	UnknownStop     UnknownID = "204"   // an answer that ends an EventSource
+	UnknownConflict UnknownID = "409"   // an error
+)
+
+const (
+	// DefaultHeartbeat is the interval of heartbeats when
+	// [Handler.Heartbeat] is zero: what the standard suggests
+	// (https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes).
+	DefaultHeartbeat = 15 * time.Second
+	// DefaultWriteTimeout is how long a client may take nothing when
+	// [Handler.WriteTimeout] is zero.
+	DefaultWriteTimeout = 30 * time.Second
+
+	closeTimeout   = 500 * time.Millisecond // for a write under way when the handler closes
+	maxRequestBody = 64 << 20               // read and thrown away
+)
+
+// A Handler answers requests with the events of a history, replayed from the
+// start or from behind the last event ID that the request names, and then live.
+//
+// Only History must be set. Methods are safe for concurrent use; fields must
+// not change once the first request is there.
+//
+// Over HTTP/1.1 a handler takes its connections over from the server, so
+// neither [http.Server.Shutdown] nor [http.Server.Close] ends them: Close does.
+type Handler struct {
+	History *History
+
+	Pace       Pace
+	AtEnd      AtEnd  // EndClose if empty
+	Rounds     int    // of EndLoop; zero means no end
+	CloseEvent string // type of a last event before the response ends, if any
+
+	OnUnknownID UnknownID     // UnknownStart if empty
+	Heartbeat   time.Duration // silence before a comment; negative for none
+	RetryHint   time.Duration // reconnection time to tell each client, if not zero
+
+	Header       http.Header   // added to every answer
+	CORS         string        // origin that may read the answers, or "*"
+	MaxClients   int           // at the same time; zero means any number
+	WriteTimeout time.Duration // for a client that takes nothing; negative for ever
+
+	Stamp  bool // a comment with the time and the offset in each event
+	Faults []Fault
+
+	// Closed is called after each connection, from its goroutine.
+	Closed func(Connection)
+
+	once   sync.Once
+	tagged sync.Once
+	tag    string
+
+	connections atomic.Int64 // so far
+	resumes     atomic.Int64 // of them with a last event ID that was known
+	oldEvents   atomic.Int64 // sent to clients that are gone
+	oldBytes    atomic.Int64
+
+	mu      sync.Mutex // guards the fields below
+	clients map[*client]struct{}
+	left    chan struct{} // closed with the last client
+	closed  bool
+	wg      sync.WaitGroup
+}
+
+func (h *Handler) init() {
+	h.once.Do(func() {
+		if h.History == nil {
+			h.History = &History{}
+		}
+		h.History.init()
+		h.clients = map[*client]struct{}{}
+	})
+}
+
+// Close ends all connections and waits until they have ended.
+func (h *Handler) Close() error {
+	h.init()
+	h.mu.Lock()
+	h.closed = true
+	for c := range h.clients {
+		c.end(EndedServer)
+		if c.conn != nil {
+			c.conn.SetWriteDeadline(time.Now().Add(closeTimeout))
+		}
+	}
+	h.mu.Unlock()
+	h.wg.Wait()
+	return nil
+}
+
+// ServeHTTP answers one request. The method does not matter, but for HEAD and
+// for a preflight of CORS.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.init()
+	h.setHeader(w.Header(), r)
+	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	c := h.newClient(r)
+	if r.Method == http.MethodHead {
+		h.describe(w.Header())
+		w.WriteHeader(http.StatusOK)
+		c.refuse(http.StatusOK)
+		return
+	}
+	if status := c.faults.statusOf(h.connections.Add(1)); status != 0 {
+		http.Error(w, http.StatusText(status), status)
+		c.refuse(status)
+		return
+	}
+	c.faults.setHeader(w.Header())
+	if status := c.begin(w.Header(), r); status != 0 {
+		h.answer(w, status)
+		c.refuse(status)
+		return
+	}
+	if !h.enter(c) {
+		w.Header().Set("Retry-After", "5")
+		h.answer(w, http.StatusServiceUnavailable)
+		c.refuse(http.StatusServiceUnavailable)
+		return
+	}
+	// A body that stays unread would turn the close of the connection into
+	// a reset, and take away what the client has not read yet.
+	io.Copy(io.Discard, io.LimitReader(r.Body, maxRequestBody))
+	h.stream(w, r, c)
+}
+
+// setHeader sets what every answer has.
+func (h *Handler) setHeader(header http.Header, r *http.Request) {
+	header.Set("Content-Type", stream.ContentType)
+	header.Set("Cache-Control", "no-cache, no-transform")
+	header.Set("X-Accel-Buffering", "no")
+	if h.CORS != "" {
+		header.Set("Access-Control-Allow-Origin", h.CORS)
+		header.Set("Access-Control-Expose-Headers", "Last-Event-ID")
+		if method := r.Header.Get("Access-Control-Request-Method"); method != "" {
+			header.Set("Access-Control-Allow-Methods", method)
+			header.Set("Access-Control-Max-Age", "600")
+		}
+		if names := r.Header.Get("Access-Control-Request-Headers"); names != "" {
+			header.Set("Access-Control-Allow-Headers", names)
+		}
+	}
+	for name, values := range h.Header {
+		header[textproto.CanonicalMIMEHeaderKey(name)] = values
+	}
+}
+
+// answer answers without events.
+func (h *Handler) answer(w http.ResponseWriter, status int) {
+	if status == http.StatusNoContent {
+		w.Header().Del("Content-Type")
+		w.WriteHeader(status)
+		return
+	}
+	http.Error(w, http.StatusText(status), status)
+}
+
+// enter makes c one of the clients, if there is room.
+func (h *Handler) enter(c *client) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || h.MaxClients > 0 && len(h.clients) >= h.MaxClients {
+		return false
+	}
+	if len(h.clients) == 0 {
+		left := make(chan struct{})
+		h.left = left
+		h.wg.Go(func() { h.watch(left) })
+	}
+	h.clients[c] = struct{}{}
+	h.wg.Add(1)
+	return true
+}
+
+func (h *Handler) leave(c *client) {
+	h.oldEvents.Add(c.events.Load())
+	h.oldBytes.Add(c.bytes.Load())
+	h.mu.Lock()
+	if delete(h.clients, c); len(h.clients) == 0 {
+		close(h.left)
+	}
+	h.mu.Unlock()
+	if h.Closed != nil {
+		h.Closed(c.connection())
+	}
+	h.wg.Done()
+}
+
+// stream sends the events: on the connection itself where HTTP/1.1 allows it,
+// which costs a client a tenth of the memory, else as a response like others.
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
+	if r.ProtoMajor == 1 && r.ProtoMinor == 1 {
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			conn.SetDeadline(time.Time{})
+			out := newWire(conn, c.status, w.Header())
+			c.connect(conn)
+			go c.run(c.faults.wrap(out, c))
+			return
+		}
+	}
+	ctx := r.Context()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-ctx.Done():
+			c.end(EndedClient)
+		case <-stop:
+		}
+	})
+	cut := c.run(c.faults.wrap(newResponse(w, c.status, h.writeTimeout()), c))
+	close(stop)
+	wg.Wait()
+	if cut && ctx.Err() == nil {
+		// The one way to tell the server that the response is not whole.
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (h *Handler) writeTimeout() time.Duration {
+	if h.WriteTimeout == 0 {
+		return DefaultWriteTimeout
+	}
+	return h.WriteTimeout
+}
+
+func (h *Handler) heartbeat() time.Duration {
+	if h.Heartbeat == 0 {
+		return DefaultHeartbeat
+	}
+	return h.Heartbeat
+}
+
+// A Connection is what a handler tells about a connection when it is over.
+type Connection struct {
+	ID          int64
+	Remote      string // address of the client
+	Method      string
+	Path        string
+	LastEventID string // that the request named
+	Status      int    // of the answer
+	Start       time.Time
+	Duration    time.Duration
+	Events      int64
+	Bytes       int64 // of the stream, without the framing of HTTP
+	End         string
+}
+
+// Streamed reports whether the answer was a stream of events.
+func (c *Connection) Streamed() bool {
+	return c.Status == http.StatusOK && c.End != endRefused || c.Status == http.StatusPartialContent
+}
+
+// How a connection ended, the End of a [Connection].
+const (
+	EndedDone    = "done"                       // all events were sent
+	EndedClient  = "closed by the client"       // or lost on the way
+	EndedServer  = "closed by the server"       // by Close
+	EndedDropped = "dropped on request"         // by a person at the inspector page
+	EndedStuck   = "client took no data"        // for the write timeout
+	EndedBehind  = "client fell too far behind" // what it needs is no longer kept
+	endRefused   = "no stream"
+)
+
+// headerBlock returns the head of a response as HTTP/1.1 has it on the wire.
+func headerBlock(status int, header http.Header) []byte {
+	header.Set("Transfer-Encoding", "chunked")
+	header.Set("Connection", "close")
+	if header.Get("Date") == "" {
+		header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	}
+	var b headBuffer
+	b.WriteString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n")
+	header.Write(&b)
+	b.WriteString("\r\n")
+	return b
+}
+
+type headBuffer []byte
+
+func (b *headBuffer) Write(p []byte) (int, error) {
+	*b = append(*b, p...)
+	return len(p), nil
+}
+
+func (b *headBuffer) WriteString(s string) (int, error) {
+	*b = append(*b, s...)
+	return len(s), nil
+}

@@ -1,0 +1,143 @@
+package serve
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// earliest is what a server says, in the Last-Event-ID header of its answer,
+// when nothing comes before the first event it sends. The word is Mercure's.
+const earliest = "earliest"
+
+// lastEventID returns the ID that a request resumes after: the header, or one
+// of the query parameters in use where a client cannot set headers. Mercure
+// renamed its own with version 1.0.
+func lastEventID(r *http.Request) string {
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		return validUTF8(id)
+	}
+	query := r.URL.Query()
+	for _, name := range []string{"lastEventId", "last_event_id", "lastEventID"} {
+		if id := query.Get(name); id != "" {
+			return validUTF8(id)
+		}
+	}
+	return ""
+}
+
+func validUTF8(id string) string {
+	if utf8.ValidString(id) {
+		return id
+	}
+	return string(stream.AppendValid(nil, []byte(id)))
+}
+
+// begin finds the place where the client starts, and says so in the header of
+// the answer. It returns a status if the answer has no events.
+func (c *client) begin(header http.Header, r *http.Request) (status int) {
+	h := c.h
+	c.status = http.StatusOK
+	c.place = h.History.start()
+	h.describe(header)
+	if status := c.beginRange(header, r); status != 0 || c.status == http.StatusPartialContent {
+		return status
+	}
+	id := c.lastEventID
+	if id == "" || c.faults.noResume {
+		return 0
+	}
+	at, known := h.History.find(id)
+	switch {
+	case known:
+		c.place = at
+		if h.finished(at) {
+			return http.StatusNoContent
+		}
+		h.resumes.Add(1)
+	case id == earliest:
+		// The start, and no gap.
+	case h.OnUnknownID == UnknownLive:
+		c.place = h.History.live()
+	case h.OnUnknownID == UnknownStop:
+		return http.StatusNoContent
+	case h.OnUnknownID == UnknownConflict:
+		return http.StatusConflict
+	case h.OnUnknownID == UnknownGap:
+		c.prelude = appendEvent(c.prelude, "gap", string(stream.AppendString(nil, []byte(id))))
+	}
+	position := c.place.seg.lastIDBefore(c.place.index)
+	if position == "" {
+		position = earliest
+	}
+	if !strings.ContainsAny(position, "\r\n") {
+		header.Set("Last-Event-ID", position)
+	}
+	return 0
+}
+
+// finished reports whether there is nothing behind a place, nor will be.
+func (h *Handler) finished(at cursor) bool {
+	ended := h.History.Ended()
+	b, behind := at.next()
+	return ended && b.seg == nil && !behind && (h.AtEnd == "" || h.AtEnd == EndClose)
+}
+
+// exact reports whether a response is, byte for byte, the finite content of
+// the history: only then do byte ranges of it mean anything.
+func (h *Handler) exact() bool {
+	return h.History.Ended() && h.History.Limit == 0 && (h.AtEnd == "" || h.AtEnd == EndClose) &&
+		h.CloseEvent == "" && h.RetryHint == 0 && !h.Stamp && len(h.Faults) == 0
+}
+
+// describe says in the header that byte ranges are served.
+func (h *Handler) describe(header http.Header) {
+	if !h.exact() {
+		return
+	}
+	h.tagged.Do(func() { h.tag = h.History.tag() })
+	header.Set("ETag", h.tag)
+	header.Set("Accept-Ranges", "bytes")
+}
+
+// beginRange looks at the Range header. Ranges to the end of the content are
+// served; others may be ignored, as any Range may
+// (https://www.rfc-editor.org/rfc/rfc9110#section-14.2).
+func (c *client) beginRange(header http.Header, r *http.Request) (status int) {
+	text, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes=")
+	text, open := strings.CutSuffix(text, "-")
+	if !ok || !open || r.Method != http.MethodGet || !c.h.exact() {
+		return 0
+	}
+	offset, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || offset < 0 {
+		return 0
+	}
+	if match := r.Header.Get("If-Range"); match != "" && match != c.h.tag {
+		return 0
+	}
+	size := c.h.History.size()
+	if offset >= size {
+		header.Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
+		return http.StatusRequestedRangeNotSatisfiable
+	}
+	header.Set("Content-Range", "bytes "+text+"-"+strconv.FormatInt(size-1, 10)+"/"+strconv.FormatInt(size, 10))
+	place, skip := c.h.History.atOffset(offset)
+	if skip > 0 {
+		b, _ := place.next()
+		c.prelude = append(c.prelude, b.text(b.from)[skip:]...)
+		place.index = b.from + 1
+	}
+	c.place = place
+	c.status = http.StatusPartialContent
+	return 0
+}
+
+func appendEvent(dst []byte, typ, data string) []byte {
+	event := stream.Event{Type: typ, Data: data}
+	dst, _ = event.AppendText(dst) // the types are ours
+	return dst
+}

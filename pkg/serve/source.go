@@ -1,0 +1,303 @@
+package serve
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// A Source returns the records of an input, one a call, and io.EOF behind the
+// last. After a [*LineError] it can be asked again, after other errors not.
+type Source func() (stream.Record, error)
+
+// A LineError is the error of one line of an input. The lines behind it can be
+// read all the same.
+type LineError struct {
+	Line int // from 1
+	Err  error
+}
+
+func (e *LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
+func (e *LineError) Unwrap() error { return e.Err }
+
+// Format is the form of an input.
+type Format string
+
+// The formats that [NewSource] reads.
+const (
+	FormatAuto  Format = ""
+	FormatJSONL Format = "jsonl" // JSON lines, as ssectl listen writes them
+	FormatSSE   Format = "sse"   // an event stream as it was on the wire
+	FormatText  Format = "text"  // each line is the data of an event
+	FormatHAR   Format = "har"   // what the network panel of a browser saves
+)
+
+// NewSource returns a source that reads r in the given format; [FormatAuto]
+// looks at the first bytes, and waits for them. It also returns the format.
+func NewSource(r io.Reader, format Format) (Source, Format, error) {
+	buffered := bufio.NewReaderSize(r, 64<<10)
+	if format == FormatAuto {
+		format = sniff(buffered)
+	}
+	switch format {
+	case FormatJSONL:
+		return jsonlSource(buffered), format, nil
+	case FormatSSE:
+		return sseSource(buffered), format, nil
+	case FormatText:
+		return textSource(buffered), format, nil
+	case FormatHAR:
+		source, err := harSource(buffered)
+		return source, format, err
+	}
+	return nil, format, fmt.Errorf("unknown format %q: want jsonl, sse, text or har", format)
+}
+
+// sniff tells the format by the first bytes. It asks for no more of them than
+// it needs: an input may be live, and its next byte hours away.
+func sniff(r *bufio.Reader) Format {
+	for n := 1; n <= r.Size(); n = max(n, r.Buffered()) + 1 {
+		start, err := r.Peek(n)
+		if r.Buffered() > n {
+			start, _ = r.Peek(r.Buffered())
+		}
+		if format, sure := guess(start); sure || err != nil {
+			return format
+		}
+	}
+	return FormatText
+}
+
+// guess returns the format of an input that begins with start, and whether more
+// of it could still change that.
+func guess(start []byte) (format Format, sure bool) {
+	text := bytes.TrimLeft(bytes.TrimPrefix(start, bom), "\r\n \t")
+	if len(text) == 0 {
+		return FormatText, false
+	}
+	switch text[0] {
+	case '{':
+		key := bytes.TrimLeft(text[1:], "\r\n \t")
+		if bytes.HasPrefix(key, harKey) {
+			return FormatHAR, true
+		}
+		return FormatJSONL, !bytes.HasPrefix(harKey, key)
+	case ':':
+		return FormatSSE, true
+	}
+	for _, name := range fieldNames {
+		if rest, ok := bytes.CutPrefix(text, name); ok {
+			if len(rest) == 0 {
+				return FormatSSE, false
+			}
+			if bytes.IndexByte([]byte(":\r\n"), rest[0]) >= 0 {
+				return FormatSSE, true
+			}
+		} else if bytes.HasPrefix(name, text) {
+			return FormatText, false
+		}
+	}
+	return FormatText, true
+}
+
+var (
+	harKey     = []byte(`"log"`)
+	fieldNames = [][]byte{[]byte("data"), []byte("event"), []byte("id"), []byte("retry")}
+)
+
+// IDs says what becomes of the IDs of events.
+type IDs string
+
+// The choices of [NumberIDs].
+const (
+	IDsKeep IDs = "keep" // they stay as they are, if any
+	IDsAuto IDs = "auto" // events without one are numbered by their place in the input
+	IDsNone IDs = "none" // they are taken away
+)
+
+// NumberIDs returns a source whose events have the IDs that mode says.
+func NumberIDs(source Source, mode IDs) Source {
+	var place int64
+	return func() (stream.Record, error) {
+		r, err := source()
+		if err != nil {
+			return r, err
+		}
+		if r.IsEvent {
+			place++
+		}
+		switch {
+		case mode == IDsAuto && r.IsEvent && r.ID == "" && !r.HasID:
+			r.ID, r.HasID = strconv.FormatInt(place, 10), true
+			if raw, ok := bytes.CutPrefix(r.Raw, bom); ok {
+				r.Raw = append(fmt.Appendf(bytes.Clone(bom), "id: %s\n", r.ID), raw...)
+			} else if r.Raw != nil {
+				r.Raw = append(fmt.Appendf(nil, "id: %s\n", r.ID), raw...)
+			}
+		case mode == IDsNone:
+			r.ID, r.HasID = "", false
+			r.Raw = withoutIDs(r.Raw)
+		}
+		return r, nil
+	}
+}
+
+// withoutIDs returns the lines of raw but for the id fields.
+func withoutIDs(raw []byte) []byte {
+	if raw == nil {
+		return nil
+	}
+	kept := []byte{}
+	for len(raw) > 0 {
+		end := len(raw)
+		if i := bytes.IndexAny(raw, "\r\n"); i >= 0 {
+			end = i + 1
+			if raw[i] == '\r' && end < len(raw) && raw[end] == '\n' {
+				end++
+			}
+		}
+		line := raw[:end]
+		raw = raw[end:]
+		name, _, _ := bytes.Cut(bytes.TrimPrefix(bytes.TrimRight(line, "\r\n"), bom), []byte(":"))
+		if string(name) != "id" {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
+}
+
+// Load appends all that source has, and ends the history. The times in the
+// records are the recorded pace. Any error ends it.
+func (h *History) Load(source Source) error {
+	h.init()
+	var clock timeline
+	for {
+		r, err := source()
+		if err == io.EOF {
+			h.End()
+			return nil
+		}
+		if err == nil {
+			err = h.append(&r, clock.next(&r))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// Follow appends what source has as it comes in, and ends the history at its
+// end. Bad lines are told to skipped, and the rest goes on.
+func (h *History) Follow(source Source, skipped func(error)) error {
+	h.init()
+	defer h.End()
+	var clock timeline
+	for {
+		r, err := source()
+		var bad *LineError
+		switch {
+		case err == io.EOF:
+			return nil
+		case errors.As(err, &bad):
+			skipped(err)
+			continue
+		case err != nil:
+			return err
+		}
+		if err := h.append(&r, clock.next(&r)); err != nil {
+			return err
+		}
+	}
+}
+
+// Replay appends what from has when it is due, the given number of times, 0 for
+// without end. It ends the history, and returns, when that is done or ctx is.
+func (h *History) Replay(ctx context.Context, from *History, pace Pace, rounds int) error {
+	h.init()
+	defer h.End()
+	place := from.start()
+	clock := pacer{pace: pace}
+	clock.begin(time.Now(), 0)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for round := 1; ; {
+		var (
+			b, _ = place.next()
+			wake <-chan struct{}
+			due  <-chan time.Time
+		)
+		if b.seg != nil {
+			wait := clock.through(&b, time.Now())
+			place.index = b.to
+			if err := h.copy(&b); err != nil {
+				return err
+			}
+			if wait <= 0 {
+				continue
+			}
+			timer.Reset(wait)
+			due = timer.C
+		} else {
+			var done bool
+			wake, done = from.waitChan(&place)
+			if done && (round == rounds || from.Len() == 0) {
+				return nil
+			}
+			if done {
+				round++
+				place, clock.at = from.again(), 0
+			}
+			if done || wake == nil {
+				continue
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-due:
+		case <-wake:
+			clock.idle(time.Now())
+		}
+	}
+}
+
+// copy appends the entries of a batch of another history.
+func (h *History) copy(b *batch) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := b.from; i < b.to; i++ {
+		e := entry{at: b.entries[i].at, flags: b.entries[i].flags}
+		if e.flags&entryHasID != 0 {
+			e.hash = h.hash(idOf(b.text(i)))
+		}
+		h.put(b.text(i), e)
+	}
+	return nil
+}
+
+// A timeline turns the times and delays of records into one time axis.
+type timeline struct {
+	at   time.Duration
+	last time.Time
+}
+
+// next returns when r is due, counted from the start of the recording.
+func (t *timeline) next(r *stream.Record) time.Duration {
+	switch {
+	case r.Delay > 0:
+		t.at += r.Delay
+	case !r.Time.IsZero() && !t.last.IsZero():
+		t.at += max(r.Time.Sub(t.last), 0)
+	}
+	if !r.Time.IsZero() {
+		t.last = r.Time
+	}
+	return t.at
+}

@@ -1,0 +1,20 @@
+package serve
+
+import (
+	"io"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// sseSource reads an event stream, and keeps each byte of it.
+func sseSource(r io.Reader) Source {
+	decoder := stream.NewDecoder(r)
+	return func() (stream.Record, error) {
+		block, err := decoder.Block()
+		if err != nil {
+			return stream.Record{}, err
+		}
+		return block.Record(time.Time{}), nil
+	}
+}
