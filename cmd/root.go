@@ -54,6 +54,7 @@ func newRootCommand(streams *term.Streams) *cobra.Command {
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.AddCommand(
+		newListenCommand(streams),
 		newVersionCommand(streams),
 	)
 	return root

@@ -1,0 +1,125 @@
+// Package cursor keeps positions in streams in a file, between runs.
+package cursor
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/ssectl/ssectl/pkg/listen"
+)
+
+// version is that of the form of the file.
+const version = 1
+
+// document is the file.
+type document struct {
+	Version int              `json:"ssectl_cursor"`
+	Streams map[string]place `json:"streams"`
+}
+
+// place is what is kept of a [listen.Position].
+type place struct {
+	LastEventID string `json:"last_event_id"`
+	Offset      int64  `json:"offset,omitempty"`
+	Validator   string `json:"validator,omitempty"`
+}
+
+// A Cursor is the place of one stream in a file that may hold those of others.
+type Cursor struct {
+	path, stream string
+	document     document
+	saved        place
+	written      fs.FileInfo // the file as we know it
+}
+
+// Open reads the file, which need not exist, and returns the cursor of a
+// stream and its position. A file that is no cursor file is an error: to start
+// afresh is for the user to decide.
+func Open(path, stream string) (*Cursor, listen.Position, error) {
+	c := &Cursor{path: path, stream: stream}
+	if err := c.load(); err != nil {
+		return nil, listen.Position{}, fmt.Errorf("cursor file: %w", err)
+	}
+	c.saved = c.document.Streams[stream]
+	return c, listen.Position(c.saved), nil
+}
+
+// Save writes the position, if it is a new one, so that at any moment the file
+// is either the old one or the new one.
+func (c *Cursor) Save(position listen.Position) error {
+	if place(position) == c.saved {
+		return nil
+	}
+	if err := c.save(place(position)); err != nil {
+		return fmt.Errorf("cursor file: %w", err)
+	}
+	c.saved = place(position)
+	return nil
+}
+
+func (c *Cursor) save(p place) error {
+	// Another process may have written the place of another stream.
+	if now, err := os.Stat(c.path); err == nil && !c.isOurs(now) {
+		if err := c.load(); err != nil {
+			return err
+		}
+	}
+	c.document.Streams[c.stream] = p
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(c.document); err != nil {
+		return err
+	}
+	temporary := fmt.Sprintf("%s.%d.tmp", c.path, os.Getpid())
+	if err := os.WriteFile(temporary, text.Bytes(), 0o600); err != nil {
+		return err
+	}
+	written, err := os.Stat(temporary)
+	if err == nil {
+		err = os.Rename(temporary, c.path)
+	}
+	if err != nil {
+		os.Remove(temporary)
+		return err
+	}
+	c.written = written
+	return nil
+}
+
+// isOurs reports whether a file is the one we wrote or read last. Inodes are used
+// again, so the time counts too.
+func (c *Cursor) isOurs(now fs.FileInfo) bool {
+	return c.written != nil && os.SameFile(now, c.written) && now.ModTime().Equal(c.written.ModTime())
+}
+
+// load reads the file as it is now.
+func (c *Cursor) load() error {
+	text, err := os.ReadFile(c.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		c.document = document{Version: version, Streams: map[string]place{}}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var d document
+	switch err := json.Unmarshal(text, &d); {
+	case len(bytes.TrimSpace(text)) == 0:
+		return fmt.Errorf("%s is empty; remove it to start afresh", c.path)
+	case err != nil:
+		return fmt.Errorf("%s is broken, or no cursor file: %w", c.path, err)
+	case d.Version == 0 || d.Streams == nil:
+		return fmt.Errorf("%s is no cursor file", c.path)
+	case d.Version != version:
+		return fmt.Errorf("%s has version %d, this ssectl knows version %d", c.path, d.Version, version)
+	}
+	c.document = d
+	c.written, err = os.Stat(c.path)
+	return err
+}

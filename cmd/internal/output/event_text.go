@@ -1,0 +1,253 @@
+package output
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/width"
+
+	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// The text form is a line for each event, as long as it is one:
+//
+//	22:45:01.123  +15ms  message  7  {"n":1}
+//
+// Type and ID have columns as wide as the widest so far, within bounds.
+const (
+	maxColumn  = 24
+	minData    = 24 // narrower than that, the data goes below the head
+	dataIndent = 4  // and is indented so far
+)
+
+type textFormat struct {
+	EventOptions
+	last      time.Time
+	typeWidth int
+	idWidth   int
+}
+
+func newTextFormat(options EventOptions) EventFormat {
+	f := &textFormat{EventOptions: options, typeWidth: len(stream.DefaultType)}
+	return f.append
+}
+
+func (f *textFormat) append(dst []byte, b *stream.Block, at time.Time) []byte {
+	comment, isComment := b.Comment()
+	retry, hasRetry := b.Retry()
+	if !b.IsEvent() && !isComment && !b.HasID() && !hasRetry {
+		return dst
+	}
+	line := folder{dst: dst, width: f.Width, colors: f.Colors}
+	line.put(f.Colors.Faint, at.Local().Format("15:04:05.000"))
+	line.put(f.Colors.Faint, fmt.Sprintf(" %8s  ", f.gap(at)))
+	switch {
+	case isComment:
+		line.put(f.Colors.Faint, ": "+Safe(string(comment)))
+	case b.IsEvent():
+		f.head(&line, b)
+		f.data(&line, b.Data())
+	default:
+		var said []string
+		if b.HasID() {
+			said = append(said, "id: "+Safe(string(b.ID())))
+		}
+		if hasRetry {
+			said = append(said, "retry: "+retry.String())
+		}
+		line.put(f.Colors.Faint, strings.Join(said, ", "))
+	}
+	return append(line.dst, '\n')
+}
+
+// head puts type and ID into their columns.
+func (f *textFormat) head(line *folder, b *stream.Block) {
+	column := func(style term.Style, text string, width *int) {
+		*width = min(max(*width, cells(text)), maxColumn)
+		line.put(style, text)
+		line.put(nil, strings.Repeat(" ", max(*width-cells(text), 0)+2))
+	}
+	column(f.Colors.Type, Safe(string(b.Type())), &f.typeWidth)
+	switch {
+	case b.HasID() && len(b.ID()) == 0:
+		column(f.Colors.ID, `""`, &f.idWidth)
+	case b.HasID():
+		column(f.Colors.ID, Safe(string(b.ID())), &f.idWidth)
+	case f.idWidth > 0:
+		column(f.Colors.ID, "", &f.idWidth)
+	}
+}
+
+// data puts the data where the head ends, or below it where that is too far to
+// the right. JSON is colored by meaning, its text stays as it is.
+func (f *textFormat) data(line *folder, data []byte) {
+	line.indent = line.column
+	if f.Width > 0 && f.Width-line.column < minData {
+		line.indent = dataIndent
+		line.newline()
+	}
+	isJSON := json.Valid(data)
+	if isJSON && f.Pretty {
+		var indented bytes.Buffer
+		if json.Indent(&indented, data, "", "  ") == nil {
+			data = indented.Bytes()
+		}
+	}
+	for n, text := range bytes.Split(data, []byte("\n")) {
+		if n > 0 {
+			line.newline()
+		}
+		if isJSON {
+			line.putJSON(text)
+		} else {
+			line.put(nil, Safe(string(text)))
+		}
+	}
+}
+
+// gap is the time since the block before, to three digits.
+func (f *textFormat) gap(at time.Time) string {
+	last := f.last
+	f.last = at
+	if last.IsZero() {
+		return ""
+	}
+	return "+" + Duration(at.Sub(last))
+}
+
+// Duration returns a time as people read it, to three digits or so.
+func Duration(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return d.Round(time.Microsecond).String()
+	case d < 10*time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// A folder builds lines that are no wider than the terminal. Text that goes over
+// the edge goes on below, indented; nothing of it is lost.
+type folder struct {
+	dst    []byte
+	colors term.Colors
+	width  int // 0 for any
+	indent int
+	column int
+}
+
+func (l *folder) newline() {
+	l.dst = append(l.dst, '\n')
+	for range l.indent {
+		l.dst = append(l.dst, ' ')
+	}
+	l.column = l.indent
+}
+
+// put adds text that is safe to show and has no line end.
+func (l *folder) put(style term.Style, text string) {
+	for text != "" {
+		n, wide := len(text), 0
+		if l.width > 0 {
+			n, wide = fitting(text, l.width-l.column)
+			if n == 0 && l.column > l.indent {
+				l.newline()
+				continue
+			}
+			if n == 0 { // wider than a line: it cannot be helped
+				_, n = utf8.DecodeRuneInString(text)
+			}
+		} else {
+			wide = cells(text)
+		}
+		if style != nil && strings.TrimSpace(text[:n]) != "" {
+			l.dst = append(l.dst, style(text[:n])...)
+		} else {
+			l.dst = append(l.dst, text[:n]...)
+		}
+		l.column += wide
+		text = text[n:]
+	}
+}
+
+// putJSON adds a line of JSON text, colored.
+func (l *folder) putJSON(text []byte) {
+	for len(text) > 0 {
+		n, style := 1, l.colors.Faint // punctuation
+		switch c := text[0]; {
+		case c == '"':
+			n = stringEnd(text)
+			style = l.colors.Text
+			if rest := bytes.TrimLeft(text[n:], " \t"); len(rest) > 0 && rest[0] == ':' {
+				style = l.colors.Key
+			}
+		case bytes.IndexByte([]byte(`{}[],:`), c) >= 0:
+		default: // a number, a literal, blanks
+			if n = bytes.IndexAny(text, `{}[],:"`); n < 0 {
+				n = len(text)
+			}
+			style = nil
+		}
+		l.put(style, Safe(string(text[:n])))
+		text = text[n:]
+	}
+}
+
+// stringEnd returns the length of the JSON string that text begins with.
+func stringEnd(text []byte) int {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// fitting returns how many bytes of text fit into so many columns, and how many
+// columns they take.
+func fitting(text string, columns int) (n, used int) {
+	for i, r := range text {
+		w := runeCells(r)
+		if used+w > columns {
+			return i, used
+		}
+		used += w
+	}
+	return len(text), used
+}
+
+// cells returns how many columns text takes.
+func cells(text string) int {
+	n := 0
+	for _, r := range text {
+		n += runeCells(r)
+	}
+	return n
+}
+
+func runeCells(r rune) int {
+	switch {
+	case r < 0x7f:
+		return 1
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
+	}
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
+}

@@ -1,0 +1,106 @@
+// Package preset knows what well-known streams look like: what ends them well,
+// what is an error in them, and where the text is that people read.
+package preset
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Preset is nothing but flags: what a user who knows the service would give.
+// The expressions are jq and see what those of --jq see.
+type Preset struct {
+	Name    string
+	About   string
+	Headers []string // sent unless the user gives others of that name
+	Until   string   // true for the event that ends the stream well
+	FailIf  string   // true for an event that is an error
+	Text    string   // the pieces of the growing text
+}
+
+// Presets are all that there are, by name.
+var Presets = []Preset{
+	{
+		Name:    "a2a",
+		About:   "Agent2Agent tasks",
+		Headers: []string{"Accept: application/json, text/event-stream"},
+		Until:   `.json.result? | (.statusUpdate.status.state? // "" | IN("TASK_STATE_COMPLETED", "TASK_STATE_INPUT_REQUIRED")) or .final? == true`,
+		FailIf:  `.json.error? or (.json.result.statusUpdate.status.state? // "" | IN("TASK_STATE_FAILED", "TASK_STATE_REJECTED", "TASK_STATE_CANCELED"))`,
+		Text:    `.json.result.artifactUpdate.artifact.parts[]?.text // empty`,
+	},
+	{
+		Name:   "ag-ui",
+		About:  "AG-UI agent runs",
+		Until:  `.json.type? == "RUN_FINISHED"`,
+		FailIf: `.json.type? == "RUN_ERROR"`,
+		Text:   `select(.json.type? == "TEXT_MESSAGE_CONTENT") | .json.delta`,
+	},
+	{
+		Name:    "anthropic",
+		About:   "Anthropic Messages",
+		Headers: []string{"Anthropic-Version: 2023-06-01"},
+		Until:   `.event == "message_stop"`,
+		FailIf:  `.event == "error"`,
+		Text:    `select(.event == "content_block_delta") | .json.delta.text // empty`,
+	},
+	{
+		Name:   "gemini",
+		About:  "Gemini with alt=sse",
+		Until:  `any(.json.candidates[]?; .finishReason)`,
+		FailIf: `.json.error? or .json.promptFeedback.blockReason?`,
+		Text:   `.json.candidates[]?.content.parts[]? | select(.thought | not) | .text // empty`,
+	},
+	{
+		Name:   "graphql",
+		About:  "GraphQL over SSE, distinct connections",
+		Until:  `.event == "complete"`,
+		FailIf: `.event == "next" and (.json.errors? | length > 0)`,
+		Text:   `select(.event == "next") | .data + "\n"`,
+	},
+	{
+		Name:    "mcp",
+		About:   "Model Context Protocol, streamable HTTP",
+		Headers: []string{"Accept: application/json, text/event-stream"},
+		Until:   `.json | objects | has("id") and has("result")`,
+		FailIf:  `.json.error? or .json.result.isError?`,
+		Text:    `.json.result.content[]?.text // empty`,
+	},
+	{
+		Name:  "mercure",
+		About: "Mercure hubs",
+		Text:  `.data + "\n"`,
+	},
+	{
+		Name:   "openai",
+		About:  "OpenAI chat completions, and those who speak like them",
+		Until:  `.data == "[DONE]"`,
+		FailIf: `.json.error?`,
+		Text:   `.json.choices[]? | .delta.content // .text // empty`,
+	},
+	{
+		Name:   "openai-responses",
+		About:  "OpenAI Responses",
+		Until:  `.json.type? == "response.completed"`,
+		FailIf: `.json.type? // .event | IN("error", "response.failed", "response.incomplete")`,
+		Text:   `select(.json.type? == "response.output_text.delta") | .json.delta`,
+	},
+}
+
+// Find returns the preset of a name.
+func Find(name string) (Preset, error) {
+	i := slices.IndexFunc(Presets, func(p Preset) bool { return p.Name == name })
+	if i < 0 {
+		return Preset{}, fmt.Errorf("no preset %q, there are %s", name, strings.Join(Names(), ", "))
+	}
+	return Presets[i], nil
+}
+
+// Names returns the names of all presets.
+func Names() []string {
+	var names []string
+	for _, p := range Presets {
+		names = append(names, p.Name)
+	}
+	return names
+}

@@ -1,0 +1,101 @@
+// Package query asks questions about events in the language of jq.
+package query
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/itchyny/gojq"
+
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// A Query is a compiled expression.
+type Query struct {
+	source string
+	code   *gojq.Code
+}
+
+// Compile compiles an expression, which sees neither files nor the environment.
+func Compile(source string) (*Query, error) {
+	parsed, err := gojq.Parse(source)
+	if err != nil {
+		return nil, fmt.Errorf("jq expression %q: %w", source, err)
+	}
+	code, err := gojq.Compile(parsed)
+	if err != nil {
+		return nil, fmt.Errorf("jq expression %q: %w", source, err)
+	}
+	return &Query{source: source, code: code}, nil
+}
+
+// String returns the expression.
+func (q *Query) String() string { return q.source }
+
+// Input returns what expressions see of an event: the object of its JSON line,
+// and json, its data parsed, null where that is not JSON.
+func Input(b *stream.Block, at time.Time) map[string]any {
+	event := b.Event()
+	input := map[string]any{
+		"event": event.Type,
+		"data":  event.Data,
+		"json":  parse(event.Data),
+		"time":  at.UTC().Format("2006-01-02T15:04:05.000000Z"),
+	}
+	if event.HasID {
+		input["id"] = event.ID
+	}
+	if event.HasRetry {
+		input["retry"] = int(event.Retry.Milliseconds())
+	}
+	return input
+}
+
+// parse keeps numbers as they are written, so that long ones stay exact.
+func parse(data string) any {
+	decoder := json.NewDecoder(bytes.NewReader([]byte(data)))
+	decoder.UseNumber()
+	var value any
+	if decoder.Decode(&value) != nil || decoder.More() {
+		return nil
+	}
+	return value
+}
+
+// Match reports whether the first result of the expression is neither false
+// nor null.
+func (q *Query) Match(ctx context.Context, input map[string]any) (bool, error) {
+	value, ok := q.code.RunWithContext(ctx, input).Next()
+	if err, failed := value.(error); ok && failed {
+		return false, q.problem(err)
+	}
+	return ok && value != nil && value != false, nil
+}
+
+// Append appends the results, strings as they are and other values as JSON, each
+// by means of add and followed by end.
+func (q *Query) Append(ctx context.Context, dst []byte, input map[string]any, end string, add func(dst, text []byte) []byte) ([]byte, error) {
+	for results := q.code.RunWithContext(ctx, input); ; {
+		value, ok := results.Next()
+		if !ok {
+			return dst, nil
+		}
+		var text []byte
+		switch value := value.(type) {
+		case error:
+			return dst, q.problem(value)
+		case string:
+			text = []byte(value)
+		default:
+			text, _ = gojq.Marshal(value) // values of gojq always can be
+		}
+		dst = append(add(dst, text), end...)
+	}
+}
+
+func (q *Query) problem(err error) error {
+	return fmt.Errorf("jq expression %q: %w", q.source, err)
+}

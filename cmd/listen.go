@@ -1,0 +1,240 @@
+package cmd
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ssectl/ssectl/cmd/internal/output"
+	"github.com/ssectl/ssectl/cmd/internal/preset"
+	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/listen"
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// listenOptions are what the flags of listen say.
+type listenOptions struct {
+	Connection *connection
+	Source     string // a URL, a file, or - for standard input
+
+	Format   string
+	JQ       string
+	Filter   string
+	Events   []string
+	Comments bool
+	Pretty   bool
+	Color    term.ColorMode
+	Include  bool
+	As       string
+	Text     bool
+
+	Count      int
+	MaxTime    seconds
+	UntilEvent []string
+	UntilData  []string
+	Until      string
+	FailIf     string
+
+	IdleTimeout  seconds
+	EventTimeout seconds
+
+	Reconnect     string
+	NoReconnect   bool
+	Retry         int // consecutive failures, negative for any number
+	RetryDelay    seconds
+	RetryMaxDelay seconds
+	RetryMaxTime  seconds
+	IgnoreRetry   bool
+	RetryOn       string
+
+	Resume       string
+	LastEventID  string
+	FreshAfter   int
+	ReconnectOn  []string
+	Cursor       string
+	MaxEventSize byteSize
+
+	Record  string
+	SaveHAR string
+	Stats   string
+}
+
+const listenLong = `
+Read an event stream and print its events as they come: text on a terminal, JSON
+lines in a pipe, which "ssectl serve" replays. Where the connection drops, connect
+again and go on behind the last event, as a browser's EventSource does.
+
+A line for curl works as it is with "curl" replaced by "ssectl listen". A URL may
+leave out http:// and, as :8080/path, the host. FILE and - (standard input) are
+streams saved before.`
+
+const listenExamples = `
+  ssectl listen https://example.com/events
+  ssectl listen :8080/events -n 10 | jq -r .data
+  ssectl listen URL --as openai --text -H "Authorization: Bearer $KEY" --json @body.json
+  ssectl listen URL --filter '.json.price > 100' --jq '.json | [.symbol, .price] | @csv'
+  ssectl listen URL --until-event done --idle-timeout 30s || echo "cut or silent"
+  ssectl listen URL --cursor position.json >> events.jsonl
+  ssectl listen URL --record session.jsonl; ssectl serve session.jsonl --pace recorded`
+
+func newListenCommand(streams *term.Streams) *cobra.Command {
+	opts := &listenOptions{Connection: newConnection(streams)}
+	c := &cobra.Command{
+		Use:     "listen [flags] URL | FILE | -",
+		Short:   "Read an event stream",
+		Long:    listenLong,
+		Example: listenExamples,
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			source, err := onlySource(args, opts.Connection.URL)
+			if err != nil {
+				return usageError(err)
+			}
+			opts.Source = source
+			return runListen(c.Context(), streams, opts)
+		},
+	}
+	addFlags(c, "Output", opts.bindOutput)
+	addFlags(c, "What ends it", opts.bindEnding)
+	addFlags(c, "Reconnection", opts.bindReconnection)
+	addFlags(c, "Resuming", opts.bindResume)
+	addFlags(c, "Recording", opts.bindRecording)
+	addFlags(c, "Connection, as in curl", opts.Connection.bind)
+	setHelp(c, streams.Width, presetHelp(), helpSection{"What expressions see", expressionHelp}, exitCodes(
+		"0    the stream ended as it should, or what was asked for was reached",
+		"1    --fail-if matched, or the stream ended before --until",
+		"2    wrong usage, bad input file",
+		"3    no connection, or it was cut for good",
+		"4    the server answered, but not with an event stream",
+		"5    --idle-timeout or --event-timeout, and no reconnection left",
+		"130  interrupted",
+	))
+	return c
+}
+
+const expressionHelp = `
+  The expressions of --jq, --filter, --until and --fail-if are jq. They see the event
+  as {"event", "id", "data", "retry", "time"} and "json", the data parsed, or null.`
+
+func presetHelp() helpSection {
+	var lines []string
+	for _, p := range preset.Presets {
+		lines = append(lines, fmt.Sprintf("  %-18s%s", p.Name, p.About))
+	}
+	return helpSection{"Presets", strings.Join(lines, "\n")}
+}
+
+// onlySource returns the one place to listen to, an argument or a --url.
+func onlySource(args []string, flag string) (string, error) {
+	if flag != "" {
+		args = append(slices.Clone(args), flag)
+	}
+	switch len(args) {
+	case 0:
+		return "", fmt.Errorf("nothing to listen to: give a URL, a file, or - for standard input")
+	case 1:
+		return args[0], nil
+	}
+	return "", fmt.Errorf("one URL or file, not %d", len(args))
+}
+
+func (o *listenOptions) bindOutput(flags *pflag.FlagSet) {
+	o.Format, o.Color = "auto", term.ColorAuto
+	formats := strings.Join(slices.Sorted(maps.Keys(output.EventFormats)), "|")
+	flags.Var(choice(&o.Format, append(slices.Sorted(maps.Keys(output.EventFormats)), "auto")...), "format",
+		"print events as `auto|"+formats+"`; auto is text on a terminal, else json")
+	flags.StringVar(&o.JQ, "jq", "", "print the results of this jq `expression` instead, strings raw")
+	flags.StringVar(&o.Filter, "filter", "", "print only events for which this jq `expression` is true")
+	flags.StringSliceVar(&o.Events, "event", nil, "print only events of these `types`")
+	flags.BoolVar(&o.Comments, "comments", false, "print comments and reconnection times too")
+	flags.StringVar(&o.As, "as", "", "the stream of a service, see Presets: what ends it, what is an error `name`")
+	flags.BoolVar(&o.Text, "text", false, "with --as, print the growing text alone")
+	flags.BoolVar(&o.Pretty, "pretty", false, "indent JSON data in text")
+	flags.Var(&o.Color, "color", "color `auto|always|never`")
+	flags.BoolVarP(&o.Include, "include", "i", false, "show response headers, on stderr where the output is not for people")
+	flags.StringVar(&o.Stats, "stats", "", "sum up at the end on stderr, as `text|json`; the default where stderr is a terminal")
+	flags.Lookup("stats").NoOptDefVal = "text"
+}
+
+func (o *listenOptions) bindEnding(flags *pflag.FlagSet) {
+	flags.IntVarP(&o.Count, "count", "n", 0, "end after this `number` of printed events")
+	flags.VarP(&o.MaxTime, "max-time", "m", "end after this `time`, in seconds or as 500ms")
+	flags.StringSliceVar(&o.UntilEvent, "until-event", nil, "end after an event of one of these `types`")
+	flags.StringArrayVar(&o.UntilData, "until-data", nil, "end after an event whose data is this `text`")
+	flags.StringVar(&o.Until, "until", "", "end after an event for which this jq `expression` is true")
+	flags.StringVar(&o.FailIf, "fail-if", "", "fail after an event for which this jq `expression` is true")
+	flags.Var(&o.IdleTimeout, "idle-timeout", "take a connection without any byte for this `time` as dropped")
+	flags.Var(&o.EventTimeout, "event-timeout", "the same without an event; comments do not count")
+}
+
+func (o *listenOptions) bindReconnection(flags *pflag.FlagSet) {
+	o.Reconnect = "get"
+	o.RetryDelay, o.RetryMaxDelay = seconds(listen.DefaultDelay), seconds(listen.DefaultMaxDelay)
+	flags.Var(choice(&o.Reconnect, "get", "always", "never"), "reconnect", "connect again `get|always|never`; get is for that method alone, others may cost")
+	flags.BoolVar(&o.NoReconnect, "no-reconnect", false, "make one connection, as --reconnect never")
+	flags.IntVar(&o.Retry, "retry", -1, "give up after this `number` of connections in a row without an event; any number unless set, but then the first must succeed")
+	flags.Lookup("retry").DefValue = ""
+	flags.Var(&o.RetryDelay, "retry-delay", "wait this `time` before a reconnection; a retry of the server takes its place")
+	flags.Var(&o.RetryMaxDelay, "retry-max-delay", "let the wait grow to this `time` at most")
+	flags.Var(&o.RetryMaxTime, "retry-max-time", "give up after this `time` without an event over reconnections")
+	flags.BoolVar(&o.IgnoreRetry, "ignore-retry", false, "keep --retry-delay, whatever the server says")
+	flags.StringVar(&o.RetryOn, "retry-on", "", "try again after these `statuses`, as 429,503,5xx; Retry-After is honoured")
+	flags.StringSliceVar(&o.ReconnectOn, "reconnect-on", nil, "take an event of these `types` as the server's goodbye: connect again")
+}
+
+func (o *listenOptions) bindResume(flags *pflag.FlagSet) {
+	o.Resume = "id"
+	flags.Var(choice(&o.Resume, "id", "range", "off"), "resume", "go on by `id|range|off`: Last-Event-ID, a byte range for logs served as files, not at all")
+	flags.StringVar(&o.LastEventID, "last-event-id", "", "start behind the event of this `ID`")
+	flags.StringVar(&o.Cursor, "cursor", "", "keep the position between runs in this `file`")
+	flags.IntVar(&o.FreshAfter, "fresh-after", 0, "forget the position after this `number` of resumed connections in a row without an event")
+}
+
+func (o *listenOptions) bindRecording(flags *pflag.FlagSet) {
+	o.MaxEventSize = stream.DefaultMaxEventSize
+	flags.StringVar(&o.Record, "record", "", "write all that comes to this `file`, exact and timed, for \"ssectl serve\"")
+	flags.StringVar(&o.SaveHAR, "save-har", "", "write a HAR `file` for the developer tools of browsers")
+	flags.Var(&o.MaxEventSize, "max-event-size", "fail on an event larger than this `size`")
+}
+
+// listenConfig turns the options into those of package listen.
+func (o *listenOptions) listenConfig() (listen.Options, error) {
+	retryOn, err := parseStatuses(o.RetryOn)
+	if err != nil {
+		return listen.Options{}, err
+	}
+	config := listen.Options{
+		Start:        listen.Position{LastEventID: o.LastEventID},
+		Resume:       map[string]listen.Resume{"id": listen.ResumeID, "range": listen.ResumeRange, "off": listen.ResumeOff}[o.Resume],
+		Reconnect:    map[string]listen.Reconnect{"get": listen.ReconnectGET, "always": listen.ReconnectAlways, "never": listen.ReconnectNever}[o.Reconnect],
+		MaxRetries:   max(o.Retry, 0),
+		MaxRetryTime: time.Duration(o.RetryMaxTime),
+		FailFast:     o.Retry < 0,
+		RetryOn:      retryOn,
+		FreshAfter:   o.FreshAfter,
+		ReconnectOn:  o.ReconnectOn,
+		IdleTimeout:  time.Duration(o.IdleTimeout),
+		EventTimeout: time.Duration(o.EventTimeout),
+		MaxEventSize: int(o.MaxEventSize),
+		Backoff: listen.Backoff{
+			Delay:        time.Duration(o.RetryDelay),
+			MaxDelay:     time.Duration(o.RetryMaxDelay),
+			IgnoreServer: o.IgnoreRetry,
+		},
+	}
+	if o.RetryDelay == 0 {
+		config.Backoff.Delay = -1 // none; zero leaves it to the package
+	}
+	if o.NoReconnect || o.Retry == 0 {
+		config.Reconnect = listen.ReconnectNever
+	}
+	if o.Resume == "range" && o.Connection.Compressed {
+		return config, fmt.Errorf("--resume range counts bytes, which --compressed changes")
+	}
+	return config, nil
+}

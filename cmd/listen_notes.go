@@ -1,0 +1,196 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ssectl/ssectl/cmd/internal/output"
+	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/listen"
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// notes are the lines on stderr that tell what happens, one for each change.
+type notes struct {
+	w      io.Writer
+	colors term.Colors
+}
+
+func (n notes) line(format string, args ...any) {
+	fmt.Fprintf(n.w, "ssectl: %s\n", fmt.Sprintf(format, args...))
+}
+
+// changed tells a change of state, behind what was printed before it.
+func (l *listener) changed(change listen.Change) {
+	if l.flush() != nil {
+		return // the next read ends the run with this error
+	}
+	for _, t := range l.tapes {
+		t.change(change, time.Now())
+	}
+	n := l.note
+	switch c := change.(type) {
+	case listen.Connected:
+		n.line("%s", n.colors.Good(connectedLine(c, l.opts)))
+		l.showHeaders()
+	case listen.Dropped:
+		n.line("%s", n.colors.Warn(droppedLine(c)))
+	case listen.Waiting:
+		why := ""
+		if c.Err != nil {
+			why = fmt.Sprintf(" (%v)", shortError(c.Err))
+		}
+		n.line("%s", n.colors.Faint(fmt.Sprintf("reconnecting in %s%s", output.Duration(c.Delay), why)))
+	case listen.Gap:
+		n.line("%s", n.colors.Bad(fmt.Sprintf("gap: asked for events after %q, the server goes on after %q; some were missed", output.Safe(c.Asked), output.Safe(c.Got))))
+	case listen.Restarted:
+		n.line("%s", n.colors.Warn("starting afresh: "+c.Reason))
+	}
+}
+
+func connectedLine(c listen.Connected, opts *listenOptions) string {
+	line := fmt.Sprintf("connected, %d, %s", c.Status, c.Proto)
+	switch {
+	case !c.Resumed:
+		return line
+	case opts.Resume == "range":
+		return fmt.Sprintf("%s, resumed at byte %d", line, c.Asked.Offset)
+	}
+	return fmt.Sprintf("%s, resumed after id %q", line, output.Safe(c.Asked.LastEventID))
+}
+
+func droppedLine(c listen.Dropped) string {
+	line := ""
+	switch {
+	case c.Err == io.EOF:
+		line = "the server closed the stream"
+	case c.Err == listen.ErrGoodbye:
+		line = "the server said goodbye"
+	default:
+		line = fmt.Sprintf("dropped: %v", shortError(c.Err))
+	}
+	if c.Unfinished > 0 {
+		line += fmt.Sprintf(", inside an event: %d bytes dropped", c.Unfinished)
+	}
+	return line
+}
+
+// shortError leaves out the addresses that net puts in front of a cause.
+func shortError(err error) error {
+	var op *net.OpError
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &errno) && errors.As(err, &op):
+		return errno
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return errors.New("connection closed too early")
+	}
+	return err
+}
+
+// showHeaders does --include: with the stream where people read it, else on
+// stderr.
+func (l *listener) showHeaders() {
+	source, ok := l.source.(*listen.Stream)
+	if !ok || !l.opts.Include || source.Response() == nil {
+		return
+	}
+	resp := source.Response()
+	w := l.streams.Err
+	if l.opts.JQ == "" && !l.opts.Text && (l.format == "text" || l.format == "raw") {
+		w = l.streams.Out
+	}
+	fmt.Fprintf(w, "%s %s\n", resp.Proto, output.Safe(resp.Status))
+	printHeaders(w, "", resp.Header)
+	fmt.Fprintln(w)
+}
+
+// target names what was listened to in a message.
+func (l *listener) target() string {
+	if isFile(l.opts.Source) {
+		return output.Safe(l.opts.Source)
+	}
+	u, err := parseURL(l.opts.Source)
+	if err != nil {
+		return output.Safe(l.opts.Source)
+	}
+	u.RawQuery = ""
+	return redactURL(u)
+}
+
+// bodyOf is what of an answer fits into a message.
+func bodyOf(refused *listen.ResponseError) string {
+	text := string(refused.Body)
+	if title, ok := htmlTitle(text); ok {
+		return fmt.Sprintf(", a page titled %q", title)
+	}
+	if strings.TrimSpace(text) == "" || !strings.Contains(refused.ContentType, "json") && !strings.HasPrefix(refused.ContentType, "text/plain") {
+		return ""
+	}
+	return ": " + excerpt(refused.Body)
+}
+
+func htmlTitle(text string) (string, bool) {
+	_, rest, ok := strings.Cut(text, "<title>")
+	title, _, closed := strings.Cut(rest, "</title>")
+	return excerpt([]byte(title)), ok && closed
+}
+
+// refusedHint says what may help against an answer that is no stream.
+func (l *listener) refusedHint(refused *listen.ResponseError) string {
+	essence, _, _ := strings.Cut(refused.ContentType, ";")
+	switch status := refused.Status; {
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return `give credentials: -H "Authorization: Bearer ...", -u or -b`
+	case status == http.StatusMethodNotAllowed:
+		return "try another method: -X POST, or -d with a body"
+	case status == http.StatusTooManyRequests, status >= 500:
+		return "--retry-on " + strconv.Itoa(status) + " tries again"
+	case status != http.StatusOK:
+		return ""
+	case essence == "application/json":
+		return `the API may want "stream": true in the body, or another path`
+	case strings.HasPrefix(essence, "text/html"):
+		return "this is a web page: is it the URL of the stream?"
+	case l.opts.Resume != "range" && (essence == "" || essence == "text/plain" || essence == "application/octet-stream"):
+		return "the server must send Content-Type: " + stream.ContentType + "; --resume range reads logs served as files"
+	}
+	return "the server must send Content-Type: " + stream.ContentType
+}
+
+// unreachedHint says what may help against no connection.
+func (l *listener) unreachedHint(err error) string {
+	var size *stream.SizeError
+	switch {
+	case errors.As(err, &size):
+		return "--max-event-size allows more"
+	case isFile(l.opts.Source), l.source.Stats().Connections > 0:
+		return ""
+	case strings.Contains(err.Error(), "certificate"):
+		return "--cacert FILE trusts a private authority, -k any certificate"
+	case l.opts.Retry < 0 && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, io.EOF)):
+		return "is the server running? --retry 10 keeps trying"
+	}
+	return ""
+}
+
+// reason is why a run ended, for the summary and recordings.
+func reason(why error) string {
+	switch {
+	case why == nil, why == io.EOF:
+		return "the server ended the stream"
+	case errors.Is(why, context.Canceled):
+		return "interrupted"
+	case isClosedPipe(why):
+		return "the output was closed"
+	}
+	return why.Error()
+}

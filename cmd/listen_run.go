@@ -1,0 +1,335 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/ssectl/ssectl/cmd/internal/cursor"
+	"github.com/ssectl/ssectl/cmd/internal/output"
+	"github.com/ssectl/ssectl/cmd/internal/preset"
+	"github.com/ssectl/ssectl/cmd/internal/query"
+	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/listen"
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// maxPending bounds what waits for the next flush.
+const maxPending = 64 << 10
+
+// A listener is one run of listen.
+type listener struct {
+	ctx     context.Context
+	streams *term.Streams
+	opts    *listenOptions
+	service preset.Preset
+	format  string // with auto decided
+
+	source blockSource
+	read   func() (*stream.Block, error)
+	*selector
+	show    func(dst []byte, b *stream.Block, at time.Time) []byte
+	all     bool   // blocks that are no events are shown too
+	pending []byte // formatted, not yet written
+	cursor  *cursor.Cursor
+	tapes   []tape
+	summary *summary
+	note    notes
+	count   int
+}
+
+var errMaxTime = errors.New("--max-time reached")
+
+// runListen prints a stream until it ends.
+func runListen(parent context.Context, streams *term.Streams, opts *listenOptions) (err error) {
+	ctx := parent
+	if opts.MaxTime > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(parent, time.Duration(opts.MaxTime), errMaxTime)
+		defer cancel()
+	}
+	l := &listener{ctx: ctx, streams: streams, opts: opts}
+	if err := l.prepare(); err != nil {
+		return err
+	}
+	defer l.source.Close()
+	why := l.loop()
+	if err := l.flush(); err != nil && why != nil {
+		why = err
+	}
+	err = l.verdict(parent, why)
+	for _, t := range l.tapes {
+		err = errors.Join(err, t.end(reason(why)))
+	}
+	if l.summary != nil {
+		l.summary.print(streams, l.note.colors, opts.Stats, l.source.Stats(), reason(why))
+	}
+	return err
+}
+
+// prepare turns the options into what the loop works with.
+func (l *listener) prepare() (err error) {
+	if l.opts.As != "" {
+		if l.service, err = preset.Find(l.opts.As); err != nil {
+			return usageError(err)
+		}
+	}
+	l.note = notes{w: l.streams.Err, colors: l.streams.ColorsFor(l.opts.Color, l.streams.ErrTerminal)}
+	if l.selector, err = newSelector(l.ctx, l.opts, l.service, l.warn); err != nil {
+		return usageError(err)
+	}
+	if err := l.prepareOutput(); err != nil {
+		return usageError(err)
+	}
+	if l.opts.Stats != "" || l.streams.ErrTerminal {
+		l.summary = newSummary()
+	}
+	if err := l.openSource(); err != nil {
+		return err
+	}
+	l.read = l.source.Next
+	if l.all || l.tapes != nil {
+		l.read = l.source.Block
+	}
+	return nil
+}
+
+// prepareOutput chooses what is shown of an event.
+func (l *listener) prepareOutput() error {
+	terminal := l.streams.OutTerminal
+	l.format = l.opts.Format
+	if l.format == "auto" {
+		l.format = "json"
+		if terminal {
+			l.format = "text"
+		}
+	}
+	add := func(dst, text []byte) []byte { return output.AppendText(dst, text, terminal) }
+	expression, end := l.opts.JQ, "\n"
+	if l.opts.Text {
+		if l.service.Text == "" {
+			return errors.New("--text needs --as, to know where the text is")
+		}
+		expression, end = l.service.Text, ""
+	}
+	if expression != "" {
+		q, err := query.Compile(expression)
+		if err != nil {
+			return err
+		}
+		l.show = func(dst []byte, _ *stream.Block, _ time.Time) []byte {
+			shown, err := q.Append(l.ctx, dst, l.object(), end, add)
+			if err != nil && !l.failed[q] {
+				l.failed[q] = true
+				l.warn(err)
+			}
+			return shown
+		}
+		return nil
+	}
+	options := output.EventOptions{
+		Terminal: terminal,
+		Colors:   l.streams.ColorsFor(l.opts.Color, terminal),
+		Pretty:   l.opts.Pretty,
+	}
+	if terminal {
+		options.Width = l.streams.Width
+	}
+	l.show = output.EventFormats[l.format](options)
+	chosen := l.types != nil || l.filter != nil
+	l.all = l.opts.Comments || l.format == "raw" && !chosen
+	return nil
+}
+
+// openSource opens the file, or makes ready to connect to the URL.
+func (l *listener) openSource() error {
+	config, err := l.opts.listenConfig()
+	if err != nil {
+		return usageError(err)
+	}
+	if isFile(l.opts.Source) {
+		if l.opts.Cursor != "" {
+			return usageError(errors.New("--cursor is for a URL"))
+		}
+		if err := l.openTapes(nil); err != nil {
+			return err
+		}
+		saved, err := openSaved(l.ctx, l.streams, l.opts.Source, config.MaxEventSize, l.flush)
+		l.source = saved
+		return err
+	}
+	for _, header := range l.service.Headers {
+		l.opts.Connection.Headers = append([]string{header}, l.opts.Connection.Headers...)
+	}
+	req, err := l.opts.Connection.request(l.ctx, l.opts.Source)
+	if err != nil {
+		return usageError(err)
+	}
+	if config.Client, err = l.opts.Connection.client(); err != nil {
+		return usageError(err)
+	}
+	if l.opts.Cursor != "" {
+		position, err := l.openCursor(req)
+		if err != nil {
+			return usageError(err)
+		}
+		if l.opts.LastEventID == "" {
+			config.Start = position
+		}
+	}
+	if err := l.openTapes(req); err != nil {
+		return err
+	}
+	config.BeforeRead = l.flush
+	config.OnChange = l.changed
+	l.source = listen.New(req, config)
+	return nil
+}
+
+func (l *listener) openCursor(req *http.Request) (position listen.Position, err error) {
+	l.cursor, position, err = cursor.Open(l.opts.Cursor, redactURL(req.URL))
+	return position, err
+}
+
+// loop hands blocks on until there is a reason to end.
+func (l *listener) loop() error {
+	for {
+		b, err := l.read()
+		if err != nil {
+			return err
+		}
+		at := l.source.Time()
+		for _, t := range l.tapes {
+			t.block(b, at)
+		}
+		if !b.IsEvent() {
+			if l.all {
+				l.pending = l.show(l.pending, b, at)
+			}
+			continue
+		}
+		if err := l.event(b, at); err != nil {
+			return err
+		}
+	}
+}
+
+// The reasons to end that are in the stream or asked for.
+var (
+	errCount    = errors.New("--count reached")
+	errUntil    = errors.New("--until reached")
+	errFailIf   = errors.New("--fail-if matched")
+	errFailedAs = errors.New("the stream reported an error")
+)
+
+func (l *listener) event(b *stream.Block, at time.Time) error {
+	if l.summary != nil {
+		l.summary.event(at)
+	}
+	l.look(b, at)
+	if l.wants() {
+		l.count++
+		l.pending = l.show(l.pending, b, at)
+	}
+	fails, ends := l.isFailure(), l.isEnd()
+	if len(l.pending) > maxPending || l.cursor != nil {
+		if err := l.flush(); err != nil {
+			return err
+		}
+	}
+	if l.cursor != nil {
+		// Only now, and for each event: what is kept has been handed over.
+		if err := l.cursor.Save(l.source.Position()); err != nil {
+			return err
+		}
+	}
+	switch {
+	case fails && l.opts.FailIf == "":
+		return fmt.Errorf("%w: %s", errFailedAs, excerpt(b.Data()))
+	case fails:
+		return fmt.Errorf("%w: %s", errFailIf, excerpt(b.Data()))
+	case ends:
+		return errUntil
+	case l.opts.Count > 0 && l.count >= l.opts.Count:
+		return errCount
+	}
+	return nil
+}
+
+// flush writes what is pending. It is called before each read that may wait, so
+// nothing that has come waits for what has not.
+func (l *listener) flush() error {
+	for _, t := range l.tapes {
+		if err := t.flush(); err != nil {
+			return err
+		}
+	}
+	if len(l.pending) == 0 {
+		return nil
+	}
+	_, err := l.streams.Out.Write(l.pending)
+	l.pending = l.pending[:0]
+	if cap(l.pending) > 4*maxPending {
+		l.pending = nil // a huge event is no reason to keep its room
+	}
+	return err
+}
+
+func (l *listener) warn(err error) { l.note.line("%v", err) }
+
+// verdict turns the reason why the loop ended into the error of the run.
+func (l *listener) verdict(parent context.Context, why error) error {
+	var (
+		refused *listen.ResponseError
+		timeout *listen.TimeoutError
+		gaveUp  *listen.GaveUpError
+		lost    *listen.LostError
+		cut     *listen.UnfinishedError
+	)
+	unmet := l.hasEnd() && l.source.Stats().Connections > 0
+	switch {
+	case why == errCount, why == errUntil:
+		return nil
+	case errors.Is(why, errFailIf), errors.Is(why, errFailedAs):
+		return coded(exitFailed, why, "")
+	case parent.Err() != nil:
+		return coded(exitInterrupted, errSilent, "")
+	case isClosedPipe(why):
+		return nil
+	case errors.Is(why, errMaxTime) || l.ctx.Err() != nil:
+		if unmet {
+			return coded(exitFailed, errors.New("--max-time came before what --until waits for"), "")
+		}
+		return nil
+	case errors.As(why, &refused):
+		return coded(exitNotStream, fmt.Errorf("%s: %w%s", l.target(), refused, bodyOf(refused)), l.refusedHint(refused))
+	case errors.As(why, &timeout):
+		return coded(exitTimeout, fmt.Errorf("%s: %w", l.target(), why), "")
+	case unmet && (why == io.EOF || errors.As(why, &gaveUp) || errors.As(why, &lost) || errors.As(why, &cut)):
+		return coded(exitFailed, l.early(why), "")
+	case why == io.EOF:
+		return nil
+	case errors.As(why, &cut):
+		return coded(exitNoRun, fmt.Errorf("%s: %w", l.target(), why), "the answer was cut, or the server leaves out the blank line behind its last event")
+	}
+	return coded(exitNoRun, fmt.Errorf("%s: %w", l.target(), why), l.unreachedHint(why))
+}
+
+// early says that the stream ended too soon, and how.
+func (l *listener) early(why error) error {
+	message := "the stream ended before what --until waits for"
+	if l.opts.As != "" && l.opts.Until == "" {
+		message = "the stream ended before its end mark for --as " + l.opts.As
+	}
+	if n := l.source.Unfinished(); n > 0 {
+		message += fmt.Sprintf(", %d bytes of an unfinished event were dropped", n)
+	}
+	var cut *listen.UnfinishedError
+	if why == io.EOF || errors.As(why, &cut) {
+		return errors.New(message)
+	}
+	return fmt.Errorf("%s: %w", message, why)
+}

@@ -1,0 +1,124 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/listen"
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// A tape keeps what comes in a file. Errors of writing show in flush.
+type tape interface {
+	block(b *stream.Block, at time.Time)
+	change(change listen.Change, at time.Time)
+	flush() error
+	end(reason string) error
+}
+
+// openTapes opens the files of --record and --save-har; req is nil for a file.
+func (l *listener) openTapes(req *http.Request) error {
+	if l.opts.Record != "" {
+		f, err := os.Create(l.opts.Record)
+		if err != nil {
+			return usageError(fmt.Errorf("--record: %w", err))
+		}
+		l.tapes = append(l.tapes, newRecording(f, req))
+	}
+	if l.opts.SaveHAR != "" {
+		if req == nil {
+			return usageError(fmt.Errorf("--save-har is for a URL"))
+		}
+		f, err := os.Create(l.opts.SaveHAR)
+		if err != nil {
+			return usageError(fmt.Errorf("--save-har: %w", err))
+		}
+		l.tapes = append(l.tapes, newHAR(f, req, l.response))
+	}
+	return nil
+}
+
+// response returns the response that is being read.
+func (l *listener) response() *http.Response {
+	if source, ok := l.source.(*listen.Stream); ok {
+		return source.Response()
+	}
+	return nil
+}
+
+// A recording is a file of JSON lines that serve replays exactly.
+type recording struct {
+	w       io.WriteCloser
+	pending []byte
+	err     error
+}
+
+// newRecording notes the request, but neither its headers nor its body: they
+// may hold credentials.
+func newRecording(w io.WriteCloser, req *http.Request) *recording {
+	r := &recording{w: w}
+	if req != nil {
+		r.meta(time.Now(), map[string]any{"request": map[string]any{"method": req.Method, "url": redactURL(req.URL)}})
+	}
+	return r
+}
+
+func (r *recording) block(b *stream.Block, at time.Time) {
+	record := b.Record(at)
+	r.pending = record.AppendJSON(r.pending)
+	if len(r.pending) > maxPending {
+		r.err = r.flush()
+	}
+}
+
+func (r *recording) change(change listen.Change, at time.Time) {
+	switch c := change.(type) {
+	case listen.Connected:
+		response := map[string]any{"status": c.Status, "protocol": c.Proto}
+		if c.Resumed {
+			response["resumed_after"] = c.Asked.LastEventID
+		}
+		r.meta(at, map[string]any{"response": response})
+	case listen.Dropped:
+		r.meta(at, map[string]any{"dropped": droppedLine(c)})
+	}
+}
+
+func (r *recording) meta(at time.Time, facts map[string]any) {
+	text, err := json.Marshal(facts)
+	if err != nil {
+		r.err = err
+		return
+	}
+	record := stream.Record{Time: at, Meta: text}
+	r.pending = record.AppendJSON(r.pending)
+}
+
+func (r *recording) flush() error {
+	if r.err == nil && len(r.pending) > 0 {
+		_, err := r.w.Write(r.pending)
+		r.err = wrapTape("--record", err)
+	}
+	r.pending = r.pending[:0]
+	return r.err
+}
+
+func (r *recording) end(reason string) error {
+	r.meta(time.Now(), map[string]any{"ended": reason})
+	err := r.flush()
+	if closing := r.w.Close(); err == nil {
+		err = wrapTape("--record", closing)
+	}
+	return err
+}
+
+func wrapTape(flag string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+var (
+	// errNoContent is the 204 by which a server ends a stream for good
+	// (https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model).
+	errNoContent = errors.New("server answered 204 No Content")
+
+	// errNothingNew is a 416: the log does not go beyond where we are.
+	errNothingNew = errors.New("nothing new")
+)
+
+// bodyExcerpt is how much of an answer that is no stream a ResponseError has,
+// and excerptTime how long it may take to come.
+const (
+	bodyExcerpt = 1 << 10
+	excerptTime = 2 * time.Second
+)
+
+// connect makes a connection, always to the URL of the request: what a redirect
+// says holds for one connection.
+func (s *Stream) connect() error {
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	s.watch.begin(cancel)
+	req := s.request.Clone(ctx)
+	if s.request.GetBody != nil {
+		body, err := s.request.GetBody()
+		if err != nil {
+			cancel(nil)
+			return &callerError{err}
+		}
+		req.Body = body
+	}
+	setDefault(req.Header, "Accept", stream.ContentType)
+	setDefault(req.Header, "Cache-Control", "no-cache")
+	s.resumed = s.ask(req.Header)
+	if s.stats.Started.IsZero() {
+		s.stats.Started = time.Now()
+	}
+	if s.options.BeforeRead != nil {
+		if err := s.options.BeforeRead(); err != nil {
+			cancel(nil)
+			return &callerError{err}
+		}
+	}
+
+	s.watch.start()
+	resp, err := s.options.Client.Do(req)
+	s.watch.stop()
+	if err != nil {
+		cause := s.watch.cause()
+		cancel(nil)
+		switch {
+		case cause != nil:
+			return cause
+		case resp != nil: // an answer, but one the client would not take
+			s.answered = true
+			return &redirectError{withoutURL(err)}
+		}
+		return withoutURL(err)
+	}
+	s.answered = true
+	if s.stats.Headers.IsZero() {
+		s.stats.Headers = time.Now()
+	}
+	if err := s.accept(resp); err != nil {
+		resp.Body.Close()
+		cancel(nil)
+		return err
+	}
+	s.open(resp)
+	return nil
+}
+
+// setDefault sets a header that the caller neither set nor took away.
+func setDefault(header http.Header, name, value string) {
+	if _, ok := header[name]; !ok {
+		header.Set(name, value)
+	}
+}
+
+// accept decides whether a response is the stream. Only 200 is
+// (https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model),
+// and the 206 and 416 that a request for a range asks for.
+func (s *Stream) accept(resp *http.Response) error {
+	ranged := resp.Request.Header.Get("Range") != ""
+	switch {
+	case resp.StatusCode == http.StatusNoContent:
+		return errNoContent
+	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && ranged:
+		return s.nothingNew(resp)
+	case resp.StatusCode == http.StatusOK && s.isStream(resp.Header.Get("Content-Type")),
+		resp.StatusCode == http.StatusPartialContent && ranged && s.isStream(resp.Header.Get("Content-Type")):
+		return s.locate(resp)
+	}
+	refused := &ResponseError{
+		Status:      resp.StatusCode,
+		ContentType: resp.Header.Get("Content-Type"),
+		retryAfter:  retryAfter(resp.Header.Get("Retry-After"), time.Now()),
+	}
+	timer := time.AfterFunc(excerptTime, func() { resp.Body.Close() })
+	defer timer.Stop()
+	refused.Body, _ = io.ReadAll(io.LimitReader(resp.Body, bodyExcerpt))
+	return refused
+}
+
+// isStream reports whether a content type will do. File servers do not know
+// what an event log is, so a range may be of what they take unknown files for.
+func (s *Stream) isStream(contentType string) bool {
+	if s.options.Resume == ResumeRange && isFileType(contentType) {
+		return true
+	}
+	return stream.IsEventStream(contentType)
+}
+
+// open begins to read a response.
+func (s *Stream) open(resp *http.Response) {
+	s.stats.Connections++
+	s.response = resp
+	s.got = false
+	s.decoder.Reset(&reader{s: s, body: resp.Body})
+	connected := Connected{Status: resp.StatusCode, Proto: resp.Proto, URL: resp.Request.URL.String(), Resumed: s.resumed, Asked: s.Position()}
+	s.follow(resp.Header)
+	s.tell(connected)
+	if connected.Resumed && s.LastEventID() != connected.Asked.LastEventID {
+		s.tell(Gap{Asked: connected.Asked.LastEventID, Got: s.LastEventID()})
+	}
+}
+
+// disconnect ends the connection, if there is one.
+func (s *Stream) disconnect() {
+	if s.response != nil {
+		s.watch.end()
+		s.response.Body.Close()
+		s.response = nil
+	}
+}
+
+// A reader is what the decoder reads from: it lets the caller flush before a
+// read, looks out for silence during one, and keeps the time behind it.
+type reader struct {
+	s    *Stream
+	body io.Reader
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	s := r.s
+	if s.options.BeforeRead != nil {
+		if err := s.options.BeforeRead(); err != nil {
+			return 0, &callerError{err}
+		}
+	}
+	for {
+		s.watch.start()
+		n, err := r.body.Read(p)
+		s.watch.stop()
+		s.readAt = time.Now()
+		if s.stats.FirstByte.IsZero() && n > 0 {
+			s.stats.FirstByte = s.readAt
+		}
+		s.stats.Bytes += int64(n)
+		if n = s.position.skip(p[:n]); n > 0 || err != nil {
+			return n, err
+		}
+	}
+}

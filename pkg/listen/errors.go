@@ -1,0 +1,133 @@
+package listen
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// A ResponseError says that the server answered, but not with an event stream:
+// with another status than 200, or another content type. It is final, as the
+// standard has it, unless [Options.RetryOn] takes the status.
+type ResponseError struct {
+	Status      int
+	ContentType string
+	Body        []byte // the first bytes of the answer, as they came
+
+	retryAfter time.Duration // negative if the server did not say
+}
+
+func (e *ResponseError) Error() string {
+	if e.Status != http.StatusOK {
+		return strings.TrimSpace(fmt.Sprintf("server answered %d %s", e.Status, http.StatusText(e.Status)))
+	}
+	if e.ContentType == "" {
+		return fmt.Sprintf("answer has no content type, want %s", stream.ContentType)
+	}
+	return fmt.Sprintf("answer is %q, want %s", e.ContentType, stream.ContentType)
+}
+
+// An UnfinishedError says that a stream ended orderly, but in the middle of an
+// event, which the standard drops. What came before is likely not all there was.
+type UnfinishedError struct {
+	Bytes int // size of what was dropped
+}
+
+func (e *UnfinishedError) Error() string {
+	return fmt.Sprintf("stream ended inside an event, %d bytes dropped", e.Bytes)
+}
+
+// A TimeoutError says that a connection was silent for too long.
+type TimeoutError struct {
+	Event bool // no event; else not a single byte
+	After time.Duration
+}
+
+func (e *TimeoutError) Error() string {
+	if e.Event {
+		return fmt.Sprintf("no event for %v", e.After)
+	}
+	return fmt.Sprintf("no byte for %v", e.After)
+}
+
+// Timeout implements net.Error's idea of a timeout.
+func (e *TimeoutError) Timeout() bool { return true }
+
+// A LostError says that a connection broke off and is not made again.
+type LostError struct {
+	Unfinished int // bytes of an event that had begun
+	Err        error
+}
+
+func (e *LostError) Error() string {
+	if e.Unfinished > 0 {
+		return fmt.Sprintf("connection lost inside an event, %d bytes dropped: %v", e.Unfinished, e.Err)
+	}
+	return fmt.Sprintf("connection lost: %v", e.Err)
+}
+
+func (e *LostError) Unwrap() error { return e.Err }
+
+// A GaveUpError says that the stream could not be had again, however often it
+// was tried.
+type GaveUpError struct {
+	Retries int   // in a row without an event
+	Err     error // of the last one
+}
+
+func (e *GaveUpError) Error() string {
+	return fmt.Sprintf("gave up after %d retries: %v", e.Retries, e.Err)
+}
+
+func (e *GaveUpError) Unwrap() error { return e.Err }
+
+// A callerError is one of [Options.BeforeRead]: nothing the server could mend.
+type callerError struct{ err error }
+
+func (e *callerError) Error() string { return e.err.Error() }
+
+// A redirectError is a redirect that the client refused to follow.
+type redirectError struct{ err error }
+
+func (e *redirectError) Error() string { return e.err.Error() }
+func (e *redirectError) Unwrap() error { return e.err }
+
+// isFinal reports whether an error would only come again.
+func isFinal(err error) bool {
+	var (
+		size        *stream.SizeError
+		certificate *tls.CertificateVerificationError
+		redirect    *redirectError
+		caller      *callerError
+	)
+	return errors.As(err, &size) || errors.As(err, &certificate) || errors.As(err, &redirect) || errors.As(err, &caller)
+}
+
+// withoutURL takes off what http.Client says of the URL, which may hold secrets.
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+// retryAfter reads the header of that name, seconds or a date
+// (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after). It is negative if
+// there is none that can be read.
+func retryAfter(value string, now time.Time) time.Duration {
+	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return -1
+}

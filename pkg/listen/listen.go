@@ -1,0 +1,345 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// Options says how to listen. The zero value does what an EventSource does.
+type Options struct {
+	// Client makes the connections. It must not have a Timeout, which would
+	// end every stream. Nil means [http.DefaultClient].
+	Client *http.Client
+
+	// Start is where to resume from on the first connection. A Last-Event-ID
+	// header of the request is taken for its ID.
+	Start Position
+
+	Resume    Resume
+	Reconnect Reconnect
+
+	// Backoff says how long to wait before a reconnection.
+	Backoff Backoff
+
+	// MaxRetries bounds the connections in a row that bring no event, behind
+	// the first. MaxRetryTime bounds the time they may take. Zero means no
+	// bound.
+	MaxRetries   int
+	MaxRetryTime time.Duration
+
+	// FailFast makes it final when the server cannot be reached at the very
+	// first time: more likely a mistake than a lost network.
+	FailFast bool
+
+	// RetryOn reports whether to try again after a status that would be
+	// final. The request was refused then, so this holds for any method.
+	RetryOn func(status int) bool
+
+	// FreshAfter makes the position forgotten after so many resumed
+	// connections in a row that brought no event: a server may answer an ID
+	// that it no longer knows with silence. Zero means never.
+	FreshAfter int
+
+	// ReconnectOn lists the types of events by which the server says that it
+	// closes: the connection is made anew behind one.
+	ReconnectOn []string
+
+	// IdleTimeout bounds the time without a byte, EventTimeout that without
+	// an event: comments keep a connection alive, but show nothing of the
+	// stream. Both end a connection as if it had dropped. Zero means no bound.
+	IdleTimeout  time.Duration
+	EventTimeout time.Duration
+
+	// MaxEventSize is that of [stream.Decoder].
+	MaxEventSize int
+
+	// OnChange is told of each change of state, within Next.
+	OnChange func(Change)
+
+	// BeforeRead is called before each read that may wait for the server, so
+	// all that has come has been handed over: the time to flush. Its error
+	// ends the stream.
+	BeforeRead func() error
+}
+
+// Reconnect says whether a stream is connected to anew.
+type Reconnect int
+
+// The choices of [Options.Reconnect].
+const (
+	ReconnectGET    Reconnect = iota // if the method is GET
+	ReconnectAlways                  // whatever the method: the body is sent again
+	ReconnectNever
+)
+
+// ErrGoodbye is in the [Dropped] of a connection that an event of
+// [Options.ReconnectOn] ended.
+var ErrGoodbye = errors.New("server said goodbye")
+
+// Stats counts what a [Stream] has done.
+type Stats struct {
+	Started     time.Time
+	Headers     time.Time // of the first response, zero if none came
+	FirstByte   time.Time
+	Connections int // responses that were the stream
+	Bytes       int64
+}
+
+// A Stream is an event stream that is connected to as often as need be.
+// It is for one goroutine.
+type Stream struct {
+	options Options
+	request *http.Request
+	ctx     context.Context
+	decoder *stream.Decoder
+	err     error // final
+
+	// The connection, if there is one.
+	response *http.Response
+	watch    watch
+	got      bool // it brought an event
+	resumed  bool // it was asked to go on somewhere
+	goodbye  bool // the event handed over last ends it
+
+	position   position
+	readAt     time.Time
+	stats      Stats
+	failures   int // connections in a row that brought no event
+	failing    time.Time
+	barren     int // the resumed ones among them that were answered
+	answered   bool
+	unfinished int // bytes of an event that was begun and has not come again
+}
+
+// New returns a Stream that sends req, as often as needed, from its first Next
+// on. The context of req ends it.
+func New(req *http.Request, options Options) *Stream {
+	if options.Client == nil {
+		options.Client = http.DefaultClient
+	}
+	s := &Stream{options: options, request: req, ctx: req.Context()}
+	s.decoder = stream.NewDecoder(nil)
+	s.decoder.MaxEventSize = options.MaxEventSize
+	s.watch = newWatch(options.IdleTimeout, options.EventTimeout)
+	if id := req.Header.Get("Last-Event-ID"); id != "" && options.Start.LastEventID == "" {
+		s.options.Start.LastEventID = id
+	}
+	s.position.set(s.options.Start)
+	s.decoder.SetLastEventID(s.options.Start.LastEventID)
+	return s
+}
+
+// Next returns the next event, as a view like that of [stream.Decoder.Next]. It
+// connects, waits and reconnects as need be. The error is io.EOF when the
+// server ended the stream for good, or one of this package's types, the cause of
+// the context, or a [*stream.SizeError]; asked again, it is the same.
+func (s *Stream) Next() (*stream.Block, error) { return s.next((*stream.Decoder).Next) }
+
+// Block returns the next block, comments and all, as [stream.Decoder.Block] does.
+func (s *Stream) Block() (*stream.Block, error) { return s.next((*stream.Decoder).Block) }
+
+// Events ranges over the events, owned by the caller. An error other than
+// io.EOF is the last thing it yields. The stream is closed behind it.
+func (s *Stream) Events() iter.Seq2[stream.Event, error] {
+	return func(yield func(stream.Event, error) bool) {
+		defer s.Close()
+		for {
+			b, err := s.Next()
+			if err == io.EOF {
+				return
+			}
+			if err != nil {
+				yield(stream.Event{}, err)
+				return
+			}
+			if !yield(b.Event(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Time returns when the last bytes were read: for the block handed over last,
+// when it was complete.
+func (s *Stream) Time() time.Time { return s.readAt }
+
+// LastEventID returns the last event ID in force.
+func (s *Stream) LastEventID() string { return s.decoder.LastEventID() }
+
+// Position returns where a later run would go on: behind the block handed over
+// last.
+func (s *Stream) Position() Position {
+	return Position{LastEventID: s.LastEventID(), Offset: s.offset(), Validator: s.position.validator}
+}
+
+// Stats returns what the stream has done so far.
+func (s *Stream) Stats() Stats { return s.stats }
+
+// Unfinished returns how many bytes of an event had come when the last
+// connection ended, if no event came since.
+func (s *Stream) Unfinished() int { return s.unfinished }
+
+// Response returns the response that is being read, nil if there is none.
+func (s *Stream) Response() *http.Response { return s.response }
+
+// Close ends the connection. Next may not be called any more.
+func (s *Stream) Close() {
+	s.disconnect()
+	if s.err == nil {
+		s.err = io.ErrClosedPipe
+	}
+}
+
+func (s *Stream) next(read func(*stream.Decoder) (*stream.Block, error)) (*stream.Block, error) {
+	if s.goodbye {
+		s.drop(ErrGoodbye)
+	}
+	for s.err == nil {
+		if s.response == nil {
+			if err := s.connect(); err != nil {
+				s.fail(err, err)
+			}
+			continue
+		}
+		b, err := read(s.decoder)
+		if err != nil {
+			s.drop(err)
+			continue
+		}
+		if b.IsEvent() {
+			s.event(b)
+		}
+		return b, nil
+	}
+	return nil, s.err
+}
+
+// event notes that an event arrived: whatever was wrong is over.
+func (s *Stream) event(b *stream.Block) {
+	s.got = true
+	s.failures, s.barren, s.unfinished = 0, 0, 0
+	s.watch.event = true
+	if s.options.ReconnectOn != nil {
+		s.goodbye = slices.Contains(s.options.ReconnectOn, string(b.Type()))
+	}
+}
+
+// drop ends the connection and decides what comes then.
+func (s *Stream) drop(err error) {
+	if cause := s.watch.cause(); cause != nil {
+		err = cause
+	}
+	s.goodbye = false
+	if n := len(s.decoder.Unfinished()); n > 0 && err != ErrGoodbye {
+		s.unfinished = n
+	}
+	s.leave(err)
+	s.disconnect()
+	if s.ctx.Err() == nil && !isFinal(err) {
+		s.tell(Dropped{Err: err, Unfinished: s.unfinished})
+	}
+	s.fail(err, nil)
+}
+
+// fail decides whether err is final, and else waits for the next connection.
+// untold is err if no change has told it yet.
+func (s *Stream) fail(err, untold error) {
+	if s.ctx.Err() != nil {
+		s.err = context.Cause(s.ctx)
+		return
+	}
+	var refused *ResponseError
+	server := time.Duration(-1)
+	again := s.reconnects()
+	if d, ok := s.decoder.Retry(); ok {
+		server = d
+	}
+	switch {
+	case errors.As(err, &refused):
+		again = s.options.RetryOn != nil && s.options.RetryOn(refused.Status) && s.options.Reconnect != ReconnectNever
+		if refused.retryAfter >= 0 {
+			server = refused.retryAfter
+		}
+	case err == errNoContent, isFinal(err), s.options.FailFast && !s.answered:
+		again = false
+	}
+	if !again {
+		s.err = s.final(err)
+		return
+	}
+	s.failures++
+	if s.failures == 1 {
+		s.failing = time.Now()
+	}
+	backoff := s.options.Backoff
+	if refused != nil && refused.retryAfter >= 0 {
+		backoff.IgnoreServer = false
+	}
+	wait := backoff.Wait(s.failures, server)
+	tooLong := s.options.MaxRetryTime > 0 && time.Since(s.failing)+wait > s.options.MaxRetryTime
+	if tooLong || s.options.MaxRetries > 0 && s.failures > s.options.MaxRetries {
+		s.err = &GaveUpError{Retries: s.failures - 1, Err: err}
+		return
+	}
+	s.tell(Waiting{Delay: wait, Failures: s.failures, Err: untold})
+	s.sleep(wait)
+}
+
+func (s *Stream) reconnects() bool {
+	switch s.options.Reconnect {
+	case ReconnectAlways:
+		return s.request.Body == nil || s.request.GetBody != nil
+	case ReconnectNever:
+		return false
+	}
+	return s.request.Method == "" || s.request.Method == http.MethodGet
+}
+
+// final returns the error that a stream ends with which err has ended.
+func (s *Stream) final(err error) error {
+	var (
+		timeout *TimeoutError
+		refused *ResponseError
+		caller  *callerError
+	)
+	switch {
+	case errors.As(err, &caller):
+		return caller.err
+	case err == io.EOF, err == ErrGoodbye, err == errNoContent, err == errNothingNew:
+		if s.unfinished > 0 {
+			return &UnfinishedError{Bytes: s.unfinished}
+		}
+		return io.EOF
+	case errors.As(err, &timeout), errors.As(err, &refused), isFinal(err), s.stats.Connections == 0:
+		return err
+	}
+	return &LostError{Unfinished: s.unfinished, Err: err}
+}
+
+func (s *Stream) sleep(d time.Duration) {
+	if s.options.BeforeRead != nil {
+		if s.err = s.options.BeforeRead(); s.err != nil {
+			return
+		}
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.ctx.Done():
+		s.err = context.Cause(s.ctx)
+	}
+}
+
+func (s *Stream) tell(change Change) {
+	if s.options.OnChange != nil {
+		s.options.OnChange(change)
+	}
+}

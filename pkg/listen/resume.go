@@ -1,0 +1,208 @@
+package listen
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// Resume says how a reconnection goes on where the last connection ended.
+type Resume int
+
+// The choices of [Options.Resume].
+const (
+	// ResumeID sends Last-Event-ID, as the standard has it.
+	ResumeID Resume = iota
+
+	// ResumeRange asks for the bytes behind the last whole event, for an
+	// event log that a file server serves
+	// (https://www.rfc-editor.org/rfc/rfc9110#name-range-requests).
+	ResumeRange
+
+	// ResumeOff starts afresh on every connection.
+	ResumeOff
+)
+
+// A Position is a place in a stream to resume from, and can be kept between
+// runs. Which of its parts count depends on [Options.Resume].
+type Position struct {
+	LastEventID string
+	Offset      int64  // in bytes from the start of the log
+	Validator   string // ETag or Last-Modified of the log
+}
+
+// A position is where in a log the response that is being read begins.
+type position struct {
+	base      int64 // offset of its first byte
+	skipping  int64 // so many of its first bytes have been seen
+	validator string
+}
+
+func (p *position) set(start Position) {
+	p.base, p.validator = start.Offset, start.Validator
+}
+
+// skip drops what has been seen from the front of a piece of the response and
+// returns how much is left in it.
+func (p *position) skip(piece []byte) int {
+	if p.skipping == 0 {
+		return len(piece)
+	}
+	n := min(p.skipping, int64(len(piece)))
+	p.skipping -= n
+	return copy(piece, piece[n:])
+}
+
+// offset is where the last whole block ends in the log.
+func (s *Stream) offset() int64 {
+	if s.response == nil {
+		return s.position.base
+	}
+	return s.position.base + s.decoder.InputOffset()
+}
+
+// ask adds to a request where to go on. It reports whether there was anything
+// to ask for.
+func (s *Stream) ask(header http.Header) bool {
+	header.Del("Last-Event-ID")
+	switch s.options.Resume {
+	case ResumeOff:
+		s.decoder.SetLastEventID("")
+		return false
+	case ResumeRange:
+		if s.position.base == 0 {
+			return false
+		}
+		header.Set("Range", fmt.Sprintf("bytes=%d-", s.position.base))
+		if s.position.validator != "" {
+			header.Set("If-Range", s.position.validator)
+		}
+		return true
+	}
+	id := s.LastEventID()
+	if id == "" {
+		return false
+	}
+	// No header can hold a control character, and net/http sends none that
+	// tries, so such an ID would fail again and again.
+	if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		s.restart("the last event ID has control characters, which no header can hold")
+		return false
+	}
+	header["Last-Event-Id"] = []string{id}
+	return true
+}
+
+// leave keeps the place of the connection that has ended.
+func (s *Stream) leave(err error) {
+	if s.options.Resume == ResumeRange {
+		shorter := err == io.EOF && s.position.skipping > 0
+		s.position.base, s.position.skipping = s.offset(), 0
+		if shorter {
+			s.restart("the log is shorter than it was")
+		}
+	}
+	if s.resumed && !s.got {
+		s.barren++
+		if s.options.FreshAfter > 0 && s.barren >= s.options.FreshAfter {
+			s.barren = 0
+			s.restart(fmt.Sprintf("%d resumed connections in a row brought no event", s.options.FreshAfter))
+		}
+	}
+}
+
+// restart forgets the position.
+func (s *Stream) restart(reason string) {
+	s.decoder.SetLastEventID("")
+	s.position = position{}
+	s.tell(Restarted{Reason: reason})
+}
+
+// follow takes the position that a response states: Mercure hubs, old and new,
+// name the ID behind which they go on (https://mercure.rocks/spec#reconciliation).
+func (s *Stream) follow(header http.Header) {
+	if s.options.Resume != ResumeID {
+		return
+	}
+	for _, name := range []string{"Mercure-Last-Event-Id", "Last-Event-Id"} {
+		if values := header[name]; len(values) > 0 {
+			s.decoder.SetLastEventID(string(stream.AppendValid(nil, []byte(values[0]))))
+			return
+		}
+	}
+}
+
+// locate finds out where in a log a response begins.
+func (s *Stream) locate(resp *http.Response) error {
+	if s.options.Resume != ResumeRange {
+		return nil
+	}
+	asked, before := s.position.base, s.position.validator
+	s.position.validator = validator(resp.Header)
+	switch {
+	case asked == 0:
+		return nil
+	case resp.StatusCode == http.StatusPartialContent:
+		first, err := rangeStart(resp.Header.Get("Content-Range"))
+		if err != nil || first > asked {
+			return &callerError{fmt.Errorf("asked for the bytes from %d on, got %q", asked, resp.Header.Get("Content-Range"))}
+		}
+		s.position.skipping = asked - first
+	case before != "" && before != s.position.validator:
+		s.restart("the log has been replaced")
+		s.position.validator = validator(resp.Header)
+		s.resumed = false
+		return nil
+	default: // the whole log again
+		s.position.skipping = asked
+	}
+	return nil
+}
+
+// nothingNew takes a 416: the log ends where we are, or is another one if it
+// ends before.
+func (s *Stream) nothingNew(resp *http.Response) error {
+	_, size, ok := strings.Cut(resp.Header.Get("Content-Range"), "/")
+	if n, err := strconv.ParseInt(size, 10, 64); ok && err == nil && n < s.position.base {
+		s.restart("the log is shorter than it was")
+	}
+	return errNothingNew
+}
+
+var errContentRange = errors.New("no Content-Range in bytes")
+
+// rangeStart returns the first byte of a Content-Range.
+func rangeStart(contentRange string) (int64, error) {
+	bytes, ok := strings.CutPrefix(contentRange, "bytes ")
+	first, _, dash := strings.Cut(bytes, "-")
+	if !ok || !dash {
+		return 0, errContentRange
+	}
+	return strconv.ParseInt(strings.TrimFunc(first, unicode.IsSpace), 10, 64)
+}
+
+// validator returns what identifies the version of a log in an If-Range, which
+// takes no weak tags (https://www.rfc-editor.org/rfc/rfc9110#field.if-range).
+func validator(header http.Header) string {
+	if tag := header.Get("ETag"); tag != "" && !strings.HasPrefix(tag, "W/") {
+		return tag
+	}
+	return header.Get("Last-Modified")
+}
+
+// isFileType reports whether a content type is one that file servers give to
+// files they do not know.
+func isFileType(contentType string) bool {
+	essence, _, _ := strings.Cut(contentType, ";")
+	switch strings.ToLower(strings.TrimSpace(essence)) {
+	case "", "text/plain", "application/octet-stream":
+		return true
+	}
+	return false
+}
