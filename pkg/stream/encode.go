@@ -65,22 +65,15 @@ func (event *Event) AppendText(dst []byte) ([]byte, error) {
 
 // appendFields appends the event, id and retry lines that the event has.
 func (event *Event) appendFields(dst []byte) ([]byte, error) {
-	if event.Type != "" && event.Type != DefaultType {
-		if i := lineEnd(event.Type); i >= 0 {
-			return dst, &FieldError{Field: "event", Value: event.Type, Char: event.Type[i]}
-		}
+	if err := event.check(); err != nil {
+		return dst, err
+	}
+	if event.namesType() {
 		dst = append(dst, "event: "...)
 		dst = append(dst, event.Type...)
 		dst = append(dst, '\n')
 	}
 	if event.ID != "" || event.HasID {
-		i := lineEnd(event.ID)
-		if i < 0 {
-			i = strings.IndexByte(event.ID, 0)
-		}
-		if i >= 0 {
-			return dst, &FieldError{Field: "id", Value: event.ID, Char: event.ID[i]}
-		}
 		dst = append(dst, "id: "...)
 		dst = append(dst, event.ID...)
 		dst = append(dst, '\n')
@@ -89,6 +82,29 @@ func (event *Event) appendFields(dst []byte) ([]byte, error) {
 		dst = AppendRetry(dst, event.Retry)
 	}
 	return dst, nil
+}
+
+// namesType reports whether the event needs an event field.
+func (event *Event) namesType() bool { return event.Type != "" && event.Type != DefaultType }
+
+// check returns what keeps the event from being written.
+func (event *Event) check() error {
+	if event.namesType() {
+		if i := lineEnd(event.Type); i >= 0 {
+			return &FieldError{Field: "event", Value: event.Type, Char: event.Type[i]}
+		}
+	}
+	if event.ID == "" {
+		return nil
+	}
+	i := lineEnd(event.ID)
+	if i < 0 {
+		i = strings.IndexByte(event.ID, 0)
+	}
+	if i >= 0 {
+		return &FieldError{Field: "id", Value: event.ID, Char: event.ID[i]}
+	}
+	return nil
 }
 
 // AppendComment appends a comment, a line of its own for each line of text.

@@ -11,6 +11,9 @@ import (
 	"math"
 	"strconv"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+	"unsafe"
 )
 
 // A columnError is an error at a place in a line.
@@ -34,11 +37,11 @@ func parseRecord(line []byte, streamStart bool) (Record, error) {
 		hasKeys bool
 	)
 	// The line is a valid object from here on, so walking it cannot fail.
-	err := eachMember(line, func(key string, value []byte, at int) (err error) {
+	err := eachMember(line, func(key, value []byte, at int) (err error) {
 		if string(value) == "null" {
 			return nil
 		}
-		switch key {
+		switch string(key) {
 		case "event":
 			r.Type, err = stringOf(value)
 			r.IsEvent, hasKeys = true, true
@@ -92,10 +95,10 @@ func parseRecord(line []byte, streamStart bool) (Record, error) {
 	if raw != nil {
 		r.setRaw(raw, hasKeys, streamStart)
 	}
-	if _, err := r.AppendText(nil); err != nil {
-		return Record{}, err
+	if r.Raw == nil {
+		err = r.check()
 	}
-	return r, nil
+	return r, err
 }
 
 // checkObject returns what is wrong with a line that is not one JSON object.
@@ -118,7 +121,7 @@ func checkObject(line []byte) error {
 
 // eachMember calls f with the members of a valid JSON object and the places of
 // their values.
-func eachMember(object []byte, f func(key string, value []byte, at int) error) error {
+func eachMember(object []byte, f func(key, value []byte, at int) error) error {
 	i := bytes.IndexByte(object, '{') + 1
 	for {
 		i = skipSpace(object, i)
@@ -130,9 +133,9 @@ func eachMember(object []byte, f func(key string, value []byte, at int) error) e
 			continue
 		}
 		end := skipValue(object, i)
-		key, err := stringOf(object[i:end])
-		if err != nil {
-			return err
+		key := object[i+1 : end-1]
+		if bytes.IndexByte(key, '\\') >= 0 {
+			key = unescape(key)
 		}
 		i = skipSpace(object, skipSpace(object, end)+1) // over the colon
 		end = skipValue(object, i)
@@ -204,12 +207,69 @@ func stringOf(value []byte) (string, error) {
 	if value[0] != '"' {
 		return "", wrongKind(value, "a string")
 	}
-	if inner := value[1 : len(value)-1]; bytes.IndexByte(inner, '\\') < 0 {
+	inner := value[1 : len(value)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
 		return validString(inner), nil
 	}
-	var s string
-	err := json.Unmarshal(value, &s)
-	return s, err
+	if inner = unescape(inner); !utf8.Valid(inner) {
+		return validString(inner), nil
+	}
+	return unsafe.String(unsafe.SliceData(inner), len(inner)), nil // nobody else has it
+}
+
+// unescape replaces the escapes of the inside of a valid JSON string.
+func unescape(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for {
+		i := bytes.IndexByte(text, '\\')
+		if i < 0 {
+			return append(out, text...)
+		}
+		out = append(out, text[:i]...)
+		c := text[i+1]
+		text = text[i+2:]
+		switch c {
+		case 'b':
+			c = '\b'
+		case 'f':
+			c = '\f'
+		case 'n':
+			c = '\n'
+		case 'r':
+			c = '\r'
+		case 't':
+			c = '\t'
+		case 'u':
+			r := hex4(text)
+			text = text[4:]
+			if utf16.IsSurrogate(r) {
+				// Half a pair is U+FFFD, and what follows it stands for itself.
+				pair := utf8.RuneError
+				if len(text) >= 6 && text[0] == '\\' && text[1] == 'u' {
+					pair = utf16.DecodeRune(r, hex4(text[2:]))
+				}
+				if r = pair; pair != utf8.RuneError {
+					text = text[6:]
+				}
+			}
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		out = append(out, c)
+	}
+}
+
+// hex4 reads the four hexadecimal digits that text starts with.
+func hex4(text []byte) (r rune) {
+	for _, c := range text[:4] {
+		if c <= '9' {
+			c -= '0'
+		} else {
+			c = c&^0x20 - 'A' + 10
+		}
+		r = r<<4 | rune(c)
+	}
+	return r
 }
 
 func dataOf(value []byte) (string, error) {

@@ -256,6 +256,28 @@ func FuzzRecordRead(f *testing.F) {
 	})
 }
 
+// FuzzRecordString compares what is read of a JSON string with what
+// encoding/json reads.
+func FuzzRecordString(f *testing.F) {
+	for _, s := range []string{`"a"`, `"\u00e9\ud83c\udf0a\ud800\ud800\udc00\udc00\uD83Cx"`, `"\"\\\/\b\f\n\r\t"`, "\"\xff\xe2\x82\"", `"\ud800"`, `"\ud800\u0041"`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if !strings.HasPrefix(text, `"`) || !json.Valid([]byte(text)) {
+			return
+		}
+		text = decodeUTF8(text) // what encoding/json does in its own way
+		var want string
+		if err := json.Unmarshal([]byte(text), &want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := stream.ParseRecord([]byte(`{"data":` + text + `}`))
+		if err != nil || got.Data != want {
+			t.Fatalf("%s: got %q, %v; want %q", text, got.Data, err, want)
+		}
+	})
+}
+
 // TestAppendTime compares with the standard library over a wide range.
 func TestAppendTime(t *testing.T) {
 	for _, at := range []time.Time{
