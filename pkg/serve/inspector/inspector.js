@@ -5,6 +5,7 @@ const maxRows = 2000;
 const maxCharacters = 32 << 20; // of data, over all rows
 const maxShown = 100_000; // characters of one event's data, once unfolded
 const pollEvery = 2000; // ms
+const pollSoon = 500; // for a while after the start, and after a new type
 
 const $ = (id) => document.getElementById(id);
 const list = $("events");
@@ -83,7 +84,7 @@ function take(event) {
   };
   lastEventId = event.lastEventId;
   if (catchingUp && fillIn(row)) return;
-  row.gap = at - (lastAt ?? at);
+  row.gap = at - lastAt; // NaN for the first
   row.note = note;
   row.number = ++received;
   note = "";
@@ -174,11 +175,14 @@ function matches(row) {
 function draw() {
   scheduled = false;
   if (drawAll) {
-    list.replaceChildren(...shown().map(nodeOf));
+    list.replaceChildren();
+    append(shown());
   } else if (!frozen) {
-    const first = rows.findLastIndex((row) => row.number <= drawn) + 1;
-    list.append(...rows.slice(first).filter(matches).map(nodeOf));
-    while (list.firstChild?.row.gone) list.firstChild.remove();
+    append(rows.slice(rows.findLastIndex((row) => row.number <= drawn) + 1).filter(matches));
+    while (list.firstChild?.firstChild.row.gone) {
+      list.firstChild.firstChild.remove();
+      if (!list.firstChild.hasChildNodes()) list.firstChild.remove();
+    }
   }
   if (!frozen) drawn = received;
   drawAll = false;
@@ -196,10 +200,20 @@ function draw() {
   drawClock();
 }
 
+// append puts the rows into lists of fifty, of which the browser lays out only
+// those in sight; with one long list, a thousand events a second would stutter.
+function append(rows) {
+  for (const row of rows) {
+    let last = list.lastChild;
+    if (!last || last.childElementCount === 50) last = list.appendChild(document.createElement("ol"));
+    last.append(nodeOf(row));
+  }
+}
+
 function countLine() {
   const total = plural(received, "event");
   const kept = (frozen ?? rows).length;
-  if (query !== "") return `${count(list.childElementCount)} of ${count(kept)} match`;
+  if (query !== "") return `${count(list.querySelectorAll("li").length)} of ${count(kept)} match`;
   return received > kept && !frozen ? `last ${count(kept)} of ${total}` : total;
 }
 
@@ -214,9 +228,14 @@ function build(row) {
   node.row = row;
   note.textContent = row.note ?? "";
   time.textContent = clockTime(row.at);
-  gap.textContent = row.late ? "late" : duration(row.gap);
-  // A logarithmic scale, 30 s being full: so a pause shows among milliseconds.
-  gap.style.setProperty("--gap", row.late ? 0 : Math.min(1, Math.log10(1 + row.gap) / 4.5));
+  if (row.gap >= 0) {
+    gap.textContent = duration(row.gap);
+    // A logarithmic scale, 30 s being full: so a pause shows among milliseconds.
+    gap.style.setProperty("--gap", Math.min(1, Math.log10(1 + row.gap) / 4.5));
+  } else if (row.late) {
+    gap.textContent = "late";
+    gap.title = "filled in: the page did not know this type yet";
+  }
   type.textContent = type.title = row.type;
   type.classList.toggle("message", row.type === "message");
   type.style.setProperty("--hue", hue(row.type));
@@ -288,15 +307,16 @@ function pretty(text) {
 // A stream whose newest event is a time is a clock, and looks like one.
 
 function drawClock() {
-  const data = rows.at(-1)?.data ?? "";
-  const isTime = data.length < 40 && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/.test(data) && !isNaN(Date.parse(data));
-  $("clock").hidden = !isTime;
-  if (!isTime) return;
-  const [, time, text] = $("clock").children;
-  time.dateTime = data;
-  time.textContent = data.slice(11, 19);
-  const ahead = Date.parse(data) - rows.at(-1).at;
-  text.textContent = `${data.slice(0, 10)}, ${duration(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} this browser`;
+  const newest = rows.at(-1);
+  const match = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)$/.exec(newest?.data ?? "");
+  const ahead = match ? Date.parse(newest.data) - newest.at : NaN;
+  $("clock").hidden = isNaN(ahead);
+  if (isNaN(ahead)) return;
+  const [, date, time, zone] = match;
+  const [, clock, text] = $("clock").children;
+  clock.dateTime = newest.data;
+  clock.textContent = time;
+  text.textContent = `${date} ${zone === "Z" ? "UTC" : zone}, ${duration(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} this browser`;
 }
 
 // The connection's state and the log of its changes.
@@ -379,8 +399,8 @@ document.addEventListener("keydown", (event) => {
   } else if (key === " " && !target.matches("button, summary")) {
     $("pause").click();
   } else if ((key === "ArrowDown" || key === "ArrowUp") && target.matches("summary")) {
-    const row = target.closest("li");
-    (key === "ArrowDown" ? row.nextSibling : row.previousSibling)?.querySelector("summary").focus();
+    const all = [...list.querySelectorAll("summary")];
+    all[all.indexOf(target) + (key === "ArrowDown" ? 1 : -1)]?.focus();
   } else {
     return;
   }
@@ -391,20 +411,24 @@ document.addEventListener("keydown", (event) => {
 
 async function poll() {
   try {
-    const response = await fetch(`/.ssectl/stats?client=${token}`, { signal: AbortSignal.timeout(pollEvery) });
+    const response = await fetch(`/.ssectl/stats?client=${token}`, { signal: AbortSignal.timeout(5000) });
     const stats = await response.json();
     drawStats(stats);
     learn(stats.types ?? []);
   } catch {
     // No answer; the state of the stream says what there is to say.
   }
-  setTimeout(poll, pollEvery);
+  setTimeout(poll, performance.now() - learned < 10_000 ? pollSoon : pollEvery);
 }
+
+let learned = 0; // when a new type was last heard of
 
 function learn(names) {
   const fresh = names.filter((name) => !types.has(name));
+  if (fresh.length === 0) return;
   for (const name of fresh) types.add(name);
-  if (source && fresh.length > 0) catchUp(fresh);
+  learned = performance.now();
+  if (source) catchUp(fresh);
 }
 
 function drawStats(stats) {
