@@ -55,6 +55,7 @@ func newRootCommand(streams *term.Streams) *cobra.Command {
 	root.SetErr(streams.Err)
 	root.AddCommand(
 		newListenCommand(streams),
+		newServeCommand(streams),
 		newVersionCommand(streams),
 	)
 	return root

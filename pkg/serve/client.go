@@ -33,6 +33,7 @@ type client struct {
 	beat   atomic.Bool            // a heartbeat is due
 
 	events, bytes atomic.Int64 // sent
+	position      atomic.Int64 // events of the history before place
 	busy          atomic.Bool  // in a write
 	ended         string       // how it did, once it did
 
@@ -208,15 +209,15 @@ func (c *client) follow(out sink) error {
 			if wake == nil && !done {
 				continue
 			}
-			if done && c.h.AtEnd == EndLoop && rounds != c.h.Rounds && c.h.History.Len() > 0 {
+			if done && (c.h.AtEnd == EndLoop || rounds < c.h.Rounds) && c.h.History.Len() > 0 {
 				rounds++
-				c.place = c.h.History.again()
+				c.moveTo(c.h.History.again())
 				if c.pacer != nil {
 					c.pacer.at = 0
 				}
 				continue
 			}
-			if done && c.h.AtEnd != EndHold && !(c.h.AtEnd == EndLoop && c.h.History.Len() == 0) {
+			if done && c.h.closesAtEnd() {
 				return c.goodbye(out)
 			}
 			if err := c.await(out, wake, nil); err != nil {
@@ -231,6 +232,12 @@ func (c *client) follow(out sink) error {
 			return err
 		}
 	}
+}
+
+// moveTo sets the client's place.
+func (c *client) moveTo(place cursor) {
+	c.place = place
+	c.position.Store(place.seg.eventsBefore(place.index))
 }
 
 // limit cuts the batch to what may go out now, and moves the client's place to
@@ -252,8 +259,10 @@ func (c *client) limit(b *batch) (wait time.Duration) {
 // endsAfterTail reports whether the end of the history is the end of the
 // response, with nothing in between.
 func (h *Handler) endsAfterTail() bool {
-	return (h.AtEnd == "" || h.AtEnd == EndClose) && h.CloseEvent == ""
+	return h.closesAtEnd() && h.Rounds <= 1 && h.CloseEvent == ""
 }
+
+func (h *Handler) closesAtEnd() bool { return h.AtEnd == "" || h.AtEnd == EndClose }
 
 // open sends what comes before the first event. If that is not due yet, a
 // comment takes the head of the response past proxies that would keep it
@@ -286,6 +295,7 @@ func (c *client) send(out sink, b *batch) error {
 	c.busy.Store(true)
 	err := out.batch(b)
 	c.busy.Store(false)
+	c.position.Add(events)
 	if err == nil && !c.faults.stream { // which counts what it makes of them
 		c.events.Add(events)
 		c.bytes.Add(size)

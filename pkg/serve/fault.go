@@ -186,7 +186,7 @@ func faultEOL(f *Fault, value string) error {
 const maxFaultSize = 1 << 30
 
 func faultSize(f *Fault, value string) error {
-	size, err := ParseSize(value)
+	size, err := parseSize(value)
 	if err != nil || size < 1 || size > maxFaultSize {
 		return fmt.Errorf("want a size from 1 to 1g")
 	}
@@ -201,9 +201,9 @@ func faultBig(f *Fault, value string) error {
 	return faultSize(f, value)
 }
 
-// ParseSize reads a size in bytes: a number, with k, m or g behind it for the
+// parseSize reads a size in bytes: a number, with k, m or g behind it for the
 // powers of 1024.
-func ParseSize(text string) (int64, error) {
+func parseSize(text string) (int64, error) {
 	digits := text
 	shift := 0
 	if n := len(text); n > 0 {

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/textproto"
@@ -20,7 +21,7 @@ type AtEnd string
 const (
 	EndClose AtEnd = "close" // the response ends; a resume from the last ID gets 204
 	EndHold  AtEnd = "hold"  // the connection stays open
-	EndLoop  AtEnd = "loop"  // it starts again
+	EndLoop  AtEnd = "loop"  // it starts again, and again
 )
 
 // UnknownID is what a client gets that resumes after an ID which is not in the
@@ -61,10 +62,11 @@ type Handler struct {
 	History *History
 
 	Pace       Pace
-	AtEnd      AtEnd  // EndClose if empty
-	Rounds     int    // of EndLoop; zero means no end
+	Rounds     int    // how often each client gets a history that has ended; zero is once
+	AtEnd      AtEnd  // and then; EndClose if empty
 	CloseEvent string // type of a last event before the response ends, if any
 
+	StartLive   bool          // without a last event ID, start with what comes next
 	OnUnknownID UnknownID     // UnknownStart if empty
 	Heartbeat   time.Duration // silence before a comment; negative for none
 	RetryHint   time.Duration // reconnection time to tell each client, if not zero
@@ -104,6 +106,32 @@ func (h *Handler) init() {
 		h.History.init()
 		h.clients = map[*client]struct{}{}
 	})
+}
+
+// With returns a handler that is set up like h, for another history.
+func (h *Handler) With(history *History) *Handler {
+	return &Handler{
+		History: history, Pace: h.Pace, Rounds: h.Rounds, AtEnd: h.AtEnd, CloseEvent: h.CloseEvent,
+		StartLive: h.StartLive, OnUnknownID: h.OnUnknownID, Heartbeat: h.Heartbeat, RetryHint: h.RetryHint,
+		Header: h.Header, CORS: h.CORS, MaxClients: h.MaxClients, WriteTimeout: h.WriteTimeout,
+		Stamp: h.Stamp, Faults: h.Faults, Closed: h.Closed,
+	}
+}
+
+// Check returns what is wrong with the fields of h, if anything is.
+func (h *Handler) Check() error {
+	switch h.AtEnd {
+	case "", EndClose, EndHold, EndLoop:
+	default:
+		return fmt.Errorf("at end %q: want close, hold or loop", h.AtEnd)
+	}
+	switch h.OnUnknownID {
+	case "", UnknownStart, UnknownLive, UnknownGap, UnknownStop, UnknownConflict:
+	default:
+		return fmt.Errorf("on unknown ID %q: want start, live, gap, 204 or 409", h.OnUnknownID)
+	}
+	_, err := (&stream.Event{Type: h.CloseEvent}).AppendText(nil)
+	return err
 }
 
 // Close ends all connections and waits until they have ended.

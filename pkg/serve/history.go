@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"hash/maphash"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,8 @@ const (
 	// maxKept bounds in bytes what a history with a Limit keeps, whatever the
 	// size of its events.
 	maxKept = 256 << 20
+
+	maxTypes = 1000
 )
 
 // ErrEnded is the error of appending to a history after [History.End].
@@ -48,6 +51,9 @@ type History struct {
 	scratch []byte
 	unended []byte // an unfinished block, kept back: it can only be the last
 	fresh   bool   // what comes next starts a response, so it may have a BOM
+
+	types     []string // of the events so far, in the order of their first
+	typesSeen map[string]struct{}
 
 	epoch time.Time    // when the history was made; never changes
 	seed  maphash.Seed // never changes
@@ -189,7 +195,33 @@ func (h *History) append(r *stream.Record, at time.Duration) error {
 		e.hash = h.hash(r.ID)
 	}
 	h.put(text, e)
+	if r.IsEvent {
+		h.noteType(r.Type)
+	}
 	return nil
+}
+
+// noteType keeps the types that there are for [History.Types]; h.mu is held.
+func (h *History) noteType(name string) {
+	if name == "" {
+		name = stream.DefaultType
+	}
+	if _, seen := h.typesSeen[name]; seen || len(h.types) == maxTypes {
+		return
+	}
+	if h.typesSeen == nil {
+		h.typesSeen = map[string]struct{}{}
+	}
+	h.typesSeen[name] = struct{}{}
+	h.types = append(h.types, name)
+}
+
+// Types returns the types of the events so far, in the order in which they
+// first came; 1,000 at most.
+func (h *History) Types() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.types)
 }
 
 // hash returns a short stand-in for an ID, for the search of [History.find].

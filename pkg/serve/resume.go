@@ -40,6 +40,7 @@ func validUTF8(id string) string {
 // the answer. It returns a status if the answer has no events.
 func (c *client) begin(header http.Header, r *http.Request) (status int) {
 	h := c.h
+	defer func() { c.moveTo(c.place) }()
 	c.status = http.StatusOK
 	c.place = h.History.start()
 	h.describe(header)
@@ -48,6 +49,9 @@ func (c *client) begin(header http.Header, r *http.Request) (status int) {
 	}
 	id := c.lastEventID
 	if id == "" || c.faults.noResume {
+		if h.StartLive {
+			c.place = h.History.live()
+		}
 		return 0
 	}
 	at, known := h.History.find(id)
@@ -83,14 +87,13 @@ func (c *client) begin(header http.Header, r *http.Request) (status int) {
 func (h *Handler) finished(at cursor) bool {
 	ended := h.History.Ended()
 	b, behind := at.next()
-	return ended && b.seg == nil && !behind && (h.AtEnd == "" || h.AtEnd == EndClose)
+	return ended && b.seg == nil && !behind && h.closesAtEnd()
 }
 
 // exact reports whether a response is, byte for byte, the finite content of
 // the history: only then do byte ranges of it mean anything.
 func (h *Handler) exact() bool {
-	return h.History.Ended() && h.History.Limit == 0 && (h.AtEnd == "" || h.AtEnd == EndClose) &&
-		h.CloseEvent == "" && h.RetryHint == 0 && !h.Stamp && len(h.Faults) == 0
+	return h.History.Ended() && h.History.Limit == 0 && h.endsAfterTail() && h.RetryHint == 0 && !h.Stamp && len(h.Faults) == 0
 }
 
 // describe says in the header that byte ranges are served.

@@ -1,0 +1,326 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ssectl/ssectl/cmd/internal/output"
+	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/serve"
+)
+
+// serveOptions are what the flags of serve say.
+type serveOptions struct {
+	File    string
+	Routes  []string
+	From    string
+	IDs     string
+	Exec    string
+	Clock   time.Duration
+	Canary  bool
+	History int
+
+	Pace   string
+	Speed  float64
+	Jitter string
+	Loop   string
+	Shared bool
+
+	AtEnd       string
+	CloseEvent  string
+	Once        bool
+	OnUnknownID string
+
+	Addr       string
+	Port       int
+	Path       string
+	UnixSocket string
+	TLS        bool
+	Cert, Key  string
+
+	Headers      []string
+	CORS         string
+	RetryHint    time.Duration
+	Heartbeat    time.Duration
+	MaxClients   int
+	WriteTimeout time.Duration
+
+	Faults []string
+	Stamp  bool
+
+	PrintURL bool
+	Quiet    bool
+}
+
+const serveLong = `
+Serve an event stream: the events of a file or of standard input, to any number
+of clients, with resume by Last-Event-ID. Files are JSON lines (as "ssectl listen"
+writes them), saved event streams, plain text, or HAR files of a browser; the
+first bytes tell which. Standard input may be live: events go out as they come in.
+
+Every path and method is answered with the stream, so that it can stand in for
+any API; a browser that opens / gets a page that shows the stream.`
+
+const serveExamples = `
+  ssectl serve events.jsonl
+  ssectl serve openai.sse --pace 50ms --fault drop@5
+  tail -f app.log | ssectl serve
+  ssectl serve --clock 1s
+  ssectl serve --route "POST /v1/chat=chat.sse" --route /feed=feed.jsonl
+  ssectl serve --exec "vmstat 1" -p 0`
+
+func newServeCommand(streams *term.Streams) *cobra.Command {
+	var opts serveOptions
+	c := &cobra.Command{
+		Use:     "serve [FILE]",
+		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
+		Long:    serveLong,
+		Example: serveExamples,
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				opts.File = args[0]
+			}
+			if c.Flags().Changed("port") {
+				host, _, err := net.SplitHostPort(opts.Addr)
+				if err != nil {
+					return usageError(fmt.Errorf("--addr %q: want host:port", opts.Addr))
+				}
+				opts.Addr = net.JoinHostPort(host, fmt.Sprint(opts.Port))
+			}
+			return runServe(c.Context(), streams, &opts)
+		},
+	}
+	addFlags(c, "Events", func(f *pflag.FlagSet) {
+		f.StringVar(&opts.From, "from", "", "`format` of the input: jsonl, sse, text or har (default told by the first bytes)")
+		f.StringVar(&opts.IDs, "ids", "", "`mode`: keep IDs as they are, auto to number events without one, none to take them away (default keep; auto for text and --clock)")
+		f.StringVar(&opts.Exec, "exec", "", "serve the output of a shell `command`, each line an event")
+		f.DurationVar(&opts.Clock, "clock", 0, "serve the time, one event every `interval`; a client starts with the next one")
+		f.BoolVar(&opts.Canary, "canary", false, "serve a short script of small, large and silent phases, which shows what a path does to a stream")
+		f.StringArrayVar(&opts.Routes, "route", nil, "serve a `[METHOD ]PATH=FILE` beside; may be repeated")
+		f.IntVar(&opts.History, "history", 10000, "`number` of events of live input that are kept for clients to come")
+	})
+	addFlags(c, "Pace", func(f *pflag.FlagSet) {
+		f.StringVar(&opts.Pace, "pace", "instant", "`when` events are due: instant, an interval (500ms), a rate (100/s), or recorded (by their times)")
+		f.Float64Var(&opts.Speed, "speed", 1, "divide all waits by this `factor`")
+		f.StringVar(&opts.Jitter, "jitter", "", "make each wait up to this `share` longer or shorter, such as 20%")
+		f.StringVar(&opts.Loop, "loop", "", "send everything `N` times, without N for ever")
+		f.Lookup("loop").NoOptDefVal = "forever"
+		f.BoolVar(&opts.Shared, "shared", false, "one clock for all clients (default each replays from the start on its own)")
+	})
+	addFlags(c, "Resume and end", func(f *pflag.FlagSet) {
+		f.StringVar(&opts.OnUnknownID, "on-unknown-id", "start", "`what` a client gets whose Last-Event-ID is not known: start, live, gap (an event of that type, then the start), 204 or 409")
+		f.StringVar(&opts.AtEnd, "at-end", "close", "`what` comes after the last event: close, hold the connection open, or loop")
+		f.StringVar(&opts.CloseEvent, "close-event", "", "say goodbye with an event of this `type` before the stream ends")
+		f.BoolVar(&opts.Once, "once", false, "exit after the first client")
+	})
+	addFlags(c, "Address", func(f *pflag.FlagSet) {
+		f.StringVar(&opts.Addr, "addr", "127.0.0.1:8080", "`host:port` to listen on")
+		f.IntVarP(&opts.Port, "port", "p", 8080, "`port` to listen on; 0 takes a free one")
+		f.StringVar(&opts.Path, "path", "", "answer on this `path` alone")
+		f.StringVar(&opts.UnixSocket, "unix-socket", "", "listen on a unix socket at `path`")
+		f.BoolVar(&opts.TLS, "tls", false, "serve HTTPS, and HTTP/2, with a certificate made for the occasion")
+		f.StringVar(&opts.Cert, "cert", "", "PEM `file` with the certificate for HTTPS")
+		f.StringVar(&opts.Key, "key", "", "PEM `file` with its key")
+		f.BoolVar(&opts.PrintURL, "print-url", false, "print the URL on standard output")
+		f.BoolVarP(&opts.Quiet, "quiet", "q", false, "do not tell of each connection")
+	})
+	addFlags(c, "Answers", func(f *pflag.FlagSet) {
+		f.StringArrayVarP(&opts.Headers, "header", "H", nil, "add a `\"Name: value\"` to every answer; may be repeated")
+		f.StringVar(&opts.CORS, "cors", "*", "`origin` of pages that may read the stream; \"\" for no other than our own")
+		f.DurationVar(&opts.RetryHint, "retry-hint", 0, "tell clients to wait this `duration` before they reconnect")
+		f.DurationVar(&opts.Heartbeat, "heartbeat", serve.DefaultHeartbeat, "`duration` of silence before a comment is sent; 0 for none")
+		f.IntVar(&opts.MaxClients, "max-clients", 0, "answer 503 beyond this `number` of clients at the same time")
+		f.DurationVar(&opts.WriteTimeout, "write-timeout", serve.DefaultWriteTimeout, "cut a client that takes nothing for this `duration`; 0 for never")
+	})
+	addFlags(c, "Faults", func(f *pflag.FlagSet) {
+		f.StringArrayVar(&opts.Faults, "fault", nil, "do something `wrong`, such as drop@5; may be repeated; --help faults lists all")
+		f.BoolVar(&opts.Stamp, "stamp", false, "put a comment into each event with the time (unix ns) and the bytes sent before: \": t=... off=...\"")
+	})
+	setHelp(c, streams.Width, exitCodes(
+		"0  the stream was served; SIGINT and SIGTERM end it",
+		"2  wrong usage, or a bad input file: nothing was served",
+		"3  could not listen",
+	))
+	withFaultHelp(c)
+	return c
+}
+
+// withFaultHelp adds "--help faults".
+func withFaultHelp(c *cobra.Command) {
+	general := c.HelpFunc()
+	c.SetHelpFunc(func(c *cobra.Command, args []string) {
+		if !slices.Contains(args, "faults") {
+			general(c, args)
+			return
+		}
+		fmt.Fprint(c.OutOrStdout(), faultHelp())
+	})
+}
+
+func faultHelp() string {
+	var text strings.Builder
+	text.WriteString("Faults, for --fault. Events count from 1 on each connection; @N-M is a range of\nthem. Several faults work together. Sizes are in bytes: 512, 16k, 8m.\n\n")
+	for _, kind := range serve.FaultKinds() {
+		fmt.Fprintf(&text, "  %-16s %s\n", kind.Usage, kind.Does)
+	}
+	return text.String()
+}
+
+// runServe serves until ctx ends, or until there is nothing more to do.
+func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := &serveLog{streams: streams, quiet: opts.Quiet}
+	if opts.Once {
+		served.once = cancel
+	}
+	base, err := opts.handler()
+	if err != nil {
+		return usageError(err)
+	}
+	base.Closed = served.closed
+	feeds := feeder{ctx: ctx, streams: streams, opts: opts, tell: served.tell}
+	site, err := feeds.site(base)
+	if err != nil {
+		return err
+	}
+	listener, url, err := serveListen(opts)
+	if err != nil {
+		return coded(exitNoRun, err, "-p 0 takes a free port")
+	}
+	if limit := raiseFileLimit(); opts.MaxClients > 0 && limit < opts.MaxClients+spareFiles {
+		served.tell(fmt.Sprintf("--max-clients %d is more than the limit of %d open files allows", opts.MaxClients, limit))
+	}
+	fmt.Fprintf(streams.Err, "ssectl: serving %s at %s\n", feeds.what, url)
+	if opts.PrintURL {
+		fmt.Fprintln(streams.Out, url)
+	}
+	feeds.start()
+	server := &http.Server{
+		Handler:           site,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       time.Minute,
+		ErrorLog:          log.New(served, "", 0),
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		<-ctx.Done()
+		listener.Close()
+		site.Close()
+		server.Close()
+	})
+	err = server.Serve(listener)
+	stopped := ctx.Err() != nil
+	cancel()
+	wg.Wait()
+	feeds.wait()
+	if stopped || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return coded(exitNoRun, fmt.Errorf("serving: %w", err), "")
+}
+
+// handler returns a handler with all that the flags say, but no history.
+func (opts *serveOptions) handler() (*serve.Handler, error) {
+	pace, err := serve.ParsePace(opts.Pace)
+	if err != nil {
+		return nil, fmt.Errorf("--%w", err)
+	}
+	if opts.Speed <= 0 {
+		return nil, fmt.Errorf("--speed %v: want a factor above 0", opts.Speed)
+	}
+	pace.Speed = opts.Speed
+	if pace.Jitter, err = parseShare(opts.Jitter); err != nil {
+		return nil, err
+	}
+	h := &serve.Handler{
+		Pace:         pace,
+		AtEnd:        serve.AtEnd(opts.AtEnd),
+		CloseEvent:   opts.CloseEvent,
+		OnUnknownID:  serve.UnknownID(opts.OnUnknownID),
+		Heartbeat:    orNever(opts.Heartbeat),
+		RetryHint:    opts.RetryHint,
+		CORS:         opts.CORS,
+		MaxClients:   opts.MaxClients,
+		WriteTimeout: orNever(opts.WriteTimeout),
+		Stamp:        opts.Stamp,
+		StartLive:    opts.Clock > 0,
+	}
+	if opts.Canary {
+		h.Pace.Recorded = true
+	}
+	if h.Rounds, err = opts.rounds(); err != nil {
+		return nil, err
+	}
+	if h.Rounds < 0 {
+		h.Rounds, h.AtEnd = 0, serve.EndLoop
+	}
+	if h.Header, err = parseServeHeaders(opts.Headers); err != nil {
+		return nil, err
+	}
+	for _, text := range opts.Faults {
+		fault, err := serve.ParseFault(text)
+		if err != nil {
+			return nil, err
+		}
+		h.Faults = append(h.Faults, fault)
+	}
+	return h, h.Check()
+}
+
+// orNever returns what a handler takes for a duration of which zero means never.
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+// A serveLog tells on standard error what happens, one line each.
+type serveLog struct {
+	streams *term.Streams
+	quiet   bool
+	once    context.CancelFunc // called after the first stream, if not nil
+
+	mu sync.Mutex // guards writes
+}
+
+func (l *serveLog) tell(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintf(l.streams.Err, "ssectl: %s\n", output.Safe(line))
+}
+
+// Write takes what package net/http has to say.
+func (l *serveLog) Write(line []byte) (int, error) {
+	l.tell(strings.TrimSpace(string(line)))
+	return len(line), nil
+}
+
+func (l *serveLog) closed(c serve.Connection) {
+	if !l.quiet {
+		line := fmt.Sprintf("%s %s %s %d", c.Remote, c.Method, c.Path, c.Status)
+		if c.LastEventID != "" {
+			line += fmt.Sprintf(" after %q", c.LastEventID)
+		}
+		if c.Streamed() {
+			line += fmt.Sprintf(": %d events, %d bytes, %s: %s", c.Events, c.Bytes, c.Duration.Round(time.Millisecond), c.End)
+		}
+		l.tell(line)
+	}
+	if l.once != nil && c.Streamed() {
+		l.once()
+	}
+}

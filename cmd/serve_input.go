@@ -1,0 +1,227 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/serve"
+)
+
+// A feeder gets the events from where they are into histories: files at once,
+// live inputs from start on.
+type feeder struct {
+	ctx     context.Context
+	streams *term.Streams
+	opts    *serveOptions
+	tell    func(string)
+
+	what string // is served, for people
+	live []func()
+	wg   sync.WaitGroup
+}
+
+// start begins to read the live inputs.
+func (f *feeder) start() {
+	for _, follow := range f.live {
+		f.wg.Go(follow)
+	}
+}
+
+// wait waits for the live inputs to end.
+func (f *feeder) wait() { f.wg.Wait() }
+
+// site returns what to serve: a copy of base for each input.
+func (f *feeder) site(base *serve.Handler) (*serve.Site, error) {
+	site := &serve.Site{}
+	add := func(method, path string, history *serve.History) {
+		site.Endpoints = append(site.Endpoints, serve.Endpoint{Method: method, Path: path, Handler: base.With(f.shared(base, history))})
+	}
+	history, err := f.input()
+	if err != nil {
+		return nil, err
+	}
+	if history != nil {
+		add("", f.opts.Path, history)
+	}
+	for _, route := range f.opts.Routes {
+		place, file, _ := strings.Cut(route, "=")
+		method, path, ok := strings.Cut(place, " ")
+		if !ok {
+			method, path = "", place
+		}
+		if !strings.HasPrefix(path, "/") || file == "" {
+			return nil, usageError(fmt.Errorf("--route %q: want [METHOD ]PATH=FILE, the path with a slash in front", route))
+		}
+		history, err := f.file(file)
+		if err != nil {
+			return nil, err
+		}
+		add(method, path, history)
+		if f.what == "" {
+			f.what = fmt.Sprintf("%d routes", len(f.opts.Routes))
+		}
+	}
+	return site, nil
+}
+
+// input returns the history of the one input that has no route, nil if there
+// is none.
+func (f *feeder) input() (*serve.History, error) {
+	inputs := 0
+	for _, is := range []bool{f.opts.File != "", f.opts.Exec != "", f.opts.Clock > 0, f.opts.Canary} {
+		if is {
+			inputs++
+		}
+	}
+	if inputs > 1 {
+		return nil, usageError(errors.New("want one of FILE, --exec, --clock and --canary"))
+	}
+	switch opts := f.opts; {
+	case opts.File == "-":
+		return f.stdin()
+	case opts.File != "":
+		return f.file(opts.File)
+	case opts.Canary:
+		f.what = "the canary script"
+		history := &serve.History{}
+		return history, history.Load(serve.Canary())
+	case opts.Clock > 0:
+		f.what = "the time"
+		history := &serve.History{Limit: opts.History}
+		f.follow("clock", history, serve.Clock(f.ctx, opts.Clock), serve.FormatText)
+		return history, nil
+	case opts.Exec != "":
+		return f.exec()
+	case len(opts.Routes) > 0:
+		return nil, nil
+	case f.streams.InTerminal:
+		return nil, coded(exitUsage, errors.New("no events to serve"), "give a FILE, a pipe, --clock 1s or --exec COMMAND")
+	}
+	return f.stdin()
+}
+
+// stdin returns the history of standard input: loaded if that is a file, else
+// followed.
+func (f *feeder) stdin() (*serve.History, error) {
+	f.what = "standard input"
+	if file, ok := f.streams.In.(interface{ Stat() (fs.FileInfo, error) }); ok {
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			return f.load("standard input", f.streams.In)
+		}
+	}
+	history := &serve.History{Limit: f.opts.History}
+	// A read of a pipe cannot be called off, so nobody waits for it: the
+	// process ends with it or without.
+	f.live = append(f.live, func() {
+		go f.read("standard input", history, f.streams.In)
+	})
+	return history, nil
+}
+
+func (f *feeder) file(name string) (*serve.History, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, usageError(err)
+	}
+	defer file.Close()
+	return f.load(name, file)
+}
+
+func (f *feeder) load(name string, r io.Reader) (*serve.History, error) {
+	history := &serve.History{}
+	source, format, err := serve.NewSource(r, serve.Format(f.opts.From))
+	if err == nil {
+		err = history.Load(serve.NumberIDs(source, f.ids(format)))
+	}
+	if err != nil {
+		return nil, usageError(fmt.Errorf("%s: %w", name, err))
+	}
+	f.what = fmt.Sprintf("%s (%d events)", name, history.Len())
+	return history, nil
+}
+
+// ids returns what becomes of the IDs of an input. Text has none to be
+// faithful to.
+func (f *feeder) ids(format serve.Format) serve.IDs {
+	switch {
+	case f.opts.IDs != "":
+		return serve.IDs(f.opts.IDs)
+	case format == serve.FormatText:
+		return serve.IDsAuto
+	}
+	return serve.IDsKeep
+}
+
+// read follows a live input until it ends.
+func (f *feeder) read(name string, history *serve.History, r io.Reader) {
+	source, format, err := serve.NewSource(r, serve.Format(f.opts.From))
+	if err != nil {
+		history.End()
+		f.tell(fmt.Sprintf("%s: %v", name, err))
+		return
+	}
+	f.followNow(name, history, source, format)
+}
+
+func (f *feeder) follow(name string, history *serve.History, source serve.Source, format serve.Format) {
+	f.live = append(f.live, func() { f.followNow(name, history, source, format) })
+}
+
+func (f *feeder) followNow(name string, history *serve.History, source serve.Source, format serve.Format) {
+	skipped := func(err error) { f.tell(fmt.Sprintf("%s: %v; skipped", name, err)) }
+	if err := history.Follow(serve.NumberIDs(source, f.ids(format)), skipped); err != nil {
+		f.tell(fmt.Sprintf("%s: %v", name, err))
+	}
+}
+
+// exec returns the history of what a command prints.
+func (f *feeder) exec() (*serve.History, error) {
+	f.what = "the output of " + f.opts.Exec
+	if f.opts.From == "" {
+		f.opts.From = string(serve.FormatText)
+	}
+	history := &serve.History{Limit: f.opts.History}
+	command := exec.CommandContext(f.ctx, "sh", "-c", f.opts.Exec)
+	command.Stderr = f.streams.Err
+	command.WaitDelay = time.Second
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	out, err := command.StdoutPipe()
+	if err == nil {
+		err = command.Start()
+	}
+	if err != nil {
+		return nil, usageError(fmt.Errorf("--exec: %w", err))
+	}
+	f.live = append(f.live, func() {
+		f.read("--exec", history, out)
+		if err := command.Wait(); err != nil && f.ctx.Err() == nil {
+			f.tell(fmt.Sprintf("--exec: %v", err))
+		}
+	})
+	return history, nil
+}
+
+// shared returns the history that clients read: the given one, or with --shared
+// one that is filled from it at the pace of base, which is left without.
+func (f *feeder) shared(base *serve.Handler, from *serve.History) *serve.History {
+	if !f.opts.Shared {
+		return from
+	}
+	to := &serve.History{Limit: f.opts.History}
+	pace, rounds := base.Pace, max(base.Rounds, 1)
+	if base.AtEnd == serve.EndLoop {
+		rounds = 0
+	}
+	f.live = append(f.live, func() { to.Replay(f.ctx, from, pace, rounds) })
+	return to
+}

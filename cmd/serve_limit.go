@@ -1,0 +1,23 @@
+//go:build unix
+
+package cmd
+
+import "syscall"
+
+// wantFiles is the limit of open files that we ask for: more than one machine
+// has use for, and what Linux grants by default to those who may.
+const wantFiles = 1 << 20
+
+// raiseFileLimit raises the limit of open files as far as allowed, and returns
+// it. A Go program has already raised it to the hard limit when main starts.
+func raiseFileLimit() int {
+	var limit syscall.Rlimit
+	raised := syscall.Rlimit{Cur: wantFiles, Max: wantFiles}
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return wantFiles
+	}
+	if limit.Cur < wantFiles && syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised) == nil {
+		return wantFiles
+	}
+	return int(min(limit.Cur, wantFiles))
+}

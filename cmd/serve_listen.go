@@ -1,0 +1,115 @@
+package cmd
+
+import (
+	"cmp"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"time"
+)
+
+// spareFiles is how many files we need beside the connections of clients.
+const spareFiles = 32
+
+// serveListen opens what opts says and returns its URL.
+func serveListen(opts *serveOptions) (listener net.Listener, url string, err error) {
+	scheme, path := "http", cmp.Or(opts.Path, "/")
+	var secure *tls.Config
+	if opts.TLS || opts.Cert != "" {
+		scheme = "https"
+		if secure, err = serveTLS(opts); err != nil {
+			return nil, "", err
+		}
+	}
+	if opts.UnixSocket != "" {
+		if listener, err = listenUnix(opts.UnixSocket); err == nil {
+			url = fmt.Sprintf("%s://localhost%s (unix socket %s)", scheme, path, opts.UnixSocket)
+		}
+	} else if listener, err = net.Listen("tcp", opts.Addr); err == nil {
+		addr := listener.Addr().(*net.TCPAddr)
+		host := addr.IP.String()
+		if addr.IP.IsUnspecified() {
+			host = "localhost"
+		}
+		url = scheme + "://" + net.JoinHostPort(host, fmt.Sprint(addr.Port)) + path
+	}
+	if err == nil && secure != nil {
+		listener = tls.NewListener(listener, secure)
+	}
+	return listener, url, err
+}
+
+// listenUnix listens at path, where a server that died may have left a socket.
+func listenUnix(path string) (net.Listener, error) {
+	listener, err := net.Listen("unix", path)
+	if err == nil {
+		return listener, nil
+	}
+	if info, statErr := os.Stat(path); statErr != nil || info.Mode()&os.ModeSocket == 0 {
+		return nil, err
+	}
+	if conn, dialErr := net.Dial("unix", path); dialErr == nil {
+		conn.Close()
+		return nil, err // somebody is there
+	}
+	if removeErr := os.Remove(path); removeErr != nil {
+		return nil, errors.Join(err, removeErr)
+	}
+	return net.Listen("unix", path)
+}
+
+func serveTLS(opts *serveOptions) (*tls.Config, error) {
+	var (
+		cert tls.Certificate
+		err  error
+	)
+	if opts.Cert != "" {
+		cert, err = tls.LoadX509KeyPair(opts.Cert, cmp.Or(opts.Key, opts.Cert))
+	} else {
+		cert, err = selfSigned(opts.Addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+// selfSigned makes a certificate for this machine, and for the host of addr,
+// that is good for a day.
+func selfSigned(addr string) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 100))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: "ssectl serve"},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(24 * time.Hour),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:     []string{"localhost"},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	if host, _, err := net.SplitHostPort(addr); err == nil {
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else if host != "" {
+			template.DNSNames = append(template.DNSNames, host)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+}

@@ -1,0 +1,54 @@
+package serve
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// Canary returns a script of about five seconds that shows what a path does to
+// a stream, if it is replayed at its recorded pace: a first event after half a
+// second, small ones in a row, a large one, silence with a heartbeat in it, a
+// larger one, and an event of the type "close". Each event says its phase.
+func Canary() Source {
+	steps := []struct {
+		delay time.Duration
+		phase string
+		size  int
+	}{
+		{500 * time.Millisecond, "first", 0},
+		{200 * time.Millisecond, "small", 0},
+		{200 * time.Millisecond, "small", 0},
+		{200 * time.Millisecond, "small", 0},
+		{500 * time.Millisecond, "large", 20 << 10},
+		{time.Second, "heartbeat", 0},
+		{time.Second, "after-silence", 0},
+		{500 * time.Millisecond, "larger", 64 << 10},
+		{time.Second, "close", 0},
+	}
+	place, id := 0, 0
+	return func() (stream.Record, error) {
+		if place == len(steps) {
+			return stream.Record{}, io.EOF
+		}
+		step := steps[place]
+		place++
+		r := stream.Record{Delay: step.delay}
+		if step.phase == "heartbeat" {
+			r.Comment, r.HasComment = "heartbeat", true
+			return r, nil
+		}
+		id++
+		r.IsEvent = true
+		r.ID = fmt.Sprint(id)
+		r.Type = "canary"
+		if step.phase == "close" {
+			r.Type = "close"
+		}
+		r.Data = fmt.Sprintf(`{"phase":%q,"size":%d,"fill":%q}`, step.phase, step.size, strings.Repeat("x", step.size))
+		return r, nil
+	}
+}
