@@ -56,6 +56,8 @@ func newRootCommand(streams *term.Streams) *cobra.Command {
 	root.AddCommand(
 		newListenCommand(streams),
 		newServeCommand(streams),
+		newDiagCommand(streams),
+		newDemoCommand(streams),
 		newVersionCommand(streams),
 	)
 	return root

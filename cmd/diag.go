@@ -1,0 +1,316 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ssectl/ssectl/cmd/internal/output"
+	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/diag"
+)
+
+// diagOptions are what the flags of diag say.
+type diagOptions struct {
+	Connection *connection
+	URL        string
+
+	Format  string
+	Reports []string // FORMAT=FILE
+	All     bool
+	Color   term.ColorMode
+
+	Duration    time.Duration
+	Quick       bool
+	Soak        time.Duration
+	Connections int
+	Repeat      bool
+
+	Origin      string
+	WebOrigin   string
+	Credentials bool
+	Profile     string
+	ExpectEvery time.Duration
+	ConnsURL    string
+	Injection   bool
+
+	Only, Skip, Require []string
+	FailOn              string
+
+	List    bool
+	Explain string
+	Schema  bool
+}
+
+func newDiagCommand(streams *term.Streams) *cobra.Command {
+	opts := &diagOptions{Connection: newConnection(streams), Color: term.ColorAuto}
+	c := &cobra.Command{
+		Use:   "diag URL",
+		Short: "Find out what is wrong with an event stream",
+		Long: `Diag asks a server as a browser would, a few times at once, and weighs what it
+sees: whether events are held back and by what, whether a client that comes back
+loses any, whether caches, proxies and browsers are told the right things. It
+shows its evidence, and the line of configuration that cures a fault.
+
+It makes up to three streams at once, ` + diag.DefaultDuration.String() + ` at most, and a few short requests. A request
+that is not a GET may cost money or change something, and is sent once.`,
+		Example: `  ssectl diag https://app.example.com/events
+  ssectl diag --quick :8080/events
+  ssectl diag URL --format github --report junit=diag.xml --report json=diag.json
+  ssectl diag https://app.example.com/events --origin http://10.0.0.7:3000/events`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			opts.URL = opts.Connection.URL
+			if len(args) == 1 {
+				opts.URL = args[0]
+			}
+			return runDiag(c.Context(), streams, opts)
+		},
+	}
+	addFlags(c, "What to ask", opts.bindAsk)
+	addFlags(c, "What to check", opts.bindChecks)
+	addFlags(c, "Reports", opts.bindReports)
+	addFlags(c, "Connection, as in curl", opts.Connection.bind)
+	setHelp(c, streams.Width,
+		helpSection{"Statuses", `  pass, info, warn, fail; inconclusive where the evidence is not enough, with what
+  would decide it; skip where a check does not apply. There is no score.`},
+		exitCodes("0  no check failed", "1  a check failed, or one that --require names could not decide", "2  wrong usage", "3  could not test: DNS, connect, TLS, no HTTP answer, interrupted"))
+	return c
+}
+
+func (o *diagOptions) bindAsk(flags *pflag.FlagSet) {
+	flags.DurationVar(&o.Duration, "duration", diag.DefaultDuration, "watch the stream for this `time` at most; less when all is decided")
+	flags.BoolVar(&o.Quick, "quick", false, "headers and framing only, in 3 s")
+	flags.DurationVar(&o.Soak, "soak", 0, "leave the stream alone for this `time`, to see who cuts it; 130s without a value")
+	flags.Lookup("soak").NoOptDefVal = diag.DefaultSoak.String()
+	flags.IntVar(&o.Connections, "connections", diag.DefaultConnections, "have this `number` of streams open at once, at most")
+	flags.BoolVar(&o.Repeat, "repeat", false, "send requests that may cost money more than once")
+	flags.StringVar(&o.Origin, "origin", "", "the same stream at the origin, a `URL`: tells the fault of a hop from that of the server")
+	flags.StringVar(&o.WebOrigin, "web-origin", "", "the `origin` of the page that reads the stream, for the checks of CORS")
+	flags.BoolVar(&o.Credentials, "credentials", false, "the page sends cookies; with --web-origin")
+	flags.StringVar(&o.Profile, "profile", "auto", "what the stream is made of: auto, openai, anthropic or mcp, by `name`")
+	flags.DurationVar(&o.ExpectEvery, "expect-every", 0, "an event is due this often, so that a longer silence `time` fails")
+	flags.StringVar(&o.ConnsURL, "conns-url", "", "a `URL` that tells how many streams the origin has open, as serve does at /.ssectl/stats")
+	flags.BoolVar(&o.Injection, "probe-injection", false, "try to write events by way of the query")
+}
+
+func (o *diagOptions) bindChecks(flags *pflag.FlagSet) {
+	flags.StringSliceVar(&o.Only, "only", nil, "run these checks or groups alone, by `id`, separated by commas")
+	flags.StringSliceVar(&o.Skip, "skip", nil, "leave out these checks or groups, by `id`")
+	flags.StringSliceVar(&o.Require, "require", nil, "fail if these checks or groups, by `id`, cannot decide")
+	flags.StringVar(&o.FailOn, "fail-on", "fail", "the `status` from which on the exit code is 1: fail, warn or never")
+	flags.BoolVar(&o.List, "list", false, "list all checks")
+	flags.StringVar(&o.Explain, "explain", "", "explain a check, by `id`: what, how, why, and what to try")
+}
+
+func (o *diagOptions) bindReports(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Format, "format", "text", "the report on stdout, a `format`: "+strings.Join(output.ReportFormatNames(), ", "))
+	flags.StringArrayVar(&o.Reports, "report", nil, "write one more report, as `format=file`")
+	flags.BoolVar(&o.All, "all", false, "show checks that do not apply, too")
+	flags.Var(&o.Color, "color", "color the text: auto, always or never, by `when`")
+	flags.BoolVar(&o.Schema, "schema", false, "print the JSON Schema of --format json")
+}
+
+// runDiag checks what was asked for, probes, and writes the reports.
+func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) error {
+	switch {
+	case opts.Schema:
+		_, err := streams.Out.Write(diag.Schema)
+		return err
+	case opts.List:
+		return listChecks(streams)
+	case opts.Explain != "":
+		return explainCheck(streams, opts.Explain)
+	}
+	files, err := opts.validate()
+	if err != nil {
+		return usageError(err)
+	}
+	cfg, err := opts.config(ctx)
+	if err != nil {
+		return usageError(err)
+	}
+	if streams.ErrTerminal && opts.Format == "text" {
+		fmt.Fprintf(streams.Err, "%s\n", announce(cfg))
+	}
+	report := diag.Run(ctx, cfg)
+	report.Tool.Version = versionString()
+	for _, file := range files {
+		if err := writeReport(file, report, opts); err != nil {
+			return err
+		}
+	}
+	style := output.ReportStyle{Colors: streams.ColorsFor(opts.Color, streams.OutTerminal), All: opts.All}
+	if streams.OutTerminal {
+		style.Width = streams.Width
+	}
+	if err := output.ReportFormats[opts.Format](streams.Out, report, style); err != nil {
+		return err
+	}
+	return outcome(report)
+}
+
+// outcome is the exit code of a report; what it says was shown already, but
+// for the reason of a run that could not test.
+func outcome(report *diag.Report) error {
+	switch {
+	case report.Exit == exitOK:
+		return nil
+	case report.Error != nil:
+		return coded(report.Exit, fmt.Errorf("could not test: %s: %s", report.Error.Phase, report.Error.Message), faultHints[report.Error.Phase])
+	}
+	return coded(report.Exit, errSilent, "")
+}
+
+var faultHints = map[diag.Phase]string{
+	diag.PhaseDNS: "is the host name right? --resolve host:port:address overrules DNS",
+	diag.PhaseTCP: "is the server running, and is this its port?",
+	diag.PhaseTLS: "-k accepts any certificate, --cacert FILE trusts another authority",
+}
+
+// announce says what is going to happen.
+func announce(cfg diag.Config) string {
+	if cfg.Quick {
+		return "asking once, for up to 3 s ..."
+	}
+	d := max(cfg.Duration, cfg.Soak)
+	return fmt.Sprintf("up to %d streams at once, for up to %s ...", cfg.Connections, d)
+}
+
+// A reportFile is one --report.
+type reportFile struct{ format, name string }
+
+// validate checks what cobra cannot, and returns the reports to write.
+func (o *diagOptions) validate() ([]reportFile, error) {
+	if o.URL == "" {
+		return nil, fmt.Errorf("diag wants a URL")
+	}
+	if output.ReportFormats[o.Format] == nil {
+		return nil, fmt.Errorf("--format %q: want one of %s", o.Format, strings.Join(output.ReportFormatNames(), ", "))
+	}
+	var files []reportFile
+	for _, report := range o.Reports {
+		format, name, ok := strings.Cut(report, "=")
+		if !ok || name == "" || output.ReportFormats[format] == nil {
+			return nil, fmt.Errorf("--report %q: want FORMAT=FILE, FORMAT one of %s", report, strings.Join(output.ReportFormatNames(), ", "))
+		}
+		files = append(files, reportFile{format, name})
+	}
+	for flag, names := range map[string][]string{"only": o.Only, "skip": o.Skip, "require": o.Require} {
+		for _, name := range names {
+			if !diag.Known(name) {
+				return nil, fmt.Errorf("--%s: no check or group %q; --list shows them", flag, name)
+			}
+		}
+	}
+	switch {
+	case !slices.Contains([]string{"fail", "warn", "never"}, o.FailOn):
+		return nil, fmt.Errorf("--fail-on %q: want fail, warn or never", o.FailOn)
+	case !slices.Contains([]diag.Profile{diag.ProfileAuto, diag.ProfileOpenAI, diag.ProfileAnthropic, diag.ProfileMCP}, diag.Profile(o.Profile)):
+		return nil, fmt.Errorf("--profile %q: want auto, openai, anthropic or mcp", o.Profile)
+	case o.Connections < 1 || o.Connections > 8:
+		return nil, fmt.Errorf("--connections: want 1 to 8")
+	case o.Duration <= 0:
+		return nil, fmt.Errorf("--duration: want a time above 0")
+	case o.Credentials && o.WebOrigin == "":
+		return nil, fmt.Errorf("--credentials wants --web-origin")
+	}
+	return files, nil
+}
+
+// config makes the client and the request.
+func (o *diagOptions) config(ctx context.Context) (diag.Config, error) {
+	// The probe asks for compression and undoes it itself.
+	o.Connection.Compressed, o.Connection.Verbose = false, false
+	client, err := o.Connection.client()
+	if err != nil {
+		return diag.Config{}, err
+	}
+	request, err := o.Connection.request(ctx, o.URL)
+	if err != nil {
+		return diag.Config{}, err
+	}
+	cfg := diag.Config{
+		Client: client, Request: request, Duration: o.Duration, Connections: o.Connections, Repeat: o.Repeat,
+		Only: o.Only, Skip: o.Skip, Require: o.Require, FailOn: diag.Status(o.FailOn),
+		Options: diag.Options{
+			Quick: o.Quick, Soak: o.Soak, ExpectEvery: o.ExpectEvery, Profile: diag.Profile(o.Profile),
+			WebOrigin: o.WebOrigin, Credentials: o.Credentials, Injection: o.Injection,
+		},
+	}
+	for _, other := range []struct {
+		raw string
+		to  *string
+	}{{o.Origin, &cfg.OriginURL}, {o.ConnsURL, &cfg.ConnsURL}} {
+		if other.raw == "" {
+			continue
+		}
+		u, err := parseURL(other.raw)
+		if err != nil {
+			return diag.Config{}, err
+		}
+		*other.to = u.String()
+	}
+	return cfg, nil
+}
+
+// writeReport writes one --report, whole or not at all.
+func writeReport(file reportFile, report *diag.Report, opts *diagOptions) error {
+	var text bytes.Buffer
+	style := output.ReportStyle{Colors: term.NewColors(false), All: opts.All}
+	if err := output.ReportFormats[file.format](&text, report, style); err != nil {
+		return err
+	}
+	if err := os.WriteFile(file.name, text.Bytes(), 0o644); err != nil {
+		return coded(exitUsage, fmt.Errorf("report: %w", err), "")
+	}
+	return nil
+}
+
+func listChecks(streams *term.Streams) error {
+	group := ""
+	for _, c := range diag.Catalog {
+		if c.Group != group {
+			group = c.Group
+			fmt.Fprintf(streams.Out, "%s\n", group)
+		}
+		needs := ""
+		if c.Needs != "" {
+			needs = " (" + c.Needs + ")"
+		}
+		if _, err := fmt.Fprintf(streams.Out, "  %-20s %-4s  %s%s\n", c.ID, c.Worst, c.Title, needs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func explainCheck(streams *term.Streams, id string) error {
+	c := diag.Lookup(id)
+	if c == nil {
+		return usageError(fmt.Errorf("no check %q; --list shows them", id))
+	}
+	fmt.Fprintf(streams.Out, "%s (%s, at worst %s)\n", c.ID, c.Group, c.Worst)
+	fmt.Fprintf(streams.Out, "\nwhat  %s\nhow   %s\nwhy   %s\nsee   %s\n", c.Title, c.How, c.Why, c.Cite)
+	if c.Needs != "" {
+		fmt.Fprintf(streams.Out, "runs  with %s\n", c.Needs)
+	}
+
+	for i, remedy := range c.AllRemedies() {
+		word := "fix "
+		if i > 0 {
+			word = "    "
+		}
+		if _, err := fmt.Fprintf(streams.Out, "%s  %s: %s\n", word, remedy.For, remedy.Text); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package diag
+
+import "fmt"
+
+// A Status is the outcome of a check.
+type Status string
+
+// The outcomes.
+const (
+	Pass         Status = "pass"
+	Info         Status = "info"
+	Warn         Status = "warn"
+	Fail         Status = "fail"
+	Inconclusive Status = "inconclusive" // it ran, and the evidence is not enough
+	Skip         Status = "skip"         // it does not apply here
+)
+
+// rank orders outcomes by how bad they are.
+func (s Status) rank() int {
+	switch s {
+	case Fail:
+		return 4
+	case Warn:
+		return 3
+	case Inconclusive:
+		return 2
+	case Info:
+		return 1
+	}
+	return 0
+}
+
+// A Check is one question to an observation. Its ID is stable: once published
+// it is neither renamed nor used for something else.
+type Check struct {
+	ID    string
+	Group string
+	Title string // what it verifies, in a few words
+	How   string // how it is measured, and with which thresholds
+	Why   string // what breaks in practice when it fails
+	Cite  string // where that is written
+	Worst Status // the worst outcome it can have
+
+	// Needs is the option that the check waits for; it is not in the default
+	// run if there is one.
+	Needs string
+
+	// Remedies names what may cure it, in the remedy library.
+	Remedies []string
+
+	// timing is set where the outcome rests on times, so that a fault is
+	// looked for a second time before it is reported.
+	timing bool
+
+	// anyAnswer is set where the check says something about any answer, not
+	// only about an event stream.
+	anyAnswer bool
+
+	run func(*Observation) Finding
+}
+
+// Run weighs an observation.
+func (c *Check) Run(o *Observation) Finding {
+	if !c.anyAnswer && !o.a().ok() {
+		return skip("no event stream to look at")
+	}
+	return c.run(o)
+}
+
+// A Finding is what a check found.
+type Finding struct {
+	Status   Status
+	Title    string         // one line: what came of it
+	Seen     string         // the evidence in one line, for people
+	Expected string         // what should have been, where that is not plain
+	Evidence map[string]any // the evidence in numbers
+	Remedies []string       // overrules those of the check where not nil
+}
+
+func found(status Status, format string, args ...any) Finding {
+	return Finding{Status: status, Title: fmt.Sprintf(format, args...)}
+}
+
+func pass(format string, args ...any) Finding { return found(Pass, format, args...) }
+func info(format string, args ...any) Finding { return found(Info, format, args...) }
+func warn(format string, args ...any) Finding { return found(Warn, format, args...) }
+func fail(format string, args ...any) Finding { return found(Fail, format, args...) }
+func skip(format string, args ...any) Finding { return found(Skip, format, args...) }
+
+func inconclusive(format string, args ...any) Finding {
+	return found(Inconclusive, format, args...)
+}
+
+// seen adds the evidence in words.
+func (f Finding) seen(format string, args ...any) Finding {
+	f.Seen = fmt.Sprintf(format, args...)
+	return f
+}
+
+// with adds evidence in numbers.
+func (f Finding) with(key string, value any) Finding {
+	evidence := make(map[string]any, len(f.Evidence)+1)
+	for k, v := range f.Evidence {
+		evidence[k] = v
+	}
+	evidence[key] = value
+	f.Evidence = evidence
+	return f
+}
+
+// cure overrules the remedies of the check.
+func (f Finding) cure(remedies ...string) Finding {
+	f.Remedies = remedies
+	return f
+}

@@ -1,0 +1,252 @@
+package diag
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+func checkReach(o *Observation) Finding {
+	x := o.a()
+	switch {
+	case x.Answered > 0:
+		f := pass("an answer after %s", roundDuration(x.Answered-x.Start))
+		return f.with("connect_ms", milliseconds(x.Dial)).with("rtt_ms", milliseconds(o.rtt()))
+	case x.End == EndTimeout:
+		if base := o.get(RoleBaseline); !base.silent() {
+			return pass("the server answers, though not this request: see headers-early")
+		}
+		return fail("no answer within %s", roundDuration(x.Ended-x.Start))
+	}
+	return fail("%s: %s", x.Phase, x.Error)
+}
+
+func checkStatus(o *Observation) Finding {
+	x := o.a()
+	switch {
+	case x.Status == 0:
+		return skip("no answer")
+	case x.Loop:
+		return fail("%d: the redirects lead in a circle", x.Status).cure("URL")
+	case x.Status == http.StatusOK:
+		if len(x.Redirects) > 0 {
+			return pass("200 after %d redirects", len(x.Redirects))
+		}
+		return pass("200, no redirect")
+	case x.Status == http.StatusNoContent:
+		return info("204: the server asks clients not to come back")
+	}
+	f := fail("%d %s: EventSource gives up for good", x.Status, http.StatusText(x.Status)).with("status", x.Status)
+	switch {
+	case x.Status == http.StatusUnauthorized, x.Status == http.StatusForbidden:
+		f.Seen = "credentials: -H 'Authorization: ...', -u, -b"
+	case x.Header.Get("Retry-After") != "":
+		f.Seen = "Retry-After: " + x.Header.Get("Retry-After")
+	default:
+		f.Seen = whatCame(x)
+	}
+	return f
+}
+
+// whatCame says in a few words what a body that is no event stream holds.
+func whatCame(x *Exchange) string {
+	body := x.Body
+	if coding := contentCoding(x.Header); coding != "" {
+		body, _ = decodePrefix(coding, body)
+	}
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return "the body is empty"
+	}
+	if title, ok := htmlTitle(body); ok {
+		if title == "" {
+			return "an HTML page came"
+		}
+		return sprintf("an HTML page came, titled %q", title)
+	}
+	kind := "came instead"
+	if body[0] == '{' || body[0] == '[' {
+		kind = "a JSON answer"
+	}
+	const most = 80
+	text := string(body)
+	if len(text) > most {
+		text = text[:most] + "..."
+	}
+	return sprintf("%s: %q", kind, text)
+}
+
+// htmlTitle reports whether a body is an HTML page, and its title.
+func htmlTitle(body []byte) (string, bool) {
+	head := bytes.ToLower(bytes.TrimSpace(body[:min(len(body), 16<<10)]))
+	if !bytes.HasPrefix(head, []byte("<!doctype html")) && !bytes.HasPrefix(head, []byte("<html")) {
+		return "", false
+	}
+	from := bytes.Index(head, []byte("<title"))
+	if from < 0 {
+		return "", true
+	}
+	open := bytes.IndexByte(head[from:], '>')
+	end := bytes.Index(head[from:], []byte("</title"))
+	if open < 0 || end < open {
+		return "", true
+	}
+	trimmed := bytes.TrimSpace(body)
+	title := strings.Join(strings.Fields(string(trimmed[from+open+1:from+end])), " ")
+	if len(title) > 80 {
+		title = title[:80] + "..."
+	}
+	return title, true
+}
+
+func checkRedirect(o *Observation) Finding {
+	x := o.a()
+	switch {
+	case x.Status == 0:
+		return skip("no answer")
+	case len(x.Redirects) == 0:
+		return pass("no redirect")
+	}
+	if x.Loop {
+		return fail("the redirects lead in a circle, or are more than %d", maxRedirects).seen("%s", chain(x))
+	}
+	f := pass("%d redirects on the same origin", len(x.Redirects))
+	method := x.Method
+	for _, r := range x.Redirects {
+		from, errFrom := url.Parse(r.From)
+		to, errTo := url.Parse(r.To)
+		if errFrom != nil || errTo != nil {
+			continue
+		}
+		switch {
+		case from.Scheme == "https" && to.Scheme == "http":
+			return fail("a redirect leads from https to http").seen("%s", chain(x))
+		case from.Scheme != to.Scheme || !strings.EqualFold(from.Host, to.Host):
+			f = warn("a redirect leads to another origin: pages need CORS there, credentials are not sent on").seen("%s", chain(x))
+		}
+		if r.Method != method {
+			f = warn("the redirect %d turns %s into %s; 307 and 308 keep it", r.Status, method, r.Method).seen("%s", chain(x))
+		}
+	}
+	return f
+}
+
+func chain(x *Exchange) string {
+	var steps []string
+	for i, r := range x.Redirects {
+		if i == 5 {
+			steps = append(steps, "...")
+			break
+		}
+		steps = append(steps, sprintf("%d to %s", r.Status, redactURL(r.To)))
+	}
+	return strings.Join(steps, ", ")
+}
+
+func checkTLS(o *Observation) Finding {
+	x := o.a()
+	switch {
+	case x.TLS == nil && x.Phase == PhaseTLS:
+		return fail("%s", x.Error)
+	case x.TLS == nil:
+		return skip("no TLS")
+	}
+	left := x.TLS.NotAfter.Sub(o.Time)
+	if left < 14*24*time.Hour {
+		return warn("the certificate ends in %d days", int(left.Hours()/24)).with("days_left", int(left.Hours()/24))
+	}
+	return pass("%s, the certificate is good for %d days", tlsName(x.TLS.Version), int(left.Hours()/24))
+}
+
+func tlsName(version uint16) string {
+	switch version {
+	case 0x0304:
+		return "TLS 1.3"
+	case 0x0303:
+		return "TLS 1.2"
+	}
+	return "an old TLS"
+}
+
+func checkTTFB(o *Observation) Finding {
+	x := o.a()
+	if x.Answered == 0 {
+		return skip("no headers")
+	}
+	d := max(0, x.ttfb()-o.rtt())
+	f := pass("headers after %s", roundDuration(d))
+	switch {
+	case o.stalled(x.Start, x.Answered):
+		f = inconclusive("headers after %s, but this machine was busy", roundDuration(d))
+	case d > 10*time.Second:
+		f = fail("headers after %s", roundDuration(d))
+	case d > 2*time.Second:
+		f = warn("headers after %s", roundDuration(d))
+	}
+	if base, ok := o.baseline(); ok && f.Status != Pass {
+		f.Seen = sprintf("another request was answered after %s", roundDuration(base))
+		if 2*base > x.ttfb() {
+			f.Seen = sprintf("the server is slow with other requests too (%s)", roundDuration(base))
+		}
+	}
+	return f.with("ttfb_ms", milliseconds(x.ttfb()))
+}
+
+func checkHead(o *Observation) Finding {
+	x := o.get(RoleHead)
+	if x == nil {
+		return skip("no HEAD request was made")
+	}
+	if x.Answered == 0 {
+		if x.End == EndTimeout {
+			return warn("HEAD was not answered within %s: each one keeps a handler busy", roundDuration(x.Ended-x.Start))
+		}
+		return warn("HEAD: %s", x.Error)
+	}
+	if pre := o.get(RolePreflight); pre != nil && pre.End == EndTimeout && pre.Answered == 0 {
+		return warn("OPTIONS was not answered within %s", roundDuration(pre.Ended-pre.Start))
+	}
+	if x.Status == http.StatusOK && o.a().ok() && !isEventStream(x.Header) {
+		return info("HEAD ends after %s with another content type, %q", roundDuration(x.Ended-x.Start), x.Header.Get("Content-Type"))
+	}
+	return pass("HEAD ends after %s", roundDuration(x.Ended-x.Start))
+}
+
+func checkParallel(o *Observation) Finding {
+	a := o.a()
+	var others []*Exchange
+	for _, role := range []Role{RoleIdentity, RoleTwin} {
+		if x := o.get(role); x != nil {
+			others = append(others, x)
+		}
+	}
+	if len(others) == 0 {
+		return skip("only one stream was opened")
+	}
+	var gaps []time.Duration
+	for i := 1; i < len(a.timeline().events); i++ {
+		gaps = append(gaps, a.timeline().events[i].at-a.timeline().events[i-1].at)
+	}
+	due := 2*median(gaps) + time.Second
+	for _, x := range others {
+		// An A that ended meanwhile no longer keeps the server busy.
+		beside := min(x.Ended, a.Ended) - x.Start
+		switch {
+		case x.Answered == 0 && x.End == EndError:
+			return fail("a second stream at the same time: %s", x.Error)
+		case x.Answered == 0 && a.Answered > 0 && beside > max(2*time.Second, 5*a.ttfb()):
+			return fail("a second stream at the same time got no headers in %s", roundDuration(x.Ended-x.Start))
+		case x.Answered > 0 && x.Status != a.Status:
+			return fail("a second stream at the same time got status %d", x.Status)
+		case x.Answered > a.Ended && a.Ended > 0 && a.End == EndEOF && x.ttfb() > time.Second+5*a.ttfb():
+			return fail("a second stream had to wait for the first to end (%s)", roundDuration(x.ttfb()))
+		}
+		live := count(a.timeline().events, x.Answered+due)
+		if x.ok() && contentCoding(x.Header) == contentCoding(a.Header) && live >= 4 && len(x.timeline().events) == 0 && x.Ended-x.Answered > 2*due && a.Ended > x.Answered+2*due {
+			return fail("a second stream at the same time got no event in %s, the first %d", roundDuration(x.Ended-x.Answered), live)
+		}
+	}
+	return pass("%d streams at once, all alive", len(others)+1)
+}

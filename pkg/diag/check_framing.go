@@ -1,0 +1,228 @@
+package diag
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// whole is the decoded body up to its last whole line; a line that is still
+// arriving is nobody's fault.
+func (t *timeline) whole() []byte {
+	if t.ended {
+		return t.plain
+	}
+	return t.plain[:bytes.LastIndexAny(t.plain, "\r\n")+1]
+}
+
+// noBody is what framing checks say when there is nothing to check.
+func noBody(t *timeline) (Finding, bool) {
+	if len(t.whole()) == 0 {
+		return inconclusive("nothing came"), true
+	}
+	return Finding{}, false
+}
+
+func checkField(o *Observation) Finding {
+	t := o.a().timeline()
+	if f, ok := noBody(t); ok {
+		return f
+	}
+	unknown, lines := "", 0
+	dec := stream.NewDecoder(bytes.NewReader(t.whole()))
+	dec.MaxEventSize = len(t.plain) + 1
+	for block, err := range dec.Blocks() {
+		if err != nil || block.Incomplete() {
+			break
+		}
+		before := ""
+		for field := range block.Fields() {
+			lines++
+			name := string(field.Name)
+			switch name {
+			case "", "data", "event", "id", "retry":
+			default:
+				line := name
+				if before == "data" && strings.ContainsAny(line[:1], "\"}]{[<' \t") {
+					return fail("a line that is no field follows data: a raw line break in a payload, and what follows it is lost").
+						seen("line %q", clip(line, 60))
+				}
+				if unknown == "" {
+					unknown = line
+				}
+			}
+			before = name
+		}
+	}
+	if unknown != "" {
+		return warn("a line that clients ignore: %q", clip(unknown, 60))
+	}
+	return pass("all %d lines are fields or comments", lines)
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return s[:n] + "..."
+	}
+	return s
+}
+
+func checkNewlineLost(o *Observation) Finding {
+	events := o.a().timeline().events
+	good, bad, first := 0, 0, ""
+	for _, e := range events {
+		data := bytes.TrimSpace(e.data)
+		if len(data) == 0 || string(data) == "[DONE]" {
+			continue
+		}
+		if json.Valid(data) {
+			good++
+		} else if bad++; first == "" {
+			first = string(data)
+		}
+	}
+	switch {
+	case good == 0:
+		return skip("the data is not JSON")
+	case bad > 0 && good >= 4*bad:
+		return fail("%d of %d payloads are not JSON, though the others are", bad, good+bad).seen("the first is %q", clip(first, 60))
+	case bad > 0:
+		return info("%d of %d payloads are JSON", good, good+bad)
+	}
+	return pass("all %d payloads are JSON", good)
+}
+
+func checkTerminator(o *Observation) Finding {
+	t := o.a().timeline()
+	if f, ok := noBody(t); ok {
+		return f
+	}
+	x := o.a()
+	hasData := bytes.HasPrefix(t.tail, []byte("data")) || bytes.Contains(t.tail, []byte("\ndata"))
+	switch {
+	case x.End == EndEOF && hasData:
+		return fail("the last event is never dispatched: no blank line behind it").seen("%q", clip(string(t.tail), 60))
+	case len(t.events) == 0 && len(t.plain) > 0 && bytes.Count(t.plain, []byte("\ndata")) >= 2:
+		return fail("no blank line in %d bytes, so no event", len(t.plain))
+	}
+	return pass("every event ends with a blank line")
+}
+
+func checkEOL(o *Observation) Finding {
+	t := o.a().timeline()
+	if f, ok := noBody(t); ok {
+		return f
+	}
+	text := t.whole()
+	crlf := bytes.Count(text, []byte("\r\n"))
+	lf := bytes.Count(text, []byte("\n")) - crlf
+	cr := bytes.Count(text, []byte("\r")) - crlf
+	switch {
+	case cr > 0 && lf+crlf == 0:
+		return warn("CR alone: many clients do not know it")
+	case cr > 0, lf > 0 && crlf > 0:
+		return warn("mixed: %d LF, %d CRLF, %d CR", lf, crlf, cr)
+	case crlf > 0:
+		return info("CRLF: clients that split at two LF do not find the events")
+	}
+	return pass("LF")
+}
+
+func checkUTF8(o *Observation) Finding {
+	t := o.a().timeline()
+	if f, ok := noBody(t); ok {
+		return f
+	}
+	text := t.whole()
+	for at := 0; at < len(text); {
+		r, size := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && size == 1 {
+			return warn("not UTF-8 at byte %d: % x", at, text[at:min(len(text), at+4)]).with("offset", at)
+		}
+		at += size
+	}
+	return pass("valid")
+}
+
+func checkBOM(o *Observation) Finding {
+	t := o.a().timeline()
+	if f, ok := noBody(t); ok {
+		return f
+	}
+	mark := []byte("\ufeff")
+	rest, at := bytes.CutPrefix(t.plain, mark)
+	if bytes.Contains(rest, append([]byte("\n"), mark...)) {
+		return fail("a byte order mark at the start of a later line: its field is not recognised")
+	}
+	if at {
+		return info("at the start: right by the standard, but many clients lose the first event")
+	}
+	return pass("none")
+}
+
+func checkSize(o *Observation) Finding {
+	t := o.a().timeline()
+	if f, ok := noBody(t); ok {
+		return f
+	}
+	line := 0
+	for l := range bytes.FieldsFuncSeq(t.plain, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		line = max(line, len(l))
+	}
+	var sizes []int
+	for _, e := range t.events {
+		sizes = append(sizes, e.size)
+	}
+	slices.Sort(sizes)
+	largest, p95 := 0, 0
+	if n := len(sizes); n > 0 {
+		largest, p95 = sizes[n-1], sizes[min(n-1, n*95/100)]
+	}
+	f := pass("%d events, the largest %s", len(sizes), roundSize(largest))
+	switch {
+	case line > 1<<20:
+		f = warn("a line of %s: beyond what many clients can read at all", roundSize(line))
+	case line > 64<<10:
+		f = warn("a line of %s: more than the 64 KiB that many clients read", roundSize(line))
+	}
+	return f.with("line_max", line).with("event_max", largest).with("event_p95", p95)
+}
+
+func checkNoData(o *Observation) Finding {
+	t := o.a().timeline()
+	if f, ok := noBody(t); ok {
+		return f
+	}
+	events := 0
+	for _, name := range t.noData {
+		if name == "event" {
+			events++
+		}
+	}
+	if events == 0 {
+		return pass("every event has data")
+	}
+	if bytes.Contains(bytes.ToLower(t.plain), []byte("event: ping")) || bytes.Contains(bytes.ToLower(t.plain), []byte("heartbeat")) {
+		return info("%d events without data, as heartbeats: clients do not see them", events)
+	}
+	return warn("%d events without data are never dispatched", events)
+}
+
+func checkHTML(o *Observation) Finding {
+	x := o.a()
+	if x.Status == 0 {
+		return skip("no answer")
+	}
+	body := x.Body
+	if contentCoding(x.Header) != "" {
+		body = x.timeline().plain
+	}
+	if title, ok := htmlTitle(body); ok {
+		return fail("an HTML page came, titled %q", title)
+	}
+	return pass("no HTML page")
+}

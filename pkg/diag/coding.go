@@ -1,0 +1,105 @@
+package diag
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	// prefixWork bounds the bytes that are decoded over and over to find out
+	// what could be read when.
+	prefixWork = 64 << 20
+
+	// maxPlain bounds what a compressed body may grow to.
+	maxPlain = 32 << 20
+)
+
+// contentCoding returns the compression that a header names, "" for none.
+func contentCoding(h http.Header) string {
+	coding := strings.ToLower(strings.TrimSpace(h.Get("Content-Encoding")))
+	if coding == "identity" || coding == "none" {
+		return ""
+	}
+	return coding
+}
+
+// newDecoder returns a reader that undoes a compression.
+func newDecoder(coding string, r io.Reader) (io.Reader, error) {
+	switch coding {
+	case "gzip", "x-gzip":
+		return gzip.NewReader(r)
+	case "deflate":
+		// https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1.2 means zlib,
+		// and servers that send bare deflate are old enough to be let be.
+		zr, err := zlib.NewReader(r)
+		if errors.Is(err, zlib.ErrHeader) {
+			return flate.NewReader(r), nil
+		}
+		return zr, err
+	case "br":
+		return brotli.NewReader(r), nil
+	case "zstd":
+		return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPlain))
+	}
+	return nil, errors.New("unknown content coding " + coding)
+}
+
+// decodePrefixes decodes a body, and finds how much of it a client could read
+// when it had only the first ends[i] bytes. A reader on a live connection would
+// not tell: Go's shows data at the end of a flush or block only, while what a
+// browser has decoded it shows at once. At the end of a truncated input both
+// hand out what they have, so each prefix is decoded on its own.
+func decodePrefixes(coding string, body []byte, ends []int) (plain []byte, plainEnds []int, err error) {
+	plain, err = decodePrefix(coding, body)
+	plainEnds = make([]int, len(ends))
+	work := 0
+	for i, end := range ends {
+		if end == len(body) {
+			plainEnds[i] = len(plain)
+			continue
+		}
+		if work > prefixWork {
+			// Too much to try each: spread what is left in proportion.
+			plainEnds[i] = int(int64(len(plain)) * int64(end) / int64(len(body)))
+			continue
+		}
+		prefix, _ := decodePrefix(coding, body[:end])
+		plainEnds[i] = min(len(prefix), len(plain))
+		work += end + len(prefix)
+	}
+	return plain, plainEnds, err
+}
+
+// decodePrefix decodes what can be decoded. Its error is that of damage, not
+// that of a missing end.
+func decodePrefix(coding string, body []byte) ([]byte, error) {
+	r, err := newDecoder(coding, bytes.NewReader(body))
+	if err == nil {
+		if zr, ok := r.(*zstd.Decoder); ok {
+			defer zr.Close()
+		}
+		var plain bytes.Buffer
+		_, err = io.Copy(&plain, io.LimitReader(r, maxPlain))
+		if truncated(err) {
+			err = nil
+		}
+		return plain.Bytes(), err
+	}
+	if truncated(err) {
+		err = nil
+	}
+	return nil, err
+}
+
+func truncated(err error) bool {
+	return err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF)
+}

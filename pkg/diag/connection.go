@@ -1,0 +1,316 @@
+package diag
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	maxHeader    = 1 << 20  // bytes of a response header
+	maxBody      = 32 << 20 // bytes kept of the main exchange's body
+	maxOtherBody = 16 << 20 // of another's
+	maxRedirects = 20
+	readBuffer   = 64 << 10
+)
+
+// A tap stamps what a connection reads, and keeps the header of an HTTP/1
+// answer, which net/http hands on tidied up.
+type tap struct {
+	net.Conn
+	clock func() time.Duration
+
+	mu   sync.Mutex // guards last, head
+	last time.Duration
+	head []byte
+}
+
+func (t *tap) Read(p []byte) (int, error) {
+	n, err := t.Conn.Read(p)
+	if n > 0 {
+		now := t.clock()
+		t.mu.Lock()
+		t.last = now
+		if room := maxHeader - len(t.head); room > 0 && !bytes.Contains(t.head, headerEnd) {
+			t.head = append(t.head, p[:min(n, room)]...)
+		}
+		t.mu.Unlock()
+	}
+	return n, err
+}
+
+var headerEnd = []byte("\r\n\r\n")
+
+// header returns the raw header block, if the connection was readable.
+func (t *tap) header() []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	end := bytes.Index(t.head, headerEnd)
+	if end < 0 || !bytes.HasPrefix(t.head, []byte("HTTP/1")) {
+		return nil
+	}
+	return bytes.Clone(t.head[:end+len(headerEnd)])
+}
+
+func (t *tap) lastRead() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
+}
+
+// A running exchange fills an Exchange as things happen.
+type running struct {
+	cancel   context.CancelFunc
+	answered chan struct{} // closed when the headers are there, or never will be
+	done     chan struct{} // closed when it is over
+
+	mu    sync.Mutex // guards x and taps
+	x     Exchange
+	taps  []*tap
+	limit int
+	drop  bool // the probe closed it
+}
+
+// snapshot returns what has been seen so far. The slices only ever grow, so
+// they may be shared.
+func (r *running) snapshot() *Exchange {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	x := &Exchange{
+		Role: r.x.Role, Method: r.x.Method, URL: r.x.URL, RequestHeader: r.x.RequestHeader,
+		Start: r.x.Start, Connected: r.x.Connected, Dial: r.x.Dial, Answered: r.x.Answered, Ended: r.x.Ended,
+		Proto: r.x.Proto, TLS: r.x.TLS, Redirects: r.x.Redirects, Loop: r.x.Loop,
+		Status: r.x.Status, Header: r.x.Header, RawHeader: r.x.RawHeader,
+		Reads: r.x.Reads, Body: r.x.Body, Clipped: r.x.Clipped,
+		End: r.x.End, Phase: r.x.Phase, Error: r.x.Error,
+	}
+	if x.End == "" {
+		x.End = EndClient
+	}
+	return x
+}
+
+// bytes is how many body bytes have come.
+func (r *running) bytes() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.x.Body)
+}
+
+// close ends the exchange from our side and waits until it is over.
+func (r *running) close() {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	r.drop = true
+	r.mu.Unlock()
+	r.cancel()
+	<-r.done
+}
+
+// note changes the exchange under its lock.
+func (r *running) note(change func(x *Exchange)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.x)
+}
+
+// start begins an exchange on a connection of its own.
+func (p *prober) start(ctx context.Context, role Role, req *http.Request, transport *http.Transport) *running {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &running{cancel: cancel, answered: make(chan struct{}), done: make(chan struct{}), limit: maxOtherBody}
+	if role == RoleA || role == RoleSoak {
+		r.limit = maxBody
+	}
+	r.x = Exchange{Role: role, Method: req.Method, URL: req.URL.String(), RequestHeader: req.Header.Clone(), Start: p.clock()}
+	p.all = append(p.all, r)
+
+	client := &http.Client{Transport: transport, Jar: p.client.Jar, CheckRedirect: r.redirected}
+	if p.client.CheckRedirect != nil {
+		client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
+			if err := r.redirected(next, via); err != nil {
+				return err
+			}
+			return p.client.CheckRedirect(next, via)
+		}
+	}
+	r.instrument(transport, p.clock)
+	req = req.WithContext(httptrace.WithClientTrace(ctx, r.trace(p.clock)))
+	go func() {
+		defer close(r.done)
+		defer cancel()
+		defer transport.CloseIdleConnections()
+		r.perform(client, req, p.clock)
+	}()
+	return r
+}
+
+// instrument puts a tap on every connection of the transport.
+func (r *running) instrument(transport *http.Transport, clock func() time.Duration) {
+	dial := transport.DialContext
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		begun := clock()
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		t := &tap{Conn: conn, clock: clock}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.taps = append(r.taps, t)
+		r.x.Connected = clock()
+		r.x.Dial = r.x.Connected - begun
+		return t, nil
+	}
+}
+
+func (r *running) trace(clock func() time.Duration) *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
+			if err != nil || len(state.PeerCertificates) == 0 {
+				return
+			}
+			r.note(func(x *Exchange) {
+				x.Connected = clock()
+				x.TLS = &TLS{Version: state.Version, NotAfter: state.PeerCertificates[0].NotAfter}
+			})
+		},
+	}
+}
+
+// redirected follows a redirect unless it leads in a circle.
+func (r *running) redirected(next *http.Request, via []*http.Request) error {
+	stop := false
+	r.note(func(x *Exchange) {
+		last := via[len(via)-1]
+		step := Redirect{From: last.URL.String(), To: next.URL.String(), Method: next.Method}
+		if next.Response != nil {
+			step.Status = next.Response.StatusCode
+		}
+		x.Redirects = append(x.Redirects, step)
+		for _, earlier := range via {
+			x.Loop = x.Loop || earlier.URL.String() == step.To && earlier.Method == next.Method
+		}
+		x.Loop = x.Loop || len(via) >= maxRedirects
+		stop = x.Loop
+	})
+	if stop {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// perform makes the request and reads the answer to its end.
+func (r *running) perform(client *http.Client, req *http.Request, clock func() time.Duration) {
+	resp, err := client.Do(req)
+	if err != nil {
+		r.note(func(x *Exchange) {
+			x.End, x.Phase, x.Error = EndError, phaseOf(err), plainError(err)
+			switch {
+			case r.drop:
+				x.End = EndTimeout
+			case x.Connected > 0 && x.Phase == PhaseTCP:
+				x.Phase = PhaseHTTP
+			}
+			x.Ended = clock()
+		})
+		close(r.answered)
+		return
+	}
+	defer resp.Body.Close()
+	r.note(func(x *Exchange) {
+		x.Answered = r.stamp(clock)
+		x.Status, x.Proto, x.Header = resp.StatusCode, resp.Proto, resp.Header
+		if len(r.taps) > 0 {
+			x.RawHeader = r.taps[len(r.taps)-1].header()
+		}
+	})
+	close(r.answered)
+	r.read(resp.Body, clock)
+}
+
+// stamp is when the connection last gave bytes. It is asked right after they
+// were handed on, and free of the time that took.
+func (r *running) stamp(clock func() time.Duration) time.Duration {
+	if len(r.taps) > 0 {
+		if at := r.taps[len(r.taps)-1].lastRead(); at > 0 {
+			return at
+		}
+	}
+	return clock()
+}
+
+func (r *running) read(body io.Reader, clock func() time.Duration) {
+	buf := make([]byte, readBuffer)
+	for {
+		n, err := body.Read(buf)
+		r.mu.Lock()
+		if n > 0 {
+			keep := min(n, r.limit-len(r.x.Body))
+			r.x.Body = append(r.x.Body, buf[:keep]...)
+			r.x.Reads = append(r.x.Reads, Read{At: r.stamp(clock), N: keep})
+			r.x.Clipped = r.x.Clipped || keep < n || len(r.x.Body) == r.limit
+		}
+		full := r.x.Clipped
+		if err != nil || full {
+			r.x.Ended = clock()
+			switch {
+			case full || r.drop:
+				r.x.End = EndClient
+			case err == io.EOF:
+				r.x.End = EndEOF
+			default:
+				r.x.End, r.x.Error = EndReset, plainError(err)
+			}
+		}
+		r.mu.Unlock()
+		if err != nil || full {
+			return
+		}
+	}
+}
+
+// phaseOf tells how far a request came that failed.
+func phaseOf(err error) Phase {
+	var dns *net.DNSError
+	var op *net.OpError
+	var unknown x509.UnknownAuthorityError
+	var verify *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	switch {
+	case errors.As(err, &dns):
+		return PhaseDNS
+	case errors.As(err, &verify), errors.As(err, &unknown), errors.As(err, &record), errors.As(err, &alert),
+		strings.Contains(err.Error(), "tls: "), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return PhaseTLS
+	case errors.As(err, &op) && op.Op == "dial", errors.As(err, &op) && op.Op == "proxyconnect":
+		return PhaseTCP
+	case errors.As(err, &op):
+		return PhaseTCP
+	}
+	return PhaseHTTP
+}
+
+// plainError is what went wrong, without the URL, which may hold a secret.
+func plainError(err error) string {
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		err = outer.Err
+	}
+	return strings.ReplaceAll(err.Error(), "\n", " ")
+}

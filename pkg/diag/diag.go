@@ -1,0 +1,234 @@
+package diag
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	// DefaultDuration is how long a stream is watched at most.
+	DefaultDuration = 12 * time.Second
+
+	// QuickDuration is how long it is watched with [Options.Quick].
+	QuickDuration = 3 * time.Second
+
+	// DefaultSoak is the usual time for [Options.Soak].
+	DefaultSoak = 130 * time.Second
+
+	// DefaultTimeout is how long an answer may take before it counts as none.
+	DefaultTimeout = 10 * time.Second
+
+	// DefaultConnections is how many streams are open at once.
+	DefaultConnections = 3
+)
+
+// A Profile is a protocol on top of event streams.
+type Profile string
+
+// The profiles.
+const (
+	ProfileAuto      Profile = "auto" // told by the events
+	ProfileOpenAI    Profile = "openai"
+	ProfileAnthropic Profile = "anthropic"
+	ProfileMCP       Profile = "mcp"
+)
+
+// Options choose what is asked and how it is judged.
+type Options struct {
+	Quick       bool          `json:"quick,omitempty"`       // headers and framing only
+	Soak        time.Duration `json:"soak,omitempty"`        // leave the stream alone for so long
+	ExpectEvery time.Duration `json:"expectEvery,omitempty"` // an event is due this often
+	Profile     Profile       `json:"profile,omitempty"`     // "" is auto
+	WebOrigin   string        `json:"webOrigin,omitempty"`   // the Origin of the page that reads the stream
+	Credentials bool          `json:"credentials,omitempty"` // the page sends cookies
+	Injection   bool          `json:"injection,omitempty"`   // try to write events by way of the query
+	OriginURL   string        `json:"originURL,omitempty"`   // the same stream, behind the hops
+	ConnsURL    string        `json:"connsURL,omitempty"`    // tells how many streams the origin has open
+}
+
+// Config is what [Run] needs to know. Client and Request have to be set.
+type Config struct {
+	// Client makes the requests. Its Transport has to be an *http.Transport,
+	// or nil for the default one; it is copied, never used.
+	Client *http.Client
+
+	// Request is the request that a user of the stream would make. One that
+	// is not a GET may cost money or change something: it is sent once.
+	Request *http.Request
+
+	// Duration is how long the stream is watched; it ends earlier when all is
+	// decided. Zero means DefaultDuration.
+	Duration time.Duration
+
+	// Timeout is how long an answer may take. Zero means DefaultTimeout.
+	Timeout time.Duration
+
+	// Connections is how many streams may be open at once, at least 1. Zero
+	// means DefaultConnections.
+	Connections int
+
+	// Repeat allows requests that may cost money to be made more than once.
+	Repeat bool
+
+	// Only and Skip choose checks by ID or group; no Only means all of the
+	// default run. Naming an opt-in check here switches it on.
+	Only, Skip []string
+
+	// Require makes a failure of checks that could not decide.
+	Require []string
+
+	// FailOn is the status from which on a run has failed: Fail, which is the
+	// default, Warn or NeverFail.
+	FailOn Status
+
+	Options
+}
+
+// NeverFail is the [Config.FailOn] of runs that only look.
+const NeverFail Status = "never"
+
+// Run probes the server, and weighs what it saw. It never fails: a report on
+// what could not be tested says why.
+func Run(ctx context.Context, cfg Config) *Report {
+	started := time.Now()
+	o := Observe(ctx, cfg)
+	report := Weigh(o, cfg)
+	if again := report.timingFaults(); len(again) > 0 && cfg.mayRepeat() && !cfg.Quick && ctx.Err() == nil {
+		// A fault of timing is looked for a second time, on connections of
+		// their own: the network may have had a bad moment.
+		second := cfg
+		second.Soak, second.OriginURL, second.ConnsURL, second.Injection = 0, "", "", false
+		report.confirm(again, observeTiming(ctx, second))
+	}
+	report.Duration = time.Since(started)
+	if ctx.Err() != nil {
+		report.fault(PhaseInterrupted, "interrupted")
+	}
+	report.settle(cfg)
+	return report
+}
+
+// Weigh runs the checks over an observation.
+func Weigh(o *Observation, cfg Config) *Report {
+	r := newReport(o)
+	for _, check := range cfg.selected() {
+		begun := time.Now()
+		f := check.Run(o)
+		r.add(check, f, time.Since(begun))
+	}
+	if x := o.a(); x.Status == 0 && x.End == EndError {
+		r.fault(x.Phase, x.Error)
+	} else if x.Status == 0 && x.End == EndTimeout && o.get(RoleBaseline).silent() {
+		r.fault(PhaseHTTP, fmt.Sprintf("no answer within %s", roundDuration(cfg.timeout())))
+	}
+	r.settle(cfg)
+	return r
+}
+
+// silent reports whether the exchange got no answer; one that was not made did
+// not get one either.
+func (x *Exchange) silent() bool { return x == nil || x.Status == 0 }
+
+// selected returns the checks to run, in the order of the catalog.
+func (c *Config) selected() []*Check {
+	var list []*Check
+	for i := range Catalog {
+		check := &Catalog[i]
+		chosen := len(c.Only) == 0 && check.wanted(c)
+		if named(c.Only, check) {
+			chosen = true
+		}
+		if c.Quick && !check.quick() && !contains(c.Only, check.ID) {
+			chosen = false
+		}
+		if chosen && !named(c.Skip, check) {
+			list = append(list, check)
+		}
+	}
+	return list
+}
+
+// named reports whether a list of IDs and groups has the check.
+func named(list []string, check *Check) bool {
+	return contains(list, check.ID) || contains(list, check.Group)
+}
+
+func contains(list []string, name string) bool {
+	for _, item := range list {
+		if strings.EqualFold(item, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// quick reports whether the check needs no more than one connection and its
+// first seconds.
+func (c *Check) quick() bool {
+	switch c.Group {
+	case "connect", "headers", "framing", "reconnect", "security":
+		return !c.timing && c.ID != "connect-parallel" && c.ID != "reconnect-now"
+	}
+	return false
+}
+
+// wanted reports whether the options ask for the check.
+func (c *Check) wanted(cfg *Config) bool {
+	switch c.Needs {
+	case "":
+		return true
+	case "--soak":
+		return cfg.Soak > 0
+	case "--origin":
+		return cfg.OriginURL != ""
+	case "--conns-url":
+		return cfg.ConnsURL != ""
+	case "--web-origin":
+		return cfg.WebOrigin != ""
+	case "--credentials":
+		return cfg.WebOrigin != "" && cfg.Credentials
+	case "--probe-injection":
+		return cfg.Injection
+	case "--profile":
+		return true // told by the events, and skipped where they tell nothing
+	case "--profile mcp":
+		return cfg.Profile == ProfileMCP
+	}
+	return true
+}
+
+func (c *Config) duration() time.Duration {
+	switch {
+	case c.Quick:
+		return QuickDuration
+	case c.Duration > 0:
+		return c.Duration
+	}
+	return DefaultDuration
+}
+
+func (c *Config) timeout() time.Duration {
+	if c.Timeout > 0 {
+		return c.Timeout
+	}
+	return DefaultTimeout
+}
+
+func (c *Config) connections() int {
+	if c.Connections > 0 {
+		return c.Connections
+	}
+	return DefaultConnections
+}
+
+// mayRepeat reports whether the request may be made again.
+func (c *Config) mayRepeat() bool {
+	if c.Repeat {
+		return true
+	}
+	paid := c.Profile == ProfileOpenAI || c.Profile == ProfileAnthropic
+	return !paid && (c.Request.Method == "" || c.Request.Method == http.MethodGet)
+}

@@ -1,0 +1,344 @@
+package diag
+
+import (
+	"context"
+	"crypto/tls"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	identityDelay = 500 * time.Millisecond
+	shortLimit    = 2 * time.Second // for a HEAD, a preflight and the like
+	minWatch      = 6 * time.Second // even when all seems decided before
+	pollEvery     = 100 * time.Millisecond
+)
+
+// A prober makes the exchanges of one observation.
+type prober struct {
+	cfg    Config
+	client *http.Client
+	began  time.Time
+	all    []*running
+	canary *canary
+
+	orphans []int
+}
+
+func (p *prober) clock() time.Duration { return time.Since(p.began) }
+
+// Observe makes every exchange that the checks need, each once.
+func Observe(ctx context.Context, cfg Config) *Observation {
+	return observe(ctx, cfg, (*prober).whole)
+}
+
+// observeTiming makes only those that the checks of timing need.
+func observeTiming(ctx context.Context, cfg Config) *Observation {
+	return observe(ctx, cfg, (*prober).streamsOnly)
+}
+
+func observe(ctx context.Context, cfg Config, plan func(*prober, context.Context)) *Observation {
+	ctx, cancel := context.WithCancel(ctx)
+	p := &prober{cfg: cfg, client: cfg.Client, began: time.Now()}
+	p.canary = watch(ctx, p.began)
+	plan(p, ctx)
+	for _, r := range p.all {
+		r.close()
+	}
+	cancel()
+	<-p.canary.done
+	return p.observation()
+}
+
+// observation gathers what has been seen so far.
+func (p *prober) observation() *Observation {
+	o := &Observation{
+		URL: p.cfg.Request.URL.String(), Method: p.method(), Window: p.cfg.duration(), Duration: p.clock(),
+		Time: p.began, Stalls: p.canary.seen(), Options: p.cfg.Options, Orphans: p.orphans,
+	}
+	for _, r := range p.all {
+		o.Exchanges = append(o.Exchanges, r.snapshot())
+	}
+	return o
+}
+
+func (p *prober) method() string {
+	if p.cfg.Request.Method == "" {
+		return http.MethodGet
+	}
+	return p.cfg.Request.Method
+}
+
+// transport returns a transport for one exchange: no compression of its own,
+// no connection shared, and a buffer that does not cut the reads short.
+func (p *prober) transport() *http.Transport {
+	base, ok := p.client.Transport.(*http.Transport)
+	if !ok {
+		base = http.DefaultTransport.(*http.Transport)
+	}
+	t := base.Clone()
+	t.DisableCompression = true
+	t.ReadBufferSize = readBuffer
+	t.MaxResponseHeaderBytes = maxHeader
+	t.ResponseHeaderTimeout = 0 // the probe has its own
+	t.MaxIdleConnsPerHost = -1
+	return t
+}
+
+// request returns the user's request for one more exchange.
+func (p *prober) request(role Role) *http.Request {
+	req := p.cfg.Request.Clone(context.Background())
+	if p.cfg.Request.GetBody != nil {
+		req.Body, _ = p.cfg.Request.GetBody()
+	}
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	setDefault(req.Header, "Accept", "text/event-stream")
+	setDefault(req.Header, "Cache-Control", "no-cache")
+	setDefault(req.Header, "User-Agent", "ssectl-diag")
+	if p.cfg.WebOrigin != "" {
+		setDefault(req.Header, "Origin", p.cfg.WebOrigin)
+	}
+	// A browser asks for these, so the faults of compressors show only so.
+	// https://fetch.spec.whatwg.org/#http-network-or-cache-fetch step 8.18
+	encodings := "gzip, deflate"
+	if req.URL.Scheme == "https" {
+		encodings = "gzip, deflate, br, zstd"
+	}
+	req.Header.Set("Accept-Encoding", encodings)
+	if role == RoleIdentity {
+		req.Header.Set("Accept-Encoding", "identity")
+	}
+	return req
+}
+
+func setDefault(h http.Header, name, value string) {
+	if h.Get(name) == "" {
+		h.Set(name, value)
+	}
+}
+
+// stream starts one more stream; edit may change its request.
+func (p *prober) stream(ctx context.Context, role Role, edit func(*http.Request)) *running {
+	req := p.request(role)
+	if edit != nil {
+		edit(req)
+	}
+	return p.start(ctx, role, req, p.transport())
+}
+
+// short makes an exchange of which only the answer counts, and waits for it.
+func (p *prober) short(ctx context.Context, role Role, edit func(*http.Request)) *running {
+	r := p.stream(ctx, role, edit)
+	p.await(ctx, r.answered, shortLimit)
+	r.close()
+	return r
+}
+
+// await waits until done is closed, at most d. It reports whether it was.
+func (p *prober) await(ctx context.Context, done <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return false
+}
+
+// until polls a condition until it holds, or the clock says end.
+func (p *prober) until(ctx context.Context, end time.Duration, holds func() bool) bool {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		if holds() {
+			return true
+		}
+		if p.clock() >= end || ctx.Err() != nil {
+			return false
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// whole is the plan of a run.
+func (p *prober) whole(ctx context.Context) {
+	window := p.cfg.duration()
+	paid := !p.cfg.mayRepeat()
+	a := p.stream(ctx, RoleA, nil)
+	var head *running
+	if p.cfg.Profile == ProfileMCP {
+		p.mcp(ctx)
+	}
+	if !paid {
+		head = p.stream(ctx, RoleHead, func(r *http.Request) { r.Method, r.Body = http.MethodHead, nil })
+	}
+	if !p.opened(ctx, a) {
+		return
+	}
+	if paid || p.cfg.Quick {
+		p.until(ctx, window, func() bool { return over(a) })
+		p.finishHead(ctx, head)
+		return
+	}
+	if p.cfg.OriginURL != "" {
+		p.stream(ctx, RoleOrigin, p.toOrigin)
+	}
+	p.sideQuestions(ctx)
+	p.finishHead(ctx, head)
+	p.watchAndResume(ctx, a, window)
+	p.afterwards(ctx, a)
+}
+
+// opened waits for the answer, and reports whether it is a stream to watch.
+// Without one it finds out whether the server answers anything at all, and
+// keeps some of what came instead.
+func (p *prober) opened(ctx context.Context, a *running) bool {
+	if !p.await(ctx, a.answered, p.cfg.timeout()) && ctx.Err() == nil {
+		p.short(ctx, RoleBaseline, func(r *http.Request) {
+			r.Method, r.Body = http.MethodGet, nil
+			r.URL = r.URL.ResolveReference(&url.URL{Path: "/ssectl-" + random()})
+		})
+		return false
+	}
+	if x := a.snapshot(); !x.ok() {
+		p.await(ctx, a.done, time.Second)
+		return false
+	}
+	return ctx.Err() == nil
+}
+
+func over(r *running) bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *prober) finishHead(ctx context.Context, head *running) {
+	if head != nil {
+		p.await(ctx, head.done, max(0, shortLimit-(p.clock()-head.snapshot().Start)))
+		head.close()
+	}
+}
+
+// sideQuestions are those that need an answer but no stream.
+func (p *prober) sideQuestions(ctx context.Context) {
+	p.short(ctx, RolePreflight, func(r *http.Request) {
+		r.Method, r.Body = http.MethodOptions, nil
+		r.Header = http.Header{}
+		r.Header.Set("Origin", p.webOrigin())
+		r.Header.Set("Access-Control-Request-Method", p.method())
+		r.Header.Set("Access-Control-Request-Headers", "authorization,cache-control,last-event-id")
+	})
+	p.short(ctx, RoleCORS, func(r *http.Request) { r.Header.Set("Origin", strangeOrigin) })
+}
+
+// strangeOrigin is no site's, by https://www.rfc-editor.org/rfc/rfc2606.
+const strangeOrigin = "https://ssectl.invalid"
+
+func (p *prober) webOrigin() string {
+	if p.cfg.WebOrigin != "" {
+		return p.cfg.WebOrigin
+	}
+	return strangeOrigin
+}
+
+// streamsOnly watches the stream, its twin and its identity for the window.
+func (p *prober) streamsOnly(ctx context.Context) {
+	a := p.stream(ctx, RoleA, nil)
+	p.stream(ctx, RoleHead, func(r *http.Request) { r.Method, r.Body = http.MethodHead, nil })
+	if !p.opened(ctx, a) {
+		return
+	}
+	s := &session{p: p, a: a, window: p.cfg.duration()}
+	s.openOthers(ctx)
+	p.until(ctx, s.window, func() bool { return over(a) && over(s.twin) && (s.identity == nil || over(s.identity)) })
+}
+
+// afterwards asks what can be asked only when the stream has been seen.
+func (p *prober) afterwards(ctx context.Context, a *running) {
+	x := a.snapshot()
+	if p.suspectsCache(x) {
+		p.cacheBust(ctx)
+	}
+	if p.cfg.Injection {
+		p.inject(ctx)
+	}
+	if over(a) && x.End == EndEOF && (x.Header.Get("Content-Length") != "" || x.Header.Get("Accept-Ranges") == "bytes") {
+		p.ranges(ctx, x)
+	}
+	if p.cfg.Soak > 0 {
+		p.soak(ctx, a)
+	}
+	if p.cfg.ConnsURL != "" {
+		p.countOrphans(ctx)
+	}
+}
+
+// suspectsCache reports whether the twin was given what the first had, so that
+// a query which no cache knows has to tell a cache from a server with a past.
+func (p *prober) suspectsCache(x *Exchange) bool {
+	o := p.observation()
+	_, replay := replayed(x.timeline(), o.get(RoleTwin).timeline())
+	return replay
+}
+
+func (p *prober) cacheBust(ctx context.Context) {
+	r := p.stream(ctx, RoleBust, func(r *http.Request) {
+		q := r.URL.Query()
+		q.Set("ssectl", random())
+		r.URL.RawQuery = q.Encode()
+	})
+	p.until(ctx, p.clock()+shortLimit, func() bool { return over(r) || r.bytes() > 0 })
+	r.close()
+}
+
+func random() string { return strconv.FormatUint(rand.Uint64(), 36) }
+
+// soak leaves the stream alone, and if it was cut does so once more, to see
+// whether the age is the same.
+func (p *prober) soak(ctx context.Context, a *running) {
+	end := p.cfg.Soak
+	p.until(ctx, end, func() bool { return over(a) })
+	x := a.snapshot()
+	if !over(a) || x.Ended < 2*time.Second {
+		return
+	}
+	again := p.stream(ctx, RoleSoak, nil)
+	p.until(ctx, p.clock()+x.Ended+2*time.Second, func() bool { return over(again) })
+	again.close()
+}
+
+// otherProtocol returns a transport for the version of HTTP that x did not
+// use, or nil where there is no choice.
+func (p *prober) otherProtocol(x *Exchange) *http.Transport {
+	if x.TLS == nil {
+		return nil
+	}
+	t := p.transport()
+	t.Protocols = new(http.Protocols)
+	if x.Proto == "HTTP/2.0" {
+		t.Protocols.SetHTTP1(true)
+		t.ForceAttemptHTTP2 = false
+		t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+		if t.TLSClientConfig != nil {
+			t.TLSClientConfig.NextProtos = slices.DeleteFunc(t.TLSClientConfig.NextProtos, func(s string) bool { return s == "h2" })
+		}
+		return t
+	}
+	t.Protocols.SetHTTP2(true)
+	return t
+}

@@ -1,0 +1,149 @@
+package diag
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// injectedType is the type of the event that a query tries to write.
+const injectedType = "ssectl-injected"
+
+// find returns the exchange of a role, or nil.
+func (p *prober) find(role Role) *running {
+	for _, r := range p.all {
+		if r.snapshot().Role == role {
+			return r
+		}
+	}
+	return nil
+}
+
+// toOrigin turns a request into the same to the origin.
+func (p *prober) toOrigin(r *http.Request) {
+	if u, err := url.Parse(p.cfg.OriginURL); err == nil {
+		r.URL, r.Host = u, ""
+	}
+}
+
+// inject asks with line breaks where a careless server copies what it is given.
+func (p *prober) inject(ctx context.Context) {
+	r := p.stream(ctx, RoleInject, func(r *http.Request) {
+		payload := "x\n\nevent: " + injectedType + "\ndata: x\n\n"
+		q := r.URL.Query()
+		for name := range q {
+			q.Set(name, payload)
+		}
+		for _, name := range []string{"id", "lastEventId", "event", "name", "q", "ssectl"} {
+			q.Set(name, payload)
+		}
+		r.URL.RawQuery = q.Encode()
+	})
+	p.until(ctx, p.clock()+shortLimit, func() bool { return over(r) })
+	r.close()
+}
+
+// ranges asks for parts of a stream that is stored.
+func (p *prober) ranges(ctx context.Context, x *Exchange) {
+	events := x.timeline().events
+	if len(events) < 2 {
+		return
+	}
+	at := events[len(events)/2].offset
+	validator := x.Header.Get("ETag")
+	if validator == "" {
+		validator = x.Header.Get("Last-Modified")
+	}
+	ask := func(role Role, from int, condition string) {
+		r := p.stream(ctx, role, func(r *http.Request) {
+			r.Header.Set("Accept-Encoding", "identity")
+			r.Header.Set("Range", "bytes="+strconv.Itoa(from)+"-")
+			if condition != "" {
+				r.Header.Set("If-Range", condition)
+			}
+		})
+		p.await(ctx, r.done, shortLimit)
+		r.close()
+	}
+	ask(RoleRange, at, validator)
+	ask(RoleRangeIf, at, `"ssectl-`+random()+`"`)
+	ask(RoleRangeEnd, len(x.timeline().plain), "")
+}
+
+// mcp asks as a client of the Model Context Protocol does.
+func (p *prober) mcp(ctx context.Context) {
+	p.short(ctx, RoleMCPGet, func(r *http.Request) {
+		r.Method, r.Body = http.MethodGet, nil
+		r.Header.Set("Mcp-Protocol-Version", mcpVersions[0])
+	})
+	r := p.stream(ctx, RoleMCPPost, func(r *http.Request) {
+		body := mcpInitialize(mcpVersions[0])
+		r.Method = http.MethodPost
+		r.Body = io.NopCloser(strings.NewReader(body))
+		r.ContentLength = int64(len(body))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", mcpAccept)
+	})
+	p.await(ctx, r.done, 5*time.Second)
+	r.close()
+}
+
+// countOrphans counts the streams that the origin has open, with ours and
+// after they were closed.
+func (p *prober) countOrphans(ctx context.Context) {
+	with, ok := p.openStreams(ctx)
+	if !ok {
+		return
+	}
+	for _, r := range p.all {
+		r.close()
+	}
+	after := with
+	p.until(ctx, p.clock()+10*time.Second, func() bool {
+		if n, ok := p.openStreams(ctx); ok {
+			after = n
+		}
+		return after < with
+	})
+	p.orphans = []int{with, after}
+}
+
+// openStreams reads the count, a number alone or the member "client_count" or
+// "connections" of a JSON object, as ssectl serve has it at /.ssectl/stats.
+func (p *prober) openStreams(ctx context.Context) (int, bool) {
+	ctx, cancel := context.WithTimeout(ctx, shortLimit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.cfg.ConnsURL, nil)
+	if err != nil {
+		return 0, false
+	}
+	resp, err := (&http.Client{Transport: p.transport()}).Do(req)
+	if err != nil {
+		return 0, false
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return 0, false
+	}
+	var value any
+	if json.Unmarshal(body, &value) != nil {
+		return 0, false
+	}
+	if object, ok := value.(map[string]any); ok {
+		value = object["client_count"]
+		if value == nil {
+			value = object["connections"]
+		}
+	}
+	if list, ok := value.([]any); ok {
+		return len(list), true
+	}
+	n, ok := value.(float64)
+	return int(n), ok
+}

@@ -1,0 +1,128 @@
+package diag
+
+// A Remedy is something to try, and for which hop.
+type Remedy struct {
+	For        string `json:"for"` // "app", or the name of a hop
+	Text       string `json:"text"`
+	Recognised bool   `json:"recognised"` // the hop was seen on the way
+}
+
+const (
+	nginxText = `proxy_buffering off; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_read_timeout 1h;`
+	appText   = "X-Accel-Buffering: no"
+)
+
+// remedies is the library: by the name that checks use, in the order in which
+// they are worth a try. Which of them works was measured, not read.
+var remedies = map[string][]Remedy{
+	"NGINX": {
+		{For: "nginx", Text: nginxText},
+		{For: "app", Text: appText},
+		{For: "nginx", Text: "fastcgi_buffering off; or uwsgi_buffering off; where the app is reached so"},
+		{For: "nginx", Text: "proxy_ignore_headers X-Accel-Buffering makes the app's header void"},
+		{For: "ingress-nginx", Text: `nginx.ingress.kubernetes.io/proxy-buffering: "off" and proxy-read-timeout: "3600"`},
+	},
+	"BUFFER": {
+		{For: "nginx", Text: nginxText},
+		{For: "app", Text: appText},
+		{For: "apache", Text: "ProxySet flushpackets=on for mod_proxy_fcgi; FcgidOutputBufferSize 0 for mod_fcgid; no mod_ratelimit"},
+		{For: "lighttpd", Text: "server.stream-response-body = 1"},
+		{For: "haproxy", Text: "option http-no-delay; take text/event-stream out of compression type"},
+		{For: "varnish", Text: "set beresp.do_stream = true; set beresp.do_gzip = false; or return (pipe)"},
+		{For: "caddy", Text: "update to 2.11.9 or later, or exclude text/event-stream from encode"},
+		{For: "traefik", Text: "no buffering middleware before the stream"},
+		{For: "iis", Text: `<add mimeType="text/event-stream" enabled="false"/> in dynamicTypes, and DisableBuffering() in the app`},
+		{For: "azure", Text: `API Management: buffer-response="false", and no logging of bodies`},
+		{For: "apigw", Text: "API Gateway: responseTransferMode=STREAM"},
+		{For: "cloudflare", Text: "Content-Type: text/event-stream; response buffering off"},
+		{For: "trafficserver", Text: "flush true for compress.so"},
+	},
+	"TIMER": {
+		{For: "app", Text: "flush after each event, not by a timer"},
+		{For: "apache", Text: "ProxySet flushpackets=on for mod_proxy_fcgi"},
+		{For: "caddy", Text: "flush_interval -1"},
+		{For: "haproxy", Text: "option http-no-delay"},
+		{For: "nginx", Text: nginxText},
+	},
+	"WHOLE": {
+		{For: "lighttpd", Text: "server.stream-response-body = 1"},
+		{For: "nginx", Text: nginxText},
+		{For: "varnish", Text: "set beresp.do_stream = true; set beresp.do_gzip = false;"},
+		{For: "traefik", Text: "no buffering middleware before the stream"},
+		{For: "apigw", Text: "API Gateway: responseTransferMode=STREAM"},
+		{For: "azure", Text: `API Management: buffer-response="false", and no logging of bodies`},
+		{For: "cloudflare", Text: "cloudflared needs Content-Type: text/event-stream to stream at all"},
+		{For: "app", Text: "flush after each event"},
+	},
+	"ENC": {
+		{For: "app", Text: "Cache-Control: no-transform, which the compressors of Express, HAProxy and Caddy obey"},
+		{For: "nginx", Text: nginxText + " (its gzip is then flushed), or take text/event-stream out of gzip_types"},
+		{For: "express", Text: "compression({filter: (req, res) => !/event-stream/.test(res.getHeader('content-type'))}), or res.flush() after each event"},
+		{For: "next", Text: "compress: false in next.config.js, or no-transform"},
+		{For: "varnish", Text: "set beresp.do_gzip = false;"},
+		{For: "haproxy", Text: "take text/event-stream out of compression type"},
+		{For: "caddy", Text: "exclude text/event-stream from encode, or write a first comment of its own"},
+		{For: "apache", Text: "SetEnvIf Request_URI ^/events no-gzip"},
+		{For: "lighttpd", Text: "take text/event-stream out of deflate.mimetypes"},
+		{For: "trafficserver", Text: "flush true for compress.so"},
+		{For: "iis", Text: `<add mimeType="text/event-stream" enabled="false"/> in dynamicTypes`},
+	},
+	"FLUSH": {
+		{For: "app", Text: `write ": ok\n\n" and flush before the first event is there`},
+	},
+	"HB":      {{For: "app", Text: `write ": hb\n\n" every 15 s, also on streams that a POST opened`}},
+	"TIMEOUT": {{For: "nginx", Text: "proxy_read_timeout 1h;"}, {For: "app", Text: "heartbeats more often than the limit; where it is one of age, end the stream yourself before it"}},
+	"H2":      {{For: "app", Text: "no Connection: keep-alive on HTTP/2"}, {For: "nginx", Text: "http2 on; " + nginxText}},
+	"CACHE":   {{For: "app", Text: "Cache-Control: no-cache, no-transform (and private, or no-store, where users differ)"}, {For: "nginx", Text: "proxy_cache off; proxy_cache_lock off;"}, {For: "varnish", Text: "set beresp.uncacheable = true;"}},
+	"NL":      {{For: "app", Text: "one data: line for each line of a payload, JSON in one line, no CR or LF in an id or event"}},
+	"TERM":    {{For: "app", Text: "write each event with its blank line, in one write"}},
+	"RESUME":  {{For: "app", Text: "keep a ring of past events, and send what follows Last-Event-ID before going live"}},
+	"ID":      {{For: "app", Text: "give each event an ID that means the same on every connection, such as epoch-sequence"}},
+	"STALE":   {{For: "app", Text: "answer a stale ID with an event that says reset, and go on live"}},
+	"204":     {{For: "app", Text: "answer 204 when there is nothing more to come"}},
+	"RETRY":   {{For: "app", Text: "retry: 2000 to 15000, and some jitter; over the limit 503 with Retry-After"}},
+	"MCP":     {{For: "app", Text: "405 for GET where there is no stream"}},
+	"LLM":     {{For: "app", Text: `tell an error as data: {"error":...}, never end without a word`}},
+	"SIZE":    {{For: "app", Text: "split large payloads over several events, or tell clients to raise their limit"}},
+	"HEAD":    {{For: "app", Text: "answer HEAD with the headers alone"}},
+	"CORS":    {{For: "app", Text: "Access-Control-Allow-Origin with the origin of the page, Vary: Origin; Allow-Credentials: true only for origins you know"}},
+	"URL":     {{For: "app", Text: "give clients the final URL"}},
+	"CT":      {{For: "app", Text: "Content-Type: text/event-stream; charset=utf-8"}},
+	"CL":      {{For: "app", Text: "no Content-Length, so that the answer is chunked"}},
+	"HOP":     {{For: "nginx", Text: "proxy_set_header Last-Event-ID $http_last_event_id;"}, {For: "app", Text: "look for the hop that takes Last-Event-ID away"}},
+	"ERR":     {{For: "app", Text: "200 with text/event-stream; for errors that pass, 200 and an event that says so"}},
+	"RAILS":   {{For: "app", Text: "Rack before 3: headers['Last-Modified'] = Time.now.httpdate, or no Rack::ETag"}},
+	"RANGE":   {{For: "app", Text: "serve the file with Accept-Ranges, a strong ETag and no compression"}},
+	"TOKEN":   {{For: "app", Text: "a cookie, or a ticket that is good for seconds"}},
+	"TLS":     {{For: "app", Text: "serve https"}},
+}
+
+// remediesFor returns those of the given names, each once, the ones for
+// recognised hops first.
+func remediesFor(names []string, hops []Hop) []Remedy {
+	seen := map[string]bool{}
+	var known, app, other []Remedy
+	for _, name := range names {
+		for _, r := range remedies[name] {
+			if seen[r.For+r.Text] {
+				continue
+			}
+			seen[r.For+r.Text] = true
+			for _, hop := range hops {
+				r.Recognised = r.Recognised || hop.Name == r.For
+			}
+			switch {
+			case r.Recognised:
+				known = append(known, r)
+			case r.For == "app":
+				app = append(app, r)
+			default:
+				other = append(other, r)
+			}
+		}
+	}
+	return append(append(known, app...), other...)
+}
+
+// AllRemedies returns what may cure what the check finds, whatever the hop.
+func (c *Check) AllRemedies() []Remedy { return remediesFor(c.Remedies, nil) }

@@ -1,0 +1,206 @@
+package diag
+
+import (
+	"net/http"
+)
+
+// A resumption says what a server made of Last-Event-ID.
+type resumption string
+
+// The verdicts, named as they stand in reports.
+const (
+	resumedExact        resumption = "resumed-exact"
+	resumedInclusive    resumption = "resumed-inclusive"
+	resumedOverlap      resumption = "resumed-overlap"
+	resumedGap          resumption = "resumed-gap"
+	ignoredLiveOnly     resumption = "ignored-live-only"
+	ignoredRestarts     resumption = "ignored-restarts"
+	ignoredFixedBacklog resumption = "ignored-fixed-backlog"
+	idsNotStable        resumption = "ids-not-stable"
+	resumeRefused       resumption = "refused"
+	resumeUndecided     resumption = "inconclusive"
+)
+
+// A resumeResult is a verdict with its numbers. Places count the events of the
+// witness that have an ID, from 0.
+type resumeResult struct {
+	verdict resumption
+	n       int    // events repeated or lost
+	why     string // where undecided
+	asked   [2]int // places of the IDs that were asked with
+	first   [2]int // places of the events that came first
+	status  int    // where refused
+}
+
+// A reply is what came on a connection that asked for the past.
+type reply struct {
+	x         *Exchange
+	asked     int // place of the ID, -1 without
+	first     int // place of the first event; below 0 if older than the witness
+	delivered bool
+	live      bool // the first event is one made after the request
+	depth     int  // events of the witness that were past, from first on
+	hole      int  // events left out inside
+	conflicts int  // IDs with other data than the witness had
+	common    int
+}
+
+// A witness is the stream that stayed open, as the measure of all places.
+type witness struct {
+	events []event
+	place  map[string]int
+}
+
+func newWitness(t *timeline) *witness {
+	w := &witness{events: idEvents(t.events), place: map[string]int{}}
+	for i, e := range w.events {
+		w.place[e.id] = i
+	}
+	return w
+}
+
+// read finds the place of what a connection was given.
+func (w *witness) read(x *Exchange, id string) *reply {
+	r := &reply{x: x, asked: -1}
+	if p, ok := w.place[id]; ok && id != "" {
+		r.asked = p
+	}
+	older, last := 0, -1
+	for _, e := range idEvents(x.timeline().events) {
+		p, known := w.place[e.id]
+		if !known {
+			if !r.delivered {
+				older++
+			}
+			continue
+		}
+		r.common++
+		if w.events[p].sum != e.sum {
+			r.conflicts++
+		}
+		if !r.delivered {
+			r.delivered, r.first = true, p
+			if p == 0 {
+				r.first = -older
+			}
+			r.live = w.events[p].at >= x.Start
+		} else if p > last+1 {
+			r.hole += p - last - 1
+		}
+		last = p
+	}
+	past := len(before(w.events, x.Start))
+	if r.delivered {
+		r.depth = past - r.first
+	}
+	return r
+}
+
+// judgeResume weighs a witness, two connections that asked with different IDs,
+// and one that asked with none.
+func judgeResume(o *Observation, main, first, second, control *Exchange) resumeResult {
+	if first == nil || second == nil {
+		return resumeResult{verdict: resumeUndecided, why: "fewer than three IDs were seen; --duration gives more time"}
+	}
+	w := newWitness(main.timeline())
+	r1 := w.read(first, header(first, "Last-Event-ID"))
+	r2 := w.read(second, header(second, "Last-Event-ID"))
+	res := resumeResult{asked: [2]int{r1.asked, r2.asked}, first: [2]int{r1.first, r2.first}}
+	for _, r := range []*reply{r1, r2} {
+		switch {
+		case r.x.Status == 0:
+			res.verdict, res.why = resumeUndecided, "a request with Last-Event-ID was not answered"
+			return res
+		case r.x.Status == http.StatusNoContent:
+			res.verdict, res.n = resumedGap, len(w.events)-1-r.asked
+			return res
+		case !r.x.ok():
+			res.verdict, res.status = resumeRefused, r.x.Status
+			return res
+		}
+	}
+	if r1.conflicts+r2.conflicts > 0 && 2*(r1.conflicts+r2.conflicts) >= r1.common+r2.common {
+		res.verdict = idsNotStable
+		return res
+	}
+	switch {
+	case r1.delivered && r2.delivered:
+		return res.compare(w, r1, r2, control)
+	case !r1.delivered && !r2.delivered:
+		return res.nothing(o, main, first)
+	}
+	res.verdict, res.why = resumeUndecided, "one of two requests with Last-Event-ID brought nothing in time"
+	return res
+}
+
+// compare is the shift test: if the ID decides where a stream starts, two that
+// were asked with different IDs start as far apart as the IDs are.
+func (res resumeResult) compare(w *witness, r1, r2 *reply, control *Exchange) resumeResult {
+	offset1, offset2 := r1.first-(r1.asked+1), r2.first-(r2.asked+1)
+	switch {
+	case r1.asked == r2.asked:
+		res.verdict, res.why = resumeUndecided, "only one ID could be asked with"
+	case offset1 == offset2 && offset1 == 0 && r1.hole+r2.hole == 0:
+		res.verdict = resumedExact
+	case offset1 == offset2 && offset1 == 0:
+		res.verdict, res.n = resumedGap, max(r1.hole, r2.hole)
+	case offset1 == offset2 && offset1 == -1:
+		res.verdict, res.n = resumedInclusive, 1
+	case offset1 == offset2 && offset1 < -1:
+		res.verdict, res.n = resumedOverlap, -offset1
+	case r1.first <= 0 && r2.first <= 0:
+		res.verdict = ignoredRestarts
+	case r1.live && r2.live:
+		res.verdict, res.n = ignoredLiveOnly, max(offset1, offset2)
+	case res.fixedBacklog(w, r1, r2, control):
+		res.verdict, res.n = ignoredFixedBacklog, max(r1.depth, r2.depth)
+	case offset1 >= 0 && offset2 >= 0:
+		res.verdict, res.n = resumedGap, max(offset1, offset2)
+	case offset1 <= 0 && offset2 <= 0:
+		res.verdict, res.n = resumedOverlap, max(-offset1, -offset2)
+	default:
+		res.verdict, res.why = resumeUndecided, "the starts fit no pattern"
+	}
+	return res
+}
+
+// fixedBacklog reports whether everybody gets the same number of past events,
+// those without an ID too. Events made while a connection opens make it one
+// more or less.
+func (res resumeResult) fixedBacklog(w *witness, r1, r2 *reply, control *Exchange) bool {
+	same := func(a, b int) bool { return a-b <= 1 && b-a <= 1 }
+	if !same(r1.depth, r2.depth) || !control.ok() {
+		return false
+	}
+	c := w.read(control, "")
+	return c.delivered && same(c.depth, r1.depth)
+}
+
+// nothing weighs that neither request was given an event, though both were
+// owed some.
+func (res resumeResult) nothing(o *Observation, main, first *Exchange) resumeResult {
+	t := o.timing()
+	if who, _ := t.blame(o); who != nobody {
+		res.verdict, res.why = resumeUndecided, "nothing came in time, and the stream is held: see "+string(who)
+		return res
+	}
+	if perConnection, _ := replayed(main.timeline(), o.get(RoleTwin).timeline()); perConnection || main.End == EndEOF && first.End != EndEOF {
+		res.verdict, res.why = resumeUndecided, "nothing came in time, and each connection has a pace of its own"
+		return res
+	}
+	res.verdict, res.n = ignoredLiveOnly, res.lost(main)
+	return res
+}
+
+func (res resumeResult) lost(main *Exchange) int {
+	return max(1, len(idEvents(main.timeline().events))-1-res.asked[1])
+}
+
+func header(x *Exchange, name string) string {
+	for key, values := range x.RequestHeader {
+		if http.CanonicalHeaderKey(key) == http.CanonicalHeaderKey(name) && len(values) > 0 {
+			return values[0]
+		}
+	}
+	return ""
+}

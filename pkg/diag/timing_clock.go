@@ -1,0 +1,260 @@
+package diag
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A clock is a time that the server writes into every event: a slot by name,
+// and what it said.
+type clock struct {
+	slot       string
+	stamps     []time.Duration // since the start of the observation, by the server's clock
+	at         []time.Duration // when the event arrived
+	resolution time.Duration
+}
+
+// findClock looks for a slot that every event has, that never goes back, and
+// that is within a day of now.
+func findClock(o *Observation, t *timeline) *clock {
+	if len(t.events) < 6 {
+		return nil
+	}
+	slots := map[string][]float64{} // in seconds since 1970
+	for i := range t.events {
+		for slot, seconds := range stampsOf(&t.events[i]) {
+			if math.Abs(seconds-float64(o.Time.Unix())) < 86400 && len(slots[slot]) == i {
+				slots[slot] = append(slots[slot], seconds)
+			}
+		}
+	}
+	var best *clock
+	for slot, values := range slots {
+		if len(values) < len(t.events) || !slices.IsSorted(values) || values[0] == values[len(values)-1] {
+			continue
+		}
+		c := newClock(o, t, slot, values)
+		if best == nil || c.resolution < best.resolution || c.resolution == best.resolution && c.slot < best.slot {
+			best = c
+		}
+	}
+	return best
+}
+
+func newClock(o *Observation, t *timeline, slot string, values []float64) *clock {
+	c := &clock{slot: slot}
+	whole := true
+	zero := float64(o.Time.UnixNano()) / 1e9
+	for i, v := range values {
+		whole = whole && v == math.Trunc(v)
+		c.stamps = append(c.stamps, time.Duration((v-zero)*1e9))
+		c.at = append(c.at, t.events[i].at)
+	}
+	if whole {
+		c.resolution = time.Second
+	}
+	c.dropPast(t)
+	return c
+}
+
+// dropPast leaves out what was published before the connection was there: how
+// late that came says nothing. The clocks need not agree: the least lag tells
+// how far they are apart.
+func (c *clock) dropPast(t *timeline) {
+	offset := slices.Min(c.lags())
+	from := 0
+	for from < len(c.stamps) && c.stamps[from]+offset < t.start-c.resolution {
+		from++
+	}
+	c.stamps, c.at = c.stamps[from:], c.at[from:]
+}
+
+func (c *clock) lags() []time.Duration {
+	lags := make([]time.Duration, len(c.at))
+	for i := range lags {
+		lags[i] = c.at[i] - c.stamps[i]
+	}
+	return lags
+}
+
+// testClock is method C: how much later than the quickest event did the others
+// come? It is blind to a hold that is always the same.
+func testClock(o *Observation, c *clock) opinion {
+	op := opinion{method: "C"}
+	if c == nil || len(c.at) < 6 {
+		return op
+	}
+	lags := c.lags()
+	least := slices.Min(lags)
+	var excess []time.Duration
+	for i, lag := range lags {
+		if !o.stalled(c.at[i]-time.Second, c.at[i]) {
+			excess = append(excess, lag-least)
+		}
+	}
+	p90 := percentile(excess, 0.9)
+	if len(excess) < 6 || drifts(excess, p90) {
+		return op
+	}
+	op.numbers = map[string]any{"excess_p90_ms": milliseconds(p90), "clock": c.slot}
+	switch {
+	case p90 > holdFail+c.resolution:
+		op.verdict, op.hold = held, p90
+	case p90 > holdWarn+c.resolution:
+		op.verdict, op.hold = slightly, p90
+	case c.resolution == 0 && c.stamps[len(c.stamps)-1]-c.stamps[0] > time.Second:
+		op.verdict = clean
+		op.seen = sprintf("arrival follows the time in %s by less than %s", c.slot, roundDuration(max(p90, time.Millisecond)))
+		return op
+	}
+	if op.verdict != undecided {
+		op.seen = sprintf("against the time in %s, one in ten events is late by %s or more", c.slot, roundDuration(p90))
+	}
+	return op
+}
+
+// drifts reports whether the lag grows all the time. Then the stream is one
+// that was recorded, replayed slower than it was made: behind a buffer the lag
+// comes back to its least value again and again.
+func drifts(excess []time.Duration, p90 time.Duration) bool {
+	third := len(excess) / 3
+	return 3*slices.Min(excess[len(excess)-third:]) > p90 || 3*slices.Min(excess[:third]) > p90
+}
+
+// testShift is method C1: do the arrivals fit the times of the next event
+// better than their own? Then each waits for the one after it.
+func testShift(c *clock) opinion {
+	op := opinion{method: "C1"}
+	if c == nil || len(c.at) < 7 || c.resolution > 0 {
+		return op
+	}
+	var own, next []float64
+	for i := range len(c.at) - 1 {
+		if c.at[i] == c.at[i+1] {
+			continue // in one arrival, so the one did not wait for the other
+		}
+		own = append(own, (c.at[i] - c.stamps[i]).Seconds())
+		next = append(next, (c.at[i] - c.stamps[i+1]).Seconds())
+	}
+	if len(own) < 5 {
+		return op
+	}
+	slices.Sort(own)
+	hold := time.Duration((own[len(own)/2] - slices.Min(next)) * 1e9)
+	if deviation(own) > 0.05 && deviation(next) < deviation(own)/4 && hold > holdWarn {
+		op.verdict, op.hold = judge(hold), hold
+		op.seen = sprintf("events come when the next one is made, by the time in %s", c.slot)
+		op.numbers = map[string]any{"shift_spread_ratio": math.Round(100*deviation(next)/deviation(own)) / 100}
+	}
+	return op
+}
+
+// maxClockData is how large an event may be to be searched for a time.
+const maxClockData = 64 << 10
+
+// stampsOf returns all that may be a time in an event, by where it stands.
+func stampsOf(e *event) map[string]float64 {
+	found := map[string]float64{}
+	note := func(slot string, seconds float64, ok bool) {
+		if ok {
+			found[slot] = seconds
+		}
+	}
+	if i := bytes.Index(e.raw, []byte(": t=")); i >= 0 && (i == 0 || e.raw[i-1] == '\n') {
+		digits, _, _ := bytes.Cut(e.raw[i+4:], []byte(" "))
+		if ns, err := strconv.ParseInt(strings.TrimSpace(string(digits)), 10, 64); err == nil {
+			note("the stamp", float64(ns)/1e9, true)
+		}
+	}
+	if e.id != "" {
+		seconds, ok := stampOfID(e.id)
+		note("the id", seconds, ok)
+	}
+	if len(e.data) <= maxClockData {
+		var value any
+		if err := json.Unmarshal(e.data, &value); err != nil {
+			value = string(e.data)
+		}
+		stampsIn("data", value, 0, note)
+	}
+	return found
+}
+
+// stampsIn looks into a JSON value, three levels deep.
+func stampsIn(slot string, value any, depth int, note func(string, float64, bool)) {
+	switch v := value.(type) {
+	case float64:
+		seconds, ok := unixTime(v)
+		note(slot, seconds, ok)
+	case string:
+		seconds, ok := textTime(v)
+		note(slot, seconds, ok)
+	case map[string]any:
+		if depth < 3 {
+			for key, member := range v {
+				stampsIn(slot+"."+key, member, depth+1, note)
+			}
+		}
+	}
+}
+
+// unixTime takes a number for a time in s, ms, µs or ns, by its size.
+func unixTime(v float64) (float64, bool) {
+	for _, unit := range []float64{1, 1e3, 1e6, 1e9} {
+		if s := v / unit; s > 1e9 && s < 1e10 {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
+func textTime(s string) (float64, bool) {
+	if len(s) > 40 {
+		return 0, false
+	}
+	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
+		return float64(t.UnixNano()) / 1e9, true
+	}
+	if v, err := strconv.ParseFloat(s, 64); err == nil {
+		return unixTime(v)
+	}
+	return 0, false
+}
+
+// stampOfID finds the time in the kinds of IDs that have one.
+func stampOfID(id string) (float64, bool) {
+	if s, ok := textTime(id); ok {
+		return s, true
+	}
+	if ms, _, ok := strings.Cut(id, "-"); ok && len(ms) == 13 { // Redis
+		if s, ok := textTime(ms); ok {
+			return s, true
+		}
+	}
+	hex := strings.ReplaceAll(strings.TrimPrefix(id, "urn:uuid:"), "-", "")
+	if len(hex) == 32 && hex[12] == '7' { // UUID version 7
+		if ms, err := strconv.ParseUint(hex[:12], 16, 64); err == nil {
+			return float64(ms) / 1e3, true
+		}
+	}
+	if len(id) == 26 { // ULID
+		ms := 0.0
+		for _, c := range strings.ToUpper(id[:10]) {
+			digit := strings.IndexRune("0123456789ABCDEFGHJKMNPQRSTVWXYZ", c)
+			if digit < 0 {
+				return 0, false
+			}
+			ms = ms*32 + float64(digit)
+		}
+		return ms / 1e3, true
+	}
+	if n, err := strconv.ParseUint(id, 10, 64); err == nil && len(id) >= 18 { // snowflake
+		return float64(n>>22+1288834974657) / 1e3, true
+	}
+	return 0, false
+}

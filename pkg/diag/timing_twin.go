@@ -1,0 +1,246 @@
+package diag
+
+import "time"
+
+// A pair is one event on two connections.
+type pair struct{ a, b *event }
+
+// pairs matches the events that two connections have in common, by ID or else
+// by content, where that is unique on both.
+func pairs(a, b *timeline) []pair {
+	index := func(t *timeline) map[string]*event {
+		m := make(map[string]*event, len(t.events))
+		for i := range t.events {
+			e := &t.events[i]
+			if _, twice := m[e.key()]; twice {
+				m[e.key()] = nil
+			} else {
+				m[e.key()] = e
+			}
+		}
+		return m
+	}
+	inA, inB := index(a), index(b)
+	var list []pair
+	for i := range b.events {
+		k := b.events[i].key()
+		if ea, eb := inA[k], inB[k]; ea != nil && eb != nil {
+			list = append(list, pair{ea, eb})
+		}
+	}
+	return list
+}
+
+// replayed tells whether b, which was opened later, was given what a had had
+// before that: perConnection if at the pace in which a had it, so that each
+// connection has a stream of its own; past if it starts where a started.
+func replayed(a, b *timeline) (perConnection, past bool) {
+	if len(a.events) == 0 || len(b.events) == 0 {
+		return false, false
+	}
+	var old []pair
+	for _, p := range pairs(a, b) {
+		if p.a.at < b.start {
+			old = append(old, p)
+		}
+	}
+	if len(old) == 0 {
+		return false, false
+	}
+	first, last := old[0], old[len(old)-1]
+	past = first.a == &a.events[0] && first.b == &b.events[0]
+	took, again := last.a.at-first.a.at, last.b.at-first.b.at
+	switch {
+	case took < 50*time.Millisecond:
+		// One lump on both: go by what came after it, and by the wait for it.
+		perConnection = past && sameShift(a, b)
+	default:
+		perConnection = 2*again > took
+	}
+	return perConnection, past
+}
+
+// sameShift reports whether b is a, only later by the time it was opened later.
+func sameShift(a, b *timeline) bool {
+	offset := b.start - a.start
+	all, shifted := 0, 0
+	for _, p := range pairs(a, b) {
+		all++
+		if d := p.b.at - p.a.at - offset; d.Abs() < max(offset/3, holdWarn) {
+			shifted++
+		}
+	}
+	return all > 0 && 5*shifted >= 4*all
+}
+
+// groupShifts returns by how much the events that are live on both came later
+// on b than on a. Events that arrived together on both count as one, so that
+// one stall of the network spoils one.
+func groupShifts(o *Observation, a, b *timeline) []time.Duration {
+	opened := max(a.start, b.start)
+	if len(b.arrivals) > 0 {
+		opened = max(opened, min(b.arrivals[0].from, opened+time.Second))
+	}
+	seen := map[[2]int]bool{}
+	var shifts []time.Duration
+	for _, p := range pairs(a, b) {
+		group := [2]int{p.a.arrival, p.b.arrival}
+		from, to := min(p.a.at, p.b.at), max(p.a.at, p.b.at)
+		// What b got on opening may be the past.
+		backlog := p.a.at < opened || p.b.arrival == 0 && p.b.at-b.start < time.Second
+		if seen[group] || backlog || o.stalled(from, to) {
+			continue
+		}
+		seen[group] = true
+		shifts = append(shifts, p.b.at-p.a.at)
+	}
+	return shifts
+}
+
+// testTwin is method D: the same events on a second connection that was opened
+// at another moment. Bursts that the source makes are the same on both; what a
+// buffer makes is not.
+func testTwin(o *Observation, a, b *timeline) opinion {
+	op := opinion{method: "D"}
+	if perConnection, _ := replayed(a, b); perConnection {
+		return op
+	}
+	shifts := groupShifts(o, a, b)
+	if len(shifts) < 3 || ownPace(shifts, b.start-a.start) {
+		return op
+	}
+	warn, bad := 0, 0
+	var apart []time.Duration
+	for _, s := range shifts {
+		if s.Abs() > holdWarn {
+			warn++
+			apart = append(apart, s.Abs())
+		}
+		if s.Abs() > holdFail {
+			bad++
+		}
+	}
+	op.numbers = map[string]any{"twin_groups": len(shifts), "twin_groups_apart": warn}
+	switch n := len(shifts); {
+	case 5*bad >= 2*n:
+		op.verdict, op.hold = held, median(apart)
+	case 5*warn >= 2*n:
+		op.verdict, op.hold = slightly, median(apart)
+	case 100*warn <= 15*n:
+		op.verdict = clean
+		op.seen = sprintf("a second connection got the same at the same time (%d of %d)", n-warn, n)
+		return op
+	}
+	if op.verdict != undecided {
+		op.seen = sprintf("a second connection differs by %s (%d of %d)", roundDuration(op.hold), warn, len(shifts))
+	}
+	return op
+}
+
+// ownPace reports whether all shifts go one way and are about as long as the
+// second connection was opened later: then each has a stream of its own, and
+// comparing them says nothing.
+func ownPace(shifts []time.Duration, offset time.Duration) bool {
+	for _, s := range shifts {
+		if s <= 0 {
+			return false
+		}
+	}
+	d := median(shifts) - offset
+	return d.Abs() < offset/3
+}
+
+// testEncoding is method E: what came compressed against what came plain.
+func testEncoding(o *Observation, a, plain *timeline) opinion {
+	op := opinion{method: "E"}
+	if a.encoded == "" || plain == nil || plain.encoded != "" {
+		return op
+	}
+	fresh := news(a)
+	switch from := max(a.start, plain.start); {
+	case count(a.events, from) == 0 && count(plain.events, from) >= 4,
+		len(a.comments) == 0 && len(a.events) == 0 && len(plain.comments) >= 4:
+		op.verdict, op.hold = held, a.endedAt-from
+		op.seen = sprintf("compressed nothing could be read, plain %d events and %d comments came", len(plain.events), len(plain.comments))
+		return op
+	}
+	perConnection, _ := replayed(a, plain)
+	shifts := groupShifts(o, plain, a) // positive where the compressed one is late
+	if !perConnection && len(shifts) >= 3 {
+		late, bad := 0, 0
+		var holds []time.Duration
+		for _, s := range shifts {
+			if s > holdWarn {
+				late++
+				holds = append(holds, s)
+			}
+			if s > holdFail {
+				bad++
+			}
+		}
+		op.numbers = map[string]any{"encoding_groups": len(shifts), "encoding_groups_late": late}
+		switch n := len(shifts); {
+		case 5*bad >= 2*n:
+			op.verdict, op.hold = held, median(holds)
+		case 5*late >= 2*n:
+			op.verdict, op.hold = slightly, median(holds)
+		case 100*late <= 15*n:
+			op.verdict = clean
+			op.seen = sprintf("%s arrives as early as plain (%d events, median %+d ms)", a.encoded, len(shifts), median(shifts).Milliseconds())
+			return op
+		}
+		if op.verdict != undecided {
+			op.seen = sprintf("%s is later than plain by %s (%d of %d)", a.encoded, roundDuration(op.hold), late, len(shifts))
+			return op
+		}
+	}
+	return compareRates(op, a, plain, fresh)
+}
+
+// compareRates compares how often something could be read, for streams that
+// have no events in common.
+func compareRates(op opinion, a, plain *timeline, fresh int) opinion {
+	if len(plain.arrivals) < 5 {
+		return op
+	}
+	rate := func(n int, t *timeline) float64 {
+		span := t.arrivals[len(t.arrivals)-1].to - t.start
+		return float64(n) / max(span.Seconds(), 0.001)
+	}
+	if len(a.arrivals) == 0 {
+		return op
+	}
+	ra, rp := rate(fresh, a), rate(news(plain), plain)
+	switch {
+	case rp >= 5*ra:
+		op.verdict, op.hold = held, time.Duration(float64(time.Second)/max(ra, 0.05))
+		op.seen = sprintf("%s arrives %.1f times a second, plain %.1f times", a.encoded, ra, rp)
+	case rp <= 2*ra && fresh >= 5:
+		op.verdict = clean
+		op.seen = sprintf("%s arrives as often as plain (%.1f and %.1f times a second)", a.encoded, ra, rp)
+	}
+	return op
+}
+
+// news counts the arrivals that brought something to read.
+func news(t *timeline) int {
+	n, before := 0, 0
+	for _, a := range t.arrivals {
+		if a.plain > before {
+			n++
+		}
+		before = a.plain
+	}
+	return n
+}
+
+// count is how many events came after a time.
+func count(events []event, from time.Duration) int {
+	n := 0
+	for _, e := range events {
+		if e.at >= from {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,101 @@
+package diag
+
+import "time"
+
+// timing is what all methods make of an observation.
+type timing struct {
+	main  *timeline // what the hops are judged by: without compression where there is some
+	a     *timeline
+	all   pauseTest // A
+	large pauseTest // A, next to large events
+
+	pauses, tails, flow, heartbeats, sizes, whole, period opinion
+	twin, encoding, clock, shift                          opinion
+}
+
+// timing weighs an observation, once.
+func (o *Observation) timing() *timing {
+	o.memo.Do(func() { o.memo.timing = newTiming(o) })
+	return o.memo.timing
+}
+
+func newTiming(o *Observation) *timing {
+	a, twin, identity := o.a().timeline(), o.get(RoleTwin), o.get(RoleIdentity)
+	t := &timing{a: a, main: a}
+	if a.encoded != "" {
+		t.main = &timeline{}
+		if identity.ok() {
+			t.main = identity.timeline()
+		}
+	}
+	t.all = testPauses(o, t.main, false)
+	t.large = testPauses(o, t.main, true)
+	t.pauses, t.tails = t.all.opinion("A"), t.large.opinion("A")
+	t.flow, t.heartbeats = testFlow(t.main), testHeartbeats(t.main)
+	t.sizes, t.whole, t.period = testSizes(t.main), testWhole(t.main), testPeriod(t.main)
+	c := findClock(o, t.main)
+	t.clock, t.shift = testClock(o, c), testShift(c)
+	second := twin
+	if a.encoded == "" && !second.ok() {
+		second = identity
+	}
+	if second.ok() {
+		t.twin = testTwin(o, a, second.timeline())
+	}
+	if identity.ok() {
+		t.encoding = testEncoding(o, a, identity.timeline())
+	}
+	return t
+}
+
+// worst returns the gravest of the opinions, and the first of those.
+func worst(opinions ...opinion) opinion {
+	var w opinion
+	for _, op := range opinions {
+		if op.verdict > w.verdict || op.verdict == w.verdict && w.method == "" {
+			w = op
+		}
+	}
+	return w
+}
+
+// firstClean returns the first opinion that something is not held.
+func firstClean(opinions ...opinion) (opinion, bool) {
+	for _, op := range opinions {
+		if op.verdict == clean {
+			return op, true
+		}
+	}
+	return opinion{}, false
+}
+
+// period returns the time between arrivals, if it is always the same.
+func (t *timeline) beat() (time.Duration, bool) {
+	var gaps []float64
+	for i, gap := range t.pauses {
+		if i > 0 {
+			gaps = append(gaps, gap.Seconds())
+		}
+	}
+	if len(gaps) < 3 || cv(gaps) > 0.1 {
+		return 0, false
+	}
+	return time.Duration(mean(gaps) * float64(time.Second)), true
+}
+
+// enough reports whether watching longer would not change what the methods say:
+// the stream flows, a second connection agrees, and none sees a hold.
+func enough(o *Observation) bool {
+	t := o.timing()
+	for _, op := range []opinion{t.pauses, t.tails, t.flow, t.heartbeats, t.sizes, t.twin, t.encoding, t.clock, t.shift, t.period} {
+		if op.verdict > clean {
+			return true // seen once; it is looked for again on other connections
+		}
+	}
+	groups, _ := t.twin.numbers["twin_groups"].(int)
+	compared := t.twin.verdict == clean && groups >= 12
+	if t.a.encoded != "" {
+		compared = t.encoding.verdict == clean
+	}
+	return compared && t.pauses.verdict == clean
+}
