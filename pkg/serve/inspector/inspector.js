@@ -55,7 +55,7 @@ function opened() {
 function lost() {
   lostAt ??= Date.now();
   if (source.readyState === EventSource.CLOSED) {
-    changeState("ended by the server (204), or its answer was no event stream; reload to connect again");
+    changeState("the server ended the stream (204) or sent none; reload to connect again");
   } else {
     changeState(`lost after ${plural(received, "event")}`);
   }
@@ -439,6 +439,7 @@ function drawStats(stats) {
     "bytes sent": size(stats.bytes),
     resumes: count(stats.resumes),
   });
+  $("clients").hidden = stats.clients.length === 0;
   $("clients").tBodies[0].replaceChildren(...stats.clients.slice(0, 20).map((client) => {
     const line = document.createElement("tr");
     const me = client.token === token;

@@ -147,7 +147,7 @@ func numbered(first, last int) []string {
 }
 
 func TestEventsAppear(t *testing.T) {
-	s := serve(t)
+	s := startServer(t)
 	s.send(`{"event":"greeting","id":"1","data":"hello"}`, `{"event":"error","data":"not of the connection"}`, `{"data":"two\nlines"}`)
 	p := open(t, s.url)
 	p.awaitRows(3)
@@ -169,7 +169,7 @@ func TestLateTypeIsFilledIn(t *testing.T) {
 				}
 				return fmt.Sprintf(`{"event":%q,"data":"same"}`, typ)
 			}
-			s := serve(t)
+			s := startServer(t)
 			s.send(event(1, "message"), event(2, "message"))
 			p := open(t, s.url)
 			p.awaitRows(2)
@@ -189,7 +189,7 @@ func TestLateTypeIsFilledIn(t *testing.T) {
 }
 
 func TestDropIsShownAndResumed(t *testing.T) {
-	s := serve(t)
+	s := startServer(t)
 	s.send(numbered(1, 20)...)
 	p := open(t, s.url)
 	p.awaitRows(20)
@@ -208,9 +208,7 @@ func TestDropIsShownAndResumed(t *testing.T) {
 	if got, want := eval[string](p, `document.querySelector("#log").innerText`), "Last-Event-ID: 20"; !strings.Contains(got, want) {
 		t.Errorf("the log lacks %q: %s", want, got)
 	}
-	if got := eval[string](p, `document.querySelector("#connection").innerText`); !strings.Contains(got, "reconnects\n1") {
-		t.Errorf("one drop is shown as %s", got)
-	}
+	p.await(`/reconnects\s+1\s/.test(document.querySelector("#connection").innerText)`)
 	p.await(`/resumes\s+1/.test(document.querySelector("#server").innerText)`)
 }
 
@@ -220,7 +218,7 @@ func TestDataStaysText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serve(t)
+	s := startServer(t)
 	s.send(fmt.Sprintf(`{"event":%[1]s,"id":%[1]s,"data":%[1]s}`, quoted), fmt.Sprintf(`{"data":{"html":%s}}`, quoted))
 	p := open(t, s.url)
 	p.awaitRows(2)
@@ -235,7 +233,7 @@ func TestDataStaysText(t *testing.T) {
 }
 
 func TestPrettyIsExact(t *testing.T) {
-	s := serve(t)
+	s := startServer(t)
 	data, err := json.Marshal(`{"n":[1.0,1e400,{}],"a":"\"\\","a":[]}`)
 	if err != nil {
 		t.Fatal(err)
@@ -259,8 +257,20 @@ func TestPrettyIsExact(t *testing.T) {
 	}
 }
 
+func TestClock(t *testing.T) {
+	s := startServer(t)
+	p := open(t, s.url)
+	for i, second := range []string{"09", "10"} {
+		s.send(fmt.Sprintf(`{"id":"%d","data":"2026-11-20T22:45:%s.000Z"}`, i, second))
+		p.await(fmt.Sprintf(`document.querySelector("#clock time").textContent === "22:45:%s"`, second))
+	}
+	p.shoot("inspector-clock")
+	s.send(`{"data":"no time"}`)
+	p.await(`document.querySelector("#clock").hidden`)
+}
+
 func TestFilter(t *testing.T) {
-	s := serve(t)
+	s := startServer(t)
 	s.send(`{"event":"tick","id":"a1","data":"x"}`, `{"event":"tock","id":"a2","data":"Tick in data"}`, `{"id":"a3","data":"z"}`)
 	p := open(t, s.url)
 	p.awaitRows(3)
@@ -276,7 +286,7 @@ func TestFilter(t *testing.T) {
 }
 
 func TestPauseHoldsBack(t *testing.T) {
-	s := serve(t)
+	s := startServer(t)
 	s.send(numbered(1, 3)...)
 	p := open(t, s.url)
 	p.awaitRows(3)
@@ -291,7 +301,7 @@ func TestPauseHoldsBack(t *testing.T) {
 }
 
 func TestCopyIsJSONLines(t *testing.T) {
-	s := serve(t)
+	s := startServer(t)
 	s.send(`{"event":"tick","id":"1","data":"a\nb"}`, `{"data":"\"quoted\" ✓"}`)
 	p := open(t, s.url)
 	mayRead := browser.SetPermissionParams{
@@ -318,7 +328,7 @@ func TestCopyIsJSONLines(t *testing.T) {
 }
 
 func TestMemoryIsBounded(t *testing.T) {
-	s := serve(t)
+	s := startServer(t)
 	p := open(t, s.url)
 	for n := 0; n < 10_000; n += 1000 {
 		s.send(numbered(n+1, n+1000)...)
@@ -333,34 +343,46 @@ func TestMemoryIsBounded(t *testing.T) {
 // TestScreenshots shows the page to whoever looks at them; it checks only what
 // a look would miss, that nothing sticks out at the width of a phone.
 func TestScreenshots(t *testing.T) {
-	folder := *screenshots
-	if folder == "" {
-		folder = t.TempDir()
-	}
 	for _, shot := range []struct {
 		name, theme   string
 		width, height int64
 	}{
-		{"light", "light", 1280, 800},
-		{"dark", "dark", 1280, 800},
-		{"phone", "light", 360, 740},
-		{"phone-dark", "dark", 360, 740},
+		{"inspector", "light", 1280, 840},
+		{"inspector-dark", "dark", 1280, 840},
+		{"inspector-phone", "light", 360, 740},
+		{"inspector-phone-dark", "dark", 360, 740},
 	} {
 		t.Run(shot.name, func(t *testing.T) {
-			s := serve(t)
+			s := startRecording(t, story()...)
 			p := open(t, s.url, chromedp.EmulateViewport(shot.width, shot.height, chromedp.EmulateScale(2)), prefer(shot.theme))
-			p.story(s)
+			p.awaitRows(11) // of which the newest waits longest
+			p.do(chromedp.Click(chromedp.CSS("#drop")))
+			p.awaitRows(18)
+			eval[any](p, `document.querySelector("#events li:nth-child(17) details").open = true`)
+			p.await(`document.querySelector("#events li:nth-child(17) pre").textContent !== ""`)
+			p.await(`/this page\s+7\s+0/.test(document.querySelector("#clients").innerText)`)
+			eval[any](p, `document.querySelector("#events").scrollTop = 1e6`)
 			if over := eval[int](p, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
 				t.Errorf("the page is %d px wider than the window", over)
 			}
-			png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(folder, "inspector-"+shot.name+".png"), png, 0o666); err != nil {
-				t.Fatal(err)
-			}
+			p.shoot(shot.name)
 		})
+	}
+}
+
+// shoot writes what is to see now into a file.
+func (p *page) shoot(name string) {
+	p.t.Helper()
+	folder := *screenshots
+	if folder == "" {
+		folder = p.t.TempDir()
+	}
+	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, name+".png"), png, 0o666); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
@@ -387,31 +409,17 @@ func prefer(scheme string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// story is a stream with something to see in it.
-func (p *page) story(s *server) {
-	pause := time.NewTicker(70 * time.Millisecond)
-	defer pause.Stop()
-	words := strings.Fields("Server-Sent Events are a quiet way to say many small things, one after the other.")
-	send := func(lines ...string) {
-		for _, line := range lines {
-			s.send(line)
-			<-pause.C
-		}
+// story is a recording with something to see in it.
+func story() []string {
+	lines := []string{`{"event":"response.created","id":"1","data":{"id":"resp_01","model":"demo","status":"in_progress"}}`}
+	say := func(delay int, event, data string) {
+		lines = append(lines, fmt.Sprintf(`{"event":%q,"id":"%d","delay":%d,"data":%s}`, event, len(lines)+1, delay, data))
 	}
-	send(`{"event":"response.created","id":"1","data":"{\"id\":\"resp_01\",\"model\":\"demo\",\"status\":\"in_progress\"}"}`)
-	p.awaitRows(1)
-	for i, word := range words {
-		send(fmt.Sprintf(`{"event":"response.delta","id":"%d","data":"{\"index\":%d,\"delta\":\"%s \"}"}`, i+2, i, word))
+	delays := []int{420, 38, 61, 12, 95, 44, 27, 180, 33, 640, 51, 29, 77, 40, 15}
+	for i, word := range strings.Fields("Server-Sent Events are a quiet way to say many small things, one after the other.") {
+		say(delays[i], "response.delta", fmt.Sprintf(`{"index":%d,"delta":"%s "}`, i, word))
 	}
-	n := len(words) + 1
-	p.awaitRows(n)
-	p.do(chromedp.Click(chromedp.CSS("#drop")))
-	p.await(`document.querySelector("#connection").innerText.includes("reconnects\n1")`)
-	send(fmt.Sprintf(`{"event":"response.completed","id":"%d","data":"{\"id\":\"resp_01\",\"status\":\"completed\",\"usage\":{\"input_tokens\":12,\"output_tokens\":%d}}"}`, n+1, len(words)))
-	send(fmt.Sprintf(`{"id":"%d","data":"[DONE]"}`, n+2))
-	p.awaitRows(n + 2)
-	p.await(`/resumes\s+1/.test(document.querySelector("#server").innerText)`)
-	eval[any](p, `document.querySelector("#events li:nth-last-child(2) details").open = true`)
-	p.await(`document.querySelector("#events li:nth-last-child(2) pre").textContent !== ""`)
-	eval[any](p, `document.querySelector("#events").scrollTop = 1e6`)
+	say(250, "response.completed", `{"id":"resp_01","status":"completed","usage":{"input_tokens":12,"output_tokens":15}}`)
+	say(8, "message", `"[DONE]"`)
+	return lines
 }

@@ -1,0 +1,60 @@
+package inspectortest
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// A server is what "ssectl serve" answers with, on a port of its own.
+type server struct {
+	t       *testing.T
+	url     string
+	history *serve.History
+}
+
+// startServer starts a server of live input, which ends with the test.
+func startServer(t *testing.T) *server {
+	return startSite(t, &serve.Handler{History: &serve.History{}})
+}
+
+// startRecording starts a server that replays JSON lines at their recorded pace.
+func startRecording(t *testing.T, lines ...string) *server {
+	t.Helper()
+	source, _, err := serve.NewSource(strings.NewReader(strings.Join(lines, "\n")), serve.FormatJSONL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	history := &serve.History{}
+	if err := history.Load(source); err != nil {
+		t.Fatal(err)
+	}
+	return startSite(t, &serve.Handler{History: history, Pace: serve.Pace{Recorded: true}, AtEnd: serve.EndHold})
+}
+
+func startSite(t *testing.T, handler *serve.Handler) *server {
+	handler.RetryHint = 300 * time.Millisecond
+	site := &serve.Site{Endpoints: []serve.Endpoint{{Path: "/events", Handler: handler}}}
+	s := httptest.NewServer(site)
+	t.Cleanup(s.Close)
+	t.Cleanup(func() { site.Close() })
+	return &server{t: t, url: s.URL, history: handler.History}
+}
+
+// send lets events come in, given as JSON lines.
+func (s *server) send(lines ...string) {
+	s.t.Helper()
+	for _, line := range lines {
+		record, err := stream.ParseRecord([]byte(line))
+		if err == nil {
+			err = s.history.AppendRecord(&record)
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
