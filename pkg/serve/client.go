@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -37,8 +38,13 @@ type client struct {
 	busy          atomic.Bool  // in a write
 	ended         string       // how it did, once it did
 
-	conn  net.Conn    // nil if the connection is not ours
-	alive func() bool // nil if only a read can tell
+	conn   net.Conn        // nil if the connection is not ours
+	socket syscall.RawConn // under it; nil if only a read can tell that the peer left
+	raw    syscall.RawConn // the same where it may be written to directly
+
+	pump *pump  // nil if it cannot serve this client
+	slot int    // in the pump, -1 if not there
+	rest []byte // what the pump could not write
 
 	// Of the watch of the handler.
 	seen      int64 // bytes sent at its last look
@@ -58,6 +64,7 @@ func (h *Handler) newClient(r *http.Request) *client {
 		start:       time.Now(),
 		faults:      newFaults(h.Faults, h.Stamp),
 		signal:      make(chan struct{}, 1),
+		slot:        -1,
 	}
 	c.unchanged = c.start
 	if !h.Pace.Instant() || c.faults.delay > 0 {
@@ -68,13 +75,21 @@ func (h *Handler) newClient(r *http.Request) *client {
 
 var clientIDs atomic.Int64
 
-// connect gives c its connection.
+// connect gives c its connection. If nothing else can tell when the peer
+// leaves, a goroutine reads from it; else it takes part in the watch.
 func (c *client) connect(conn net.Conn) {
-	alive := aliveFunc(conn)
+	under := conn
+	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		under = secure.NetConn()
+	}
+	socket := rawOf(under)
+	if under == conn && c.pacer == nil && !c.faults.stream {
+		c.raw = socket
+	}
 	c.h.mu.Lock()
-	c.conn, c.alive = conn, alive
+	c.conn, c.socket = conn, socket
 	c.h.mu.Unlock()
-	if alive == nil {
+	if socket == nil {
 		c.h.wg.Go(func() {
 			var b [512]byte
 			for {
@@ -220,6 +235,12 @@ func (c *client) follow(out sink) error {
 			if done && c.h.closesAtEnd() {
 				return c.goodbye(out)
 			}
+			if c.raw != nil && !done {
+				if err := c.park(out); err != nil {
+					return err
+				}
+				continue
+			}
 			if err := c.await(out, wake, nil); err != nil {
 				return err
 			}
@@ -295,12 +316,20 @@ func (c *client) send(out sink, b *batch) error {
 	c.busy.Store(true)
 	err := out.batch(b)
 	c.busy.Store(false)
-	c.position.Add(events)
-	if err == nil && !c.faults.stream { // which counts what it makes of them
-		c.events.Add(events)
-		c.bytes.Add(size)
+	switch {
+	case c.faults.stream: // which counts what it makes of them
+		c.position.Add(events)
+	case err == nil:
+		c.count(events, size)
 	}
 	return err
+}
+
+// count adds what was sent to the counters.
+func (c *client) count(events, size int64) {
+	c.position.Add(events)
+	c.events.Add(events)
+	c.bytes.Add(size)
 }
 
 func (c *client) text(out sink, text []byte) error {
@@ -324,6 +353,27 @@ func (h *History) waitChan(at *cursor) (wake <-chan struct{}, done bool) {
 		return nil, false
 	}
 	return ch, done
+}
+
+// park leaves the client to the pump until there is something to do that takes
+// the client's own goroutine.
+func (c *client) park(out sink) error {
+	if !c.pump.park(c) {
+		return nil
+	}
+	<-c.signal
+	c.pump.take(c)
+	if rest := c.rest; rest != nil {
+		c.rest = nil
+		c.busy.Store(true)
+		_, err := c.conn.Write(rest)
+		c.busy.Store(false)
+		return err
+	}
+	if c.cause.Load() == nil && c.beat.Swap(false) {
+		return c.text(out, heartbeat)
+	}
+	return nil
 }
 
 // pause waits before the next event is due.

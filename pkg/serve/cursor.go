@@ -2,8 +2,8 @@ package serve
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
+	"fmt"
+	"hash/crc32"
 	"iter"
 	"sort"
 	"time"
@@ -262,14 +262,19 @@ func (h *History) size() (size int64) {
 }
 
 // tag returns a name for the content of a history that has ended, the same
-// wherever the content is.
+// wherever the content is. It is made once.
 func (h *History) tag() string {
-	sum := sha256.New()
-	for s := range h.segments() {
-		b := s.all()
-		for i := range b.to {
-			sum.Write(b.text(i))
+	h.tagOnce.Do(func() {
+		var sum uint32
+		for s := range h.segments() {
+			b := s.all()
+			for i := range b.to {
+				sum = crc32.Update(sum, castagnoli, b.text(i))
+			}
 		}
-	}
-	return `"` + hex.EncodeToString(sum.Sum(nil)[:12]) + `"`
+		h.tagText = fmt.Sprintf(`"%x-%08x"`, h.size(), sum)
+	})
+	return h.tagText
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)

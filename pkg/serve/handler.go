@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -82,9 +83,7 @@ type Handler struct {
 	// Closed is called after each connection, from its goroutine.
 	Closed func(Connection)
 
-	once   sync.Once
-	tagged sync.Once
-	tag    string
+	once sync.Once
 
 	connections atomic.Int64 // so far
 	resumes     atomic.Int64 // of them with a last event ID that was known
@@ -93,6 +92,7 @@ type Handler struct {
 
 	mu      sync.Mutex // guards the fields below
 	clients map[*client]struct{}
+	pumps   []*pump
 	left    chan struct{} // closed with the last client
 	closed  bool
 	wg      sync.WaitGroup
@@ -231,8 +231,15 @@ func (h *Handler) enter(c *client) bool {
 		left := make(chan struct{})
 		h.left = left
 		h.wg.Go(func() { h.watch(left) })
+		h.pumps = h.pumps[:0]
+		for range runtime.GOMAXPROCS(0) {
+			p := newPump(h.History)
+			h.pumps = append(h.pumps, p)
+			h.wg.Go(func() { p.run(left) })
+		}
 	}
 	h.clients[c] = struct{}{}
+	c.pump = h.pumps[c.id%int64(len(h.pumps))]
 	h.wg.Add(1)
 	return true
 }

@@ -46,6 +46,9 @@ type History struct {
 	waiting atomic.Bool
 	ended   atomic.Bool
 
+	tagOnce sync.Once
+	tagText string
+
 	mu      sync.Mutex // guards the fields below
 	tail    *segment
 	scratch []byte

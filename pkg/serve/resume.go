@@ -101,8 +101,7 @@ func (h *Handler) describe(header http.Header) {
 	if !h.exact() {
 		return
 	}
-	h.tagged.Do(func() { h.tag = h.History.tag() })
-	header.Set("ETag", h.tag)
+	header.Set("ETag", h.History.tag())
 	header.Set("Accept-Ranges", "bytes")
 }
 
@@ -119,7 +118,7 @@ func (c *client) beginRange(header http.Header, r *http.Request) (status int) {
 	if err != nil || offset < 0 {
 		return 0
 	}
-	if match := r.Header.Get("If-Range"); match != "" && match != c.h.tag {
+	if match := r.Header.Get("If-Range"); match != "" && match != c.h.History.tag() {
 		return 0
 	}
 	size := c.h.History.size()

@@ -182,6 +182,7 @@ func (h *History) Load(source Source) error {
 		r, err := source()
 		if err == io.EOF {
 			h.End()
+			h.tag() // now, not when the first client waits
 			return nil
 		}
 		if err == nil {

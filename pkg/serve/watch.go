@@ -48,7 +48,7 @@ func (h *Handler) lookAfter(c *client, now time.Time, look bool) {
 	switch timeout, beat := h.writeTimeout(), h.heartbeat(); {
 	case busy && timeout > 0 && silent >= timeout:
 		h.unblock(c, EndedStuck)
-	case look && c.alive != nil && !c.alive():
+	case look && c.socket != nil && !isAlive(c.socket):
 		h.unblock(c, EndedClient)
 	case !busy && beat > 0 && silent >= beat:
 		c.unchanged = now
