@@ -38,7 +38,7 @@ func (c *connection) transport() (*http.Transport, error) {
 		TLSHandshakeTimeout: time.Duration(c.ConnectTimeout),
 		Protocols:           protocols,
 		DisableCompression:  true, // --compressed is an affair of decompressing
-		ReadBufferSize:      64 << 10,
+		ReadBufferSize:      16 << 10,
 		IdleConnTimeout:     30 * time.Second,
 	}, nil
 }
