@@ -9,10 +9,14 @@ import (
 
 // checkRedirect follows redirects. What a header of the caller may keep secret
 // does not leave the origin, and does not come back with a redirect to it:
-// net/http alone would send it to subdomains and other ports.
+// net/http alone would send it to subdomains and other ports, and the query of
+// the URL in a Referer.
 func (c *connection) checkRedirect(req *http.Request, via []*http.Request) error {
 	if c.MaxRedirs >= 0 && len(via) > c.MaxRedirs {
 		return fmt.Errorf("more than %d redirects", c.MaxRedirs)
+	}
+	if via[0].Header.Get("Referer") == "" {
+		req.Header.Del("Referer")
 	}
 	origin := via[0].URL
 	left := !sameOrigin(origin, req.URL)
@@ -59,7 +63,13 @@ const redacted = "REDACTED"
 
 // redactHeader returns the value of a header as it may be shown.
 func redactHeader(name, value string) string {
-	if !isCredential(name) {
+	switch {
+	case name == "Location" || name == "Referer":
+		if u, err := url.Parse(value); err == nil {
+			return redactURL(u)
+		}
+		return redacted
+	case !isCredential(name):
 		return value
 	}
 	if scheme, _, ok := strings.Cut(value, " "); ok && strings.EqualFold(name, "Authorization") {

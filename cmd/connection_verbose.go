@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sort"
 
 	"github.com/ssectl/ssectl/cmd/internal/output"
@@ -30,8 +31,10 @@ func (t *verboseTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 			}
 		},
 		WroteHeaders: func() {
-			uri := *req.URL
-			uri.Scheme, uri.Host = "", ""
+			uri := url.URL{Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
+			if uri.Path == "" {
+				uri.Path = "/"
+			}
 			fmt.Fprintf(t.w, "> %s %s\n> Host: %s\n", req.Method, redactURL(&uri), hostOf(req))
 			printHeaders(t.w, "> ", req.Header)
 			fmt.Fprintln(t.w, ">")

@@ -55,9 +55,7 @@ func (r result) check(t *testing.T, code int) {
 // serving returns the URL of a server that answers with h.
 func serving(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
-	s := httptest.NewUnstartedServer(h)
-	s.Config.ErrorLog = nil
-	s.Start()
+	s := httptest.NewServer(h)
 	t.Cleanup(func() {
 		s.CloseClientConnections()
 		s.Close()
