@@ -3,7 +3,6 @@ package cmd_test
 import (
 	"bufio"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,8 +19,6 @@ import (
 
 	"github.com/ssectl/ssectl/cmd"
 )
-
-var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
 
 // TestMain lets the test binary be ssectl too: scripts run it as a program, so
 // that exit codes, signals and pipes are real, and the race detector is in it.
@@ -45,7 +42,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "../testdata/script",
-		UpdateScripts: *update,
+		UpdateScripts: *cmd.Update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   scriptExits,
 			"serving": scriptServing,
