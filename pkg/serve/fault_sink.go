@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,8 @@ type faults struct {
 	status      []Fault // of the handler
 	contentType string
 	noResume    bool
+
+	changes bool // the bytes of the stream
 
 	delay time.Duration // of the client
 
@@ -31,7 +34,7 @@ type faults struct {
 }
 
 func newFaults(list []Fault, stamp bool) *faults {
-	f := &faults{stamp: stamp, stream: stamp}
+	f := &faults{stamp: stamp, stream: stamp, changes: stamp}
 	for _, fault := range list {
 		switch fault.Kind {
 		case "status":
@@ -62,9 +65,14 @@ func newFaults(list []Fault, stamp bool) *faults {
 			f.onEvent = append(f.onEvent, fault)
 		}
 		f.stream = true
+		f.changes = f.changes || slices.Contains(changing, fault.Kind)
 	}
 	return f
 }
+
+// changing are the kinds of faults that send other bytes than the history has,
+// or more of them.
+var changing = []string{"eol", "bom", "gzip", "duplicate", "garble", "big"}
 
 // statusOf returns the status that connection n is answered with, 0 for a
 // stream.

@@ -161,7 +161,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c := h.newClient(r)
 	if r.Method == http.MethodHead {
-		h.describe(w.Header())
+		c.describe(w.Header())
 		w.WriteHeader(http.StatusOK)
 		c.refuse(http.StatusOK)
 		return

@@ -3,6 +3,7 @@ package serve_test
 import (
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -165,4 +166,18 @@ func TestLargeReplay(t *testing.T) {
 	if got := recorder.Body.String(); got != want.String() {
 		t.Errorf("recorder: got %d bytes that are not the %d wanted", len(got), want.Len())
 	}
+}
+
+// newTLS serves h by HTTPS, with HTTP/2, until the test ends.
+func newTLS(t *testing.T, h *serve.Handler) *httptest.Server {
+	t.Helper()
+	server := httptest.NewUnstartedServer(h)
+	server.EnableHTTP2 = true
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(func() {
+		h.Close()
+		server.Close()
+	})
+	return server
 }

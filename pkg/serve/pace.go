@@ -60,6 +60,13 @@ func (p Pace) gap(recorded time.Duration) time.Duration {
 	return time.Duration(max(gap, 0))
 }
 
+// longest returns the longest wait that there is, if it is not recorded.
+func (p Pace) longest() time.Duration {
+	p.Every = time.Duration(float64(p.Every) * (1 + p.Jitter))
+	p.Jitter = 0
+	return p.gap(0)
+}
+
 // A pacer is the clock of one client. A due time follows from the one before
 // it, not from when that event went out, so lateness does not add up.
 type pacer struct {

@@ -43,7 +43,7 @@ func (c *client) begin(header http.Header, r *http.Request) (status int) {
 	defer func() { c.moveTo(c.place) }()
 	c.status = http.StatusOK
 	c.place = h.History.start()
-	h.describe(header)
+	c.describe(header)
 	if status := c.beginRange(header, r); status != 0 || c.status == http.StatusPartialContent {
 		return status
 	}
@@ -92,16 +92,19 @@ func (h *Handler) finished(at cursor) bool {
 
 // exact reports whether a response is, byte for byte, the finite content of
 // the history: only then do byte ranges of it mean anything.
-func (h *Handler) exact() bool {
-	return h.History.Ended() && h.History.Limit == 0 && h.endsAfterTail() && h.RetryHint == 0 && !h.Stamp && len(h.Faults) == 0
+func (c *client) exact() bool {
+	h := c.h
+	beat := h.heartbeat()
+	inTime := h.Pace.Instant() || beat < 0 || !h.Pace.Recorded && h.Pace.longest() < beat
+	return inTime && h.History.Ended() && h.History.Limit == 0 && h.endsAfterTail() && h.RetryHint == 0 && !c.faults.changes
 }
 
 // describe says in the header that byte ranges are served.
-func (h *Handler) describe(header http.Header) {
-	if !h.exact() {
+func (c *client) describe(header http.Header) {
+	if !c.exact() {
 		return
 	}
-	header.Set("ETag", h.History.tag())
+	header.Set("ETag", c.h.History.tag())
 	header.Set("Accept-Ranges", "bytes")
 }
 
@@ -111,7 +114,7 @@ func (h *Handler) describe(header http.Header) {
 func (c *client) beginRange(header http.Header, r *http.Request) (status int) {
 	text, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes=")
 	text, open := strings.CutSuffix(text, "-")
-	if !ok || !open || r.Method != http.MethodGet || !c.h.exact() {
+	if !ok || !open || r.Method != http.MethodGet || !c.exact() {
 		return 0
 	}
 	offset, err := strconv.ParseInt(text, 10, 64)

@@ -1,0 +1,355 @@
+package serve_test
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// faulty serves a history with faults until the test ends.
+func faulty(t *testing.T, history *serve.History, faults ...string) (url string) {
+	t.Helper()
+	h := &serve.Handler{History: history}
+	for _, text := range faults {
+		fault, err := serve.ParseFault(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Faults = append(h.Faults, fault)
+	}
+	return start(t, h)
+}
+
+// A raw client is a plain TCP connection with one request on it.
+type rawClient struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func dial(t *testing.T, url string) *rawClient {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	return &rawClient{conn, bufio.NewReader(conn)}
+}
+
+// head reads to the end of the header.
+func (c *rawClient) head(t *testing.T) (head string) {
+	t.Helper()
+	for !strings.HasSuffix(head, "\r\n\r\n") {
+		line, err := c.in.ReadString('\n')
+		if err != nil {
+			t.Fatalf("header: %q, %v", head+line, err)
+		}
+		head += line
+	}
+	return head
+}
+
+// chunk reads one chunk; io.EOF is the end of an orderly response.
+func (c *rawClient) chunk() (string, error) {
+	line, err := c.in.ReadString('\n')
+	if err != nil {
+		return "", fmt.Errorf("chunk header %q: %w", line, cause(err))
+	}
+	size, err := strconv.ParseInt(strings.TrimSpace(line), 16, 32)
+	if err != nil {
+		return "", err
+	}
+	body := make([]byte, size+2)
+	if _, err := io.ReadFull(c.in, body); err != nil {
+		return "", cause(err)
+	}
+	if size == 0 {
+		return "", io.EOF
+	}
+	return string(body[:size]), nil
+}
+
+var errCut = errors.New("closed in the middle of the response")
+
+// cause tells the end of the connection from the end of the response.
+func cause(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return errCut
+	}
+	return err
+}
+
+// chunks reads all chunks, and returns how the response ended.
+func (c *rawClient) chunks() (chunks []string, end error) {
+	for {
+		chunk, err := c.chunk()
+		if err != nil {
+			return chunks, err
+		}
+		chunks = append(chunks, chunk)
+	}
+}
+
+func wireOf(ids ...int) string {
+	var text strings.Builder
+	for _, id := range ids {
+		fmt.Fprintf(&text, "id: %d\ndata: event %d\n\n", id, id)
+	}
+	return text.String()
+}
+
+func TestFaultsOfTheStream(t *testing.T) {
+	for _, test := range []struct {
+		faults []string
+		want   string
+		end    error
+	}{
+		{[]string{"drop@2"}, wireOf(1, 2), errCut},
+		{[]string{"reset@2"}, wireOf(1, 2), syscall.ECONNRESET},
+		{[]string{"truncate@2"}, wireOf(1) + "id: 2\ndata", errCut},
+		{[]string{"duplicate@3"}, wireOf(1, 2, 3, 3, 4), io.EOF},
+		{[]string{"duplicate"}, wireOf(1, 1, 2, 2, 3, 3, 4, 4), io.EOF},
+		{[]string{"duplicate@2-3"}, wireOf(1, 2, 2, 3, 3, 4), io.EOF},
+		{[]string{"eol=cr"}, strings.ReplaceAll(wireOf(1, 2, 3, 4), "\n", "\r"), io.EOF},
+		{[]string{"eol=crlf"}, strings.ReplaceAll(wireOf(1, 2, 3, 4), "\n", "\r\n"), io.EOF},
+		{[]string{"bom"}, "\ufeff" + wireOf(1, 2, 3, 4), io.EOF},
+		{[]string{"garble@4"}, wireOf(1, 2, 3) + "id: 4\ndata: ev\xff\xff\xff 4\n\n", io.EOF},
+		{[]string{"big@2=3"}, wireOf(1) + "event: big\ndata: xxx\n\n" + wireOf(2, 3, 4), io.EOF},
+		{[]string{"big=3"}, "event: big\ndata: xxx\n\n" + wireOf(1, 2, 3, 4), io.EOF},
+		{[]string{"bom", "duplicate@1", "drop@2", "eol=cr"}, strings.ReplaceAll("\ufeff"+wireOf(1, 1, 2), "\n", "\r"), errCut},
+		{[]string{"no-resume"}, wireOf(1, 2, 3, 4), io.EOF},
+	} {
+		c := dial(t, faulty(t, numbered(4), test.faults...))
+		c.head(t)
+		chunks, end := c.chunks()
+		if got := strings.Join(chunks, ""); got != test.want && !(errors.Is(test.end, syscall.ECONNRESET) && strings.HasPrefix(test.want, got)) {
+			t.Errorf("%v: got %q, want %q", test.faults, got, test.want)
+		}
+		if !errors.Is(end, test.end) {
+			t.Errorf("%v: the response ended with %v, want %v", test.faults, end, test.end)
+		}
+	}
+}
+
+func TestFaultChunkWritesSingly(t *testing.T) {
+	c := dial(t, faulty(t, numbered(2), "chunk=1"))
+	c.head(t)
+	chunks, end := c.chunks()
+	if got := strings.Join(chunks, ""); got != wireOf(1, 2) || len(chunks) != len(got) || end != io.EOF {
+		t.Errorf("got %d chunks for %q, then %v; want one a byte", len(chunks), got, end)
+	}
+}
+
+func TestFaultSplitUTF8(t *testing.T) {
+	history := &serve.History{}
+	history.Append(stream.Event{Data: "a€b𝄞c"})
+	history.End()
+	c := dial(t, faulty(t, history, "split-utf8"))
+	c.head(t)
+	chunks, _ := c.chunks()
+	if len(chunks) != 3 || utf8.ValidString(chunks[0]) || utf8.ValidString(chunks[1]) || strings.Join(chunks, "") != "data: a€b𝄞c\n\n" {
+		t.Errorf("got %q, want a cut in both characters", chunks)
+	}
+}
+
+func TestFaultBufferHoldsBack(t *testing.T) {
+	history := &serve.History{}
+	c := dial(t, faulty(t, history, "buffer=16k"))
+	event := stream.Event{Data: strings.Repeat("x", 1000)}
+	text, _ := event.AppendText(nil)
+	for range 15 {
+		history.Append(event)
+	}
+	c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	if b, err := c.in.ReadByte(); err == nil {
+		t.Fatalf("byte %q came through a buffer that is not full", b)
+	}
+	c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	for range 5 {
+		history.Append(event)
+	}
+	c.head(t)
+	chunk, err := c.chunk()
+	if err != nil || len(chunk) != 16<<10 {
+		t.Fatalf("got %d bytes, %v; want 16k at once", len(chunk), err)
+	}
+	history.End()
+	rest, end := c.chunks()
+	got := strings.TrimPrefix(chunk+strings.Join(rest, ""), ": ok\n\n")
+	if got != strings.Repeat(string(text), 20) || end != io.EOF {
+		t.Errorf("got %d bytes, %v; want all %d", len(got), end, 20*len(text))
+	}
+}
+
+func TestFaultGzip(t *testing.T) {
+	c := dial(t, faulty(t, numbered(3), "gzip"))
+	if head := c.head(t); !strings.Contains(head, "\r\nContent-Encoding: gzip\r\n") {
+		t.Errorf("header %q", head)
+	}
+	chunks, _ := c.chunks()
+	z, err := gzip.NewReader(strings.NewReader(strings.Join(chunks, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(z); string(got) != wireOf(1, 2, 3) || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestFaultStatusIsForConnections(t *testing.T) {
+	url := faulty(t, numbered(1), "status=503@1-2")
+	for i, want := range []int{503, 503, 200, 200} {
+		if response, _ := get(t, url); response.StatusCode != want {
+			t.Errorf("connection %d: status %d, want %d", i+1, response.StatusCode, want)
+		}
+	}
+}
+
+func TestFaultType(t *testing.T) {
+	response, body := get(t, faulty(t, numbered(1), "type=text/plain"))
+	if got := response.Header.Get("Content-Type"); got != "text/plain" || body != wireOf(1) {
+		t.Errorf("content type %q, body %q", got, body)
+	}
+}
+
+func TestFaultNoResume(t *testing.T) {
+	if _, body := get(t, faulty(t, numbered(2), "no-resume"), "Last-Event-ID", "1"); body != wireOf(1, 2) {
+		t.Errorf("got %q, want all events", body)
+	}
+}
+
+func TestFaultsThatWait(t *testing.T) {
+	const wait = 150 * time.Millisecond
+	begin := time.Now()
+	c := dial(t, faulty(t, numbered(2), "delay=150ms"))
+	c.head(t)
+	if took := time.Since(begin); took < wait {
+		t.Errorf("delay: the header came after %v, want %v or later", took, wait)
+	}
+
+	c = dial(t, faulty(t, numbered(2), "stall@1=150ms"))
+	c.head(t)
+	if chunk, _ := c.chunk(); chunk != wireOf(1) {
+		t.Errorf("stall: got %q", chunk)
+	}
+	begin = time.Now()
+	if chunk, _ := c.chunk(); chunk != wireOf(2) || time.Since(begin) < wait/2 {
+		t.Errorf("stall: got %q after %v", chunk, time.Since(begin))
+	}
+}
+
+func TestDelayOfLiveEvents(t *testing.T) {
+	history := &serve.History{}
+	c := dial(t, faulty(t, history, "delay=100ms"))
+	c.head(t)
+	if opening, _ := c.chunk(); opening != ": ok\n\n" {
+		t.Fatalf("got %q", opening)
+	}
+	begin := time.Now()
+	history.Append(stream.Event{Data: "x"})
+	if chunk, _ := c.chunk(); chunk != "data: x\n\n" || time.Since(begin) < 90*time.Millisecond {
+		t.Errorf("got %q after %v, want it 100 ms late", chunk, time.Since(begin))
+	}
+}
+
+func TestResetOverAResponseWriter(t *testing.T) {
+	server := newTLS(t, &serve.Handler{History: numbered(3), Faults: []serve.Fault{{Kind: "drop", First: 2, Last: 2}}})
+	response, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if response.ProtoMajor != 2 || string(body) != wireOf(1, 2) || err == nil {
+		t.Errorf("HTTP/%d: got %q, %v; want two events and an error", response.ProtoMajor, body, err)
+	}
+}
+
+func TestStampSaysWhenAndWhere(t *testing.T) {
+	before := time.Now().UnixNano()
+	_, body := get(t, start(t, &serve.Handler{History: numbered(3), Stamp: true}))
+	after := time.Now().UnixNano()
+	rest := body
+	for i := range 3 {
+		var sent, offset int64
+		at := strings.Index(rest, ": t=")
+		if at < 0 {
+			t.Fatalf("event %d has no stamp: %q", i+1, body)
+		}
+		if _, err := fmt.Sscanf(rest[at:], ": t=%d off=%d\n", &sent, &offset); err != nil {
+			t.Fatal(err)
+		}
+		if place := int64(len(body) - len(rest) + at); offset != place || sent < before || sent > after {
+			t.Errorf("event %d: stamp t=%d off=%d, is at %d and was sent from %d to %d", i+1, sent, offset, place, before, after)
+		}
+		rest = rest[at+1:]
+	}
+	d := stream.NewDecoder(strings.NewReader(body))
+	for i := range 3 {
+		if event, err := d.Event(); err != nil || event.ID != fmt.Sprint(i+1) {
+			t.Errorf("event %d: %+v, %v", i+1, event, err)
+		}
+	}
+}
+
+func TestParseFault(t *testing.T) {
+	for _, kind := range serve.FaultKinds() {
+		if _, err := serve.ParseFault(kind.Usage); err != nil {
+			t.Errorf("the example of %s: %v", kind.Name, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"":                  "want one of drop reset",
+		"dorp@5":            "want one of drop reset",
+		"drop":              "needs @",
+		"drop@0":            "from 1 on",
+		"drop@5-3":          "range",
+		"drop@":             "something behind it",
+		"drop@5@6":          "at most one",
+		"drop@5=3":          "no value",
+		"stall@5":           "duration",
+		"stall@5=-3s":       "duration",
+		"stall=30s":         "needs @",
+		"status=99":         "status from",
+		"buffer=0":          "size from",
+		"buffer=16q":        "size from",
+		"buffer=99999999g":  "size from",
+		"eol=lfcr":          "cr, lf or crlf",
+		"chunk@3=1":         "no @",
+		"type=a\r\nX-Y: b":  "content type",
+		"split-utf8=yes":    "no value",
+		"big@3=99999999999": "size from",
+	} {
+		if _, err := serve.ParseFault(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want one with %q", text, err, want)
+		}
+	}
+}
+
+func FuzzParseFault(f *testing.F) {
+	for _, kind := range serve.FaultKinds() {
+		f.Add(kind.Usage)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		fault, err := serve.ParseFault(text)
+		if err == nil && (fault.First < 0 || fault.Last < fault.First || fault.Size < 0 || fault.Duration < 0) {
+			t.Errorf("%q is taken for %+v", text, fault)
+		}
+	})
+}
