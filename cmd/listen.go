@@ -152,12 +152,12 @@ func (o *listenOptions) bindOutput(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Filter, "filter", "", "print only events for which this jq `expression` is true")
 	flags.StringSliceVar(&o.Events, "event", nil, "print only events of these `types`")
 	flags.BoolVar(&o.Comments, "comments", false, "print comments and reconnection times too")
-	flags.StringVar(&o.As, "as", "", "the stream of a service, see Presets: what ends it, what is an error `name`")
+	flags.StringVar(&o.As, "as", "", "know the stream of a service by its `name`, see Presets: what ends it well, what is an error")
 	flags.BoolVar(&o.Text, "text", false, "with --as, print the growing text alone")
 	flags.BoolVar(&o.Pretty, "pretty", false, "indent JSON data in text")
-	flags.Var(&o.Color, "color", "color `auto|always|never`")
+	flags.Var(&o.Color, "color", "use colors: `auto|always|never`; auto is on a terminal, unless NO_COLOR is set")
 	flags.BoolVarP(&o.Include, "include", "i", false, "show response headers, on stderr where the output is not for people")
-	flags.StringVar(&o.Stats, "stats", "", "sum up at the end on stderr, as `text|json`; the default where stderr is a terminal")
+	flags.Var(choice(&o.Stats, "text", "json"), "stats", "sum up at the end on stderr, as `text|json`; the default where stderr is a terminal")
 	flags.Lookup("stats").NoOptDefVal = "text"
 }
 
@@ -178,7 +178,7 @@ func (o *listenOptions) bindReconnection(flags *pflag.FlagSet) {
 	flags.Var(choice(&o.Reconnect, "get", "always", "never"), "reconnect", "connect again `get|always|never`; get is for that method alone, others may cost")
 	flags.BoolVar(&o.NoReconnect, "no-reconnect", false, "make one connection, as --reconnect never")
 	flags.IntVar(&o.Retry, "retry", -1, "give up after this `number` of connections in a row without an event; any number unless set, but then the first must succeed")
-	flags.Lookup("retry").DefValue = ""
+	flags.Lookup("retry").DefValue = "0" // which pflag does not show
 	flags.Var(&o.RetryDelay, "retry-delay", "wait this `time` before a reconnection; a retry of the server takes its place")
 	flags.Var(&o.RetryMaxDelay, "retry-max-delay", "let the wait grow to this `time` at most")
 	flags.Var(&o.RetryMaxTime, "retry-max-time", "give up after this `time` without an event over reconnections")

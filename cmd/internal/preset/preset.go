@@ -27,7 +27,7 @@ var Presets = []Preset{
 		Headers: []string{"Accept: application/json, text/event-stream"},
 		Until:   `.json.result? | (.statusUpdate.status.state? // "" | IN("TASK_STATE_COMPLETED", "TASK_STATE_INPUT_REQUIRED")) or .final? == true`,
 		FailIf:  `.json.error? or (.json.result.statusUpdate.status.state? // "" | IN("TASK_STATE_FAILED", "TASK_STATE_REJECTED", "TASK_STATE_CANCELED"))`,
-		Text:    `.json.result.artifactUpdate.artifact.parts[]?.text // empty`,
+		Text:    `(.json.result.artifactUpdate.artifact.parts[].text)? // empty`,
 	},
 	{
 		Name:   "ag-ui",
@@ -47,9 +47,9 @@ var Presets = []Preset{
 	{
 		Name:   "gemini",
 		About:  "Gemini with alt=sse",
-		Until:  `any(.json.candidates[]?; .finishReason)`,
+		Until:  `any((.json.candidates[].finishReason)?; .)`,
 		FailIf: `.json.error? or .json.promptFeedback.blockReason?`,
-		Text:   `.json.candidates[]?.content.parts[]? | select(.thought | not) | .text // empty`,
+		Text:   `(.json.candidates[].content.parts[] | select(.thought | not) | .text)? // empty`,
 	},
 	{
 		Name:   "graphql",
@@ -64,7 +64,7 @@ var Presets = []Preset{
 		Headers: []string{"Accept: application/json, text/event-stream"},
 		Until:   `.json | objects | has("id") and has("result")`,
 		FailIf:  `.json.error? or .json.result.isError?`,
-		Text:    `.json.result.content[]?.text // empty`,
+		Text:    `(.json.result.content[].text)? // empty`,
 	},
 	{
 		Name:  "mercure",
@@ -76,7 +76,7 @@ var Presets = []Preset{
 		About:  "OpenAI chat completions, and those who speak like them",
 		Until:  `.data == "[DONE]"`,
 		FailIf: `.json.error?`,
-		Text:   `.json.choices[]? | .delta.content // .text // empty`,
+		Text:   `(.json.choices[] | .delta.content // .text)? // empty`,
 	},
 	{
 		Name:   "openai-responses",
