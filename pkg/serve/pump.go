@@ -97,7 +97,7 @@ func (p *pump) pass() (more bool) {
 			continue
 		}
 		more = true
-		p.out = b.wire()
+		p.out, p.written, p.err = b.wire(), 0, nil
 		if err := c.raw.Write(p.try); err != nil {
 			p.err = err
 		}

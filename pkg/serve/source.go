@@ -79,7 +79,7 @@ func sniff(r *bufio.Reader) Format {
 // of it could still change that.
 func guess(start []byte) (format Format, sure bool) {
 	text := bytes.TrimLeft(bytes.TrimPrefix(start, bom), "\r\n \t")
-	if len(text) == 0 {
+	if len(text) == 0 || bytes.HasPrefix(bom, start) {
 		return FormatText, false
 	}
 	switch text[0] {
@@ -155,6 +155,9 @@ func withoutIDs(raw []byte) []byte {
 		return nil
 	}
 	kept := []byte{}
+	if rest, ok := bytes.CutPrefix(raw, bom); ok {
+		kept, raw = append(kept, bom...), rest
+	}
 	for len(raw) > 0 {
 		end := len(raw)
 		if i := bytes.IndexAny(raw, "\r\n"); i >= 0 {
@@ -165,7 +168,7 @@ func withoutIDs(raw []byte) []byte {
 		}
 		line := raw[:end]
 		raw = raw[end:]
-		name, _, _ := bytes.Cut(bytes.TrimPrefix(bytes.TrimRight(line, "\r\n"), bom), []byte(":"))
+		name, _, _ := bytes.Cut(bytes.TrimRight(line, "\r\n"), []byte(":"))
 		if string(name) != "id" {
 			kept = append(kept, line...)
 		}
