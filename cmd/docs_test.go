@@ -3,8 +3,10 @@ package cmd
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/diag"
 )
 
 // Update is for the tests outside of the package too.
@@ -20,7 +23,7 @@ var Update = flag.Bool("update", false, "rewrite docs/man, docs/completions and 
 // docsDate is the date on the man pages. It changes with a release.
 var docsDate = time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
 
-// TestDocs keeps the man pages and the completions of the shells current;
+// TestDocs keeps the man pages, the completions of the shells and the list of checks current;
 // "go test ./cmd -run TestDocs -update" writes them. The generator is needed
 // here alone, so it is no part of the program.
 func TestDocs(t *testing.T) {
@@ -46,34 +49,62 @@ func TestDocs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	compareTree(t, dir, "../docs")
+	checks := filepath.Join(dir, "checks.md")
+	if err := os.WriteFile(checks, checksPage(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	made, _ := filepath.Glob(filepath.Join(dir, "*", "*"))
+	for _, file := range append(made, checks) {
+		compareFile(t, file, dir, "../docs")
+	}
 }
 
-// compareTree compares the files below got with those below want, which it
-// rewrites with -update.
-func compareTree(t *testing.T, got, want string) {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(got, "*", "*"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("nothing was made: %v", err)
+// checksPage lists the checks of diag, from its catalog.
+func checksPage() []byte {
+	var page bytes.Buffer
+	page.WriteString(`# The checks of ssectl diag
+
+"ssectl diag --explain ID" says more of each: what breaks without it, how it is
+measured, and what cures it. IDs are stable: none is renamed or used again.
+"At worst" is the worst outcome that a check can have; one that needs a flag is
+not in the default run.
+`)
+	for _, group := range diag.Groups {
+		fmt.Fprintf(&page, "\n## %s\n\n| check | what it verifies, and how | at worst | needs |\n|---|---|---|---|\n", group)
+		for _, check := range diag.Catalog {
+			if check.Group != group {
+				continue
+			}
+			needs := check.Needs
+			if needs != "" {
+				needs = "`" + needs + "`"
+			}
+			how := strings.NewReplacer("|", "\\|", "<", "&lt;").Replace(check.Title + ". " + check.How)
+			fmt.Fprintf(&page, "| `%s` | %s | %s | %s |\n", check.ID, how, check.Worst, needs)
+		}
 	}
-	for _, file := range files {
-		made, err := os.ReadFile(file)
-		if err != nil {
+	return page.Bytes()
+}
+
+// compareFile compares a file below got with the one below want, which it
+// rewrites with -update.
+func compareFile(t *testing.T, file, got, want string) {
+	t.Helper()
+	made, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, _ := filepath.Rel(got, file)
+	kept := filepath.Join(want, name)
+	if *Update {
+		if err := os.MkdirAll(filepath.Dir(kept), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		name, _ := filepath.Rel(got, file)
-		kept := filepath.Join(want, name)
-		if *Update {
-			if err := os.MkdirAll(filepath.Dir(kept), 0o777); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(kept, made, 0o666); err != nil {
-				t.Fatal(err)
-			}
+		if err := os.WriteFile(kept, made, 0o666); err != nil {
+			t.Fatal(err)
 		}
-		if have, err := os.ReadFile(kept); err != nil || !bytes.Equal(have, made) {
-			t.Errorf("%s is not current; go test ./cmd -run TestDocs -update", name)
-		}
+	}
+	if have, err := os.ReadFile(kept); err != nil || !bytes.Equal(have, made) {
+		t.Errorf("docs/%s is not current; go test ./cmd -run TestDocs -update", filepath.ToSlash(name))
 	}
 }

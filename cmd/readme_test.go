@@ -1,0 +1,160 @@
+//go:build unix
+
+package cmd_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// notRun are the blocks that other tests run: the demo has a script, and the
+// tests are this.
+var notRun = map[string]bool{"go run . demo\n": true, "go test ./...\n": true}
+
+// readmeEvents is the events.jsonl that the blocks speak of.
+const readmeEvents = `{"event":"price","id":"1","data":{"symbol":"ACME","price":99.5}}
+{"event":"price","id":"2","data":{"symbol":"ACME","price":99.9}}
+{"event":"price","id":"3","data":{"symbol":"ACME","price":101.2}}
+{"event":"news","id":"4","data":"Harbour reopens"}
+{"event":"done","id":"5","data":""}
+`
+
+// wants are parts of what a block prints, by a line of the block.
+var wants = map[string]string{
+	"--as openai --text":       "Harbour tide",
+	"--jq .json.symbol":        "ACME\n",
+	"paste -sd' '":             "1 2 3 4 5\n",
+	"--format data":            "one\ntwo\n",
+	"curl exits with":          "cut: curl exits with 18\n",
+	`jq -e '.outcome == "pass`: "true\n",
+}
+
+// TestREADME runs every shell block of the README as a user would paste it,
+// with the ports replaced by free ones. Servers in the background are given the
+// time that a typing user gives them.
+func TestREADME(t *testing.T) {
+	for _, program := range []string{"bash", "curl", "jq"} {
+		if _, err := exec.LookPath(program); err != nil {
+			if os.Getenv("SSECTL_TEST_ALL") != "" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+	}
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) < 10 {
+		t.Fatalf("found %d blocks", len(blocks))
+	}
+	seen := 0
+	for i, block := range blocks {
+		if notRun[block[1]] {
+			continue
+		}
+		t.Run(fmt.Sprintf("%d", i+1), func(t *testing.T) {
+			t.Parallel()
+			out := runBlock(t, block[1])
+			for line, want := range wants {
+				if strings.Contains(block[1], line) && !strings.Contains(out, want) {
+					t.Errorf("%s\nprinted\n%s\nwant %q in it", block[1], out, want)
+				}
+			}
+		})
+		for line := range wants {
+			if strings.Contains(block[1], line) {
+				seen++
+			}
+		}
+	}
+	if seen != len(wants) {
+		t.Errorf("%d of %d expectations are of a block", seen, len(wants))
+	}
+}
+
+// runBlock runs a block in a directory of its own and returns its output.
+func runBlock(t *testing.T, block string) string {
+	dir := t.TempDir()
+	sample, err := os.ReadFile("../testdata/streams/openai-chat.sse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"events.jsonl":    readmeEvents,
+		"openai-chat.sse": string(sample),
+		"block.sh":        "set -euo pipefail\nPS4=; KEY=secret\n" + awaitServers(usePorts(t, block)),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	if err := os.Symlink(self, filepath.Join(bin, "ssectl")); err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, "bash", "block.sh")
+	c.Dir = dir
+	c.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "NO_COLOR=1")
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to end what is in the background too
+	out, err := os.Create(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	c.Stdout, c.Stderr = out, out
+	err = c.Run()
+	syscall.Kill(-c.Process.Pid, syscall.SIGTERM)
+	text, _ := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatalf("%v:\n%s\nprinted\n%s", err, block, text)
+	}
+	return string(text)
+}
+
+// usePorts replaces the ports of a block with free ones.
+func usePorts(t *testing.T, block string) string {
+	if !strings.Contains(block, "-p 8080") {
+		block = regexp.MustCompile(`(?m)^(.*ssectl serve [^&\n]*?)( &)$`).ReplaceAllStringFunc(block, func(line string) string {
+			if strings.Contains(line, " -p ") {
+				return line
+			}
+			return strings.TrimSuffix(line, " &") + " -p 8080 &"
+		})
+		block = strings.ReplaceAll(block, "ssectl serve &", "ssectl serve -p 8080 &")
+	}
+	for _, port := range []string{"8080", "8081"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, free, _ := net.SplitHostPort(l.Addr().String())
+		l.Close()
+		block = strings.ReplaceAll(block, port, free)
+	}
+	return block
+}
+
+// awaitServers waits after each line that leaves a server in the background
+// until it takes connections.
+func awaitServers(block string) string {
+	return regexp.MustCompile(`(?m)^(.*-p (\d+).*) &$`).ReplaceAllString(block,
+		"$1 &\nfor i in {1..500}; do (: < /dev/tcp/127.0.0.1/$2) 2>/dev/null && break || sleep 0.02; done")
+}
