@@ -199,7 +199,7 @@ func checkResumeUnknown(o *Observation) Finding {
 	f := Finding{}
 	switch {
 	case x.Answered == 0:
-		if _, early := o.baseline(); early && o.a().ttfb() > time.Second {
+		if control := o.get(RoleControl); o.a().ttfb() > time.Second || control != nil && control.Answered == 0 || o.timing().holds(o) {
 			return inconclusive("no headers in %s, as without an ID", roundDuration(x.Ended-x.Start))
 		}
 		return fail("no answer within %s", roundDuration(x.Ended-x.Start))
@@ -211,9 +211,9 @@ func checkResumeUnknown(o *Observation) Finding {
 		f = info("%d: a client with a stale ID stops for good", x.Status)
 	default:
 		events := x.timeline().events
-		missed := count(a.events, x.Answered+100*time.Millisecond)
+		missed := count(before(a.events, x.Ended-200*time.Millisecond), x.Answered+100*time.Millisecond)
 		switch {
-		case len(events) == 0 && missed >= 4:
+		case len(events) == 0 && x.timeline().bytes() == 0 && missed >= 4 && !o.timing().holds(o):
 			f = warn("200, and then nothing, while others were sent %d events", missed)
 		case len(events) == 0:
 			f = pass("200, live events only")

@@ -121,16 +121,12 @@ func Weigh(o *Observation, cfg Config) *Report {
 	}
 	if x := o.a(); x.Status == 0 && x.End == EndError {
 		r.fault(x.Phase, x.Error)
-	} else if x.Status == 0 && x.End == EndTimeout && o.get(RoleBaseline).silent() {
+	} else if _, alive := o.baseline(); x.Status == 0 && x.End == EndTimeout && !alive {
 		r.fault(PhaseHTTP, fmt.Sprintf("no answer within %s", roundDuration(cfg.timeout())))
 	}
 	r.settle(cfg)
 	return r
 }
-
-// silent reports whether the exchange got no answer; one that was not made did
-// not get one either.
-func (x *Exchange) silent() bool { return x == nil || x.Status == 0 }
 
 // selected returns the checks to run, in the order of the catalog.
 func (c *Config) selected() []*Check {

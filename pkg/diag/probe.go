@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -335,7 +334,8 @@ func (p *prober) otherProtocol(x *Exchange) *http.Transport {
 		t.ForceAttemptHTTP2 = false
 		t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 		if t.TLSClientConfig != nil {
-			t.TLSClientConfig.NextProtos = slices.DeleteFunc(t.TLSClientConfig.NextProtos, func(s string) bool { return s == "h2" })
+			// The clone of a config shares its slices.
+			t.TLSClientConfig.NextProtos = []string{"http/1.1"}
 		}
 		return t
 	}

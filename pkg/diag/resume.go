@@ -179,8 +179,7 @@ func (res resumeResult) fixedBacklog(w *witness, r1, r2 *reply, control *Exchang
 // nothing weighs that neither request was given an event, though both were
 // owed some.
 func (res resumeResult) nothing(o *Observation, main, first *Exchange) resumeResult {
-	t := o.timing()
-	if who, _ := t.blame(o); who != nobody {
+	if who, _ := o.timing().blame(o); who != nobody {
 		res.verdict, res.why = resumeUndecided, "nothing came in time, and the stream is held: see "+string(who)
 		return res
 	}

@@ -80,19 +80,26 @@ func testPauses(o *Observation, t *timeline, large bool) pauseTest {
 		}
 	}
 	least := max(100*time.Millisecond, 5*o.rtt()/2)
+	cut := false
 	count := func(i int, gap time.Duration) {
 		a := t.arrivals[i]
 		if large && a.pending < largeEvent && a.largest < largeEvent || o.stalled(a.to, a.to+gap) {
 			return
 		}
+		after := cut // this arrival brought the end of what was cut before
+		cut = false
 		switch a.state {
 		case between:
+			if large && after {
+				return // no second witness of one event
+			}
 			p.aligned++
 			p.llr = min(p.llr, llrHeld) + llrAligned
 		case noBlank:
 			p.noBlank++
 		case inLine:
 			if gap >= least {
+				cut = true
 				p.mid++
 				p.llr = max(p.llr, llrClean) + llrMid
 				p.holds = append(p.holds, gap)

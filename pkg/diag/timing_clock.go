@@ -22,7 +22,7 @@ type clock struct {
 // findClock looks for a slot that every event has, that never goes back, and
 // that is within a day of now.
 func findClock(o *Observation, t *timeline) *clock {
-	if len(t.events) < 6 {
+	if len(t.events) < 5 {
 		return nil
 	}
 	slots := map[string][]float64{} // in seconds since 1970
@@ -130,7 +130,7 @@ func drifts(excess []time.Duration, p90 time.Duration) bool {
 // better than their own? Then each waits for the one after it.
 func testShift(c *clock) opinion {
 	op := opinion{method: "C1"}
-	if c == nil || len(c.at) < 7 || c.resolution > 0 {
+	if c == nil || len(c.at) < 5 || c.resolution > 0 {
 		return op
 	}
 	var own, next []float64
@@ -141,12 +141,12 @@ func testShift(c *clock) opinion {
 		own = append(own, (c.at[i] - c.stamps[i]).Seconds())
 		next = append(next, (c.at[i] - c.stamps[i+1]).Seconds())
 	}
-	if len(own) < 5 {
+	if len(own) < 4 {
 		return op
 	}
 	slices.Sort(own)
 	hold := time.Duration((own[len(own)/2] - slices.Min(next)) * 1e9)
-	if deviation(own) > 0.05 && deviation(next) < deviation(own)/4 && hold > holdWarn {
+	if deviation(own) > 0.02 && deviation(next) < deviation(own)/4 && hold > holdWarn {
 		op.verdict, op.hold = judge(hold), hold
 		op.seen = sprintf("events come when the next one is made, by the time in %s", c.slot)
 		op.numbers = map[string]any{"shift_spread_ratio": math.Round(100*deviation(next)/deviation(own)) / 100}

@@ -153,7 +153,7 @@ func ownPace(shifts []time.Duration, offset time.Duration) bool {
 // testEncoding is method E: what came compressed against what came plain.
 func testEncoding(o *Observation, a, plain *timeline) opinion {
 	op := opinion{method: "E"}
-	if a.encoded == "" || plain == nil || plain.encoded != "" {
+	if a.encoded == "" || plain.encoded != "" {
 		return op
 	}
 	fresh := news(a)
@@ -195,6 +195,22 @@ func testEncoding(o *Observation, a, plain *timeline) opinion {
 		}
 	}
 	return compareRates(op, a, plain, fresh)
+}
+
+// testBare is method H: the header of the compressed form came, and nothing
+// behind it. It takes another sign that the stream is not only quiet: the plain
+// form, for which even the headers wait.
+func testBare(a *timeline, plain *Exchange) opinion {
+	op := opinion{method: "H"}
+	wait := a.endedAt - a.start
+	if a.encoded == "" || len(a.plain) > 0 || a.bytes() == 0 || a.bytes() > 20 || wait < 3*time.Second {
+		return op
+	}
+	if plain != nil && plain.Answered == 0 && plain.End != EndError && plain.Ended-plain.Start > 3*time.Second {
+		op.verdict, op.hold = held, wait
+		op.seen = sprintf("of the %s stream only its first %d bytes, and of the plain one not even headers", a.encoded, a.bytes())
+	}
+	return op
 }
 
 // compareRates compares how often something could be read, for streams that

@@ -1,6 +1,9 @@
 package diag
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // timing is what all methods make of an observation.
 type timing struct {
@@ -10,7 +13,7 @@ type timing struct {
 	large pauseTest // A, next to large events
 
 	pauses, tails, flow, heartbeats, sizes, whole, period opinion
-	twin, encoding, clock, shift                          opinion
+	twin, encoding, bare, clock, shift                    opinion
 }
 
 // timing weighs an observation, once.
@@ -35,13 +38,14 @@ func newTiming(o *Observation) *timing {
 	t.sizes, t.whole, t.period = testSizes(t.main), testWhole(t.main), testPeriod(t.main)
 	c := findClock(o, t.main)
 	t.clock, t.shift = testClock(o, c), testShift(c)
-	second := twin
-	if a.encoded == "" && !second.ok() {
-		second = identity
+	if twin.ok() {
+		t.twin = testTwin(o, a, twin.timeline())
 	}
-	if second.ok() {
-		t.twin = testTwin(o, a, second.timeline())
+	if a.encoded == "" && identity.ok() {
+		// A timer may be in phase on two connections, hardly on three.
+		t.twin = worst(t.twin, testTwin(o, a, identity.timeline()))
 	}
+	t.bare = testBare(a, identity)
 	if identity.ok() {
 		t.encoding = testEncoding(o, a, identity.timeline())
 	}
@@ -69,18 +73,26 @@ func firstClean(opinions ...opinion) (opinion, bool) {
 	return opinion{}, false
 }
 
-// period returns the time between arrivals, if it is always the same.
+// beat returns the period of the arrivals, if all gaps between them are
+// multiples of one, and that is not by chance.
 func (t *timeline) beat() (time.Duration, bool) {
-	var gaps []float64
+	var gaps []time.Duration
 	for i, gap := range t.pauses {
 		if i > 0 {
-			gaps = append(gaps, gap.Seconds())
+			gaps = append(gaps, gap)
 		}
 	}
-	if len(gaps) < 3 || cv(gaps) > 0.1 {
+	if len(gaps) < 3 {
 		return 0, false
 	}
-	return time.Duration(mean(gaps) * float64(time.Second)), true
+	period := slices.Min(gaps)
+	for _, gap := range gaps {
+		k := (gap + period/2) / period
+		if off := gap - k*period; k > 4 || off.Abs() > period/20+2*together {
+			return 0, false
+		}
+	}
+	return period, period > holdWarn
 }
 
 // enough reports whether watching longer would not change what the methods say:
