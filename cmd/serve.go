@@ -18,6 +18,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // serveOptions are what the flags of serve say.
@@ -81,7 +82,7 @@ const serveExamples = `
   ssectl serve --exec "vmstat 1" -p 0`
 
 func newServeCommand(streams *term.Streams) *cobra.Command {
-	var opts serveOptions
+	opts := serveOptions{OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
 	c := &cobra.Command{
 		Use:     "serve [FILE]",
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
@@ -103,8 +104,8 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 		},
 	}
 	addFlags(c, "Events", func(f *pflag.FlagSet) {
-		f.StringVar(&opts.From, "from", "", "`format` of the input: jsonl, sse, text or har (default told by the first bytes)")
-		f.StringVar(&opts.IDs, "ids", "", "`mode`: keep IDs as they are, auto to number events without one, none to take them away (default keep; auto for text and --clock)")
+		f.Var(choice(&opts.From, "jsonl", "sse", "text", "har"), "from", "`format` of the input: jsonl, sse, text or har (default told by the first bytes)")
+		f.Var(choice(&opts.IDs, "keep", "auto", "none"), "ids", "`mode`: keep IDs as they are, auto to number events without one, none to take them away (default keep; auto for text and --clock)")
 		f.StringVar(&opts.Exec, "exec", "", "serve the output of a shell `command`, each line an event")
 		f.DurationVar(&opts.Clock, "clock", 0, "serve the time, one event every `interval`; a client starts with the next one")
 		f.BoolVar(&opts.Canary, "canary", false, "serve a short script of small, large and silent phases, which shows what a path does to a stream")
@@ -120,8 +121,8 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 		f.BoolVar(&opts.Shared, "shared", false, "one clock for all clients (default each replays from the start on its own)")
 	})
 	addFlags(c, "Resume and end", func(f *pflag.FlagSet) {
-		f.StringVar(&opts.OnUnknownID, "on-unknown-id", "start", "`what` a client gets whose Last-Event-ID is not known: start, live, gap (an event of that type, then the start), 204 or 409")
-		f.StringVar(&opts.AtEnd, "at-end", "close", "`what` comes after the last event: close, hold the connection open, or loop")
+		f.Var(choice(&opts.OnUnknownID, "start", "live", "gap", "204", "409"), "on-unknown-id", "`what` a client gets whose Last-Event-ID is not known: start, live, gap (an event of that type, then the start), 204 or 409")
+		f.Var(choice(&opts.AtEnd, "close", "hold", "loop"), "at-end", "`what` comes after the last event: close, hold the connection open, or loop")
 		f.StringVar(&opts.CloseEvent, "close-event", "", "say goodbye with an event of this `type` before the stream ends")
 		f.BoolVar(&opts.Once, "once", false, "exit after the first client")
 	})
@@ -190,6 +191,13 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 	if err != nil {
 		return usageError(err)
 	}
+	for _, text := range opts.Faults {
+		fault, err := serve.ParseFault(text)
+		if err != nil {
+			return coded(exitUsage, err, "ssectl serve --help faults")
+		}
+		base.Faults = append(base.Faults, fault)
+	}
 	base.Closed = served.closed
 	feeds := feeder{ctx: ctx, streams: streams, opts: opts, tell: served.tell}
 	site, err := feeds.site(base)
@@ -198,12 +206,16 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 	}
 	listener, url, err := serveListen(opts)
 	if err != nil {
-		return coded(exitNoRun, err, "-p 0 takes a free port")
+		return err
 	}
 	if limit := raiseFileLimit(); opts.MaxClients > 0 && limit < opts.MaxClients+spareFiles {
 		served.tell(fmt.Sprintf("--max-clients %d is more than the limit of %d open files allows", opts.MaxClients, limit))
 	}
-	fmt.Fprintf(streams.Err, "ssectl: serving %s at %s\n", feeds.what, url)
+	at := url
+	if opts.UnixSocket != "" {
+		at += ", unix socket " + opts.UnixSocket
+	}
+	fmt.Fprintf(streams.Err, "ssectl: serving %s at %s\n", output.Safe(feeds.what), at)
 	if opts.PrintURL {
 		fmt.Fprintln(streams.Out, url)
 	}
@@ -270,14 +282,10 @@ func (opts *serveOptions) handler() (*serve.Handler, error) {
 	if h.Header, err = parseServeHeaders(opts.Headers); err != nil {
 		return nil, err
 	}
-	for _, text := range opts.Faults {
-		fault, err := serve.ParseFault(text)
-		if err != nil {
-			return nil, err
-		}
-		h.Faults = append(h.Faults, fault)
+	if _, err = (&stream.Event{Type: opts.CloseEvent}).AppendText(nil); err != nil {
+		return nil, fmt.Errorf("--close-event: %w", err)
 	}
-	return h, h.Check()
+	return h, nil
 }
 
 // orNever returns what a handler takes for a duration of which zero means never.

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/term"
@@ -101,7 +100,7 @@ func (f *feeder) input() (*serve.History, error) {
 		f.follow("clock", history, serve.Clock(f.ctx, opts.Clock), serve.FormatText)
 		return history, nil
 	case opts.Exec != "":
-		return f.exec()
+		return f.exec(), nil
 	case len(opts.Routes) > 0:
 		return nil, nil
 	case f.streams.InTerminal:
@@ -185,30 +184,25 @@ func (f *feeder) followNow(name string, history *serve.History, source serve.Sou
 }
 
 // exec returns the history of what a command prints.
-func (f *feeder) exec() (*serve.History, error) {
+func (f *feeder) exec() *serve.History {
 	f.what = "the output of " + f.opts.Exec
 	if f.opts.From == "" {
 		f.opts.From = string(serve.FormatText)
 	}
 	history := &serve.History{Limit: f.opts.History}
-	command := exec.CommandContext(f.ctx, "sh", "-c", f.opts.Exec)
-	command.Stderr = f.streams.Err
-	command.WaitDelay = time.Second
-	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
-	out, err := command.StdoutPipe()
-	if err == nil {
-		err = command.Start()
-	}
-	if err != nil {
-		return nil, usageError(fmt.Errorf("--exec: %w", err))
-	}
 	f.live = append(f.live, func() {
-		f.read("--exec", history, out)
-		if err := command.Wait(); err != nil && f.ctx.Err() == nil {
+		command := exec.CommandContext(f.ctx, "sh", "-c", f.opts.Exec)
+		out, in := io.Pipe()
+		command.Stdout, command.Stderr = in, f.streams.Err
+		command.WaitDelay = 500 * time.Millisecond
+		asGroup(command)
+		f.wg.Go(func() { f.read("--exec", history, out) })
+		if err := command.Run(); err != nil && f.ctx.Err() == nil {
 			f.tell(fmt.Sprintf("--exec: %v", err))
 		}
+		in.Close()
 	})
-	return history, nil
+	return history
 }
 
 // shared returns the history that clients read: the given one, or with --shared

@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -26,12 +27,12 @@ func serveListen(opts *serveOptions) (listener net.Listener, url string, err err
 	if opts.TLS || opts.Cert != "" {
 		scheme = "https"
 		if secure, err = serveTLS(opts); err != nil {
-			return nil, "", err
+			return nil, "", usageError(err)
 		}
 	}
 	if opts.UnixSocket != "" {
 		if listener, err = listenUnix(opts.UnixSocket); err == nil {
-			url = fmt.Sprintf("%s://localhost%s (unix socket %s)", scheme, path, opts.UnixSocket)
+			url = scheme + "://localhost" + path
 		}
 	} else if listener, err = net.Listen("tcp", opts.Addr); err == nil {
 		addr := listener.Addr().(*net.TCPAddr)
@@ -41,10 +42,15 @@ func serveListen(opts *serveOptions) (listener net.Listener, url string, err err
 		}
 		url = scheme + "://" + net.JoinHostPort(host, fmt.Sprint(addr.Port)) + path
 	}
-	if err == nil && secure != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, "", coded(exitNoRun, err, "-p 0 takes a free port")
+	case err != nil:
+		return nil, "", coded(exitNoRun, err, "")
+	case secure != nil:
 		listener = tls.NewListener(listener, secure)
 	}
-	return listener, url, err
+	return listener, url, nil
 }
 
 // listenUnix listens at path, where a server that died may have left a socket.

@@ -209,7 +209,7 @@ func (c *client) follow(out sink) error {
 		}
 		if !opened {
 			opened = true
-			if err := c.open(out, b.from == b.to); err != nil {
+			if err := c.open(out, b.from < b.to, wait); err != nil {
 				return err
 			}
 		}
@@ -285,20 +285,24 @@ func (h *Handler) endsAfterTail() bool {
 
 func (h *Handler) closesAtEnd() bool { return h.AtEnd == "" || h.AtEnd == EndClose }
 
-// open sends what comes before the first event. If that is not due yet, a
-// comment takes the head of the response past proxies that would keep it
-// until there is something behind it.
-func (c *client) open(out sink, silent bool) error {
+// dueSoon is how long the first event may take without a comment before it.
+const dueSoon = 250 * time.Millisecond
+
+// open sends what comes before the first event. If that is not due yet, the head
+// of the response goes out alone, and if it is not due for long, or nobody
+// knows when, with a comment: some proxies keep a head until there is something
+// behind it. wait is negative if nobody knows.
+func (c *client) open(out sink, due bool, wait time.Duration) error {
 	text := c.prelude
 	c.prelude = nil
 	if c.status == http.StatusOK && c.h.RetryHint > 0 {
 		text = append(append(stream.AppendRetry(nil, c.h.RetryHint), '\n'), text...)
 	}
-	if len(text) == 0 && silent && c.status == http.StatusOK {
-		text = []byte(": ok\n\n")
-	}
-	if len(text) == 0 && !silent {
+	if len(text) == 0 && due {
 		return nil
+	}
+	if len(text) == 0 && (wait < 0 || wait > dueSoon) && c.status == http.StatusOK {
+		text = []byte(": ok\n\n")
 	}
 	return c.text(out, text)
 }

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"net/textproto"
@@ -116,22 +115,6 @@ func (h *Handler) With(history *History) *Handler {
 		Header: h.Header, CORS: h.CORS, MaxClients: h.MaxClients, WriteTimeout: h.WriteTimeout,
 		Stamp: h.Stamp, Faults: h.Faults, Closed: h.Closed,
 	}
-}
-
-// Check returns what is wrong with the fields of h, if anything is.
-func (h *Handler) Check() error {
-	switch h.AtEnd {
-	case "", EndClose, EndHold, EndLoop:
-	default:
-		return fmt.Errorf("at end %q: want close, hold or loop", h.AtEnd)
-	}
-	switch h.OnUnknownID {
-	case "", UnknownStart, UnknownLive, UnknownGap, UnknownStop, UnknownConflict:
-	default:
-		return fmt.Errorf("on unknown ID %q: want start, live, gap, 204 or 409", h.OnUnknownID)
-	}
-	_, err := (&stream.Event{Type: h.CloseEvent}).AppendText(nil)
-	return err
 }
 
 // Close ends all connections and waits until they have ended.

@@ -2,7 +2,10 @@
 
 package cmd
 
-import "syscall"
+import (
+	"os/exec"
+	"syscall"
+)
 
 // wantFiles is the limit of open files that we ask for: more than one machine
 // has use for, and what Linux grants by default to those who may.
@@ -20,4 +23,10 @@ func raiseFileLimit() int {
 		return wantFiles
 	}
 	return int(min(limit.Cur, wantFiles))
+}
+
+// asGroup lets command, when its context ends, take with it what it started.
+func asGroup(command *exec.Cmd) {
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGTERM) }
 }

@@ -1,0 +1,159 @@
+package cmd_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ssectl/ssectl/cmd"
+	"github.com/ssectl/ssectl/cmd/internal/term"
+)
+
+// A running is ssectl serve in this process.
+type running struct {
+	url  string
+	stop context.CancelFunc
+	code chan int
+	log  *lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func runServe(t *testing.T, in io.Reader, args ...string) *running {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	out, outWriter := io.Pipe()
+	r := &running{stop: stop, code: make(chan int, 1), log: &lockedBuffer{}}
+	args = append([]string{"serve", "--print-url", "-p", "0"}, args...)
+	go func() {
+		r.code <- cmd.Run(ctx, &term.Streams{In: in, Out: outWriter, Err: r.log}, args)
+		outWriter.Close()
+	}()
+	if _, err := fmt.Fscanln(out, &r.url); err != nil {
+		t.Fatalf("ssectl %v: %v\n%s", args, err, r.log)
+	}
+	t.Cleanup(stop)
+	return r
+}
+
+func TestServeStopsWithinASecond(t *testing.T) {
+	r := runServe(t, nil, "../testdata/streams/openai-chat.sse", "--loop")
+	address := strings.Trim(strings.TrimPrefix(r.url, "http://"), "/")
+	for range 3 { // they take nothing, and are in the middle of a write
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		io.ReadFull(conn, make([]byte, 1000))
+	}
+	begin := time.Now()
+	r.stop()
+	select {
+	case code := <-r.code:
+		if code != 0 {
+			t.Errorf("exit code %d, want 0:\n%s", code, r.log)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("does not stop")
+	}
+	t.Logf("stopped after %v", time.Since(begin))
+	if got := strings.Count(r.log.String(), "closed by the server"); got != 3 {
+		t.Errorf("%d connections were closed by the server, want 3:\n%s", got, r.log)
+	}
+}
+
+func TestServeReplaysRecordingsOfAllSamples(t *testing.T) {
+	files, _ := filepath.Glob("../testdata/streams/*.sse")
+	if len(files) == 0 {
+		t.Fatal("no samples")
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			recording := filepath.Join(t.TempDir(), "recording.jsonl")
+			var out bytes.Buffer
+			streams := &term.Streams{Out: &out, Err: io.Discard}
+			origin := runServe(t, nil, file, "--pace", "1ms")
+			if code := cmd.Run(t.Context(), streams, []string{"listen", origin.url, "--no-reconnect", "--record", recording, "--format", "raw"}); code != 0 || !bytes.Equal(out.Bytes(), want) {
+				t.Fatalf("listen: exit code %d, got %q, want %q", code, &out, want)
+			}
+			for _, pace := range []string{"instant", "recorded"} {
+				response, err := http.Get(runServe(t, nil, recording, "--pace", pace).url)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := io.ReadAll(response.Body)
+				response.Body.Close()
+				if !bytes.Equal(got, want) || err != nil {
+					t.Errorf("%s: %.300q, %v;\nwant %.300q", pace, got, err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestServeTellsOfBadLiveInputAndGoesOn(t *testing.T) {
+	in, out := io.Pipe()
+	defer out.Close()
+	r := runServe(t, in, "--heartbeat", "0")
+	response, err := http.Get(r.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body := make([]byte, 6)
+	io.ReadFull(response.Body, body) // ": ok"
+	for _, line := range []string{"a", "b"} {
+		fmt.Fprintf(out, "{\"data\":%q}\n{nothing\x1b[2J\n", line)
+		want := fmt.Sprintf("data: %s\n\n", line)
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(response.Body, got); err != nil || string(got) != want {
+			t.Fatalf("got %q, %v; want %q", got, err, want)
+		}
+	}
+	out.Close()
+	if rest, err := io.ReadAll(response.Body); len(rest) > 0 || err != nil {
+		t.Errorf("after the end of the input: %q, %v", rest, err)
+	}
+	log := r.log.String()
+	if !strings.Contains(log, "standard input: line 2: ") || !strings.Contains(log, "line 4: ") || strings.Contains(log, "\x1b") {
+		t.Errorf("log: %q", log)
+	}
+}
+
+func TestServeWithoutInputOnATerminal(t *testing.T) {
+	var log bytes.Buffer
+	code := cmd.Run(t.Context(), &term.Streams{InTerminal: true, Out: io.Discard, Err: &log}, []string{"serve", "-p", "0"})
+	if code != 2 || !strings.Contains(log.String(), "hint: give a FILE") {
+		t.Errorf("exit code %d: %s", code, &log)
+	}
+}
