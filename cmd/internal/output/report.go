@@ -1,6 +1,7 @@
 package output
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -42,12 +43,29 @@ func ReportFormatNames() []string {
 	return names
 }
 
-// WriteReportJSON writes the report by its published schema.
+// WriteReportJSON writes the report by its published schema. What would change
+// the direction of text on a terminal is escaped as \u202e, which is the same
+// to a reader of JSON.
 func WriteReportJSON(w io.Writer, r *diag.Report, _ ReportStyle) error {
-	enc := json.NewEncoder(w)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(r)
+	if err := enc.Encode(r); err != nil {
+		return err
+	}
+	// AppendSafe writes a DEL as JSON does not.
+	lines := bytes.SplitAfter(bytes.ReplaceAll(text.Bytes(), []byte{0x7f}, []byte(`\u007f`)), []byte("\n"))
+	var safe []byte
+	for _, line := range lines {
+		whole, found := bytes.CutSuffix(line, []byte("\n"))
+		safe = AppendSafe(safe, whole)
+		if found {
+			safe = append(safe, '\n')
+		}
+	}
+	_, err := w.Write(safe)
+	return err
 }
 
 // summaryLine counts what matters, worst first.

@@ -59,7 +59,7 @@ func (t *reportText) head(r *diag.Report) {
 		fmt.Fprintf(&t.text, "  path  %s   %s   rtt %.1f ms\n", strings.Join(hops, ", "), proto, r.Path.RTT)
 	}
 	if r.Client.StallMax > 0 {
-		fmt.Fprintf(&t.text, "  note  this machine slept %d times, for up to %.0f ms; times of that are left out\n", r.Client.Stalls, r.Client.StallMax)
+		fmt.Fprintf(&t.text, "  note  this machine slept for up to %.0f ms; what came then is left out\n", r.Client.StallMax)
 	}
 }
 

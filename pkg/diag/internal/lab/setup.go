@@ -50,7 +50,8 @@ http {
 
 const (
 	nginxGzip = `gzip on; gzip_types text/event-stream; gzip_proxied any; gzip_min_length 0;`
-	upstream1 = `proxy_http_version 1.1; proxy_set_header Connection "";`
+	// UpstreamHTTP11 are the directives for an upstream of HTTP/1.1.
+	UpstreamHTTP11 = `proxy_http_version 1.1; proxy_set_header Connection "";`
 )
 
 func apache(lines string) string {
@@ -129,14 +130,14 @@ var Setups = []Setup{
 	{Name: "direct, one behind, with times", Fault: OneBehind, Clock: true},
 	{Name: "direct, blank line late", Fault: LateBlank},
 	{Name: "nginx, buffering on, HTTP/1.0", Program: "nginx", Config: nginx(";", "")},
-	{Name: "nginx, buffering on, HTTP/1.1", Program: "nginx", Config: nginx(";", upstream1)},
-	{Name: "nginx, buffering off", Program: "nginx", Config: nginx(";", "proxy_buffering off; "+upstream1)},
+	{Name: "nginx, buffering on, HTTP/1.1", Program: "nginx", Config: nginx(";", UpstreamHTTP11)},
+	{Name: "nginx, buffering off", Program: "nginx", Config: nginx(";", "proxy_buffering off; "+UpstreamHTTP11)},
 	{Name: "nginx, X-Accel-Buffering", Program: "nginx", Config: nginx(";", ""), Header: accel()},
 	{Name: "nginx, gzip, buffering on", Program: "nginx", Config: nginx(";", nginxGzip)},
-	{Name: "nginx, gzip, buffering off", Program: "nginx", Config: nginx(";", "proxy_buffering off; "+nginxGzip+upstream1)},
-	{Name: "nginx, HTTP/2, buffering on", Program: "nginx", TLS: true, Config: nginx(" ssl http2; ssl_certificate $DIR/cert.pem; ssl_certificate_key $DIR/key.pem;", upstream1)},
-	{Name: "nginx, HTTP/2, buffering off", Program: "nginx", TLS: true, Config: nginx(" ssl http2; ssl_certificate $DIR/cert.pem; ssl_certificate_key $DIR/key.pem;", "proxy_buffering off; "+upstream1)},
-	{Name: "nginx, Last-Event-ID dropped", Program: "nginx", Config: nginx(";", `proxy_buffering off; proxy_set_header Last-Event-ID ""; `+upstream1)},
+	{Name: "nginx, gzip, buffering off", Program: "nginx", Config: nginx(";", "proxy_buffering off; "+nginxGzip+UpstreamHTTP11)},
+	{Name: "nginx, HTTP/2, buffering on", Program: "nginx", TLS: true, Config: nginx(" ssl http2; ssl_certificate $DIR/cert.pem; ssl_certificate_key $DIR/key.pem;", UpstreamHTTP11)},
+	{Name: "nginx, HTTP/2, buffering off", Program: "nginx", TLS: true, Config: nginx(" ssl http2; ssl_certificate $DIR/cert.pem; ssl_certificate_key $DIR/key.pem;", "proxy_buffering off; "+UpstreamHTTP11)},
+	{Name: "nginx, Last-Event-ID dropped", Program: "nginx", Config: nginx(";", `proxy_buffering off; proxy_set_header Last-Event-ID ""; `+UpstreamHTTP11)},
 	{Name: "Apache, proxy", Program: "apache2", Config: apache("")},
 	{Name: "Apache, deflate", Program: "apache2", Config: apache("AddOutputFilterByType DEFLATE text/event-stream")},
 	{Name: "HAProxy", Program: "haproxy", Config: haproxy("")},

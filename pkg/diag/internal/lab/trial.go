@@ -183,8 +183,8 @@ func (o *oracle) open(ctx context.Context, url string) (*http.Response, error) {
 // knock opens the stream again and again, because how long headers wait for a
 // first event depends on when one comes.
 func (o *oracle) knock(ctx context.Context, url string) {
-	for range 6 {
-		timer := time.NewTimer(700 * time.Millisecond)
+	for range 15 {
+		timer := time.NewTimer(300 * time.Millisecond)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
