@@ -114,6 +114,7 @@ function catchUp(fresh) {
   const full = rows.length === maxRows;
   if (full && !rows[0].lastEventId) return; // no way to say from where
   source.close();
+  if (catchingUp) fresh.push(...catchingUp.fresh);
   catchingUp = rows.length > 0 ? { fresh: new Set(fresh), next: full ? 1 : 0 } : undefined;
   connect(full ? rows[0].lastEventId : undefined, `opened again to hear ${fresh.join(", ").slice(0, 200)}`);
 }
