@@ -145,7 +145,7 @@ func soakFault(random *rand.Rand, kind string) string {
 	case "delay":
 		return kind + "=" + pick("1ms", "20ms")
 	case "status":
-		return pick("status=503@1-30", "status=503@5-40", "status=404")
+		return pick("status=503@1-9", "status=503@5-14", "status=404")
 	case "type":
 		return "type=text/plain"
 	case "buffer":
@@ -392,7 +392,7 @@ func (s *soak) listen(ctx context.Context, t *testing.T, from *soakStream, rando
 	will := &prediction{s: from}
 	options := listen.Options{
 		Client:  s.client,
-		Backoff: listen.Backoff{Delay: time.Duration(1 + random.IntN(int(50*time.Millisecond))), MaxDelay: time.Second},
+		Backoff: listen.Backoff{Delay: time.Duration(1 + random.IntN(int(50*time.Millisecond))), MaxDelay: 100 * time.Millisecond},
 		RetryOn: func(status int) bool { return status == http.StatusServiceUnavailable },
 		OnChange: func(change listen.Change) {
 			if _, ok := change.(listen.Connected); ok {
