@@ -89,7 +89,7 @@ func newListenCommand(streams *term.Streams) *cobra.Command {
 		Short:   "Read an event stream",
 		Long:    listenLong,
 		Example: listenExamples,
-		Args:    cobra.MaximumNArgs(1),
+		Args:    cobra.ArbitraryArgs, // onlySource says it better
 		RunE: func(c *cobra.Command, args []string) error {
 			source, err := onlySource(args, opts.Connection.URL)
 			if err != nil {
@@ -214,7 +214,7 @@ func (o *listenOptions) listenConfig() (listen.Options, error) {
 		Reconnect:    map[string]listen.Reconnect{"get": listen.ReconnectGET, "always": listen.ReconnectAlways, "never": listen.ReconnectNever}[o.Reconnect],
 		MaxRetries:   max(o.Retry, 0),
 		MaxRetryTime: time.Duration(o.RetryMaxTime),
-		FailFast:     o.Retry < 0,
+		FailFast:     o.Retry <= 0,
 		RetryOn:      retryOn,
 		FreshAfter:   o.FreshAfter,
 		ReconnectOn:  o.ReconnectOn,

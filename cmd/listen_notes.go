@@ -152,7 +152,7 @@ func (l *listener) refusedHint(refused *listen.ResponseError) string {
 		return `give credentials: -H "Authorization: Bearer ...", -u or -b`
 	case status == http.StatusMethodNotAllowed:
 		return "try another method: -X POST, or -d with a body"
-	case status == http.StatusTooManyRequests, status >= 500:
+	case l.opts.RetryOn == "" && (status == http.StatusTooManyRequests || status >= 500):
 		return "--retry-on " + strconv.Itoa(status) + " tries again"
 	case status != http.StatusOK:
 		return ""

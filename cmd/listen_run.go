@@ -305,7 +305,7 @@ func (l *listener) verdict(parent context.Context, why error) error {
 		}
 		return nil
 	case errors.As(why, &refused):
-		return coded(exitNotStream, fmt.Errorf("%s: %w%s", l.target(), refused, bodyOf(refused)), l.refusedHint(refused))
+		return coded(exitNotStream, fmt.Errorf("%s: %w%s", l.target(), why, bodyOf(refused)), l.refusedHint(refused))
 	case errors.As(why, &timeout):
 		return coded(exitTimeout, fmt.Errorf("%s: %w", l.target(), why), "")
 	case unmet && (why == io.EOF || errors.As(why, &gaveUp) || errors.As(why, &lost) || errors.As(why, &cut)):

@@ -332,7 +332,7 @@ func TestListenExitCodes(t *testing.T) {
 		{refused, 4, "401 Unauthorized: bad key"},
 		{silent + " --no-reconnect --idle-timeout 50ms", 5, "no byte for 50ms"},
 		{silent + " --no-reconnect --event-timeout 50ms", 5, "no event for 50ms"},
-		{silent + " --retry 1 --retry-delay 0 --idle-timeout 50ms", 5, "gave up after 1 retries"},
+		{silent + " --retry 1 --retry-delay 0 --idle-timeout 50ms", 5, "gave up after 1 retry"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			args := strings.Fields(strings.ReplaceAll(test.args, "'", ""))

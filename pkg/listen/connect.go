@@ -168,7 +168,11 @@ func (r *reader) Read(p []byte) (int, error) {
 			s.stats.FirstByte = s.readAt
 		}
 		s.stats.Bytes += int64(n)
-		if n = s.position.skip(p[:n]); n > 0 || err != nil {
+		n, other := s.position.skip(p[:n])
+		if other != nil {
+			return 0, other
+		}
+		if n > 0 || err != nil {
 			return n, err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -83,6 +84,9 @@ type GaveUpError struct {
 }
 
 func (e *GaveUpError) Error() string {
+	if e.Retries == 1 {
+		return fmt.Sprintf("gave up after 1 retry: %v", e.Err)
+	}
 	return fmt.Sprintf("gave up after %d retries: %v", e.Retries, e.Err)
 }
 
@@ -108,6 +112,12 @@ func isFinal(err error) bool {
 		caller      *callerError
 	)
 	return errors.As(err, &size) || errors.As(err, &certificate) || errors.As(err, &redirect) || errors.As(err, &caller)
+}
+
+// isUnsent reports whether the server was not reached at all.
+func isUnsent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 // withoutURL takes off what http.Client says of the URL, which may hold secrets.

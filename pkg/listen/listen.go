@@ -72,7 +72,8 @@ type Options struct {
 // Reconnect says whether a stream is connected to anew.
 type Reconnect int
 
-// The choices of [Options.Reconnect].
+// The choices of [Options.Reconnect]. A request that could not be sent, because
+// the server was not there yet, may be tried again with all of them.
 const (
 	ReconnectGET    Reconnect = iota // if the method is GET
 	ReconnectAlways                  // whatever the method: the body is sent again
@@ -140,10 +141,20 @@ func New(req *http.Request, options Options) *Stream {
 // connects, waits and reconnects as need be. The error is io.EOF when the
 // server ended the stream for good, or one of this package's types, the cause of
 // the context, or a [*stream.SizeError]; asked again, it is the same.
-func (s *Stream) Next() (*stream.Block, error) { return s.next((*stream.Decoder).Next) }
+func (s *Stream) Next() (*stream.Block, error) {
+	if s.options.Resume == ResumeRange {
+		return s.next(s.event)
+	}
+	return s.next(s.decoder.Next)
+}
 
 // Block returns the next block, comments and all, as [stream.Decoder.Block] does.
-func (s *Stream) Block() (*stream.Block, error) { return s.next((*stream.Decoder).Block) }
+func (s *Stream) Block() (*stream.Block, error) {
+	if s.options.Resume == ResumeRange {
+		return s.next(s.block)
+	}
+	return s.next(s.decoder.Block)
+}
 
 // Events ranges over the events, owned by the caller. An error other than
 // io.EOF is the last thing it yields. The stream is closed behind it.
@@ -176,7 +187,7 @@ func (s *Stream) LastEventID() string { return s.decoder.LastEventID() }
 // Position returns where a later run would go on: behind the block handed over
 // last.
 func (s *Stream) Position() Position {
-	return Position{LastEventID: s.LastEventID(), Offset: s.offset(), Validator: s.position.validator}
+	return Position{LastEventID: s.LastEventID(), Offset: s.offset(), Checksum: s.position.sum, Validator: s.position.validator}
 }
 
 // Stats returns what the stream has done so far.
@@ -197,7 +208,7 @@ func (s *Stream) Close() {
 	}
 }
 
-func (s *Stream) next(read func(*stream.Decoder) (*stream.Block, error)) (*stream.Block, error) {
+func (s *Stream) next(read func() (*stream.Block, error)) (*stream.Block, error) {
 	if s.goodbye {
 		s.drop(ErrGoodbye)
 	}
@@ -208,21 +219,21 @@ func (s *Stream) next(read func(*stream.Decoder) (*stream.Block, error)) (*strea
 			}
 			continue
 		}
-		b, err := read(s.decoder)
+		b, err := read()
 		if err != nil {
 			s.drop(err)
 			continue
 		}
 		if b.IsEvent() {
-			s.event(b)
+			s.arrived(b)
 		}
 		return b, nil
 	}
 	return nil, s.err
 }
 
-// event notes that an event arrived: whatever was wrong is over.
-func (s *Stream) event(b *stream.Block) {
+// arrived notes that an event arrived: whatever was wrong is over.
+func (s *Stream) arrived(b *stream.Block) {
 	s.got = true
 	s.failures, s.barren, s.unfinished = 0, 0, 0
 	s.watch.event = true
@@ -269,6 +280,8 @@ func (s *Stream) fail(err, untold error) {
 		}
 	case err == errNoContent, isFinal(err), s.options.FailFast && !s.answered:
 		again = false
+	case !s.answered && isUnsent(err):
+		again = true
 	}
 	if !again {
 		s.err = s.final(err)
@@ -282,7 +295,11 @@ func (s *Stream) fail(err, untold error) {
 	if refused != nil && refused.retryAfter >= 0 {
 		backoff.IgnoreServer = false
 	}
-	wait := backoff.Wait(s.failures, server)
+	inARow := s.failures
+	if err == errNothingNew {
+		inARow = 1 // to ask a file server again is no failure to wait longer for
+	}
+	wait := backoff.Wait(inARow, server)
 	tooLong := s.options.MaxRetryTime > 0 && time.Since(s.failing)+wait > s.options.MaxRetryTime
 	if tooLong || s.options.MaxRetries > 0 && s.failures > s.options.MaxRetries {
 		s.err = &GaveUpError{Retries: s.failures - 1, Err: err}

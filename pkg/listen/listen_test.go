@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -349,6 +350,15 @@ func TestGivesUp(t *testing.T) {
 		_, _, err = listenTo(t, s, Options{FailFast: true}, "GET", "")
 		if !errors.Is(err, syscall.ECONNREFUSED) || len(s.requests) != 1 {
 			t.Errorf("fail fast: %v, %d requests", err, len(s.requests))
+		}
+
+		unsent := func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		}
+		s = serving(unsent, unsent, events("data: a\n\n"), unsent)
+		data, _, err = listenTo(t, s, Options{Reconnect: ReconnectNever, MaxRetries: 2}, "POST", "body")
+		if err != io.EOF || len(data) != 1 || len(s.requests) != 3 {
+			t.Errorf("not there yet: %q, %v, %d requests", data, err, len(s.requests))
 		}
 
 		s = serving(events("data: a\n\n"))

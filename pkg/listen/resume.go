@@ -3,10 +3,12 @@ package listen
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -34,29 +36,65 @@ const (
 type Position struct {
 	LastEventID string
 	Offset      int64  // in bytes from the start of the log
+	Checksum    uint32 // of the bytes before Offset
 	Validator   string // ETag or Last-Modified of the log
 }
 
-// A position is where in a log the response that is being read begins.
+// A position is where in a log the response that is being read begins, behind
+// what is skipped of it.
 type position struct {
-	base      int64 // offset of its first byte
-	skipping  int64 // so many of its first bytes have been seen
+	base      int64  // where that is in the log
+	sum       uint32 // of all bytes up to the last block handed over
 	validator string
+
+	skipping int64  // so many of the first bytes of the response have been seen
+	skipped  uint32 // checksum of those that were skipped
+	compare  bool   // it must be sum, or this is another log
 }
 
 func (p *position) set(start Position) {
-	p.base, p.validator = start.Offset, start.Validator
+	p.base, p.sum, p.validator = start.Offset, start.Checksum, start.Validator
 }
+
+// errReplaced says that a log which came again begins otherwise than before.
+var errReplaced = errors.New("the log has been replaced")
 
 // skip drops what has been seen from the front of a piece of the response and
 // returns how much is left in it.
-func (p *position) skip(piece []byte) int {
+func (p *position) skip(piece []byte) (int, error) {
 	if p.skipping == 0 {
-		return len(piece)
+		return len(piece), nil
 	}
 	n := min(p.skipping, int64(len(piece)))
 	p.skipping -= n
-	return copy(piece, piece[n:])
+	p.skipped = crc32.Update(p.skipped, castagnoli(), piece[:n])
+	if p.skipping == 0 && p.compare && p.skipped != p.sum {
+		return 0, errReplaced
+	}
+	return copy(piece, piece[n:]), nil
+}
+
+// castagnoli returns the table of a checksum that processors compute.
+var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
+
+// block reads a block and counts it in, so that a log which comes again can be
+// told from another one.
+func (s *Stream) block() (*stream.Block, error) {
+	b, err := s.decoder.Block()
+	if err == nil && !b.Incomplete() {
+		s.position.sum = crc32.Update(s.position.sum, castagnoli(), b.Raw())
+	}
+	return b, err
+}
+
+// event reads an event and counts in all that comes before it.
+func (s *Stream) event() (*stream.Block, error) {
+	for {
+		b, err := s.block()
+		if err != nil || b.IsEvent() {
+			return b, err
+		}
+	}
 }
 
 // offset is where the last whole block ends in the log.
@@ -104,8 +142,11 @@ func (s *Stream) leave(err error) {
 	if s.options.Resume == ResumeRange {
 		shorter := err == io.EOF && s.position.skipping > 0
 		s.position.base, s.position.skipping = s.offset(), 0
-		if shorter {
+		switch {
+		case shorter:
 			s.restart("the log is shorter than it was")
+		case err == errReplaced:
+			s.restart(err.Error())
 		}
 	}
 	if s.resumed && !s.got {
@@ -138,29 +179,22 @@ func (s *Stream) follow(header http.Header) {
 	}
 }
 
-// locate finds out where in a log a response begins.
+// locate finds out where in a log a response begins. A 200 brings the whole of
+// it again: it may be another one, or the same one grown, for which servers
+// give new validators too, so its bytes decide.
 func (s *Stream) locate(resp *http.Response) error {
 	if s.options.Resume != ResumeRange {
 		return nil
 	}
-	asked, before := s.position.base, s.position.validator
+	asked := s.position.base
 	s.position.validator = validator(resp.Header)
-	switch {
-	case asked == 0:
-		return nil
-	case resp.StatusCode == http.StatusPartialContent:
+	s.position.skipping, s.position.skipped, s.position.compare = asked, 0, true
+	if resp.StatusCode == http.StatusPartialContent {
 		first, err := rangeStart(resp.Header.Get("Content-Range"))
 		if err != nil || first > asked {
 			return &callerError{fmt.Errorf("asked for the bytes from %d on, got %q", asked, resp.Header.Get("Content-Range"))}
 		}
-		s.position.skipping = asked - first
-	case before != "" && before != s.position.validator:
-		s.restart("the log has been replaced")
-		s.position.validator = validator(resp.Header)
-		s.resumed = false
-		return nil
-	default: // the whole log again
-		s.position.skipping = asked
+		s.position.skipping, s.position.compare = asked-first, false
 	}
 	return nil
 }

@@ -124,7 +124,7 @@ func TestResumeRange(t *testing.T) {
 		{"206", part(18, whole), []string{"a", "b", "c", "d"}},
 		{"206 from before", part(9, whole), []string{"a", "b", "c", "d"}},
 		{"200 of the same", all(whole, `"1"`), []string{"a", "b", "c", "d"}},
-		{"200 of another", all(whole, `"2"`), []string{"a", "b", "a", "b", "c", "d"}},
+		{"200 of the same, grown", all(whole, `"2"`), []string{"a", "b", "c", "d"}},
 		{"416", reply(416, "", nil, "Content-Range", "bytes */25"), []string{"a", "b"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -150,10 +150,11 @@ func TestResumeRange(t *testing.T) {
 	}
 }
 
-func TestRangeOfAShorterLog(t *testing.T) {
+func TestRangeOfAnotherLog(t *testing.T) {
 	for name, answer := range map[string]func(*http.Request) (*http.Response, error){
-		"416": reply(416, "", nil, "Content-Range", "bytes */5"),
-		"200": reply(200, stream.ContentType, strings.NewReader("data\n\n")),
+		"416":      reply(416, "", nil, "Content-Range", "bytes */5"),
+		"replaced": reply(200, stream.ContentType, strings.NewReader("data: new, and longer than it was before\n\n")),
+		"200":      reply(200, stream.ContentType, strings.NewReader("data\n\n")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -25,6 +25,7 @@ type document struct {
 type place struct {
 	LastEventID string `json:"last_event_id"`
 	Offset      int64  `json:"offset,omitempty"`
+	Checksum    uint32 `json:"checksum,omitempty"`
 	Validator   string `json:"validator,omitempty"`
 }
 
