@@ -110,6 +110,6 @@ func (f Finding) with(key string, value any) Finding {
 
 // cure overrules the remedies of the check.
 func (f Finding) cure(remedies ...string) Finding {
-	f.Remedies = remedies
+	f.Remedies = append([]string{}, remedies...)
 	return f
 }

@@ -41,7 +41,7 @@ func checkStatus(o *Observation) Finding {
 	f := fail("%d %s: EventSource gives up for good", x.Status, http.StatusText(x.Status)).with("status", x.Status)
 	switch {
 	case x.Status == http.StatusUnauthorized, x.Status == http.StatusForbidden:
-		f.Seen = "credentials: -H 'Authorization: ...', -u, -b"
+		f = f.seen("credentials: -H 'Authorization: ...', -u, -b").cure()
 	case x.Header.Get("Retry-After") != "":
 		f.Seen = "Retry-After: " + x.Header.Get("Retry-After")
 	default:
@@ -66,9 +66,9 @@ func whatCame(x *Exchange) string {
 		}
 		return sprintf("an HTML page came, titled %q", title)
 	}
-	kind := "came instead"
+	kind := "the body begins with"
 	if body[0] == '{' || body[0] == '[' {
-		kind = "a JSON answer"
+		kind = "a JSON answer came"
 	}
 	const most = 80
 	text := string(body)

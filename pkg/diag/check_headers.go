@@ -18,8 +18,8 @@ func checkContentType(o *Observation) Finding {
 	switch {
 	case x.Status == 0:
 		return skip("no answer")
-	case x.Status == http.StatusNoContent:
-		return skip("204 has no content")
+	case x.Status != http.StatusOK:
+		return skip("status %d", x.Status)
 	}
 	got := x.Header.Get("Content-Type")
 	if isEventStream(x.Header) {

@@ -18,8 +18,8 @@ import (
 
 const (
 	maxHeader    = 1 << 20  // bytes of a response header
-	maxBody      = 32 << 20 // bytes kept of the main exchange's body
-	maxOtherBody = 16 << 20 // of another's
+	maxBody      = 16 << 20 // bytes kept of the main exchange's body
+	maxOtherBody = 8 << 20 // of another's
 	maxRedirects = 20
 	readBuffer   = 64 << 10
 )
@@ -312,5 +312,9 @@ func plainError(err error) string {
 	if errors.As(err, &outer) {
 		err = outer.Err
 	}
-	return strings.ReplaceAll(err.Error(), "\n", " ")
+	message := strings.ReplaceAll(err.Error(), "\n", " ")
+	for _, prefix := range []string{"net/http: HTTP/1.x transport connection broken: ", "net/http: ", "http: ", "tls: "} {
+		message = strings.TrimPrefix(message, prefix)
+	}
+	return message
 }
