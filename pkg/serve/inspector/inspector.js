@@ -63,7 +63,7 @@ function lost() {
 
 // The rows, oldest first. While the page is paused, frozen has those on show.
 
-let rows = [];
+const rows = [];
 let characters = 0;
 let received = 0;
 let frozen;
@@ -100,7 +100,7 @@ function trim() {
     const row = rows.shift();
     row.gone = true;
     characters -= row.data.length;
-    if (catchingUp) catchingUp.next--;
+    if (catchingUp) catchingUp.next = Math.max(0, catchingUp.next - 1);
   }
 }
 
@@ -111,12 +111,12 @@ function trim() {
 let catchingUp; // {fresh: the new types, next: index of the row awaited}
 
 function catchUp(fresh) {
-  const full = rows.length === maxRows;
-  if (full && !rows[0].lastEventId) return; // no way to say from where
+  const trimmed = received > rows.length;
+  if (trimmed && !rows[0].lastEventId) return; // no way to say from where
   source.close();
   if (catchingUp) fresh.push(...catchingUp.fresh);
-  catchingUp = rows.length > 0 ? { fresh: new Set(fresh), next: full ? 1 : 0 } : undefined;
-  connect(full ? rows[0].lastEventId : undefined, `opened again to hear ${fresh.join(", ").slice(0, 200)}`);
+  catchingUp = rows.length > 0 ? { fresh: new Set(fresh), next: trimmed ? 1 : 0 } : undefined;
+  connect(trimmed ? rows[0].lastEventId : undefined, `opened again to hear ${fresh.join(", ").slice(0, 200)}`);
 }
 
 // fillIn reports whether the row needs no place at the end.

@@ -341,7 +341,7 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 // TestScreenshots shows the page to whoever looks at them; it checks only what
-// a look would miss, that nothing sticks out at the width of a phone.
+// a look would miss: that nothing sticks out, and the list scrolls by itself.
 func TestScreenshots(t *testing.T) {
 	for _, shot := range []struct {
 		name, theme   string
@@ -365,6 +365,9 @@ func TestScreenshots(t *testing.T) {
 			eval[any](p, `document.querySelector("#events").scrollTop = 1e6`)
 			if over := eval[int](p, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
 				t.Errorf("the page is %d px wider than the window", over)
+			}
+			if eval[bool](p, `document.querySelector("#events").clientHeight >= innerHeight`) {
+				t.Error("the list of events takes all of the window")
 			}
 			p.shoot(shot.name)
 		})
