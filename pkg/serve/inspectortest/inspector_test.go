@@ -188,6 +188,24 @@ func TestLateTypeIsFilledIn(t *testing.T) {
 	}
 }
 
+// Filling in starts from the oldest row that is kept, by its ID.
+func TestLateTypeBehindManyEvents(t *testing.T) {
+	s := startServer(t)
+	s.send(numbered(1, 5000)...)
+	p := open(t, s.url)
+	p.await(`document.querySelector("#count").textContent === "last 2,000 of 5,000 events"`)
+	s.send(`{"event":"late","id":"5001","data":"x"}`)
+	s.send(numbered(5002, 5003)...)
+	p.await(`[...document.querySelectorAll(".type")].some((type) => type.textContent === "late")`)
+	s.send(numbered(5004, 5004)...)
+	p.await(`document.querySelector("#events ol:last-child li:last-child .id").textContent === "5004"`)
+	for i, r := range p.rows() {
+		if r.ID != fmt.Sprint(3005+i) {
+			t.Fatalf("row %d is event %s, want %d", i, r.ID, 3005+i)
+		}
+	}
+}
+
 func TestDropIsShownAndResumed(t *testing.T) {
 	s := startServer(t)
 	s.send(numbered(1, 20)...)
