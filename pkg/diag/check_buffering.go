@@ -109,6 +109,24 @@ func heldFinding(op opinion, what string, args ...any) Finding {
 	return f
 }
 
+// attribute says on which side of the origin a hold is, where that was seen.
+func attribute(o *Observation, f Finding) Finding {
+	origin := o.get(RoleOrigin)
+	if !origin.ok() {
+		return f
+	}
+	there := testPauses(o, origin.timeline(), false)
+	where := "the fault is between the origin and here"
+	if there.opinion("A").verdict > clean || o.timing().hop.verdict == clean {
+		where = "the origin holds it already"
+	}
+	if f.Seen != "" {
+		where = f.Seen + "; " + where
+	}
+	f.Seen = where
+	return f
+}
+
 // A culprit is which of the checks of buffering a hold is reported by: one
 // fault, one failure.
 type culprit string
@@ -144,7 +162,7 @@ func (t *timing) blame(o *Observation) (culprit, opinion) {
 			return byCompression, op
 		}
 	}
-	if op := worst(t.twin, t.clock); op.verdict > clean {
+	if op := worst(t.twin, t.clock, t.hop); op.verdict > clean {
 		if _, regular := t.main.beat(); regular {
 			return byTimer, op
 		}
@@ -190,7 +208,7 @@ func checkBufferProxy(o *Observation) Finding {
 			f.Title += sprintf(" and let go in pieces of about %d bytes", size)
 			f = f.with("batch_bytes", size)
 		}
-		return f
+		return attribute(o, f)
 	}
 	if f, ok := expected(o, t.main); ok {
 		return f
@@ -198,7 +216,7 @@ func checkBufferProxy(o *Observation) Finding {
 	if f, ok := quiet(o, t.main); ok {
 		return f
 	}
-	if op, ok := firstClean(t.pauses, t.flow, t.clock, t.twin, t.heartbeats); ok {
+	if op, ok := firstClean(t.hop, t.pauses, t.flow, t.clock, t.twin, t.heartbeats); ok {
 		return pass("%s", op.seen).with("method", op.method)
 	}
 	return inconclusive("too few events to tell a burst from a buffer (%d in %s); a longer --duration decides", len(t.main.events), roundDuration(o.Duration))
@@ -235,7 +253,7 @@ func checkBufferCompression(o *Observation) Finding {
 		return f
 	}
 	if op.verdict > clean {
-		return heldFinding(op, "%s holds events for about %s", t.a.encoded, roundDuration(op.hold))
+		return attribute(o, heldFinding(op, "%s holds events for about %s", t.a.encoded, roundDuration(op.hold)))
 	}
 	switch {
 	case t.encoding.verdict == clean:
@@ -256,7 +274,7 @@ func checkBufferTail(o *Observation) Finding {
 		return f
 	}
 	if op.verdict > clean {
-		return heldFinding(op, "the end of an event waits for the next one, here for about %s", roundDuration(op.hold))
+		return attribute(o, heldFinding(op, "the end of an event waits for the next one, here for about %s", roundDuration(op.hold)))
 	}
 	if f, ok := quiet(o, t.main); ok {
 		return f
@@ -290,12 +308,12 @@ func checkBufferTimer(o *Observation) Finding {
 				f.Status = Fail // whatever the phases of two connections happened to be
 			}
 		}
-		return f
+		return attribute(o, f)
 	}
 	if f, ok := quiet(o, t.main); ok {
 		return f
 	}
-	if op, ok := firstClean(t.twin, t.clock, t.flow); ok {
+	if op, ok := firstClean(t.twin, t.hop, t.clock, t.flow); ok {
 		return pass("%s", op.seen).with("method", op.method)
 	}
 	if t.pauses.verdict == clean {

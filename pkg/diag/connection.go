@@ -19,7 +19,7 @@ import (
 const (
 	maxHeader    = 1 << 20  // bytes of a response header
 	maxBody      = 16 << 20 // bytes kept of the main exchange's body
-	maxOtherBody = 8 << 20 // of another's
+	maxOtherBody = 8 << 20  // of another's
 	maxRedirects = 20
 	readBuffer   = 64 << 10
 )

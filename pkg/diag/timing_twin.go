@@ -137,6 +137,64 @@ func testTwin(o *Observation, a, b *timeline) opinion {
 	return op
 }
 
+// testPhase is method D for timers: two connections have the same period, and
+// not the same phase. A source that ticks has one phase for all, but for what
+// the network adds.
+func testPhase(o *Observation, a, b *timeline) opinion {
+	op := opinion{method: "D"}
+	period, ok := a.beat()
+	other, ok2 := b.beat()
+	if perConnection, _ := replayed(a, b); !ok || !ok2 || perConnection || (period-other).Abs() > period/10 {
+		return op
+	}
+	shifts := groupShifts(o, a, b)
+	if len(shifts) < 3 || ownPace(shifts, b.start-a.start) {
+		return op
+	}
+	for i, s := range shifts {
+		shifts[i] = (s%period+3*period/2)%period - period/2
+	}
+	phase, near := median(shifts), 0
+	for _, s := range shifts {
+		if (s - phase).Abs() < 30*time.Millisecond {
+			near++
+		}
+	}
+	if phase.Abs() > 50*time.Millisecond+2*o.rtt() && 10*near >= 7*len(shifts) {
+		op.verdict, op.hold = judge(period), period
+		op.seen = sprintf("a second connection has the same period, %s later or earlier (%d of %d)", roundDuration(phase.Abs()), near, len(shifts))
+		op.numbers = map[string]any{"twin_groups": len(shifts), "phase_ms": milliseconds(phase)}
+	}
+	return op
+}
+
+// testHop compares the stream with that of the origin, on the same clock: what
+// comes later here was held in between.
+func testHop(o *Observation, origin, here *timeline) opinion {
+	op := opinion{method: "origin"}
+	perConnection, _ := replayed(here, origin)
+	missed := count(before(origin.events, here.endedAt-time.Second), max(origin.start, here.start))
+	if !perConnection && len(here.events) == 0 && missed >= 4 {
+		op.verdict, op.hold = held, here.endedAt-here.start
+		op.seen = sprintf("the origin sent %d events, and none came here", missed)
+		return op
+	}
+	shifts := groupShifts(o, origin, here)
+	if perConnection || len(shifts) < 3 {
+		return op
+	}
+	hold := percentile(shifts, 0.5)
+	op.numbers = map[string]any{"origin_groups": len(shifts)}
+	if hold > holdWarn {
+		op.verdict, op.hold = judge(hold), hold
+		op.seen = sprintf("the origin sent the same %s earlier (%d events or groups)", roundDuration(hold), len(shifts))
+	} else {
+		op.verdict = clean
+		op.seen = sprintf("as early as at the origin (%d events or groups)", len(shifts))
+	}
+	return op
+}
+
 // ownPace reports whether all shifts go one way and are about as long as the
 // second connection was opened later: then each has a stream of its own, and
 // comparing them says nothing.

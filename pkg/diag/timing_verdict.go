@@ -14,6 +14,7 @@ type timing struct {
 
 	pauses, tails, flow, heartbeats, sizes, whole, period opinion
 	twin, encoding, bare, clock, shift                    opinion
+	hop                                                   opinion // between the origin and here
 }
 
 // timing weighs an observation, once.
@@ -39,11 +40,14 @@ func newTiming(o *Observation) *timing {
 	c := findClock(o, t.main)
 	t.clock, t.shift = testClock(o, c), testShift(c)
 	if twin.ok() {
-		t.twin = testTwin(o, a, twin.timeline())
+		t.twin = worst(testTwin(o, a, twin.timeline()), testPhase(o, a, twin.timeline()))
 	}
 	if a.encoded == "" && identity.ok() {
 		// A timer may be in phase on two connections, hardly on three.
-		t.twin = worst(t.twin, testTwin(o, a, identity.timeline()))
+		t.twin = worst(t.twin, testTwin(o, a, identity.timeline()), testPhase(o, a, identity.timeline()))
+	}
+	if origin := o.get(RoleOrigin); origin.ok() {
+		t.hop = testHop(o, origin.timeline(), t.main)
 	}
 	t.bare = testBare(a, identity)
 	if identity.ok() {
@@ -73,26 +77,36 @@ func firstClean(opinions ...opinion) (opinion, bool) {
 	return opinion{}, false
 }
 
-// beat returns the period of the arrivals, if all gaps between them are
-// multiples of one, and that is not by chance.
+// beat returns the period of the arrivals, if four of five gaps between them
+// are multiples of one. A packet that was lost spoils the gaps beside it.
 func (t *timeline) beat() (time.Duration, bool) {
 	var gaps []time.Duration
 	for i, gap := range t.pauses {
-		if i > 0 {
+		if i > 0 && gap > holdWarn {
 			gaps = append(gaps, gap)
 		}
 	}
-	if len(gaps) < 3 {
+	if len(gaps) < 3 || 2*len(gaps) < len(t.arrivals)-2 {
 		return 0, false
 	}
-	period := slices.Min(gaps)
-	for _, gap := range gaps {
-		k := (gap + period/2) / period
-		if off := gap - k*period; k > 4 || off.Abs() > period/20+2*together {
-			return 0, false
+	for _, period := range []time.Duration{median(gaps), slices.Min(gaps), median(gaps) / 2} {
+		if period <= holdWarn {
+			continue
+		}
+		fits, sum, steps := 0, time.Duration(0), time.Duration(0)
+		for _, gap := range gaps {
+			k := (gap + period/2) / period
+			if off := gap - k*period; 0 < k && k <= 4 && off.Abs() <= period/20+2*together {
+				fits++
+				sum += gap
+				steps += k
+			}
+		}
+		if 5*fits >= 4*len(gaps) {
+			return sum / steps, true
 		}
 	}
-	return period, period > holdWarn
+	return 0, false
 }
 
 // enough reports whether watching longer would not change what the methods say:
