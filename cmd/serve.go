@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -104,12 +106,12 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 		},
 	}
 	addFlags(c, "Events", func(f *pflag.FlagSet) {
-		f.Var(choice(&opts.From, "jsonl", "sse", "text", "har"), "from", "`format` of the input: jsonl, sse, text or har (default told by the first bytes)")
-		f.Var(choice(&opts.IDs, "keep", "auto", "none"), "ids", "`mode`: keep IDs as they are, auto to number events without one, none to take them away (default keep; auto for text and --clock)")
+		f.Var(choice(&opts.From, "jsonl", "sse", "text", "har"), "from", "`format` of the input: jsonl, sse, text or har (default what the first bytes look like)")
+		f.Var(choice(&opts.IDs, "keep", "auto", "none"), "ids", "`what` becomes of IDs: keep them as they are, auto numbers events that have none, none takes them away (default keep; auto for text and --clock)")
 		f.StringVar(&opts.Exec, "exec", "", "serve the output of a shell `command`, each line an event")
 		f.DurationVar(&opts.Clock, "clock", 0, "serve the time, one event every `interval`; a client starts with the next one")
 		f.BoolVar(&opts.Canary, "canary", false, "serve a short script of small, large and silent phases, which shows what a path does to a stream")
-		f.StringArrayVar(&opts.Routes, "route", nil, "serve a `[METHOD ]PATH=FILE` beside; may be repeated")
+		f.StringArrayVar(&opts.Routes, "route", nil, "answer `[METHOD ]PATH=FILE` with the events of FILE; may be repeated")
 		f.IntVar(&opts.History, "history", 10000, "`number` of events of live input that are kept for clients to come")
 	})
 	addFlags(c, "Pace", func(f *pflag.FlagSet) {
@@ -141,12 +143,12 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 		f.StringArrayVarP(&opts.Headers, "header", "H", nil, "add a `\"Name: value\"` to every answer; may be repeated")
 		f.StringVar(&opts.CORS, "cors", "*", "`origin` of pages that may read the stream; \"\" for no other than our own")
 		f.DurationVar(&opts.RetryHint, "retry-hint", 0, "tell clients to wait this `duration` before they reconnect")
-		f.DurationVar(&opts.Heartbeat, "heartbeat", serve.DefaultHeartbeat, "`duration` of silence before a comment is sent; 0 for none")
+		f.DurationVar(&opts.Heartbeat, "heartbeat", serve.DefaultHeartbeat, "send a comment after this `duration` of silence; 0 for none")
 		f.IntVar(&opts.MaxClients, "max-clients", 0, "answer 503 beyond this `number` of clients at the same time")
 		f.DurationVar(&opts.WriteTimeout, "write-timeout", serve.DefaultWriteTimeout, "cut a client that takes nothing for this `duration`; 0 for never")
 	})
 	addFlags(c, "Faults", func(f *pflag.FlagSet) {
-		f.StringArrayVar(&opts.Faults, "fault", nil, "do something `wrong`, such as drop@5; may be repeated; --help faults lists all")
+		f.StringArrayVar(&opts.Faults, "fault", nil, "break something on purpose: a `fault` such as drop@5; may be repeated; --help faults lists all")
 		f.BoolVar(&opts.Stamp, "stamp", false, "put a comment into each event with the time (unix ns) and the bytes sent before: \": t=... off=...\"")
 	})
 	setHelp(c, streams.Width, exitCodes(
@@ -302,6 +304,8 @@ type serveLog struct {
 	quiet   bool
 	once    context.CancelFunc // called after the first stream, if not nil
 
+	fileLimit sync.Once
+
 	mu sync.Mutex // guards writes
 }
 
@@ -311,8 +315,15 @@ func (l *serveLog) tell(line string) {
 	fmt.Fprintf(l.streams.Err, "ssectl: %s\n", output.Safe(line))
 }
 
-// Write takes what package net/http has to say.
+// Write takes what package net/http has to say. That there are too many open
+// files it says up to two hundred times a second; once is enough.
 func (l *serveLog) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte(syscall.EMFILE.Error())) {
+		l.fileLimit.Do(func() {
+			l.tell(fmt.Sprintf("the limit of %d open files is reached: further clients have to wait (see ulimit -n)", raiseFileLimit()))
+		})
+		return len(line), nil
+	}
 	l.tell(strings.TrimSpace(string(line)))
 	return len(line), nil
 }

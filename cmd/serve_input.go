@@ -41,7 +41,7 @@ func (f *feeder) wait() { f.wg.Wait() }
 
 // site returns what to serve: a copy of base for each input.
 func (f *feeder) site(base *serve.Handler) (*serve.Site, error) {
-	site := &serve.Site{}
+	site := &serve.Site{Missed: base.Closed}
 	add := func(method, path string, history *serve.History) {
 		site.Endpoints = append(site.Endpoints, serve.Endpoint{Method: method, Path: path, Handler: base.With(f.shared(base, history))})
 	}

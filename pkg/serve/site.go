@@ -28,6 +28,9 @@ func (e *Endpoint) String() string {
 type Site struct {
 	Endpoints []Endpoint
 
+	// Missed is called with each request that no endpoint is there for.
+	Missed func(Connection)
+
 	once  sync.Once
 	start time.Time
 	page  []byte
@@ -104,13 +107,20 @@ func (s *Site) serveEndpoint(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(methods) > 0 {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
-		http.Error(w, "ssectl serve: want "+strings.Join(methods, " or "), http.StatusMethodNotAllowed)
+		s.miss(w, r, http.StatusMethodNotAllowed, "want "+strings.Join(methods, " or "))
 		return
 	}
 	for i := range s.Endpoints {
 		all = append(all, s.Endpoints[i].String())
 	}
-	http.Error(w, "ssectl serve: nothing here; there is\n"+strings.Join(all, "\n"), http.StatusNotFound)
+	s.miss(w, r, http.StatusNotFound, "nothing here; there is\n"+strings.Join(all, "\n"))
+}
+
+func (s *Site) miss(w http.ResponseWriter, r *http.Request, status int, message string) {
+	http.Error(w, "ssectl serve: "+message, status)
+	if s.Missed != nil {
+		s.Missed(Connection{Remote: r.RemoteAddr, Method: r.Method, Path: r.URL.Path, Status: status, Start: time.Now(), End: endRefused})
+	}
 }
 
 // serveDrop cuts the connection of one client, on behalf of the page: no other

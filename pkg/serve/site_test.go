@@ -24,7 +24,8 @@ func startSite(t *testing.T, site *serve.Site) (url string) {
 }
 
 func TestSiteMatchesMethodAndPath(t *testing.T) {
-	base := startSite(t, &serve.Site{Endpoints: []serve.Endpoint{
+	missed := make(chan serve.Connection, 10)
+	base := startSite(t, &serve.Site{Missed: func(c serve.Connection) { missed <- c }, Endpoints: []serve.Endpoint{
 		{Path: "/a", Handler: &serve.Handler{History: numbered(1)}},
 		{Method: "POST", Path: "/b", Handler: &serve.Handler{History: numbered(2)}},
 		{Method: "GET", Path: "/b", Handler: &serve.Handler{History: numbered(3)}},
@@ -52,6 +53,11 @@ func TestSiteMatchesMethodAndPath(t *testing.T) {
 		response.Body.Close()
 		if response.StatusCode != test.status || string(body) != test.want {
 			t.Errorf("%s %s: status %d, body %q; want %d, %q", test.method, test.path, response.StatusCode, body, test.status, test.want)
+		}
+		if test.status >= 400 {
+			if c := <-missed; c.Path != test.path || c.Status != test.status || c.Streamed() {
+				t.Errorf("%s %s: missed %+v", test.method, test.path, c)
+			}
 		}
 	}
 }
