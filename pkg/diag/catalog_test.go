@@ -179,7 +179,7 @@ func liveEvidence() []evidence {
 			return observed(t, server.URL, func(c *Config) {
 				c.Client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
 			})
-		}, good("connect-tls protocol-parity h1-limit h2-offered connection-header")},
+		}, map[string]Status{"connect-tls": Info, "protocol-parity": Pass, "h1-limit": Pass, "h2-offered": Pass, "connection-header": Pass}},
 		{"MCP", live(fake{instead: mcpServer(http.StatusMethodNotAllowed)}, func(c *Config) { c.Profile = ProfileMCP }), good("mcp-get mcp-post")},
 		{"MCP that gives GET a page", live(fake{instead: mcpServer(http.StatusOK)}, func(c *Config) { c.Profile = ProfileMCP }), bad(Fail, "mcp-get", "mcp-post")},
 	}

@@ -15,9 +15,12 @@ func checkHeadersEarly(o *Observation) Finding {
 		if !hasBase {
 			return inconclusive("no answer of any kind to compare with")
 		}
-		return fail("no headers within %s, though another request was answered after %s", roundDuration(x.Ended-x.Start), roundDuration(base)).
-			seen("a page that waits for the stream to open waits as long").
-			with("ttfb_ms", nil).with("baseline_ms", milliseconds(base))
+		f := fail("no headers within %s, though another request was answered after %s", roundDuration(x.Ended-x.Start), roundDuration(base)).
+			with("waited_ms", milliseconds(x.Ended-x.Start)).with("baseline_ms", milliseconds(base)).cure("BUFFER", "FLUSH")
+		if origin := o.get(RoleOrigin); origin.ok() {
+			f.Seen = sprintf("the origin gave them after %s: the fault is between the origin and here", roundDuration(origin.ttfb()))
+		}
+		return f
 	}
 	if x, alone := latestHeaders(o); alone {
 		return pass("headers after %s, and before the first byte of the stream", roundDuration(x.ttfb())).with("ttfb_ms", milliseconds(x.ttfb()))
@@ -219,6 +222,9 @@ func checkBufferProxy(o *Observation) Finding {
 	if op, ok := firstClean(t.hop, t.pauses, t.flow, t.clock, t.twin, t.heartbeats); ok {
 		return pass("%s", op.seen).with("method", op.method)
 	}
+	if t.main.ended {
+		return inconclusive("the stream ended too soon to tell a burst from a buffer (%d events in %s)", len(t.main.events), roundDuration(t.main.endedAt-t.main.start))
+	}
 	return inconclusive("too few events to tell a burst from a buffer (%d in %s); a longer --duration decides", len(t.main.events), roundDuration(o.Duration))
 }
 
@@ -289,7 +295,7 @@ func checkBufferTail(o *Observation) Finding {
 	if t.all.mid == 0 && t.all.aligned > 0 {
 		return pass("no event was cut by a pause (largest %s)", roundSize(largest))
 	}
-	return inconclusive("too few pauses to judge (%d inside an event, %d between); a longer --duration decides", t.all.mid, t.all.aligned)
+	return inconclusive("too few pauses to judge (%d inside an event, %d between)", t.all.mid, t.all.aligned)
 }
 
 func checkBufferTimer(o *Observation) Finding {
@@ -319,6 +325,9 @@ func checkBufferTimer(o *Observation) Finding {
 	if t.pauses.verdict == clean {
 		return pass("events come one by one (%d of %d arrivals)", t.pauses.numbers["pauses_aligned"], len(t.main.arrivals))
 	}
+	if t.main.ended {
+		return inconclusive("the stream ended too soon to judge")
+	}
 	return inconclusive("events come in groups, and nothing tells whether the server makes them so; serve --stamp or --origin decides")
 }
 
@@ -328,10 +337,7 @@ func checkBufferWhole(o *Observation) Finding {
 		return skip("no event stream to look at")
 	}
 	if x.Answered == 0 {
-		if _, ok := o.baseline(); !ok {
-			return inconclusive("no answer of any kind")
-		}
-		return fail("nothing came in %s, not even headers", roundDuration(x.Ended-x.Start))
+		return skip("see headers-early")
 	}
 	t := o.timing()
 	op, f, other := blamed(o, byWhole)

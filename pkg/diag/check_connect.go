@@ -153,6 +153,9 @@ func checkTLS(o *Observation) Finding {
 	case x.TLS == nil:
 		return skip("no TLS")
 	}
+	if x.TLS.Unproven {
+		return info("%s, the certificate was not looked at", tlsName(x.TLS.Version))
+	}
 	left := x.TLS.NotAfter.Sub(o.Time)
 	if left < 14*24*time.Hour {
 		return warn("the certificate ends in %d days", int(left.Hours()/24)).with("days_left", int(left.Hours()/24))

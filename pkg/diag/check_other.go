@@ -156,8 +156,10 @@ func checkSharedCache(o *Observation) Finding {
 	if !b.ok() {
 		return inconclusive("no second stream to compare with")
 	}
-	_, past := replayed(a.timeline(), b.timeline())
-	if !past {
+	switch perConnection, past := replayed(a.timeline(), b.timeline()); {
+	case perConnection:
+		return pass("each stream starts anew, at its own pace")
+	case !past:
 		return pass("a second stream is not a copy of the first")
 	}
 	bust := o.get(RoleBust)
@@ -173,6 +175,9 @@ func checkSharedCache(o *Observation) Finding {
 func checkPath(o *Observation) Finding {
 	x := o.a()
 	if x.Status == 0 {
+		x = o.get(RoleHead)
+	}
+	if x.silent() {
 		return skip("no answer")
 	}
 	var names []string

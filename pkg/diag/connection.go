@@ -186,7 +186,7 @@ func (r *running) trace(clock func() time.Duration) *httptrace.ClientTrace {
 			}
 			r.note(func(x *Exchange) {
 				x.Connected = clock()
-				x.TLS = &TLS{Version: state.Version, NotAfter: state.PeerCertificates[0].NotAfter}
+				x.TLS = &TLS{Version: state.Version, NotAfter: state.PeerCertificates[0].NotAfter, Unproven: len(state.VerifiedChains) == 0}
 			})
 		},
 	}

@@ -82,6 +82,7 @@ type Redirect struct {
 type TLS struct {
 	Version  uint16    `json:"version"`
 	NotAfter time.Time `json:"notAfter"`
+	Unproven bool      `json:"unproven,omitempty"` // the client was told to take any certificate
 }
 
 // An Exchange is one request and what came of it. Times count from the start of
@@ -118,6 +119,9 @@ type Exchange struct {
 func (x *Exchange) ok() bool {
 	return x != nil && x.Status == http.StatusOK && isEventStream(x.Header)
 }
+
+// silent reports whether the exchange got no answer, or was not made.
+func (x *Exchange) silent() bool { return x == nil || x.Status == 0 }
 
 // ttfb is how long the headers took from the request on, without the dialing.
 func (x *Exchange) ttfb() time.Duration {

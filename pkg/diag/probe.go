@@ -175,6 +175,9 @@ func (p *prober) whole(ctx context.Context) {
 	window := p.cfg.duration()
 	paid := !p.cfg.mayRepeat()
 	a := p.stream(ctx, RoleA, nil)
+	if p.cfg.OriginURL != "" && !paid && !p.cfg.Quick {
+		p.stream(ctx, RoleOrigin, p.toOrigin)
+	}
 	var head *running
 	if p.cfg.Profile == ProfileMCP {
 		p.mcp(ctx)
@@ -189,9 +192,6 @@ func (p *prober) whole(ctx context.Context) {
 		p.until(ctx, window, func() bool { return over(a) })
 		p.finishHead(ctx, head)
 		return
-	}
-	if p.cfg.OriginURL != "" {
-		p.stream(ctx, RoleOrigin, p.toOrigin)
 	}
 	p.sideQuestions(ctx)
 	p.finishHead(ctx, head)
@@ -270,6 +270,7 @@ func (p *prober) streamsOnly(ctx context.Context) {
 // afterwards asks what can be asked only when the stream has been seen.
 func (p *prober) afterwards(ctx context.Context, a *running) {
 	x := a.snapshot()
+	// What is asked here has to be short: the window is over.
 	if p.suspectsCache(x) {
 		p.cacheBust(ctx)
 	}
@@ -291,8 +292,8 @@ func (p *prober) afterwards(ctx context.Context, a *running) {
 // a query which no cache knows has to tell a cache from a server with a past.
 func (p *prober) suspectsCache(x *Exchange) bool {
 	o := p.observation()
-	_, replay := replayed(x.timeline(), o.get(RoleTwin).timeline())
-	return replay
+	perConnection, past := replayed(x.timeline(), o.get(RoleTwin).timeline())
+	return past && !perConnection
 }
 
 func (p *prober) cacheBust(ctx context.Context) {
@@ -301,7 +302,7 @@ func (p *prober) cacheBust(ctx context.Context) {
 		q.Set("ssectl", random())
 		r.URL.RawQuery = q.Encode()
 	})
-	p.until(ctx, p.clock()+shortLimit, func() bool { return over(r) || r.bytes() > 0 })
+	p.until(ctx, p.clock()+time.Second, func() bool { return over(r) || r.bytes() > 0 })
 	r.close()
 }
 

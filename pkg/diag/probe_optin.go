@@ -67,7 +67,9 @@ func (p *prober) ranges(ctx context.Context, x *Exchange) {
 				r.Header.Set("If-Range", condition)
 			}
 		})
-		p.await(ctx, r.done, shortLimit)
+		// The start of a part tells, and parts may be sent slowly.
+		p.await(ctx, r.answered, shortLimit)
+		p.await(ctx, r.done, 200*time.Millisecond)
 		r.close()
 	}
 	ask(RoleRange, at, validator)

@@ -122,8 +122,10 @@ func newReport(o *Observation) *Report {
 	if a.TLS != nil {
 		r.Path.TLS = tlsName(a.TLS.Version)
 	}
-	if a.Header != nil {
-		r.Path.Hops = append(r.Path.Hops, Hops(a.Header)...)
+	for _, role := range []Role{RoleA, RoleHead, RoleBaseline} {
+		if x := o.get(role); x != nil && len(r.Path.Hops) == 0 {
+			r.Path.Hops = append(r.Path.Hops, Hops(x.Header)...)
+		}
 	}
 	for _, s := range o.Stalls {
 		r.Client.Stalls++

@@ -103,6 +103,9 @@ func judgeResume(o *Observation, main, first, second, control *Exchange) resumeR
 		return resumeResult{verdict: resumeUndecided, why: "fewer than three IDs were seen; --duration gives more time"}
 	}
 	w := newWitness(main.timeline())
+	if len(w.place) < len(w.events) {
+		return resumeResult{verdict: resumeUndecided, why: "IDs come more than once on one connection: see id-stable"}
+	}
 	r1 := w.read(first, header(first, "Last-Event-ID"))
 	r2 := w.read(second, header(second, "Last-Event-ID"))
 	res := resumeResult{asked: [2]int{r1.asked, r2.asked}, first: [2]int{r1.first, r2.first}}

@@ -46,7 +46,7 @@ type pauseTest struct {
 	mid, aligned, noBlank int
 	holds                 []time.Duration
 	batches               []int // bytes of the arrivals before mid pauses
-	several, arrivals     int   // arrivals that brought events: several, any
+	several, arrivals     int   // arrivals that brought several events; anything whole
 	llr                   float64
 }
 
@@ -72,7 +72,7 @@ const (
 func testPauses(o *Observation, t *timeline, large bool) pauseTest {
 	var p pauseTest
 	for _, a := range t.arrivals {
-		if a.events > 0 {
+		if a.events+a.comments > 0 {
 			p.arrivals++
 		}
 		if a.events > 1 {
