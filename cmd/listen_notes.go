@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -183,11 +182,17 @@ func (l *listener) unreachedHint(err error) string {
 }
 
 // reason is why a run ended, for the summary and recordings.
-func reason(why error) string {
+func (l *listener) reason(why error) string {
 	switch {
-	case why == nil, why == io.EOF:
+	case why == io.EOF && isFile(l.opts.Source):
+		return "end of input"
+	case why == io.EOF:
 		return "the server ended the stream"
-	case errors.Is(why, context.Canceled):
+	case why == errUntil && l.opts.As != "":
+		return "complete"
+	case errors.Is(why, errMaxTime):
+		return errMaxTime.Error()
+	case l.ctx.Err() != nil:
 		return "interrupted"
 	case isClosedPipe(why):
 		return "the output was closed"

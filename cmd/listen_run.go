@@ -34,11 +34,13 @@ type listener struct {
 	show    func(dst []byte, b *stream.Block, at time.Time) []byte
 	all     bool   // blocks that are no events are shown too
 	pending []byte // formatted, not yet written
-	cursor  *cursor.Cursor
-	tapes   []tape
-	summary *summary
-	note    notes
-	count   int
+	// lineEnded says that nothing was written or a line end was last.
+	lineEnded bool
+	cursor    *cursor.Cursor
+	tapes     []tape
+	summary   *summary
+	note      notes
+	count     int
 }
 
 var errMaxTime = errors.New("--max-time reached")
@@ -51,21 +53,27 @@ func runListen(parent context.Context, streams *term.Streams, opts *listenOption
 		ctx, cancel = context.WithTimeoutCause(parent, time.Duration(opts.MaxTime), errMaxTime)
 		defer cancel()
 	}
-	l := &listener{ctx: ctx, streams: streams, opts: opts}
+	l := &listener{ctx: ctx, streams: streams, opts: opts, lineEnded: true}
 	if err := l.prepare(); err != nil {
 		return err
 	}
 	defer l.source.Close()
 	why := l.loop()
-	if err := l.flush(); err != nil && why != nil {
+	if l.opts.Text && streams.OutTerminal && !l.lineEnded {
+		l.pending = append(l.pending, '\n') // for the prompt
+	}
+	if err := l.flush(); err != nil {
 		why = err
 	}
 	err = l.verdict(parent, why)
 	for _, t := range l.tapes {
-		err = errors.Join(err, t.end(reason(why)))
+		err = errors.Join(err, t.end(l.reason(why)))
+	}
+	if l.cursor != nil && l.count > 0 && l.source.Position() == (listen.Position{}) {
+		l.note.line("nothing to keep in %s: the events have no IDs", opts.Cursor)
 	}
 	if l.summary != nil {
-		l.summary.print(streams, l.note.colors, opts.Stats, l.source.Stats(), reason(why))
+		l.summary.print(streams, l.note.colors, opts.Stats, l.source.Stats(), l.reason(why))
 	}
 	return err
 }
@@ -232,7 +240,11 @@ func (l *listener) event(b *stream.Block, at time.Time) error {
 	l.look(b, at)
 	if l.wants() {
 		l.count++
+		before := len(l.pending)
 		l.pending = l.show(l.pending, b, at)
+		if l.opts.Text && l.summary != nil && len(l.pending) > before {
+			l.summary.text(at)
+		}
 	}
 	fails, ends := l.isFailure(), l.isEnd()
 	if len(l.pending) > maxPending || l.cursor != nil {
@@ -271,6 +283,7 @@ func (l *listener) flush() error {
 		return nil
 	}
 	_, err := l.streams.Out.Write(l.pending)
+	l.lineEnded = l.pending[len(l.pending)-1] == '\n'
 	l.pending = l.pending[:0]
 	if cap(l.pending) > 4*maxPending {
 		l.pending = nil // a huge event is no reason to keep its room

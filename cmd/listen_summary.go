@@ -38,6 +38,13 @@ func (s *summary) event(at time.Time) {
 	s.last = at
 }
 
+// text notes that an event brought text.
+func (s *summary) text(at time.Time) {
+	if s.firstText.IsZero() {
+		s.firstText = at
+	}
+}
+
 // summaryJSON is the summary for machines. Times are in milliseconds from the
 // first request on, null for what did not happen.
 type summaryJSON struct {
