@@ -181,6 +181,18 @@ func liveEvidence() []evidence {
 			})
 		}, map[string]Status{"connect-tls": Info, "protocol-parity": Pass, "h1-limit": Pass, "h2-offered": Pass, "connection-header": Pass}},
 		{"MCP", live(fake{instead: mcpServer(http.StatusMethodNotAllowed)}, func(c *Config) { c.Profile = ProfileMCP }), good("mcp-get mcp-post")},
+		{"MCP without a handshake", live(fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
+			switch {
+			case r.Method != http.MethodPost:
+				w.WriteHeader(http.StatusMethodNotAllowed)
+			case r.Header.Get("Mcp-Protocol-Version") != "2026-07-28":
+				w.WriteHeader(http.StatusBadRequest)
+			default:
+				w.Header().Set("Content-Type", "application/json")
+				fmt.Fprint(w, `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","supportedVersions":["2026-07-28"]}}`)
+			}
+			return true
+		}}, func(c *Config) { c.Profile = ProfileMCP }), good("mcp-get mcp-post connect-status")},
 		{"MCP that gives GET a page", live(fake{instead: mcpServer(http.StatusOK)}, func(c *Config) { c.Profile = ProfileMCP }), bad(Fail, "mcp-get", "mcp-post")},
 	}
 }

@@ -15,21 +15,6 @@ const (
 	Skip         Status = "skip"         // it does not apply here
 )
 
-// rank orders outcomes by how bad they are.
-func (s Status) rank() int {
-	switch s {
-	case Fail:
-		return 4
-	case Warn:
-		return 3
-	case Inconclusive:
-		return 2
-	case Info:
-		return 1
-	}
-	return 0
-}
-
 // A Check is one question to an observation. Its ID is stable: once published
 // it is neither renamed nor used for something else.
 type Check struct {

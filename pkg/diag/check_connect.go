@@ -35,6 +35,8 @@ func checkStatus(o *Observation) Finding {
 			return pass("200 after %d redirects", len(x.Redirects))
 		}
 		return pass("200, no redirect")
+	case x.Status == http.StatusMethodNotAllowed && o.Options.Profile == ProfileMCP:
+		return pass("405: no stream but for requests, as MCP wants it told")
 	case x.Status == http.StatusNoContent:
 		return info("204: the server asks clients not to come back")
 	}

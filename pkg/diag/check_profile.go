@@ -183,7 +183,13 @@ func checkMCPGet(o *Observation) Finding {
 }
 
 func checkMCPPost(o *Observation) Finding {
-	x := o.get(RoleMCPPost)
+	x, later := o.get(RoleMCPPost), o.get(RoleDiscover)
+	if later != nil && later.Status == http.StatusOK {
+		if f := checkMCPAnswer(later); f.Status == Pass {
+			f.Title = "server/discover of " + mcpStateless + " is answered; there are no IDs and no resuming in it"
+			return f
+		}
+	}
 	switch {
 	case x == nil || x.Answered == 0:
 		return inconclusive("POST was not answered")
@@ -191,15 +197,21 @@ func checkMCPPost(o *Observation) Finding {
 		return inconclusive("POST gives %d: credentials are needed", x.Status)
 	case x.Status != http.StatusOK:
 		return fail("initialize gives %d", x.Status).seen("%s", whatCame(x))
-	case !x.ok() && strings.HasPrefix(x.Header.Get("Content-Type"), "application/json"):
-		if !isResponse(x.Body) {
-			return fail("initialize gives JSON that is no response to it").seen("%s", whatCame(x))
-		}
-		return pass("initialize is answered in JSON")
-	case !x.ok():
-		return fail("initialize gives %q", x.Header.Get("Content-Type"))
 	}
-	return checkMCPStream(x)
+	return checkMCPAnswer(x)
+}
+
+// checkMCPAnswer judges what came for a first request.
+func checkMCPAnswer(x *Exchange) Finding {
+	switch {
+	case x.ok():
+		return checkMCPStream(x)
+	case !strings.HasPrefix(x.Header.Get("Content-Type"), "application/json"):
+		return fail("initialize gives %q", x.Header.Get("Content-Type"))
+	case !isResponse(x.Body):
+		return fail("initialize gives JSON that is no response to it").seen("%s", whatCame(x))
+	}
+	return pass("initialize is answered in JSON")
 }
 
 // checkMCPStream judges a response that came as a stream.
@@ -228,13 +240,13 @@ func checkMCPStream(x *Exchange) Finding {
 	return pass("initialize is answered in a stream, which then ends")
 }
 
+// isResponse reports whether a message is the result of a request.
 func isResponse(data []byte) bool {
 	var message struct {
 		ID     json.RawMessage `json:"id"`
 		Result json.RawMessage `json:"result"`
-		Error  json.RawMessage `json:"error"`
 	}
-	return json.Unmarshal(data, &message) == nil && len(message.ID) > 0 && (len(message.Result) > 0 || len(message.Error) > 0)
+	return json.Unmarshal(data, &message) == nil && len(message.ID) > 0 && len(message.Result) > 0
 }
 
 func protocolOf(data []byte) string {
@@ -247,16 +259,22 @@ func protocolOf(data []byte) string {
 	return message.Result.ProtocolVersion
 }
 
-// mcpVersions are the revisions of MCP that a probe speaks: the second has no
-// initialize and no IDs, a server of it answers to server/discover.
-var mcpVersions = []string{"2025-11-25", "2026-07-28"}
+// The revisions of MCP that a probe speaks. The later one has no handshake, no
+// IDs and no stream for a GET.
+const (
+	mcpStateful  = "2025-11-25"
+	mcpStateless = "2026-07-28"
+)
 
-// mcpInitialize is the first request of a client of the given revision.
-func mcpInitialize(version string) string {
-	return `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"` + version +
+const (
+	mcpInitialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"` + mcpStateful +
 		`","capabilities":{},"clientInfo":{"name":"ssectl-diag","version":"1"}}}`
-}
 
-// mcpAccept is what https://modelcontextprotocol.io/specification/2025-11-25/basic/transports
-// wants a POST to accept.
-const mcpAccept = "application/json, " + stream.ContentType
+	// https://modelcontextprotocol.io/specification/2026-07-28/server/discover
+	mcpDiscover = `{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{` +
+		`"io.modelcontextprotocol/protocolVersion":"` + mcpStateless + `","io.modelcontextprotocol/clientCapabilities":{}}}}`
+
+	// mcpAccept is what https://modelcontextprotocol.io/specification/2025-11-25/basic/transports
+	// wants a POST to accept.
+	mcpAccept = "application/json, " + stream.ContentType
+)

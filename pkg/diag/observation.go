@@ -33,6 +33,7 @@ const (
 	RoleInject    Role = "injection"
 	RoleMCPGet    Role = "mcp-get"
 	RoleMCPPost   Role = "mcp-post"
+	RoleDiscover  Role = "mcp-discover"
 
 	RoleOriginResume1 Role = "origin-resume1"
 	RoleOriginResume2 Role = "origin-resume2"

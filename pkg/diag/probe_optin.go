@@ -77,22 +77,33 @@ func (p *prober) ranges(ctx context.Context, x *Exchange) {
 	ask(RoleRangeEnd, len(x.timeline().plain), "")
 }
 
-// mcp asks as a client of the Model Context Protocol does.
+// mcp asks as a client of the Model Context Protocol does: with the handshake
+// of the revisions that have one, else with the request that took its place.
 func (p *prober) mcp(ctx context.Context) {
 	p.short(ctx, RoleMCPGet, func(r *http.Request) {
 		r.Method, r.Body = http.MethodGet, nil
-		r.Header.Set("Mcp-Protocol-Version", mcpVersions[0])
+		r.Header.Set("Mcp-Protocol-Version", mcpStateful)
 	})
-	r := p.stream(ctx, RoleMCPPost, func(r *http.Request) {
-		body := mcpInitialize(mcpVersions[0])
+	if x := p.mcpPost(ctx, RoleMCPPost, mcpInitialize, nil); x.Status == http.StatusOK && checkMCPAnswer(x).Status == Pass {
+		return
+	}
+	p.mcpPost(ctx, RoleDiscover, mcpDiscover, map[string]string{"Mcp-Protocol-Version": mcpStateless, "Mcp-Method": "server/discover"})
+}
+
+func (p *prober) mcpPost(ctx context.Context, role Role, body string, header map[string]string) *Exchange {
+	r := p.stream(ctx, role, func(r *http.Request) {
 		r.Method = http.MethodPost
 		r.Body = io.NopCloser(strings.NewReader(body))
 		r.ContentLength = int64(len(body))
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Accept", mcpAccept)
+		for name, value := range header {
+			r.Header.Set(name, value)
+		}
 	})
 	p.await(ctx, r.done, 5*time.Second)
 	r.close()
+	return r.snapshot()
 }
 
 // countOrphans counts the streams that the origin has open, with ours and
