@@ -210,16 +210,9 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 	if err != nil {
 		return err
 	}
+	announceServe(streams, opts, feeds.what, url)
 	if limit := raiseFileLimit(); opts.MaxClients > 0 && limit < opts.MaxClients+spareFiles {
 		served.tell(fmt.Sprintf("--max-clients %d is more than the limit of %d open files allows", opts.MaxClients, limit))
-	}
-	at := url
-	if opts.UnixSocket != "" {
-		at += ", unix socket " + opts.UnixSocket
-	}
-	fmt.Fprintf(streams.Err, "ssectl: serving %s at %s\n", output.Safe(feeds.what), at)
-	if opts.PrintURL {
-		fmt.Fprintln(streams.Out, url)
 	}
 	feeds.start()
 	server := &http.Server{
@@ -244,6 +237,18 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 		return nil
 	}
 	return coded(exitNoRun, fmt.Errorf("serving: %w", err), "")
+}
+
+// announceServe says what is served, and where.
+func announceServe(streams *term.Streams, opts *serveOptions, what, url string) {
+	at := url
+	if opts.UnixSocket != "" {
+		at += ", unix socket " + opts.UnixSocket
+	}
+	fmt.Fprintf(streams.Err, "ssectl: serving %s at %s\n", output.Safe(what), at)
+	if opts.PrintURL {
+		fmt.Fprintln(streams.Out, url)
+	}
 }
 
 // handler returns a handler with all that the flags say, but no history.

@@ -2,13 +2,12 @@ package serve
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // A client is one connection that gets events.
@@ -26,6 +25,7 @@ type client struct {
 	pacer       *pacer // nil if all is due at once
 
 	place   cursor
+	rounds  int    // of the history, this one included
 	prelude []byte // part of the stream before what is at place
 
 	// signal wakes the client when cause or beat was set.
@@ -65,6 +65,7 @@ func (h *Handler) newClient(r *http.Request) *client {
 		faults:      newFaults(h.Faults, h.Stamp),
 		signal:      make(chan struct{}, 1),
 		slot:        -1,
+		rounds:      1,
 	}
 	c.unchanged = c.start
 	if !h.Pace.Instant() || c.faults.delay > 0 {
@@ -161,7 +162,7 @@ func (c *client) run(out sink) (cut bool) {
 	err := c.follow(out)
 	var broken *cutError
 	switch {
-	case err == nil:
+	case err == io.EOF:
 		c.ended = EndedDone
 		out.finish()
 	case errors.As(err, &broken):
@@ -181,249 +182,3 @@ func (c *client) run(out sink) (cut bool) {
 	}
 	return cut
 }
-
-// follow sends what the history has, and then what comes. There is no other
-// loop than this one: replay is following with more at hand.
-func (c *client) follow(out sink) error {
-	if c.faults.delay > 0 {
-		if err := c.sleep(c.faults.delay); err != nil {
-			return err
-		}
-		c.pacer.latency = c.faults.delay
-	}
-	if c.pacer != nil {
-		c.pacer.begin(time.Now(), c.place.before())
-	}
-	opened := false
-	for rounds := 1; ; {
-		if cause := c.cause.Load(); cause != nil {
-			return &cutError{cause: *cause, reset: *cause == EndedStuck}
-		}
-		b, behind := c.place.next()
-		if behind {
-			return &cutError{cause: EndedBehind}
-		}
-		wait := time.Duration(-1)
-		if b.seg != nil {
-			wait = c.limit(&b)
-		}
-		if !opened {
-			opened = true
-			if err := c.open(out, b.from < b.to, wait); err != nil {
-				return err
-			}
-		}
-		if b.from < b.to {
-			if err := c.send(out, &b); err != nil {
-				return err
-			}
-			continue
-		}
-		if wait < 0 {
-			wake, done := c.h.History.waitChan(&c.place)
-			if wake == nil && !done {
-				continue
-			}
-			if done && (c.h.AtEnd == EndLoop || rounds < c.h.Rounds) && c.h.History.Len() > 0 {
-				rounds++
-				c.moveTo(c.h.History.again())
-				if c.pacer != nil {
-					c.pacer.at = 0
-				}
-				continue
-			}
-			if done && c.h.closesAtEnd() {
-				return c.goodbye(out)
-			}
-			if c.raw != nil && !done {
-				if err := c.park(out); err != nil {
-					return err
-				}
-				continue
-			}
-			if err := c.await(out, wake, nil); err != nil {
-				return err
-			}
-			if c.pacer != nil {
-				c.pacer.idle(time.Now())
-			}
-			continue
-		}
-		if err := c.pause(out, wait); err != nil {
-			return err
-		}
-	}
-}
-
-// moveTo sets the client's place.
-func (c *client) moveTo(place cursor) {
-	c.place = place
-	c.position.Store(place.seg.eventsBefore(place.index))
-}
-
-// limit cuts the batch to what may go out now, and moves the client's place to
-// match. It returns how long the rest has to wait, -1 if there is no rest.
-func (c *client) limit(b *batch) (wait time.Duration) {
-	wait = -1
-	if c.pacer != nil {
-		if d := c.pacer.through(b, time.Now()); d > 0 {
-			wait = d
-		}
-		c.place.index = b.to
-	}
-	if b.to > b.from && b.entries[b.to-1].flags&entryIsTail != 0 && !c.h.endsAfterTail() {
-		b.cut(b.to - 1)
-	}
-	return wait
-}
-
-// endsAfterTail reports whether the end of the history is the end of the
-// response, with nothing in between.
-func (h *Handler) endsAfterTail() bool {
-	return h.closesAtEnd() && h.Rounds <= 1 && h.CloseEvent == ""
-}
-
-func (h *Handler) closesAtEnd() bool { return h.AtEnd == "" || h.AtEnd == EndClose }
-
-// dueSoon is how long the first event may take without a comment before it.
-const dueSoon = 250 * time.Millisecond
-
-// open sends what comes before the first event. If that is not due yet, the head
-// of the response goes out alone, and if it is not due for long, or nobody
-// knows when, with a comment: some proxies keep a head until there is something
-// behind it. wait is negative if nobody knows.
-func (c *client) open(out sink, due bool, wait time.Duration) error {
-	text := c.prelude
-	c.prelude = nil
-	if c.status == http.StatusOK && c.h.RetryHint > 0 {
-		text = append(append(stream.AppendRetry(nil, c.h.RetryHint), '\n'), text...)
-	}
-	if len(text) == 0 && due {
-		return nil
-	}
-	if len(text) == 0 && (wait < 0 || wait > dueSoon) && c.status == http.StatusOK {
-		text = []byte(": ok\n\n")
-	}
-	return c.text(out, text)
-}
-
-// goodbye sends the last words of a stream that has come to its end.
-func (c *client) goodbye(out sink) error {
-	if c.h.CloseEvent == "" {
-		return nil
-	}
-	return c.text(out, appendEvent(nil, c.h.CloseEvent, ""))
-}
-
-func (c *client) send(out sink, b *batch) error {
-	events, size := b.size()
-	c.busy.Store(true)
-	err := out.batch(b)
-	c.busy.Store(false)
-	switch {
-	case c.faults.stream: // which counts what it makes of them
-		c.position.Add(events)
-	case err == nil:
-		c.count(events, size)
-	}
-	return err
-}
-
-// count adds what was sent to the counters.
-func (c *client) count(events, size int64) {
-	c.position.Add(events)
-	c.events.Add(events)
-	c.bytes.Add(size)
-}
-
-func (c *client) text(out sink, text []byte) error {
-	c.busy.Store(true)
-	err := out.text(text)
-	c.busy.Store(false)
-	if err == nil && !c.faults.stream {
-		c.bytes.Add(int64(len(text)))
-	}
-	return err
-}
-
-// waitChan returns the channel that will be closed when there is more at the
-// cursor, nil if there is already. done tells that there will be no more.
-func (h *History) waitChan(at *cursor) (wake <-chan struct{}, done bool) {
-	ch := *h.wake.Load()
-	h.waiting.Store(true)
-	done = h.ended.Load()
-	look := *at
-	if b, behind := look.next(); b.seg != nil || behind {
-		return nil, false
-	}
-	return ch, done
-}
-
-// park leaves the client to the pump until there is something to do that takes
-// the client's own goroutine.
-func (c *client) park(out sink) error {
-	if !c.pump.park(c) {
-		return nil
-	}
-	<-c.signal
-	c.pump.take(c)
-	if rest := c.rest; rest != nil {
-		c.rest = nil
-		c.busy.Store(true)
-		_, err := c.conn.Write(rest)
-		c.busy.Store(false)
-		return err
-	}
-	if c.cause.Load() == nil && c.beat.Swap(false) {
-		return c.text(out, heartbeat)
-	}
-	return nil
-}
-
-// pause waits before the next event is due.
-func (c *client) pause(out sink, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	return c.await(out, nil, timer.C)
-}
-
-// sleep waits in silence.
-func (c *client) sleep(wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	for {
-		select {
-		case <-timer.C:
-			return nil
-		case <-c.signal:
-			c.beat.Store(false)
-			if cause := c.cause.Load(); cause != nil {
-				return &cutError{cause: *cause}
-			}
-		}
-	}
-}
-
-// await waits for more, or until the next event is due, and sends the
-// heartbeats that are due meanwhile.
-func (c *client) await(out sink, wake <-chan struct{}, due <-chan time.Time) error {
-	for {
-		select {
-		case <-wake:
-			return nil
-		case <-due:
-			return nil
-		case <-c.signal:
-			if c.cause.Load() != nil {
-				return nil // seen by follow
-			}
-			if c.beat.Swap(false) {
-				if err := c.text(out, heartbeat); err != nil {
-					return err
-				}
-			}
-		}
-	}
-}
-
-var heartbeat = []byte(": heartbeat\n\n")

@@ -78,6 +78,17 @@ type pacer struct {
 	at      time.Duration // its place in the recording
 	started bool
 	decided bool // due is that of the next event
+	timer   *time.Timer
+}
+
+// after returns a channel that tells when wait is over.
+func (p *pacer) after(wait time.Duration) <-chan time.Time {
+	if p.timer == nil {
+		p.timer = time.NewTimer(wait)
+	} else {
+		p.timer.Reset(wait)
+	}
+	return p.timer.C
 }
 
 // begin starts the clock, behind an entry that the recording has at the given

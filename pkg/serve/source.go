@@ -229,8 +229,6 @@ func (h *History) Replay(ctx context.Context, from *History, pace Pace, rounds i
 	place := from.start()
 	clock := pacer{pace: pace}
 	clock.begin(time.Now(), 0)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	for round := 1; ; {
 		var (
 			b, _ = place.next()
@@ -246,8 +244,7 @@ func (h *History) Replay(ctx context.Context, from *History, pace Pace, rounds i
 			if wait <= 0 {
 				continue
 			}
-			timer.Reset(wait)
-			due = timer.C
+			due = clock.after(wait)
 		} else {
 			var done bool
 			wake, done = from.waitChan(&place)
