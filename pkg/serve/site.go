@@ -31,9 +31,8 @@ type Site struct {
 	// Missed is called with each request that no endpoint is there for.
 	Missed func(Connection)
 
-	once  sync.Once
-	start time.Time
-	page  []byte
+	once sync.Once
+	page []byte
 }
 
 //go:embed inspector/index.html inspector/inspector.css inspector/inspector.js
@@ -46,7 +45,6 @@ const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; 
 
 func (s *Site) init() {
 	s.once.Do(func() {
-		s.start = time.Now()
 		path := "/"
 		if len(s.Endpoints) > 0 {
 			path = cmp.Or(s.Endpoints[0].Path, "/")

@@ -12,7 +12,7 @@ const maxListed = 100
 
 // stats is what /.ssectl/stats says. Keys stay; new ones may come.
 type stats struct {
-	UptimeMS    int64         `json:"uptime_ms"`
+	UptimeMS    int64         `json:"uptime_ms"`   // of the oldest history
 	Connections int64         `json:"connections"` // so far
 	Events      int64         `json:"events"`      // sent to all clients together
 	Bytes       int64         `json:"bytes"`       // likewise, without the framing of HTTP
@@ -47,9 +47,10 @@ func (s *Site) serveStats(w http.ResponseWriter, r *http.Request) {
 // stats returns the statistics. The client that has the token is listed in any
 // case.
 func (s *Site) stats(token string) stats {
-	all := stats{UptimeMS: time.Since(s.start).Milliseconds(), Types: []string{}, Clients: []clientStats{}}
+	all := stats{Types: []string{}, Clients: []clientStats{}}
 	for i, h := range s.handlers() {
 		h.init()
+		all.UptimeMS = max(all.UptimeMS, time.Since(h.History.epoch).Milliseconds())
 		if i == 0 {
 			all.Types = append(all.Types, h.History.Types()...)
 		}
