@@ -112,7 +112,7 @@ func checkHeartbeat(o *Observation) Finding {
 		f = info("silent for %s", roundDuration(longest))
 	case len(t.arrivals) == 0:
 		f = inconclusive("none in %s; --soak watches longer", roundDuration(watched))
-	case watched >= 30*time.Second, longest*3 < watched && len(t.events) >= 4:
+	case watched >= 30*time.Second, longest*3 < watched && len(t.events)+len(t.comments) >= 4:
 		f = pass("never silent for more than %s", roundDuration(longest))
 	}
 	return f.with("silence_ms", milliseconds(longest))

@@ -105,7 +105,7 @@ func Run(ctx context.Context, cfg Config) *Report {
 	}
 	report.Duration = time.Since(started)
 	if ctx.Err() != nil {
-		report.fault(PhaseInterrupted, "interrupted")
+		report.interrupt()
 	}
 	report.settle(cfg)
 	return report

@@ -166,6 +166,18 @@ func (r *Report) fault(phase Phase, message string) {
 	}
 }
 
+// interrupt makes the report one of a run that was stopped. What it found rests
+// on exchanges that were cut short.
+func (r *Report) interrupt() {
+	r.fault(PhaseInterrupted, "stopped before it was done")
+	for i := range r.Checks {
+		if c := &r.Checks[i]; c.Status == Fail || c.Status == Warn {
+			c.Status, c.Remedies = Inconclusive, nil
+			c.Seen, c.Actual = "so far: "+c.Actual, "stopped before it was done"
+		}
+	}
+}
+
 // timingFaults returns the IDs of the checks of timing that found something.
 func (r *Report) timingFaults() []string {
 	var ids []string

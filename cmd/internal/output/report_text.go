@@ -64,17 +64,39 @@ func (t *reportText) head(r *diag.Report) {
 }
 
 func (t *reportText) group(r *diag.Report, group string) {
-	titled := false
+	var shown []diag.Result
+	passed := 0
 	for _, c := range r.Checks {
 		if c.Group != group || !t.shown(r, c) {
 			continue
 		}
-		if !titled {
-			fmt.Fprintf(&t.text, "\n%s\n", t.style.Colors.Strong(group))
-			titled = true
+		if c.Status == diag.Pass {
+			passed++
 		}
+		shown = append(shown, c)
+	}
+	if len(shown) == 0 {
+		return
+	}
+	fmt.Fprintf(&t.text, "\n%s\n", t.style.Colors.Strong(group))
+	if group == "framing" && passed == len(shown) && passed > 1 && !t.style.All {
+		t.check(together(shown))
+		return
+	}
+	for _, c := range shown {
 		t.check(c)
 	}
+}
+
+// together says in one line that all of framing is as it should be.
+func together(checks []diag.Result) diag.Result {
+	all := diag.Result{ID: "frame-*", Status: diag.Pass, Actual: fmt.Sprintf("all %d checks", len(checks))}
+	for _, c := range checks {
+		if c.ID == "frame-size" {
+			all.Actual += "; " + c.Actual
+		}
+	}
+	return all
 }
 
 // shown leaves out what does not apply, and what is noted only.
