@@ -109,31 +109,38 @@ func (f *feeder) input() (*serve.History, error) {
 	return f.stdin()
 }
 
-// stdin returns the history of standard input: loaded if that is a file, else
-// followed.
-func (f *feeder) stdin() (*serve.History, error) {
-	f.what = "standard input"
-	if file, ok := f.streams.In.(interface{ Stat() (fs.FileInfo, error) }); ok {
-		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-			return f.load("standard input", f.streams.In)
-		}
-	}
-	history := &serve.History{Limit: f.opts.History}
-	// A read of a pipe cannot be called off, so nobody waits for it: the
-	// process ends with it or without.
-	f.live = append(f.live, func() {
-		go f.read("standard input", history, f.streams.In)
-	})
-	return history, nil
-}
-
 func (f *feeder) file(name string) (*serve.History, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, usageError(err)
 	}
-	defer file.Close()
-	return f.load(name, file)
+	history, live, err := f.open(name, file)
+	if !live {
+		file.Close()
+	}
+	return history, err
+}
+
+// open returns the history of what is read from r: loaded if that is a file,
+// else followed, as a pipe may never end.
+func (f *feeder) open(name string, r io.Reader) (history *serve.History, live bool, err error) {
+	if file, ok := r.(interface{ Stat() (fs.FileInfo, error) }); ok {
+		info, err := file.Stat()
+		switch {
+		case err != nil:
+		case info.IsDir():
+			return nil, false, usageError(fmt.Errorf("%s is a directory", name))
+		case info.Mode().IsRegular():
+			history, err := f.load(name, r)
+			return history, false, err
+		}
+	}
+	f.what = name
+	history = &serve.History{Limit: f.opts.History}
+	// A read of a pipe cannot be called off, so nobody waits for it: the
+	// process ends with it or without.
+	f.live = append(f.live, func() { go f.read(name, history, r) })
+	return history, true, nil
 }
 
 func (f *feeder) load(name string, r io.Reader) (*serve.History, error) {
@@ -181,6 +188,11 @@ func (f *feeder) followNow(name string, history *serve.History, source serve.Sou
 	if err := history.Follow(serve.NumberIDs(source, f.ids(format)), skipped); err != nil {
 		f.tell(fmt.Sprintf("%s: %v", name, err))
 	}
+}
+
+func (f *feeder) stdin() (*serve.History, error) {
+	history, _, err := f.open("standard input", f.streams.In)
+	return history, err
 }
 
 // exec returns the history of what a command prints.
