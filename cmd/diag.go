@@ -78,6 +78,9 @@ that is not a GET may cost money or change something, and is sent once.`,
 	addFlags(c, "What to check", opts.bindChecks)
 	addFlags(c, "Reports", opts.bindReports)
 	addFlags(c, "Connection, as in curl", opts.Connection.bind)
+	for _, name := range []string{"compressed", "verbose"} {
+		c.Flags().Lookup(name).Hidden = true // accepted, and so in any case: the report tells both
+	}
 	setHelp(c, streams.Width,
 		helpSection{"Statuses", `  pass, info, warn, fail; inconclusive where the evidence is not enough, with what
   would decide it; skip where a check does not apply. There is no score.`},
@@ -88,16 +91,16 @@ that is not a GET may cost money or change something, and is sent once.`,
 func (o *diagOptions) bindAsk(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.Duration, "duration", diag.DefaultDuration, "watch the stream for this `time` at most; less when all is decided")
 	flags.BoolVar(&o.Quick, "quick", false, "headers and framing only, in 3 s")
-	flags.DurationVar(&o.Soak, "soak", 0, "leave the stream alone for this `time`, to see who cuts it; 130s without a value")
+	flags.DurationVar(&o.Soak, "soak", 0, "leave the stream alone for this `time`, to see who cuts it")
 	flags.Lookup("soak").NoOptDefVal = diag.DefaultSoak.String()
 	flags.IntVar(&o.Connections, "connections", diag.DefaultConnections, "have this `number` of streams open at once, at most")
 	flags.BoolVar(&o.Repeat, "repeat", false, "send requests that may cost money more than once")
-	flags.StringVar(&o.Origin, "origin", "", "the same stream at the origin, a `URL`: tells the fault of a hop from that of the server")
+	flags.StringVar(&o.Origin, "origin", "", "the `URL` of the same stream at the origin: tells the fault of a hop from that of the server")
 	flags.StringVar(&o.WebOrigin, "web-origin", "", "the `origin` of the page that reads the stream, for the checks of CORS")
 	flags.BoolVar(&o.Credentials, "credentials", false, "the page sends cookies; with --web-origin")
-	flags.StringVar(&o.Profile, "profile", "auto", "what the stream is made of: auto, openai, anthropic or mcp, by `name`")
-	flags.DurationVar(&o.ExpectEvery, "expect-every", 0, "an event is due this often, so that a longer silence `time` fails")
-	flags.StringVar(&o.ConnsURL, "conns-url", "", "a `URL` that tells how many streams the origin has open, as serve does at /.ssectl/stats")
+	flags.StringVar(&o.Profile, "profile", "auto", "the protocol on top, by `name`: openai, anthropic, mcp, or auto, which the events tell")
+	flags.DurationVar(&o.ExpectEvery, "expect-every", 0, "an event is due each `time`, so that a longer silence fails")
+	flags.StringVar(&o.ConnsURL, "conns-url", "", "the `URL` that tells how many streams the origin has open, as that of serve at /.ssectl/stats")
 	flags.BoolVar(&o.Injection, "probe-injection", false, "try to write events by way of the query")
 }
 
@@ -111,10 +114,10 @@ func (o *diagOptions) bindChecks(flags *pflag.FlagSet) {
 }
 
 func (o *diagOptions) bindReports(flags *pflag.FlagSet) {
-	flags.StringVar(&o.Format, "format", "text", "the report on stdout, a `format`: "+strings.Join(output.ReportFormatNames(), ", "))
+	flags.StringVar(&o.Format, "format", "text", "the `format` of the report on stdout: "+strings.Join(output.ReportFormatNames(), ", "))
 	flags.StringArrayVar(&o.Reports, "report", nil, "write one more report, as `format=file`")
 	flags.BoolVar(&o.All, "all", false, "show checks that do not apply, too")
-	flags.Var(&o.Color, "color", "color the text: auto, always or never, by `when`")
+	flags.Var(&o.Color, "color", "`when` to color the text: auto, always or never")
 	flags.BoolVar(&o.Schema, "schema", false, "print the JSON Schema of --format json")
 }
 

@@ -201,7 +201,7 @@ func checkResumeUnknown(o *Observation) Finding {
 	f := Finding{}
 	switch {
 	case x.Answered == 0:
-		if control := o.get(RoleControl); o.a().ttfb() > time.Second || control != nil && control.Answered == 0 || o.timing().holds(o) {
+		if o.a().ttfb() > time.Second || o.unanswered(RoleControl) || o.unanswered(RoleIdentity) || o.timing().holds(o) {
 			return inconclusive("no headers in %s, as without an ID", roundDuration(x.Ended-x.Start))
 		}
 		return fail("no answer within %s", roundDuration(x.Ended-x.Start))
@@ -226,6 +226,12 @@ func checkResumeUnknown(o *Observation) Finding {
 		}
 	}
 	return f.with("status", x.Status)
+}
+
+// unanswered reports whether the exchange was made and got no headers.
+func (o *Observation) unanswered(role Role) bool {
+	x := o.get(role)
+	return x != nil && x.Answered == 0
 }
 
 func checkResumeEnd(o *Observation) Finding {

@@ -277,7 +277,7 @@ func (p *prober) afterwards(ctx context.Context, a *running) {
 	if p.cfg.Injection {
 		p.inject(ctx)
 	}
-	if over(a) && x.End == EndEOF && (x.Header.Get("Content-Length") != "" || x.Header.Get("Accept-Ranges") == "bytes") {
+	if x.End == EndEOF && x.Header.Get("Accept-Ranges") == "bytes" && validator(x.Header) != "" {
 		p.ranges(ctx, x)
 	}
 	if p.cfg.Soak > 0 {

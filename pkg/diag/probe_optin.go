@@ -55,10 +55,6 @@ func (p *prober) ranges(ctx context.Context, x *Exchange) {
 		return
 	}
 	at := events[len(events)/2].offset
-	validator := x.Header.Get("ETag")
-	if validator == "" {
-		validator = x.Header.Get("Last-Modified")
-	}
 	ask := func(role Role, from int, condition string) {
 		r := p.stream(ctx, role, func(r *http.Request) {
 			r.Header.Set("Accept-Encoding", "identity")
@@ -72,9 +68,17 @@ func (p *prober) ranges(ctx context.Context, x *Exchange) {
 		p.await(ctx, r.done, 200*time.Millisecond)
 		r.close()
 	}
-	ask(RoleRange, at, validator)
+	ask(RoleRange, at, validator(x.Header))
 	ask(RoleRangeIf, at, `"ssectl-`+random()+`"`)
 	ask(RoleRangeEnd, len(x.timeline().plain), "")
+}
+
+// validator is what tells one state of a stored stream from another.
+func validator(h http.Header) string {
+	if tag := h.Get("ETag"); tag != "" {
+		return tag
+	}
+	return h.Get("Last-Modified")
 }
 
 // mcp asks as a client of the Model Context Protocol does: with the handshake

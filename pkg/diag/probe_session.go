@@ -148,7 +148,11 @@ func (s *session) resumeAs(ctx context.Context, witness *running, first, second,
 				edit(req)
 			}
 		})
-		s.awaitReplay(ctx, witness, r)
+		if ask.id == "" {
+			p.until(ctx, p.clock()+time.Second, func() bool { return over(r) || r.bytes() > 0 })
+		} else {
+			s.awaitReplay(ctx, witness, r)
+		}
 		r.close()
 	}
 }

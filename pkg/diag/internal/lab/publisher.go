@@ -27,10 +27,11 @@ const (
 	Large  Traffic = "large"  // small ones, and every third of 20 to 60 KiB
 	Tokens Traffic = "tokens" // 40 to 60 bytes, 20 to 60 ms apart
 	Silent Traffic = "silent" // headers, and no event
+	Chat   Traffic = "chat"   // as tokens, but a model's answer of its own for each client, without IDs, with an end
 )
 
 // AllTraffic is every kind.
-var AllTraffic = []Traffic{Steady, Sparse, Bursty, Large, Tokens, Silent}
+var AllTraffic = []Traffic{Steady, Sparse, Bursty, Large, Tokens, Silent, Chat}
 
 // wait is how long until the next events, and size how large the next one is.
 func (t Traffic) next(n int) (wait time.Duration, count, size int) {
@@ -49,7 +50,7 @@ func (t Traffic) next(n int) (wait time.Duration, count, size int) {
 	case Tokens:
 		return 20*time.Millisecond + rand.N(40*time.Millisecond), 1, 40 + rand.N(20)
 	}
-	return time.Hour, 0, 0
+	return time.Hour, 0, 0 // Silent, and Chat, which has no live events
 }
 
 const keptEvents = 2000
@@ -60,6 +61,7 @@ type Publisher struct {
 	Header http.Header // added to every answer
 	Fault  Fault
 	Clock  bool // events say when they were made
+	Chat   bool // each client gets an answer of its own
 
 	mu     sync.Mutex // guards what follows
 	first  int        // ID of events[0]
@@ -167,6 +169,10 @@ func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		return
 	}
+	if p.Chat {
+		p.chat(w, r)
+		return
+	}
 	last := p.latest()
 	if n, err := strconv.Atoi(r.Header.Get("Last-Event-ID")); err == nil {
 		last = n
@@ -204,6 +210,40 @@ func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		flush()
+	}
+}
+
+// oracleHeader marks the request of the lab's own listener, whose answer is the
+// one with the publish times.
+const oracleHeader = "X-Lab-Oracle"
+
+// chatTokens is how many a model's answer has.
+const chatTokens = 180
+
+// chat answers as a model does.
+func (p *Publisher) chat(w http.ResponseWriter, r *http.Request) {
+	w, flush := p.Fault.writer(w, r)
+	flush()
+	answer := rand.Uint64()
+	for n := 1; n <= chatTokens; n++ {
+		wait := time.NewTimer(15*time.Millisecond + rand.N(45*time.Millisecond))
+		select {
+		case <-wait.C:
+		case <-r.Context().Done():
+			wait.Stop()
+			return
+		}
+		if r.Header.Get(oracleHeader) != "" {
+			p.mu.Lock()
+			p.times = append(p.times, time.Now())
+			p.mu.Unlock()
+		}
+		fmt.Fprintf(w, "data: {\"id\":\"chatcmpl-%x\",\"object\":\"chat.completion.chunk\",\"n\":%d,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}\n\n", answer, n, filler(3+rand.N(8)))
+		flush()
+	}
+	fmt.Fprint(w, `data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`+"\n\ndata: [DONE]\n\n")
+	if zip, ok := w.(gzipWriter); ok {
+		zip.zip.Close()
 	}
 }
 

@@ -96,7 +96,7 @@ func Run(ctx context.Context, setup Setup, traffic Traffic, duration time.Durati
 	defer os.RemoveAll(dir)
 
 	publisher := NewPublisher()
-	publisher.Fault, publisher.Clock = setup.Fault, setup.Clock
+	publisher.Fault, publisher.Clock, publisher.Chat = setup.Fault, setup.Clock, traffic == Chat
 	for name, values := range setup.Header {
 		publisher.Header[name] = values
 	}
@@ -168,13 +168,16 @@ type oracle struct {
 }
 
 // open asks for the stream, on a connection of its own.
-func (o *oracle) open(ctx context.Context, url string) (*http.Response, error) {
+func (o *oracle) open(ctx context.Context, url string, mark string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
 	request.Header.Set("Accept", "text/event-stream")
 	request.Header.Set("Accept-Encoding", "gzip")
+	if mark != "" {
+		request.Header.Set(mark, "1")
+	}
 	t := transport()
 	t.DisableCompression, t.DisableKeepAlives = true, true
 	return (&http.Client{Transport: t}).Do(request)
@@ -192,7 +195,7 @@ func (o *oracle) knock(ctx context.Context, url string) {
 			return
 		}
 		opened := time.Now()
-		resp, err := o.open(ctx, url)
+		resp, err := o.open(ctx, url, "")
 		if err != nil {
 			return
 		}
@@ -204,14 +207,14 @@ func (o *oracle) knock(ctx context.Context, url string) {
 func (o *oracle) listen(ctx context.Context, url string) {
 	o.opened, o.first = time.Now(), o.publisher.latest()+1
 	defer func() { o.closed = time.Now() }()
-	resp, err := o.open(ctx, url)
+	resp, err := o.open(ctx, url, oracleHeader)
 	if err != nil {
 		return
 	}
 	defer resp.Body.Close()
 	o.headers = time.Now()
 	o.first = max(o.first, o.publisher.latest()+1)
-	if time.Since(o.opened) > time.Second {
+	if o.publisher.Chat || time.Since(o.opened) > time.Second {
 		o.first = 1 // whatever was held with the headers
 	}
 	o.read(resp.Body, resp.Header.Get("Content-Encoding") == "gzip")
@@ -260,8 +263,12 @@ func inflate(wire []byte) []byte {
 
 // note keeps the first time of an event.
 func (o *oracle) note(event []byte, now time.Time) {
-	text, _ := bytes.CutPrefix(event, []byte("id: "))
+	text, ok := bytes.CutPrefix(event, []byte("id: "))
 	line, _, _ := bytes.Cut(text, []byte("\n"))
+	if !ok {
+		_, text, _ = bytes.Cut(event, []byte(`"n":`))
+		line, _, _ = bytes.Cut(text, []byte(","))
+	}
 	id, err := strconv.Atoi(string(line))
 	if err != nil {
 		return
