@@ -73,6 +73,12 @@ func TestEveryCheckBothWays(t *testing.T) {
 	for _, e := range append(append(liveEvidence(), tapes()...), finiteTapes()...) {
 		all.Go(func() {
 			o := e.observe(t)
+			for range 3 {
+				if len(o.Stalls) == 0 {
+					break
+				}
+				o = e.observe(t) // this machine slept, and a test is no time for that
+			}
 			for id, want := range e.want {
 				check := Lookup(id)
 				if check == nil {

@@ -153,8 +153,11 @@ func checkSharedCache(o *Observation) Finding {
 			}
 		}
 	}
+	if b == nil {
+		return skip("only one stream was opened")
+	}
 	if !b.ok() {
-		return inconclusive("no second stream to compare with")
+		return inconclusive("a second stream was not to be had")
 	}
 	switch perConnection, past := replayed(a.timeline(), b.timeline()); {
 	case perConnection:

@@ -235,7 +235,8 @@ func (r *running) perform(client *http.Client, req *http.Request, clock func() t
 	r.note(func(x *Exchange) {
 		x.Answered = r.stamp(clock)
 		x.Status, x.Proto, x.Header = resp.StatusCode, resp.Proto, resp.Header
-		if len(r.taps) > 0 {
+		// Within TLS there is nothing to read, but for what a proxy said.
+		if len(r.taps) > 0 && resp.TLS == nil {
 			x.RawHeader = r.taps[len(r.taps)-1].header()
 		}
 	})
