@@ -219,6 +219,7 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 		Handler:           site,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          log.New(served, "", 0),
 	}
 	var wg sync.WaitGroup

@@ -62,7 +62,7 @@ func (h *Handler) newClient(r *http.Request) *client {
 		lastEventID: lastEventID(r),
 		token:       r.URL.Query().Get("ssectl_client"),
 		start:       time.Now(),
-		faults:      newFaults(h.Faults, h.Stamp),
+		faults:      h.faults,
 		signal:      make(chan struct{}, 1),
 		slot:        -1,
 		rounds:      1,

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// faults are those of one connection, sorted by who has to care.
+// faults are those of a handler, sorted by who has to care. They never change.
 type faults struct {
 	status      []Fault // of the handler
 	contentType string

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"net/textproto"
@@ -82,7 +83,8 @@ type Handler struct {
 	// Closed is called after each connection, from its goroutine.
 	Closed func(Connection)
 
-	once sync.Once
+	once   sync.Once
+	faults *faults // those of Faults and Stamp, sorted
 
 	connections atomic.Int64 // so far
 	resumes     atomic.Int64 // of them with a last event ID that was known
@@ -103,6 +105,7 @@ func (h *Handler) init() {
 			h.History = &History{}
 		}
 		h.History.init()
+		h.faults = newFaults(h.Faults, h.Stamp)
 		h.clients = map[*client]struct{}{}
 	})
 }
@@ -166,10 +169,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.refuse(http.StatusServiceUnavailable)
 		return
 	}
-	// A body that stays unread would turn the close of the connection into
-	// a reset, and take away what the client has not read yet.
-	io.Copy(io.Discard, io.LimitReader(r.Body, maxRequestBody))
+	h.readBody(w, r)
 	h.stream(w, r, c)
+}
+
+// readBody reads the body of a request, and throws it away. If it stayed unread,
+// the close of the connection would become a reset, and take with it what the
+// client has not read yet.
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 {
+		return
+	}
+	control := http.NewResponseController(w)
+	control.SetReadDeadline(time.Now().Add(DefaultWriteTimeout))
+	io.Copy(io.Discard, io.LimitReader(r.Body, maxRequestBody))
+	control.SetReadDeadline(time.Time{})
 }
 
 // setHeader sets what every answer has.
@@ -242,7 +256,7 @@ func (h *Handler) leave(c *client) {
 }
 
 // stream sends the events: on the connection itself where HTTP/1.1 allows it,
-// which costs a client a tenth of the memory, else as a response like others.
+// which takes a fraction of the memory, else as a response like others.
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 	if r.ProtoMajor == 1 && r.ProtoMinor == 1 {
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
@@ -324,21 +338,9 @@ func headerBlock(status int, header http.Header) []byte {
 	if header.Get("Date") == "" {
 		header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	}
-	var b headBuffer
+	var b bytes.Buffer
 	b.WriteString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n")
 	header.Write(&b)
 	b.WriteString("\r\n")
-	return b
-}
-
-type headBuffer []byte
-
-func (b *headBuffer) Write(p []byte) (int, error) {
-	*b = append(*b, p...)
-	return len(p), nil
-}
-
-func (b *headBuffer) WriteString(s string) (int, error) {
-	*b = append(*b, s...)
-	return len(s), nil
+	return b.Bytes()
 }
