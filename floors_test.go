@@ -30,7 +30,7 @@ var floors = []floor{
 	{folder: "pkg/diag", may: []string{module + "/pkg/stream", "github.com/andybalholm/brotli", "github.com/klauspost/compress", "golang.org/x/net"}},
 	{folder: "cmd/internal/term", may: []string{"github.com/fatih/color", "github.com/mattn/go-isatty", "golang.org/x/term"}},
 	{folder: "cmd/internal", may: []string{module + "/pkg", module + "/cmd/internal", "github.com/itchyny/gojq", "github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/text/width"}},
-	{folder: "cmd", may: []string{module + "/pkg", module + "/cmd/internal", "github.com/spf13", "github.com/itchyny/gojq", "github.com/andybalholm/brotli", "github.com/klauspost/compress", "golang.org/x/net"}},
+	{folder: "cmd", may: []string{module + "/pkg", module + "/cmd/internal", "github.com/HdrHistogram/hdrhistogram-go", "github.com/spf13", "github.com/itchyny/gojq", "github.com/andybalholm/brotli", "github.com/klauspost/compress", "golang.org/x/net"}},
 	{folder: ".", may: []string{module + "/cmd"}},
 }
 
