@@ -3,10 +3,13 @@ package cmd_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,6 +121,34 @@ func TestServeReplaysRecordingsOfAllSamples(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestServeWithACertificate(t *testing.T) {
+	other := httptest.NewTLSServer(nil) // for its certificate
+	defer other.Close()
+	pair := other.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: pair.Certificate[0]},
+		"key.pem":  {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := runServe(t, nil, "../testdata/streams/flags.sse", "--cert", filepath.Join(dir, "cert.pem"), "--key", filepath.Join(dir, "key.pem"))
+	response, err := other.Client().Get(r.url) // which trusts that certificate alone
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != 200 || !strings.HasPrefix(r.url, "https://") {
+		t.Errorf("%s: status %d", r.url, response.StatusCode)
 	}
 }
 
