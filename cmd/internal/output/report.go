@@ -214,8 +214,10 @@ func details(c diag.Result, sep string) string {
 // the application, or else the likeliest.
 func topRemedies(c diag.Result) []diag.Remedy {
 	var top []diag.Remedy
+	seen := map[string]bool{}
 	for _, remedy := range c.Remedies {
-		if remedy.Recognised && len(top) < 2 {
+		if remedy.Recognised && !seen[remedy.For] && len(top) < 2 {
+			seen[remedy.For] = true
 			top = append(top, remedy)
 		}
 	}
