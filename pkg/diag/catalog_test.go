@@ -268,7 +268,8 @@ func tapes() []evidence {
 			return recording(a, steady(RoleIdentity, 500, 100, 50, 6))
 		}, good("buffer-compression")},
 		{"headers with the first event", tape(with(recorded(RoleA, 0, EndClient, 9000, step{4000, ev(1, 60)}), func(x *Exchange) { x.Answered = ms(3999) }),
-			answer(RoleHead, func(*Exchange) {})), map[string]Status{"headers-early": Fail, "connect-ttfb": Warn}},
+			answer(RoleHead, func(*Exchange) {})), bad(Fail, "headers-early")},
+		{"headers late, and alone", tape(with(recorded(RoleA, 0, EndClient, 9000, step{4000, ev(1, 60)}), func(x *Exchange) { x.Answered = ms(3000) })), map[string]Status{"headers-early": Pass, "connect-ttfb": Warn}},
 		{"silent for a minute", tape(silentFor(60)), bad(Fail, "heartbeat")},
 		{"first byte late", tape(recorded(RoleA, 0, EndClient, 5000, step{3000, ev(1, 60)})), bad(Info, "first-byte")},
 		{"cut after a minute of silence", options(Options{Soak: time.Minute}, with(silentFor(61), func(x *Exchange) { x.End = EndReset })),

@@ -180,6 +180,9 @@ func checkTTFB(o *Observation) Finding {
 	if x.Answered == 0 {
 		return skip("no headers")
 	}
+	if early := checkHeadersEarly(o); early.Status == Fail || early.Status == Warn {
+		return skip("see headers-early")
+	}
 	d := max(0, x.ttfb()-o.rtt())
 	f := pass("headers after %s", roundDuration(d))
 	switch {

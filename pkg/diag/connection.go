@@ -18,8 +18,7 @@ import (
 
 const (
 	maxHeader    = 1 << 20  // bytes of a response header
-	maxBody      = 16 << 20 // bytes kept of the main exchange's body
-	maxOtherBody = 8 << 20  // of another's
+	maxBody      = 16 << 20 // bytes kept of a body
 	maxRedirects = 20
 	readBuffer   = 64 << 10
 )
@@ -74,11 +73,10 @@ type running struct {
 	answered chan struct{} // closed when the headers are there, or never will be
 	done     chan struct{} // closed when it is over
 
-	mu    sync.Mutex // guards x and taps
-	x     Exchange
-	taps  []*tap
-	limit int
-	drop  bool // the probe closed it
+	mu   sync.Mutex // guards x and taps
+	x    Exchange
+	taps []*tap
+	drop bool // the probe closed it
 }
 
 // snapshot returns what has been seen so far. The slices only ever grow, so
@@ -129,10 +127,7 @@ func (r *running) note(change func(x *Exchange)) {
 // start begins an exchange on a connection of its own.
 func (p *prober) start(ctx context.Context, role Role, req *http.Request, transport *http.Transport) *running {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &running{cancel: cancel, answered: make(chan struct{}), done: make(chan struct{}), limit: maxOtherBody}
-	if role == RoleA || role == RoleSoak {
-		r.limit = maxBody
-	}
+	r := &running{cancel: cancel, answered: make(chan struct{}), done: make(chan struct{})}
 	r.x = Exchange{Role: role, Method: req.Method, URL: req.URL.String(), RequestHeader: req.Header.Clone(), Start: p.clock()}
 	p.all = append(p.all, r)
 
@@ -261,10 +256,10 @@ func (r *running) read(body io.Reader, clock func() time.Duration) {
 		n, err := body.Read(buf)
 		r.mu.Lock()
 		if n > 0 {
-			keep := min(n, r.limit-len(r.x.Body))
+			keep := min(n, maxBody-len(r.x.Body))
 			r.x.Body = append(r.x.Body, buf[:keep]...)
 			r.x.Reads = append(r.x.Reads, Read{At: r.stamp(clock), N: keep})
-			r.x.Clipped = r.x.Clipped || keep < n || len(r.x.Body) == r.limit
+			r.x.Clipped = r.x.Clipped || keep < n || len(r.x.Body) == maxBody
 		}
 		full := r.x.Clipped
 		if err != nil || full {

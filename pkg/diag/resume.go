@@ -182,6 +182,10 @@ func (res resumeResult) fixedBacklog(w *witness, r1, r2 *reply, control *Exchang
 // nothing weighs that neither request was given an event, though both were
 // owed some.
 func (res resumeResult) nothing(o *Observation, main, first *Exchange) resumeResult {
+	if first.timeline().bytes() > largeEvent {
+		res.verdict, res.why = resumeUndecided, "something large came first, and did not end in time"
+		return res
+	}
 	if who, _ := o.timing().blame(o); who != nobody {
 		res.verdict, res.why = resumeUndecided, "nothing came in time, and the stream is held: see "+string(who)
 		return res
