@@ -157,6 +157,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.refuse(status)
 		return
 	}
+	h.readBody(w, r) // it may take its time, so it is not yet a client
 	c.faults.setHeader(w.Header())
 	if status := c.begin(w.Header(), r); status != 0 {
 		h.answer(w, status)
@@ -169,7 +170,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.refuse(http.StatusServiceUnavailable)
 		return
 	}
-	h.readBody(w, r)
 	h.stream(w, r, c)
 }
 

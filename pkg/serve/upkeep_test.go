@@ -240,6 +240,39 @@ func TestAnyMethodIsAnsweredAndItsBodyRead(t *testing.T) {
 	}
 }
 
+func TestRequestWithHalfABodyHoldsNothingUp(t *testing.T) {
+	h := &serve.Handler{History: &serve.History{}, MaxClients: 1}
+	url := start(t, h)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// The answer to "Expect" shows that the handler reads the body.
+	io.WriteString(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 99\r\n\r\nx")
+	if line, err := bufio.NewReader(conn).ReadString('\n'); !strings.HasPrefix(line, "HTTP/1.1 100 ") {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != 200 {
+		t.Errorf("the one place is taken: status %d", response.StatusCode)
+	}
+	closed := make(chan struct{})
+	go func() {
+		h.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("Close waits for the body")
+	}
+}
+
 func TestHTTP2(t *testing.T) {
 	history := &serve.History{}
 	server := newTLS(t, &serve.Handler{History: history})
