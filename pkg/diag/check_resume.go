@@ -201,7 +201,8 @@ func checkResumeUnknown(o *Observation) Finding {
 	f := Finding{}
 	switch {
 	case x.Answered == 0:
-		if o.a().ttfb() > time.Second || o.unanswered(RoleControl) || o.unanswered(RoleIdentity) || o.timing().holds(o) {
+		latest, alone := latestHeaders(o)
+		if !alone && latest.ttfb() > 300*time.Millisecond || o.unanswered(RoleControl) || o.unanswered(RoleIdentity) || o.timing().holds(o) {
 			return inconclusive("no headers in %s, as without an ID", roundDuration(x.Ended-x.Start))
 		}
 		return fail("no answer within %s", roundDuration(x.Ended-x.Start))

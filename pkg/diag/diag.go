@@ -164,6 +164,10 @@ func contains(list []string, name string) bool {
 // quick reports whether the check needs no more than one connection and its
 // first seconds.
 func (c *Check) quick() bool {
+	switch c.Needs {
+	case "--web-origin", "--credentials", "--profile mcp":
+		return true
+	}
 	switch c.Group {
 	case "connect", "headers", "framing", "reconnect", "security":
 		return !c.timing && c.ID != "connect-parallel" && c.ID != "reconnect-now"

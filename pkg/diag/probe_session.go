@@ -112,6 +112,7 @@ func (s *session) resume(ctx context.Context) {
 		r.Header.Set("Accept-Encoding", "identity")
 		withID("ssectl-" + random())(r)
 	})
+	p.await(ctx, x.answered, shortLimit)
 	p.until(ctx, p.clock()+time.Second, func() bool { return over(x) || x.bytes() > 0 })
 	x.close()
 	if !over(s.a) {
