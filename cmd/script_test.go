@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 //	                              until the script ends; its URL is $NAME, its
 //	                              standard error the file NAME.log
 //	await FILE REGEXP             wait until FILE matches, 10 seconds at most
-//	stop NAME                     end the server, check that it exits with 0
+//	end NAME                      end the server, check that it exits with 0
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "../testdata/script",
@@ -47,7 +47,7 @@ func TestScripts(t *testing.T) {
 			"exits":   scriptExits,
 			"serving": scriptServing,
 			"await":   scriptAwait,
-			"stop":    scriptStop,
+			"end":     scriptEnd,
 		},
 		Condition: func(name string) (bool, error) {
 			// [program:curl] is true where it is installed. CI has all of
@@ -172,9 +172,9 @@ func scriptServing(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
+func scriptEnd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: stop NAME")
+		ts.Fatalf("usage: end NAME")
 	}
 	all := ts.Value(serversKey{}).(*servers)
 	all.mu.Lock()
