@@ -24,6 +24,9 @@ type Block struct {
 	flags        flags
 
 	lastType string // the latest type of Event, which is mostly the next one too
+
+	stamp   []byte // the time stampAt as text: all events of one read share it
+	stampAt time.Time
 }
 
 type flags uint8

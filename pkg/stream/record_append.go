@@ -42,7 +42,10 @@ func (b *Block) AppendJSON(dst []byte, at time.Time) []byte {
 		dst = append(dst, ',')
 	}
 	dst = append(dst, `"time":"`...)
-	dst = appendTime(dst, at)
+	if b.stamp == nil || at != b.stampAt {
+		b.stamp, b.stampAt = appendTime(b.stamp[:0], at), at
+	}
+	dst = append(dst, b.stamp...)
 	return append(dst, '"', '}', '\n')
 }
 
