@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -14,6 +15,10 @@ const (
 // firstGrowth is what a delay of zero grows from when a connection fails again
 // and again: no wait is legal, a busy loop is not.
 const firstGrowth = 100 * time.Millisecond
+
+// maxWait is the longest wait: a server may name any time, and a longer one would
+// overflow with what is added to it.
+const maxWait = time.Duration(math.MaxInt64 / 2)
 
 // A Backoff says how long to wait before a connection is made again.
 type Backoff struct {
@@ -70,5 +75,6 @@ func (b Backoff) jitter(d time.Duration) time.Duration {
 	if random == nil {
 		random = rand.Float64
 	}
+	d = min(d, maxWait)
 	return d + time.Duration(random()*float64(d)/8)
 }

@@ -137,7 +137,7 @@ func retryAfter(value string, now time.Time) time.Duration {
 		return time.Duration(n) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
-		return max(at.Sub(now), 0)
+		return min(max(at.Sub(now), 0), maxWait)
 	}
 	return -1
 }

@@ -1,6 +1,7 @@
 package output
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/term"
@@ -27,15 +28,22 @@ var EventFormats = map[string]func(EventOptions) EventFormat{
 	"raw":  newRawFormat,
 }
 
-// newJSONFormat returns the JSON lines that serve reads.
-func newJSONFormat(EventOptions) EventFormat {
+// newJSONFormat returns the JSON lines that serve reads. For a terminal, what
+// changes the direction of text is escaped too; the escapes are those of JSON.
+func newJSONFormat(options EventOptions) EventFormat {
 	return func(dst []byte, b *stream.Block, at time.Time) []byte {
 		if _, comment := b.Comment(); !comment && !b.IsEvent() && !b.HasID() {
 			if _, retry := b.Retry(); !retry {
 				return dst
 			}
 		}
-		return b.AppendJSON(dst, at)
+		start := len(dst)
+		dst = b.AppendJSON(dst, at)
+		if options.Terminal && !isPlain(dst[start:len(dst)-1]) {
+			line := bytes.Clone(dst[start : len(dst)-1])
+			dst = append(AppendSafe(dst[:start], line), '\n')
+		}
+		return dst
 	}
 }
 
