@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -32,10 +33,14 @@ func Run(ctx context.Context, streams *term.Streams, args []string) int {
 	root.SetArgs(append([]string{}, args...)) // cobra takes nil for os.Args
 	running := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { running = true }
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	if err != nil && !running {
 		// Usage errors come from several places of cobra, all before this.
-		err = coded(exitUsage, err, "ssectl --help, or ssectl COMMAND --help")
+		hint := command.CommandPath() + " --help"
+		if near := root.SuggestionsFor(command.Flags().Arg(0)); command == root && len(near) > 0 {
+			hint = "did you mean " + near[0] + "?"
+		}
+		err = coded(exitUsage, plainUsage(err), hint)
 	}
 	report(streams, err)
 	return exitCode(err)
@@ -47,6 +52,7 @@ func newRootCommand(streams *term.Streams) *cobra.Command {
 		Short:         "The command-line tool for Server-Sent Events",
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Version:       versionString(),
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -61,6 +67,14 @@ func newRootCommand(streams *term.Streams) *cobra.Command {
 		newVersionCommand(streams),
 	)
 	return root
+}
+
+// strconvWords are what the parsers of Go put before the cause.
+var strconvWords = regexp.MustCompile(`(strconv\.\w+: parsing "[^"]*"|time): `)
+
+// plainUsage takes Go's own words out of a usage error.
+func plainUsage(err error) error {
+	return errors.New(strconvWords.ReplaceAllString(err.Error(), ""))
 }
 
 // report tells an error in one line, with a hint where there is one.
