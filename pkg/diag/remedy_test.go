@@ -39,7 +39,7 @@ func TestRemediesCure(t *testing.T) {
 	} {
 		setup := lab.Setups[slices.IndexFunc(lab.Setups, func(s lab.Setup) bool { return s.Name == sick.name })]
 		all.Go(func() {
-			before := lab.Run(t.Context(), setup, sick.traffic, 6*time.Second)
+			before := lab.Run(t.Context(), setup, sick.traffic, 8*time.Second)
 			if before.Err != nil {
 				t.Errorf("%s: %v", sick.name, before.Err)
 				return
@@ -50,7 +50,7 @@ func TestRemediesCure(t *testing.T) {
 			}
 			for _, remedy := range remedies {
 				all.Go(func() {
-					after := lab.Run(t.Context(), apply(setup, remedy), sick.traffic, 6*time.Second)
+					after := lab.Run(t.Context(), apply(setup, remedy), sick.traffic, 8*time.Second)
 					if after.Err != nil || after.Failed {
 						t.Errorf("%s, %s: after %q: %v, error %v", sick.name, sick.traffic, remedy.Text, after.Found, after.Err)
 					}

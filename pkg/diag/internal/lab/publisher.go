@@ -44,9 +44,9 @@ func (t Traffic) next(n int) (wait time.Duration, count, size int) {
 		return 600*time.Millisecond + rand.N(800*time.Millisecond), 2 + rand.N(6), 120 + rand.N(200)
 	case Large:
 		if n%3 == 2 {
-			return 500 * time.Millisecond, 1, 20<<10 + rand.N(40<<10)
+			return 400 * time.Millisecond, 1, 20<<10 + rand.N(40<<10)
 		}
-		return 400 * time.Millisecond, 1, 200
+		return 600 * time.Millisecond, 1, 200
 	case Tokens:
 		return 20*time.Millisecond + rand.N(40*time.Millisecond), 1, 40 + rand.N(20)
 	}
