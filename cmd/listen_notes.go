@@ -48,11 +48,22 @@ func (l *listener) changed(change listen.Change) {
 			why = fmt.Sprintf(" (%v)", shortError(c.Err))
 		}
 		n.line("%s", n.colors.Faint(fmt.Sprintf("reconnecting in %s%s", output.Duration(c.Delay), why)))
+		l.hintStart(c)
 	case listen.Gap:
 		n.line("%s", n.colors.Bad(fmt.Sprintf("gap: asked for events after %q, the server goes on after %q; some were missed", output.Safe(c.Asked), output.Safe(c.Got))))
 	case listen.Restarted:
 		n.line("%s", n.colors.Warn("starting afresh: "+c.Reason))
 	}
+}
+
+// hintStart says once what surprises those who know curl.
+func (l *listener) hintStart(c listen.Waiting) {
+	source, ok := l.source.(*listen.Stream)
+	if !ok || l.hinted || c.Err != nil || l.opts.Resume != "id" || l.count == 0 || source.LastEventID() != "" {
+		return
+	}
+	l.hinted = true
+	fmt.Fprintln(l.note.w, "hint: without event IDs a stream starts again, as in a browser; --no-reconnect makes one connection")
 }
 
 func connectedLine(c listen.Connected, opts *listenOptions) string {

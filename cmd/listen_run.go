@@ -41,6 +41,7 @@ type listener struct {
 	summary   *summary
 	note      notes
 	count     int
+	hinted    bool // that a stream without IDs starts again
 }
 
 var errMaxTime = errors.New("--max-time reached")

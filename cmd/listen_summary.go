@@ -3,6 +3,7 @@ package cmd
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -84,21 +85,23 @@ func (s *summary) print(streams *term.Streams, colors term.Colors, form string, 
 	if s.events == 0 {
 		return
 	}
-	line := ""
+	var times []string
 	for _, at := range []struct {
 		name string
 		time time.Time
 	}{{"headers", stats.Headers}, {"first byte", stats.FirstByte}, {"first event", s.first}, {"first text", s.firstText}} {
 		if !at.time.IsZero() {
-			line += fmt.Sprintf("%s %s, ", at.name, output.Duration(at.time.Sub(stats.Started)))
+			times = append(times, at.name+" "+output.Duration(at.time.Sub(stats.Started)))
 		}
+	}
+	if times != nil { // a file has none
+		fmt.Fprintf(streams.Err, "ssectl: %s\n", colors.Faint(strings.Join(times, ", ")))
 	}
 	if s.events > 1 {
 		micro := func(n int64) string { return output.Duration(time.Duration(n) * time.Microsecond) }
-		line += fmt.Sprintf("gaps p50 %s p95 %s p99 %s max %s, ", micro(s.gaps.ValueAtQuantile(50)),
-			micro(s.gaps.ValueAtQuantile(95)), micro(s.gaps.ValueAtQuantile(99)), micro(s.gaps.Max()))
+		fmt.Fprintf(streams.Err, "ssectl: %s\n", colors.Faint(fmt.Sprintf("gaps p50 %s, p95 %s, p99 %s, max %s",
+			micro(s.gaps.ValueAtQuantile(50)), micro(s.gaps.ValueAtQuantile(95)), micro(s.gaps.ValueAtQuantile(99)), micro(s.gaps.Max()))))
 	}
-	fmt.Fprintf(streams.Err, "ssectl: %s\n", colors.Faint(line[:len(line)-2]))
 }
 
 func (s *summary) json(stats listen.Stats, ended string) summaryJSON {
