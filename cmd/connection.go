@@ -63,7 +63,7 @@ func (c *connection) bind(flags *pflag.FlagSet) {
 	flags.StringVarP(&c.User, "user", "u", "", "basic authentication as `user:password`")
 	flags.StringVar(&c.Bearer, "oauth2-bearer", "", "send this bearer `token`")
 	flags.StringVarP(&c.UserAgent, "user-agent", "A", "", "send this user agent `name`")
-	flags.StringArrayVarP(&c.Cookies, "cookie", "b", nil, "send cookies, \"a=1; b=2\" or those of a cookie `file`")
+	flags.StringArrayVarP(&c.Cookies, "cookie", "b", nil, "send these `cookies`, \"a=1; b=2\", or those of a cookie file")
 	flags.BoolVarP(&c.Insecure, "insecure", "k", false, "accept any server certificate")
 	flags.StringVar(&c.CACert, "cacert", "", "trust the certificates of this PEM `file` only")
 	flags.StringVarP(&c.Cert, "cert", "E", "", "client certificate, a PEM `file`")
@@ -80,7 +80,7 @@ func (c *connection) bind(flags *pflag.FlagSet) {
 	flags.BoolVar(&c.HTTP2, "http2", false, "speak HTTP/2 where TLS lets the two sides agree on it; the default")
 	flags.BoolVar(&c.Compressed, "compressed", false, "ask for gzip, deflate, br or zstd; decoded as it streams")
 	flags.Var(&c.ConnectTimeout, "connect-timeout", "give up connecting after this `time`, in seconds or as 500ms")
-	flags.BoolVarP(&c.Verbose, "verbose", "v", false, "tell what is sent and received on stderr, without credentials")
+	flags.BoolVarP(&c.Verbose, "verbose", "v", false, "show what is sent and received on stderr, without credentials")
 	bindIgnored(flags)
 }
 

@@ -157,7 +157,7 @@ func (o *listenOptions) bindOutput(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.Pretty, "pretty", false, "indent JSON data in text")
 	flags.Var(&o.Color, "color", "use colors: `auto|always|never`; auto is on a terminal, unless NO_COLOR is set")
 	flags.BoolVarP(&o.Include, "include", "i", false, "show response headers, on stderr where the output is not for people")
-	flags.Var(choice(&o.Stats, "text", "json"), "stats", "sum up at the end on stderr, as `text|json`; the default where stderr is a terminal")
+	flags.Var(choice(&o.Stats, "text", "json"), "stats", "print a summary at the end on stderr, as `text|json`; where stderr is a terminal there is one anyway")
 	flags.Lookup("stats").NoOptDefVal = "text"
 }
 
@@ -175,9 +175,9 @@ func (o *listenOptions) bindEnding(flags *pflag.FlagSet) {
 func (o *listenOptions) bindReconnection(flags *pflag.FlagSet) {
 	o.Reconnect = "get"
 	o.RetryDelay, o.RetryMaxDelay = seconds(listen.DefaultDelay), seconds(listen.DefaultMaxDelay)
-	flags.Var(choice(&o.Reconnect, "get", "always", "never"), "reconnect", "connect again `get|always|never`; get is for that method alone, others may cost")
+	flags.Var(choice(&o.Reconnect, "get", "always", "never"), "reconnect", "when to connect again: `get|always|never`; get means only where the method is GET, as a repeated POST may cost")
 	flags.BoolVar(&o.NoReconnect, "no-reconnect", false, "make one connection, as --reconnect never")
-	flags.IntVar(&o.Retry, "retry", -1, "give up after this `number` of connections in a row without an event; any number unless set, but then the first must succeed")
+	flags.IntVar(&o.Retry, "retry", -1, "give up after this `number` of connections in a row without an event; without it the first connection must succeed and there is no bound")
 	flags.Lookup("retry").DefValue = "0" // which pflag does not show
 	flags.Var(&o.RetryDelay, "retry-delay", "wait this `time` before a reconnection; a retry of the server takes its place")
 	flags.Var(&o.RetryMaxDelay, "retry-max-delay", "let the wait grow to this `time` at most")
@@ -189,7 +189,7 @@ func (o *listenOptions) bindReconnection(flags *pflag.FlagSet) {
 
 func (o *listenOptions) bindResume(flags *pflag.FlagSet) {
 	o.Resume = "id"
-	flags.Var(choice(&o.Resume, "id", "range", "off"), "resume", "go on by `id|range|off`: Last-Event-ID, a byte range for logs served as files, not at all")
+	flags.Var(choice(&o.Resume, "id", "range", "off"), "resume", "how to resume, `id|range|off`: by Last-Event-ID, by a byte range (logs served as files), or not at all")
 	flags.StringVar(&o.LastEventID, "last-event-id", "", "start behind the event of this `ID`")
 	flags.StringVar(&o.Cursor, "cursor", "", "keep the position between runs in this `file`")
 	flags.IntVar(&o.FreshAfter, "fresh-after", 0, "forget the position after this `number` of resumed connections in a row without an event")

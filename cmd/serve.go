@@ -111,7 +111,7 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 		f.StringVar(&opts.Exec, "exec", "", "serve the output of a shell `command`, each line an event")
 		f.DurationVar(&opts.Clock, "clock", 0, "serve the time, one event every `interval`; a client starts with the next one")
 		f.BoolVar(&opts.Canary, "canary", false, "serve a short script of small, large and silent phases, which shows what a path does to a stream")
-		f.StringArrayVar(&opts.Routes, "route", nil, "answer `[METHOD ]PATH=FILE` with the events of FILE; may be repeated")
+		f.StringArrayVar(&opts.Routes, "route", nil, "answer PATH with the events of FILE: `[METHOD ]PATH=FILE`; may be repeated")
 		f.IntVar(&opts.History, "history", 10000, "`number` of events of live input that are kept for clients to come")
 	})
 	addFlags(c, "Pace", func(f *pflag.FlagSet) {
@@ -133,11 +133,11 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 		f.IntVarP(&opts.Port, "port", "p", 8080, "`port` to listen on; 0 takes a free one")
 		f.StringVar(&opts.Path, "path", "", "answer on this `path` alone")
 		f.StringVar(&opts.UnixSocket, "unix-socket", "", "listen on a unix socket at `path`")
-		f.BoolVar(&opts.TLS, "tls", false, "serve HTTPS, and HTTP/2, with a certificate made for the occasion")
+		f.BoolVar(&opts.TLS, "tls", false, "serve HTTPS, and HTTP/2, with a self-signed certificate unless --cert gives one")
 		f.StringVar(&opts.Cert, "cert", "", "PEM `file` with the certificate for HTTPS")
 		f.StringVar(&opts.Key, "key", "", "PEM `file` with its key")
 		f.BoolVar(&opts.PrintURL, "print-url", false, "print the URL on standard output")
-		f.BoolVarP(&opts.Quiet, "quiet", "q", false, "do not tell of each connection")
+		f.BoolVarP(&opts.Quiet, "quiet", "q", false, "do not log connections")
 	})
 	addFlags(c, "Answers", func(f *pflag.FlagSet) {
 		f.StringArrayVarP(&opts.Headers, "header", "H", nil, "add a `\"Name: value\"` to every answer; may be repeated")
