@@ -111,7 +111,7 @@ var framingChecks = []Check{
 	},
 	{
 		ID: "frame-newline-lost", Group: "framing", Title: "payloads of JSON are whole", Worst: Fail,
-		How:      "If at least 80 % of the payloads are JSON, all have to be. [DONE] is exempt.",
+		How:      "Of the payloads that begin with a brace, bracket or quote, if at least 80 % are JSON, all have to be. Other text, a ping or a goodbye, and [DONE] are exempt.",
 		Why:      "A payload that was split badly parses at no client.",
 		Cite:     "https://github.com/fastapi/fastapi/issues/16055",
 		Remedies: []string{"NL"}, run: checkNewlineLost,

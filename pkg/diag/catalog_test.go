@@ -386,3 +386,13 @@ func resumed(a, first, second, control Role, exact bool) []*Exchange {
 	}
 	return []*Exchange{steady(a, 0, 100, 40, 1), ask(first, 2000, 19), ask(second, 2500, 15), ask(control, 3000, 0)}
 }
+
+// TestGoodbyeIsNoBrokenPayload has a stream of JSON end with a word of its own,
+// which is no sign of a lost line break.
+func TestGoodbyeIsNoBrokenPayload(t *testing.T) {
+	body := strings.Repeat("data: {\"a\":1}\n\n", 8) + "event: done\ndata: bye\n\ndata: [DONE]\n\n"
+	o := tape(recorded(RoleA, 0, EndEOF, 900, step{100, body}))
+	if f := Lookup("frame-newline-lost").Run(o); f.Status != Pass {
+		t.Errorf("got %s: %s", f.Status, f.Title)
+	}
+}

@@ -73,27 +73,30 @@ func clip(s string, n int) string {
 
 func checkNewlineLost(o *Observation) Finding {
 	events := o.a().timeline().events
-	good, bad, first := 0, 0, ""
+	good, cut, first := 0, 0, ""
 	for _, e := range events {
 		data := bytes.TrimSpace(e.data)
-		if len(data) == 0 || string(data) == "[DONE]" {
-			continue
-		}
-		if json.Valid(data) {
+		switch {
+		case len(data) == 0:
+		case json.Valid(data):
 			good++
-		} else if bad++; first == "" {
-			first = string(data)
+		case bytes.IndexByte([]byte(`{["`), data[0]) < 0:
+			// Text in its own right: a ping, a goodbye.
+		case string(data) != "[DONE]":
+			if cut++; first == "" {
+				first = string(data)
+			}
 		}
 	}
 	switch {
 	case good == 0:
 		return skip("the data is not JSON")
-	case bad > 0 && good >= 4*bad:
-		return fail("%d of %d payloads are not JSON, though the others are", bad, good+bad).seen("the first is %q", clip(first, 60))
-	case bad > 0:
-		return info("%d of %d payloads are JSON", good, good+bad)
+	case cut > 0 && good >= 4*cut:
+		return fail("%d of %d payloads of JSON are broken", cut, good+cut).seen("the first is %q", clip(first, 60))
+	case cut > 0:
+		return info("%d of %d payloads are JSON", good, good+cut)
 	}
-	return pass("all %d payloads are JSON", good)
+	return pass("all %d payloads of JSON are whole", good)
 }
 
 func checkTerminator(o *Observation) Finding {
