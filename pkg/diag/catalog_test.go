@@ -392,7 +392,7 @@ func resumed(a, first, second, control Role, exact bool) []*Exchange {
 func TestGoodbyeIsNoBrokenPayload(t *testing.T) {
 	body := strings.Repeat("data: {\"a\":1}\n\n", 8) + "event: done\ndata: bye\n\ndata: [DONE]\n\n"
 	o := tape(recorded(RoleA, 0, EndEOF, 900, step{100, body}))
-	if f := Lookup("frame-newline-lost").Run(o); f.Status != Pass {
+	if f := Lookup("frame-newline-lost").Run(o(t)); f.Status != Pass {
 		t.Errorf("got %s: %s", f.Status, f.Title)
 	}
 }
