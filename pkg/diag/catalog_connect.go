@@ -68,9 +68,9 @@ var headerChecks = []Check{
 		Remedies: []string{"CT"}, run: checkCharset,
 	},
 	{
-		ID: "content-encoding", Group: "headers", Title: "the compression has a legal name", Worst: Warn,
-		How:      "Content-Encoding is absent, or names a compression that was asked for.",
-		Why:      "Strict proxies refuse answers with a value that does not exist.",
+		ID: "content-encoding", Group: "headers", Title: "the compression is what its name says", Worst: Fail,
+		How:      "Content-Encoding is absent, or names a compression that was asked for, and the body can be decoded.",
+		Why:      "Strict proxies refuse answers with a value that does not exist, and nobody reads a body that is something else.",
 		Cite:     "https://github.com/modelcontextprotocol/csharp-sdk/issues/1598",
 		Remedies: []string{"ENC"}, run: checkContentEncoding,
 	},

@@ -57,6 +57,9 @@ func checkContentEncoding(o *Observation) Finding {
 	case "identity", "none":
 		return warn("%q is no value for the header: strict proxies refuse it", coding)
 	case "gzip", "x-gzip", "br", "zstd", "deflate":
+		if err := o.a().timeline().decodeErr; err != nil {
+			return fail("the body is no %s, so nothing can read it: %v", coding, err)
+		}
 		return pass("%s; buffer-compression tells whether it is flushed", coding)
 	}
 	return warn("%q was not asked for", coding)

@@ -61,20 +61,21 @@ func newDecoder(coding string, r io.Reader) (io.Reader, error) {
 func decodePrefixes(coding string, body []byte, ends []int) (plain []byte, plainEnds []int, err error) {
 	plain, err = decodePrefix(coding, body)
 	plainEnds = make([]int, len(ends))
-	work := 0
+	work, readable := 0, 0
 	for i, end := range ends {
-		if end == len(body) {
-			plainEnds[i] = len(plain)
-			continue
+		switch {
+		case end == len(body):
+			readable = len(plain)
+		case work > prefixWork:
+			// Too much to try each: spread what is left in proportion, but
+			// never below what an earlier prefix gave.
+			readable = max(readable, int(int64(len(plain))*int64(end)/int64(len(body))))
+		default:
+			prefix, _ := decodePrefix(coding, body[:end])
+			readable = max(readable, min(len(prefix), len(plain)))
+			work += end + len(prefix)
 		}
-		if work > prefixWork {
-			// Too much to try each: spread what is left in proportion.
-			plainEnds[i] = int(int64(len(plain)) * int64(end) / int64(len(body)))
-			continue
-		}
-		prefix, _ := decodePrefix(coding, body[:end])
-		plainEnds[i] = min(len(prefix), len(plain))
-		work += end + len(prefix)
+		plainEnds[i] = readable
 	}
 	return plain, plainEnds, err
 }
