@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"regexp"
@@ -24,6 +26,8 @@ func Main() int {
 	context.AfterFunc(ctx, stop)
 	// A write to a closed pipe is an error to handle, not a signal to die of.
 	signal.Ignore(syscall.SIGPIPE)
+	// What net/http has to say of a peer is for its own log, not for ours.
+	log.SetOutput(io.Discard)
 	return Run(ctx, term.System(), os.Args[1:])
 }
 
