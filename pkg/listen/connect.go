@@ -3,6 +3,7 @@ package listen
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -17,6 +18,9 @@ var (
 
 	// errNothingNew is a 416: the log does not go beyond where we are.
 	errNothingNew = errors.New("nothing new")
+
+	// errNoAnswer is an end of the connection, but of no stream.
+	errNoAnswer = fmt.Errorf("server closed the connection without an answer: %w", io.EOF)
 )
 
 // bodyExcerpt is how much of an answer that is no stream a ResponseError has,
@@ -66,7 +70,10 @@ func (s *Stream) connect() error {
 			s.answered = true
 			return &redirectError{withoutURL(err)}
 		}
-		return withoutURL(err)
+		if err = withoutURL(err); err == io.EOF {
+			return errNoAnswer
+		}
+		return err
 	}
 	s.answered = true
 	if s.stats.Headers.IsZero() {
