@@ -35,23 +35,28 @@ func (w *watch) begin(cancel context.CancelCauseFunc) {
 	w.ending = &ending{cancel: cancel, cause: make(chan error, 1)}
 	w.waited, w.event = 0, false
 	w.idle = w.ending.timer(w.idleFor, &TimeoutError{After: w.idleFor})
-	w.events = w.ending.timer(w.eventsFor, &TimeoutError{Event: true, After: w.eventsFor})
+	w.events = w.ending.timer(w.eventsFor, w.noEvent())
 }
+
+func (w *watch) noEvent() error { return &TimeoutError{Event: true, After: w.eventsFor} }
 
 // timer returns a stopped timer that ends the connection with err.
 func (e *ending) timer(d time.Duration, err error) *time.Timer {
 	if d <= 0 {
 		return nil
 	}
-	timer := time.AfterFunc(d, func() {
-		select {
-		case e.cause <- err:
-			e.cancel(err)
-		default: // the other one was first
-		}
-	})
+	timer := time.AfterFunc(d, func() { e.end(err) })
 	timer.Stop()
 	return timer
+}
+
+// end ends the connection with err.
+func (e *ending) end(err error) {
+	select {
+	case e.cause <- err:
+		e.cancel(err)
+	default: // the other timer was first
+	}
 }
 
 // start is called when waiting begins, stop when it ends.
@@ -64,7 +69,12 @@ func (w *watch) start() {
 			w.event, w.waited = false, 0
 		}
 		w.since = time.Now()
-		w.events.Reset(max(w.eventsFor-w.waited, 0))
+		if w.waited >= w.eventsFor {
+			// The timer would be too late for a read that has bytes at once.
+			w.ending.end(w.noEvent())
+			return
+		}
+		w.events.Reset(w.eventsFor - w.waited)
 	}
 }
 
