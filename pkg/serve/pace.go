@@ -20,6 +20,9 @@ type Pace struct {
 	Jitter float64
 }
 
+// maxGap is a wait that is longer than anybody waits, and does not overflow.
+const maxGap = 1 << 62
+
 // ParsePace reads a pace: "instant", an interval ("500ms"), a rate ("100/s"),
 // or "recorded".
 func ParsePace(text string) (Pace, error) {
@@ -32,7 +35,7 @@ func ParsePace(text string) (Pace, error) {
 	if count, unit, ok := strings.Cut(text, "/"); ok {
 		per := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[unit]
 		rate, err := strconv.ParseFloat(count, 64)
-		if err == nil && per > 0 && rate > 0 && float64(per)/rate >= 1 && rate > 1e-9 {
+		if err == nil && per > 0 && rate > 0 && float64(per)/rate >= 1 && float64(per)/rate < maxGap {
 			return Pace{Every: time.Duration(float64(per) / rate)}, nil
 		}
 	} else if every, err := time.ParseDuration(text); err == nil && every >= 0 {
@@ -57,7 +60,7 @@ func (p Pace) gap(recorded time.Duration) time.Duration {
 	if p.Jitter > 0 {
 		gap *= 1 + p.Jitter*(2*rand.Float64()-1)
 	}
-	return time.Duration(max(gap, 0))
+	return time.Duration(min(max(gap, 0), maxGap))
 }
 
 // longest returns the longest wait that there is, if it is not recorded.
