@@ -117,14 +117,23 @@ func (t *timeline) decode(body []byte) {
 	}
 }
 
+// maxBlocks bounds what is kept of a body: a small one that is compressed may
+// hold millions, and they would tell nothing new.
+const maxBlocks = 100_000
+
 // parse takes the decoded body apart, and finds the state at the end of each
 // arrival.
 func (t *timeline) parse() {
 	dec := stream.NewDecoder(bytes.NewReader(t.plain))
 	dec.MaxEventSize = len(t.plain) + 1
 	at, done := 0, 0 // the arrival being filled; the end of the last whole block
+	blocks := 0
 	for block, err := range dec.Blocks() {
 		if err != nil || block.Incomplete() {
+			break
+		}
+		if blocks++; blocks > maxBlocks {
+			t.clip(at, done)
 			break
 		}
 		end := done + len(block.Raw())
@@ -143,6 +152,14 @@ func (t *timeline) parse() {
 	}
 	if t.ended && done < len(t.plain) {
 		t.tail = t.plain[done:]
+	}
+}
+
+// clip leaves out what came behind a block that ends at done, in arrival at.
+func (t *timeline) clip(at, done int) {
+	t.plain, t.arrivals, t.ended = t.plain[:done], t.arrivals[:min(at+1, len(t.arrivals))], false
+	for i := range t.arrivals {
+		t.arrivals[i].plain = min(t.arrivals[i].plain, done)
 	}
 }
 
