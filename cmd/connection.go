@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -207,7 +208,7 @@ func setHeader(req *http.Request, line string, seen map[string]bool) error {
 	if !ok {
 		name, empty = strings.CutSuffix(strings.TrimSpace(line), ";")
 		if !empty {
-			return fmt.Errorf("header %q has no colon", headerName(line))
+			return errors.New(`a header has no colon, want "Name: value"`)
 		}
 	}
 	name, value = http.CanonicalHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
@@ -223,15 +224,6 @@ func setHeader(req *http.Request, line string, seen map[string]bool) error {
 	}
 	seen[name] = true
 	return nil
-}
-
-// headerName is what of a header line may be shown.
-func headerName(line string) string {
-	name, _, cut := strings.Cut(strings.TrimSpace(line), " ")
-	if cut {
-		name += " ..."
-	}
-	return name
 }
 
 // readFile reads a file, or standard input for "-".
@@ -260,15 +252,26 @@ func parseURL(raw string) (*url.URL, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("not a URL: %q", raw)
+		return nil, fmt.Errorf("not a URL: %q", withoutSecrets(raw))
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("cannot speak %q, only http and https", u.Scheme)
 	case u.Host == "":
-		return nil, fmt.Errorf("URL without a host: %q", raw)
+		return nil, fmt.Errorf("URL without a host: %q", withoutSecrets(raw))
 	}
 	return u, nil
+}
+
+var userInfoPattern = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*://)?.*@`)
+
+// withoutSecrets returns what may be shown of a text that is no URL: neither
+// user information nor a query.
+func withoutSecrets(raw string) string {
+	if at := strings.IndexAny(raw, "?#"); at >= 0 {
+		raw = raw[:at]
+	}
+	return userInfoPattern.ReplaceAllString(raw, "$1")
 }
 
 // seconds is a time that a flag gives in seconds, as curl does, or in Go's form.

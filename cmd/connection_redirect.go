@@ -85,7 +85,8 @@ func redactURL(u *url.URL) string {
 	shown.User, shown.Fragment, shown.RawFragment = nil, "", ""
 	parts := strings.Split(u.RawQuery, "&")
 	for i, part := range parts {
-		if name, _, ok := strings.Cut(part, "="); ok && isCredential(name) {
+		name, _, ok := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(name); ok && (err != nil || isCredential(plain)) {
 			parts[i] = name + "=" + redacted
 		}
 	}

@@ -308,6 +308,9 @@ func plainError(err error) string {
 	if errors.As(err, &outer) {
 		err = outer.Err
 	}
+	if strings.HasPrefix(err.Error(), "failed to parse Location header") {
+		return "redirect to what is no URL"
+	}
 	message := strings.ReplaceAll(err.Error(), "\n", " ")
 	for _, prefix := range []string{"net/http: HTTP/1.x transport connection broken: ", "net/http: ", "http: ", "tls: "} {
 		message = strings.TrimPrefix(message, prefix)

@@ -33,7 +33,8 @@ func redactURL(raw string) string {
 	u.User, u.Fragment, u.RawFragment = nil, "", ""
 	parts := strings.Split(u.RawQuery, "&")
 	for i, part := range parts {
-		if name, _, ok := strings.Cut(part, "="); ok && isSecretName(name) {
+		name, _, ok := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(name); ok && (err != nil || isSecretName(plain)) {
 			parts[i] = name + "=" + redacted
 		}
 	}
