@@ -60,7 +60,7 @@ func TestAbuseSoak(t *testing.T) {
 	t.Logf("peak:   %v", s.peak)
 	t.Logf("after:  %v", after)
 	if after.grown(before) {
-		t.Errorf("grown from %v to %v", before, after)
+		t.Errorf("grown from %v to %v\n%s", before, after, stacks())
 	}
 }
 
@@ -462,6 +462,12 @@ func usageNow() usage {
 	runtime.GC()
 	runtime.GC()
 	return usageOf()
+}
+
+// stacks tells what all goroutines are at.
+func stacks() string {
+	text := make([]byte, 1<<20)
+	return string(text[:runtime.Stack(text, true)])
 }
 
 func (u usage) max(v usage) usage {

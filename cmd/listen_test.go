@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -259,6 +258,7 @@ func TestListenLargeEvents(t *testing.T) {
 			run := exec.Command("ssectl", "listen", serving(t, endless), "--format", "data")
 			var errs bytes.Buffer
 			run.Stderr = &errs
+			peak := watchPeak(t, run)
 			out, err := run.Output()
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != 3 || string(out) != "small\n" {
@@ -267,8 +267,8 @@ func TestListenLargeEvents(t *testing.T) {
 			if want := "event at byte 13 is larger than 16777216 bytes"; !strings.Contains(errs.String(), want) {
 				t.Errorf("stderr %q, want %q in it", errs.String(), want)
 			}
-			if usage, ok := run.ProcessState.SysUsage().(*syscall.Rusage); ok && usage.Maxrss > 150<<10 {
-				t.Errorf("took %d MiB for events of 16 MiB at most", usage.Maxrss>>10)
+			if peak() > 150<<20 {
+				t.Errorf("took %d MiB for events of 16 MiB at most", peak()>>20)
 			}
 		})
 	}

@@ -24,7 +24,11 @@ import (
 // that exit codes, signals and pipes are real, and the race detector is in it.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"ssectl": func() { os.Exit(cmd.Main()) },
+		"ssectl": func() {
+			code := cmd.Main()
+			tellPeak()
+			os.Exit(code)
+		},
 	})
 }
 
