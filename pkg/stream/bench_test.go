@@ -97,7 +97,31 @@ func ratio(b *testing.B, bytes int, limit, work func()) {
 
 var sink int
 
+// BenchmarkDecodeView reads events as views, BenchmarkDecodeOwned as copies.
 func BenchmarkDecodeView(b *testing.B) {
+	benchmarkDecode(b, func(d *stream.Decoder) (n int) {
+		for {
+			e, err := d.Next()
+			if err != nil {
+				return n
+			}
+			sink += len(e.Data())
+			n++
+		}
+	})
+}
+
+func BenchmarkDecodeOwned(b *testing.B) {
+	benchmarkDecode(b, func(d *stream.Decoder) (n int) {
+		for event := range d.Events() {
+			sink += len(event.Data)
+			n++
+		}
+		return n
+	})
+}
+
+func benchmarkDecode(b *testing.B, decode func(*stream.Decoder) (events int)) {
 	for i, c := range corpora {
 		b.Run(c.name, func(b *testing.B) {
 			text, events := corpus(i)
@@ -107,16 +131,7 @@ func BenchmarkDecodeView(b *testing.B) {
 			ratio(b, len(text), func() { sink += copyAndFind(text, buf) }, func() {
 				src.Reset(text)
 				d.Reset(onlyReader{src})
-				n := 0
-				for {
-					e, err := d.Next()
-					if err != nil {
-						break
-					}
-					sink += len(e.Data())
-					n++
-				}
-				if n != events {
+				if n := decode(d); n != events {
 					b.Fatalf("%d events, want %d", n, events)
 				}
 			})
@@ -133,28 +148,6 @@ func reportEvents(b *testing.B, events int) {
 type onlyReader struct{ r io.Reader }
 
 func (o onlyReader) Read(p []byte) (int, error) { return o.r.Read(p) }
-
-func BenchmarkDecodeOwned(b *testing.B) {
-	for i, c := range corpora {
-		b.Run(c.name, func(b *testing.B) {
-			text, events := corpus(i)
-			buf := make([]byte, 32<<10)
-			src := bytes.NewReader(text)
-			d := stream.NewDecoder(src)
-			ratio(b, len(text), func() { sink += copyAndFind(text, buf) }, func() {
-				src.Reset(text)
-				d.Reset(onlyReader{src})
-				for event, err := range d.Events() {
-					if err != nil {
-						b.Fatal(err)
-					}
-					sink += len(event.Data)
-				}
-			})
-			reportEvents(b, events)
-		})
-	}
-}
 
 // BenchmarkDecodeHugeLine reads one line that comes in the segments of a
 // network. Time must grow with the size, not with its square.
