@@ -117,8 +117,7 @@ func TestListenRedirects(t *testing.T) {
 		return fmt.Sprint(r.Method, " auth=", r.Header.Get("Authorization"), " key=", r.Header.Get("X-Api-Key"), " cookie=", r.Header.Get("Cookie"), " accept=", r.Header.Get("Accept"), " a=", r.Header.Get("X-A"))
 	})
 	other := serving(t, show)
-	var url string
-	url = serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/same":
 			http.Redirect(w, r, "/show", http.StatusTemporaryRedirect)

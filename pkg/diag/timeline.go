@@ -90,7 +90,6 @@ func newTimeline(x *Exchange) *timeline {
 			t.arrivals[last].bytes += r.N
 		} else {
 			t.arrivals = append(t.arrivals, arrival{from: r.At, to: r.At, bytes: r.N})
-			last++
 		}
 		total += r.N
 	}

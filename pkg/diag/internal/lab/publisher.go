@@ -53,8 +53,6 @@ func (t Traffic) next(n int) (wait time.Duration, count, size int) {
 	return time.Hour, 0, 0 // Silent, and Chat, which has no live events
 }
 
-const keptEvents = 2000
-
 // A Publisher is a live stream with a past: every client gets the same events,
 // and who names an ID gets what followed it.
 type Publisher struct {
