@@ -228,15 +228,15 @@ func everyByte() string {
 	return string(all)
 }
 
-// bomb returns text, repeated to size and compressed.
+// bomb returns text, repeated to size and compressed: in members of a megabyte,
+// which all are the same (https://www.rfc-editor.org/rfc/rfc1952#section-2.2).
 func bomb(text string, size int) []byte {
+	piece := strings.Repeat(text, 1+min(size, 1<<20)/len(text))
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
-	for piece := strings.Repeat(text, 1+1<<20/len(text)); size > 0; size -= len(piece) {
-		io.WriteString(w, piece)
-	}
+	io.WriteString(w, piece)
 	w.Close()
-	return packed.Bytes()
+	return bytes.Repeat(packed.Bytes(), 1+size/len(piece))
 }
 
 func gzipped(packed []byte) func(*nastyWriter, *http.Request) {
