@@ -69,9 +69,6 @@ func newRecording(w io.WriteCloser, req *http.Request) *recording {
 
 func (r *recording) block(b *stream.Block, at time.Time) {
 	record := b.Record(at)
-	if len(b.Raw()) < 3 && record.Raw == nil {
-		record.Raw = b.Raw() // a blank line more than needed: say so, a line without a key says nothing
-	}
 	r.pending = record.AppendJSON(r.pending)
 	if len(r.pending) > maxPending {
 		r.err = r.flush()

@@ -11,17 +11,17 @@ import (
 
 // A Block is a view of one block of a stream: the lines up to a blank line, or
 // one of the other pieces that [Decoder.Block] lists. Its bytes belong to the
-// decoder and are valid until its next read; they are as on the wire, so
+// decoder and are valid until it is asked for the next one; they are as on the wire, so
 // malformed UTF-8 is still in them. [Block.Event] gives the text that the
 // standard wants.
 type Block struct {
-	raw          []byte
-	join         []byte // the data, if it had several lines
-	start, value int    // data or comment: raw[start:value]
-	typ, typEnd  int    // the last event field
-	id, idEnd    int    // the last id field
-	retry        time.Duration
-	flags        flags
+	raw             []byte
+	join            []byte // the data, if it had several lines
+	start, valueEnd int    // data or comment: raw[start:valueEnd]
+	typ, typEnd     int    // the last event field
+	id, idEnd       int    // the last id field
+	retry           time.Duration
+	flags           flags
 
 	lastType string // the latest type of Event, which is mostly the next one too
 
@@ -66,7 +66,7 @@ func (b *Block) comment(line []byte, at int) {
 	if len(line) > 1 && line[1] == ' ' {
 		skip = 2
 	}
-	b.start, b.value = at+skip, at+len(line)
+	b.start, b.valueEnd = at+skip, at+len(line)
 	b.flags |= isComment
 }
 
@@ -122,12 +122,12 @@ func (b *Block) field(raw []byte, line, eol int) (setsRetry bool) {
 // has each with a line feed behind it, the last one too.
 func (b *Block) data(raw []byte, from, to int) {
 	if b.flags&hasData == 0 {
-		b.start, b.value = from, to
+		b.start, b.valueEnd = from, to
 		b.flags |= hasData
 		return
 	}
 	if b.flags&joined == 0 {
-		b.join = append(b.join[:0], raw[b.start:b.value]...)
+		b.join = append(b.join[:0], raw[b.start:b.valueEnd]...)
 		b.join = append(b.join, '\n')
 		b.flags |= joined
 	}
@@ -199,9 +199,9 @@ func (b *Block) Data() []byte {
 	case b.flags&hasData == 0:
 		return nil
 	case b.flags&joined != 0:
-		return b.join[:len(b.join)-1]
+		return b.join[: len(b.join)-1 : len(b.join)-1]
 	}
-	return b.raw[b.start:b.value]
+	return b.raw[b.start:b.valueEnd:b.valueEnd]
 }
 
 // Type returns the event type; [DefaultType] if the block named none.
@@ -209,7 +209,7 @@ func (b *Block) Type() []byte {
 	if b.flags&hasType == 0 || b.typ == b.typEnd {
 		return defaultType
 	}
-	return b.raw[b.typ:b.typEnd]
+	return b.raw[b.typ:b.typEnd:b.typEnd]
 }
 
 var defaultType = []byte(DefaultType)
@@ -223,7 +223,7 @@ func (b *Block) ID() []byte {
 	if b.flags&hasID == 0 {
 		return nil
 	}
-	return b.raw[b.id:b.idEnd]
+	return b.raw[b.id:b.idEnd:b.idEnd]
 }
 
 // Retry returns the reconnection time that the block set, if it set one.
@@ -240,7 +240,7 @@ func (b *Block) Comment() (text []byte, ok bool) {
 	if b.flags&isComment == 0 {
 		return nil, false
 	}
-	return b.raw[b.start:b.value], true
+	return b.raw[b.start:b.valueEnd:b.valueEnd], true
 }
 
 // A Field is one line of a block. A comment is a field without a name.
@@ -277,7 +277,8 @@ func (b *Block) Fields() iter.Seq[Field] {
 
 var colon, space = []byte(":"), []byte(" ")
 
-// Event returns the event of the block, owned by the caller.
+// Event returns the event of the block, owned by the caller. Its ID and its
+// data share memory: who keeps IDs alone of large events should clone them.
 func (b *Block) Event() Event {
 	data, typ, id := b.Data(), b.Type(), b.ID()
 	event := Event{HasID: b.flags&hasID != 0}

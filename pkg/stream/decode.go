@@ -28,8 +28,9 @@ const (
 // block, so a source that does something before it reads (flush, set a
 // deadline) does it exactly when there is nothing left to hand over.
 type Decoder struct {
-	// MaxEventSize bounds one block, line ends and comments in it included,
-	// and with it the memory a hostile stream can take. Zero means
+	// MaxEventSize bounds one block, line ends and comments in it included.
+	// The memory that a hostile stream can take is a small multiple of it. A
+	// size below 32 KiB makes reads smaller too. Zero means
 	// [DefaultMaxEventSize]. Set it before the first read.
 	MaxEventSize int
 
@@ -82,8 +83,8 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("stream: event at byte %d is larger than %d bytes", e.Offset, e.Limit)
 }
 
-// Next returns the next event, as a view that is valid until the next call of a
-// method of d that reads. The error is io.EOF at the end of the stream, a
+// Next returns the next event, as a view that is valid until the decoder is asked
+// for the next one. The error is io.EOF at the end of the stream, a
 // [*SizeError], or that of the source; asked again, the decoder repeats it.
 //
 // An unfinished block at the end is no event; [Decoder.Unfinished] has it.
@@ -104,7 +105,7 @@ func (d *Decoder) Next() (*Block, error) {
 		if n > 0 {
 			b := &d.block
 			b.raw = d.buf[p : p+n : p+n]
-			b.start, b.value = 6, i+6
+			b.start, b.valueEnd = 6, i+6
 			b.flags = hasData
 			d.pos = p + n
 			return b, nil
@@ -163,7 +164,8 @@ func (d *Decoder) Blocks() iter.Seq2[*Block, error] {
 //   - a comment outside of a block, handed over as soon as its line ends,
 //     because a heartbeat may be all that comes for hours. A blank line behind
 //     it belongs to it if it has arrived by then;
-//   - a blank line more than needed;
+//   - a blank line more than needed, or the LF of a CRLF whose CR ended the
+//     block before, or a BOM and nothing else;
 //   - at the end, and before the error, an unfinished block.
 func (d *Decoder) Block() (*Block, error) {
 	b := &d.block
@@ -297,9 +299,11 @@ func (d *Decoder) finish(line int) (*Block, error) {
 	}
 	b := &d.block
 	blank := d.tailIsBlank(line)
+	had := b.flags & hasBOM
 	b.reset()
+	b.flags = had
 	if !blank {
-		b.flags = incomplete
+		b.flags |= incomplete
 		d.tail = d.end - d.pos
 	}
 	b.raw = d.buf[d.pos:d.end:d.end]
@@ -333,12 +337,16 @@ func (d *Decoder) fill() (shift int, err error) {
 		d.pos, d.end, d.clean = 0, d.end-shift, d.clean-shift
 		d.base += int64(shift)
 	}
-	if d.end == size {
-		if size >= limit {
-			d.err = &SizeError{Offset: d.base, Limit: limit}
+	most := limit
+	if d.end > d.pos && d.buf[d.pos] == '\n' {
+		most++ // the LF of a CRLF, which belongs to the block before
+	}
+	if size = min(size, d.pos+most); d.end >= size {
+		if d.end-d.pos >= most {
+			d.err = &SizeError{Offset: d.base + int64(d.pos), Limit: limit}
 			return shift, d.err
 		}
-		size = min(2*size, limit)
+		size = min(2*size, most)
 		grown := make([]byte, size+loadSize)
 		copy(grown, d.buf[:d.end])
 		d.buf = grown

@@ -309,6 +309,40 @@ func TestDecodeMaxEventSize(t *testing.T) {
 	}
 }
 
+// A block of exactly the limit passes in every split, also where the LF of a
+// CRLF comes late.
+func TestDecodeMaxEventSizeLateLF(t *testing.T) {
+	const input = "data: a\r\n\r\ndata: 123\n\n"
+	for at := range len(input) {
+		d := stream.NewDecoder(io.MultiReader(strings.NewReader(input[:at]), strings.NewReader(input[at:])))
+		d.MaxEventSize = len("data: 123\n\n")
+		n := 0
+		for _, err := range d.Events() {
+			if err != nil {
+				t.Fatalf("split at %d: %v", at, err)
+			}
+			n++
+		}
+		if n != 2 {
+			t.Errorf("split at %d: %d events", at, n)
+		}
+	}
+}
+
+// A view must not let its user write into what comes behind it.
+func TestViewsAreClipped(t *testing.T) {
+	b, err := stream.NewDecoder(strings.NewReader("event: x\nid: 1\ndata: a\n\n")).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, view := range [][]byte{b.Data(), b.Type(), b.ID(), b.Raw()} {
+		_ = append(view, "OVERWRITTEN"...)
+	}
+	if got := string(b.Raw()); got != "event: x\nid: 1\ndata: a\n\n" {
+		t.Errorf("raw is %q", got)
+	}
+}
+
 // An endless line must not take more memory than the limit allows.
 func TestDecodeEndlessLine(t *testing.T) {
 	endless := readerFunc(func(p []byte) (int, error) {
@@ -371,7 +405,12 @@ func TestBlockFields(t *testing.T) {
 			fmt.Fprintf(&got, "%s=%q ", f.Name, f.Value)
 		}
 	}
-	if want := `id="1" event="" ="c" data=" x" foo="bar: " `; got.String() != want {
+	for b := range stream.NewDecoder(strings.NewReader("\ufeffdata: cut")).Blocks() {
+		for f := range b.Fields() {
+			fmt.Fprintf(&got, "%s=%q ", f.Name, f.Value)
+		}
+	}
+	if want := `id="1" event="" ="c" data=" x" foo="bar: " data="cut" `; got.String() != want {
 		t.Errorf("got  %s\nwant %s", &got, want)
 	}
 }

@@ -50,8 +50,9 @@ type Event struct {
 const maxRetry = math.MaxInt64 / int64(time.Millisecond)
 
 // ErrInjection is matched by the errors that refuse a type or an ID because it
-// would break out of its line, and so let whoever chose it write events.
-var ErrInjection = errors.New("stream: line break in a field that must be one line")
+// would break out of its line, and so let whoever chose it write events, or
+// because readers would ignore it.
+var ErrInjection = errors.New("stream: character that a field must not hold")
 
 // A FieldError refuses the value of a field that cannot be written as it is.
 // It matches [ErrInjection].

@@ -48,12 +48,15 @@ type Record struct {
 
 // AppendText appends what the record stands for on the wire: its raw bytes, or
 // else comment lines, then the event, id, retry and data fields, then a blank
-// line. A meta record is nothing on the wire. The error is a [*FieldError].
+// line. A meta record, and one that says nothing, is nothing on the wire. The
+// error is a [*FieldError].
 func (r *Record) AppendText(dst []byte) ([]byte, error) {
-	if r.Raw != nil {
+	switch {
+	case r.Meta != nil:
+		return dst, nil
+	case r.Raw != nil:
 		return append(dst, r.Raw...), nil
-	}
-	if r.Meta != nil {
+	case !r.saysSomething():
 		return dst, nil
 	}
 	start := len(dst)
@@ -74,34 +77,78 @@ func (r *Record) AppendText(dst []byte) ([]byte, error) {
 	return append(dst, '\n'), nil
 }
 
+// saysSomething reports whether the record has a key that a block could have.
+func (r *Record) saysSomething() bool {
+	return r.IsEvent || r.HasComment || r.ID != "" || r.HasID || r.Retry != 0 || r.HasRetry
+}
+
+// errSeveralBlocks refuses raw bytes that would be more than one record.
+var errSeveralBlocks = errors.New("raw holds more than one block")
+
 // setRaw takes raw as the bytes of the record, unless its keys say otherwise.
-// A record with no key of its own takes everything from raw.
-func (r *Record) setRaw(raw []byte, hasKeys, streamStart bool) {
+// A record with no key of its own takes everything from raw. streamStart says
+// that raw begins a stream, where a BOM is dropped; without it both readings
+// of a BOM are tried.
+func (r *Record) setRaw(raw []byte, streamStart bool) error {
+	was, err := readRaw(raw, streamStart)
+	if r.saysSomething() || r.IsEvent {
+		if err == nil && !was.saysTheSame(r) && streamStart {
+			was, err = readRaw(raw, false)
+		}
+		if err == nil && was.saysTheSame(r) && !r.Incomplete {
+			r.Raw = raw
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	was.Time, was.Delay, was.Meta, was.Raw = r.Time, r.Delay, r.Meta, raw
+	*r = was
+	return nil
+}
+
+func (r *Record) saysTheSame(other *Record) bool {
+	return r.Event == other.Event && r.IsEvent == other.IsEvent && r.Comment == other.Comment &&
+		r.HasComment == other.HasComment && !r.Incomplete
+}
+
+// readRaw returns what the one block in raw says. Blank lines around it count
+// for nothing: the LF of a CRLF may have come late.
+func readRaw(raw []byte, streamStart bool) (was Record, err error) {
 	d := NewDecoder(bytes.NewReader(raw))
 	d.MaxEventSize = len(raw) + 1
 	d.started = !streamStart
-	var was Record
+	blocks := 0
 	for b, err := range d.Blocks() {
-		if err != nil || was.IsEvent {
-			break
+		if err != nil {
+			return was, err
 		}
-		if b.Incomplete() || len(bytes.Trim(b.raw, "\r\n")) > 0 {
-			was = b.Record(r.Time)
+		if !b.Incomplete() && len(bytes.Trim(b.raw, "\r\n")) == 0 {
+			continue
 		}
+		if blocks++; blocks > 1 {
+			return was, errSeveralBlocks
+		}
+		was = b.fields()
 	}
-	if !hasKeys {
-		was.Time, was.Delay, was.Meta, was.Incomplete = r.Time, r.Delay, r.Meta, r.Incomplete
-		*r = was
-	} else if was.Event != r.Event || was.IsEvent != r.IsEvent || was.Comment != r.Comment || was.HasComment != r.HasComment {
-		return
-	}
-	r.Raw = raw
+	return was, nil
 }
 
 // Record returns the block as a record that is exact: it has raw bytes if the
 // canonical encoding would give others. at is when it was read.
 func (b *Block) Record(at time.Time) Record {
-	r := Record{Time: at, Incomplete: b.Incomplete(), IsEvent: b.IsEvent()}
+	r := b.fields()
+	r.Time = at
+	if !r.saysSomething() || !b.isCanonical() {
+		r.Raw = bytes.Clone(b.raw)
+	}
+	return r
+}
+
+// fields returns what the block says.
+func (b *Block) fields() Record {
+	r := Record{Incomplete: b.Incomplete(), IsEvent: b.IsEvent()}
 	if !r.Incomplete {
 		r.Event = b.Event()
 	}
@@ -110,9 +157,6 @@ func (b *Block) Record(at time.Time) Record {
 	}
 	if text, ok := b.Comment(); ok {
 		r.Comment, r.HasComment = validString(text), true
-	}
-	if !b.isCanonical() {
-		r.Raw = bytes.Clone(b.raw)
 	}
 	return r
 }
@@ -189,10 +233,12 @@ var ErrLineTooLong = errors.New("line is too long")
 
 // A RecordReader reads a JSON-lines file of events.
 type RecordReader struct {
-	// MaxLineSize bounds a line in bytes. Zero means [DefaultMaxLineSize].
+	// MaxLineSize bounds a line in bytes, its line feed not counted. Zero
+	// means [DefaultMaxLineSize].
 	MaxLineSize int
 
 	lines lineReader
+	err   error // of the source, for good
 	// fresh is true while nothing of the stream was read, so that a BOM in
 	// raw bytes would be one.
 	fresh bool
@@ -214,13 +260,14 @@ func (rr *RecordReader) Read() (Record, error) {
 	if limit <= 0 {
 		limit = DefaultMaxLineSize
 	}
-	for {
+	for rr.err == nil {
 		line, err := rr.lines.next(limit)
 		if err == ErrLineTooLong {
 			return Record{}, &RecordError{Line: rr.lines.number, Err: err}
 		}
 		if err != nil {
-			return Record{}, err
+			rr.err = err
+			break
 		}
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
@@ -237,9 +284,11 @@ func (rr *RecordReader) Read() (Record, error) {
 		rr.fresh = r.Meta != nil // a meta line begins another response
 		return r, nil
 	}
+	return Record{}, rr.err
 }
 
-// ParseRecord reads one JSON line. The error names the column and the cause.
+// ParseRecord reads one JSON line, as if it were the first of a recording. The
+// error names the column and the cause.
 func ParseRecord(line []byte) (Record, error) {
 	return parseRecord(line, true)
 }

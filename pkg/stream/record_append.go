@@ -18,17 +18,17 @@ func (b *Block) AppendJSON(dst []byte, at time.Time) []byte {
 	dst = append(dst, '{')
 	if b.IsEvent() {
 		dst = append(dst, `"event":`...)
-		dst = appendString(dst, b.Type())
+		dst = AppendString(dst, b.Type())
 		dst = append(dst, ',')
 	}
 	if b.HasID() {
 		dst = append(dst, `"id":`...)
-		dst = appendString(dst, b.ID())
+		dst = AppendString(dst, b.ID())
 		dst = append(dst, ',')
 	}
 	if b.IsEvent() {
 		dst = append(dst, `"data":`...)
-		dst = appendString(dst, b.Data())
+		dst = AppendString(dst, b.Data())
 		dst = append(dst, ',')
 	}
 	if d, ok := b.Retry(); ok {
@@ -38,7 +38,7 @@ func (b *Block) AppendJSON(dst []byte, at time.Time) []byte {
 	}
 	if text, ok := b.Comment(); ok {
 		dst = append(dst, `"comment":`...)
-		dst = appendString(dst, text)
+		dst = AppendString(dst, text)
 		dst = append(dst, ',')
 	}
 	dst = append(dst, `"time":"`...)
@@ -69,23 +69,23 @@ func (r *Record) AppendJSON(dst []byte) []byte {
 			typ = DefaultType
 		}
 		key("event")
-		dst = appendString(dst, bytesOf(typ))
+		dst = AppendString(dst, bytesOf(typ))
 	}
 	if r.ID != "" || r.HasID {
 		key("id")
-		dst = appendString(dst, bytesOf(r.ID))
+		dst = AppendString(dst, bytesOf(r.ID))
 	}
 	if r.IsEvent {
 		key("data")
-		dst = appendString(dst, bytesOf(r.Data))
+		dst = AppendString(dst, bytesOf(r.Data))
 	}
 	if r.Retry != 0 || r.HasRetry {
 		key("retry")
-		dst = strconv.AppendInt(dst, r.Retry.Milliseconds(), 10)
+		dst = strconv.AppendInt(dst, max(r.Retry.Milliseconds(), 0), 10)
 	}
 	if r.HasComment {
 		key("comment")
-		dst = appendString(dst, bytesOf(r.Comment))
+		dst = AppendString(dst, bytesOf(r.Comment))
 	}
 	if !r.Time.IsZero() {
 		key("time")
@@ -93,7 +93,7 @@ func (r *Record) AppendJSON(dst []byte) []byte {
 		dst = appendTime(dst, r.Time)
 		dst = append(dst, '"')
 	}
-	if r.Delay != 0 {
+	if r.Delay > 0 {
 		key("delay")
 		dst = append(dst, '"')
 		dst = append(dst, r.Delay.String()...)
@@ -102,7 +102,7 @@ func (r *Record) AppendJSON(dst []byte) []byte {
 	if r.Raw != nil {
 		if utf8.Valid(r.Raw) {
 			key("raw")
-			dst = appendString(dst, r.Raw)
+			dst = AppendString(dst, r.Raw)
 		} else {
 			key("raw_b64")
 			dst = append(dst, '"')
@@ -125,13 +125,12 @@ func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)
 
 // AppendString appends text as a JSON string in quotes. Malformed UTF-8 becomes
 // U+FFFD, one for each maximal subpart, and all control characters, C1 and
-// DEL too, are escaped, so the string may be shown on a terminal.
-func AppendString(dst, text []byte) []byte { return appendString(dst, text) }
-
-// appendString copies eight bytes at a time. JSON in a JSON string is full of
-// quotes, at places that no branch predictor guesses, so those are escaped
-// without a branch.
-func appendString(dst, text []byte) []byte {
+// DEL too, are escaped, so the string may be shown on a terminal. What dst has
+// beyond its length, within its capacity, may be overwritten.
+func AppendString(dst, text []byte) []byte {
+	// Eight bytes are copied at a time. JSON in a JSON string is full of
+	// quotes, at places that no branch predictor guesses, so those are escaped
+	// with next to no branch.
 	dst = append(dst, '"')
 	for len(text) >= 8 {
 		// Room for what one round writes at most for each word.

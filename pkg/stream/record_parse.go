@@ -32,10 +32,7 @@ func parseRecord(line []byte, streamStart bool) (Record, error) {
 	if err := checkObject(line); err != nil {
 		return r, err
 	}
-	var (
-		raw     []byte
-		hasKeys bool
-	)
+	var raw []byte
 	// The line is a valid object from here on, so walking it cannot fail.
 	err := eachMember(line, func(key, value []byte, at int) (err error) {
 		if string(value) == "null" {
@@ -44,19 +41,19 @@ func parseRecord(line []byte, streamStart bool) (Record, error) {
 		switch string(key) {
 		case "event":
 			r.Type, err = stringOf(value)
-			r.IsEvent, hasKeys = true, true
+			r.IsEvent = true
 		case "data":
 			r.Data, err = dataOf(value)
-			r.IsEvent, hasKeys = true, true
+			r.IsEvent = true
 		case "id":
 			r.ID, err = stringOf(value)
-			r.HasID, hasKeys = true, true
+			r.HasID = true
 		case "retry":
 			r.Retry, err = retryOf(value)
-			r.HasRetry, hasKeys = true, true
+			r.HasRetry = true
 		case "comment":
 			r.Comment, err = stringOf(value)
-			r.HasComment, hasKeys = true, true
+			r.HasComment = true
 		case "time":
 			r.Time, err = timeOf(value)
 		case "delay":
@@ -78,8 +75,11 @@ func parseRecord(line []byte, streamStart bool) (Record, error) {
 		case "meta":
 			if value[0] != '{' {
 				err = wrongKind(value, "an object")
+				break
 			}
-			r.Meta = bytes.Clone(value)
+			var compact bytes.Buffer
+			err = json.Compact(&compact, value)
+			r.Meta = compact.Bytes()
 		}
 		if err != nil {
 			return &columnError{column: at + 1, err: fmt.Errorf("%s: %w", key, err)}
@@ -93,9 +93,9 @@ func parseRecord(line []byte, streamStart bool) (Record, error) {
 		r.Type = DefaultType
 	}
 	if raw != nil {
-		r.setRaw(raw, hasKeys, streamStart)
+		err = r.setRaw(raw, streamStart)
 	}
-	if r.Raw == nil {
+	if err == nil && r.Raw == nil {
 		err = r.check()
 	}
 	return r, err
@@ -278,7 +278,7 @@ func dataOf(value []byte) (string, error) {
 	}
 	var compact bytes.Buffer
 	err := json.Compact(&compact, value)
-	return compact.String(), err
+	return validString(compact.Bytes()), err
 }
 
 func retryOf(value []byte) (time.Duration, error) {
@@ -298,7 +298,7 @@ func timeOf(value []byte) (time.Time, error) {
 		return time.Time{}, err
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
+	if year := t.UTC().Year(); err != nil || year < 0 || year > 9999 {
 		return time.Time{}, fmt.Errorf("want an RFC 3339 time, got %q", s)
 	}
 	return t, nil
@@ -345,7 +345,7 @@ func (l *lineReader) next(limit int) ([]byte, error) {
 		l.long = append(l.long[:0], line...)
 		for err == bufio.ErrBufferFull {
 			line, err = l.r.ReadSlice('\n')
-			if len(l.long) <= limit {
+			if len(l.long) <= limit+len(bom) {
 				l.long = append(l.long, line...)
 			}
 		}
@@ -355,11 +355,11 @@ func (l *lineReader) next(limit int) ([]byte, error) {
 		return nil, err
 	}
 	l.number++
-	if len(line) > limit {
-		return nil, ErrLineTooLong
-	}
 	if l.number == 1 {
 		line = bytes.TrimPrefix(line, bom)
 	}
-	return bytes.TrimSuffix(line, lf), nil
+	if line = bytes.TrimSuffix(line, lf); len(line) > limit {
+		return nil, ErrLineTooLong
+	}
+	return line, nil
 }

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -138,6 +139,16 @@ func TestRecordRead(t *testing.T) {
 		{`{"raw":"data:a\n\n","event":"message","data":"a"}`, "data:a\n\n"},
 		{`{"raw":"data:a\n\n","event":"message","data":"edited"}`, "data: edited\n\n"},
 		{`{"raw_b64":"ZGF0YTog/woK","data":"\ufffd"}`, "data: \xff\n\n"},
+		{`{}`, ""},
+		{`{"raw":"\n"}`, "\n"},
+		{`{"raw":"\ndata:a\r\n\r\n","data":"a"}`, "\ndata:a\r\n\r\n"},
+		{`{"raw":"data:a\n\ndata: evil\n\n","data":"a"}`, "data: a\n\n"},
+		{`{"raw":"id: 9\n\ndata:a\n\n","data":"a"}`, "data: a\n\n"},
+		{`{"raw":"data:a\n\ndata: cut","data":"a"}`, "data: a\n\n"},
+		{`{"raw":"data:a\n\n","data":"a","incomplete":true}`, "data: a\n\n"},
+		{`{"meta":{},"raw":"data: a\n\n"}`, ""},
+		{"{\"data\":[\"\xff\"]}", "data: [\"\ufffd\"]\n\n"},
+		{`{"event":"message","data":"a","raw":"\ufeffid\ndata: a\n\n"}`, "\ufeffid\ndata: a\n\n"},
 	} {
 		r, err := stream.ParseRecord([]byte(c.line))
 		if err != nil {
@@ -178,6 +189,8 @@ func TestRecordReaderErrors(t *testing.T) {
 		{`{"comment":{}}`, `line 2, column 12: comment: want a string, got an object`},
 		{`{"incomplete":1}`, `line 2, column 15: incomplete: want true or false, got a number`},
 		{`{"meta":"x"}`, `line 2, column 9: meta: want an object, got a string`},
+		{`{"raw":"data: a\n\ndata: b\n\n"}`, `line 2: raw holds more than one block`},
+		{`{"time":"9999-12-31T23:59:59-23:59"}`, `line 2, column 9: time: want an RFC 3339 time, got "9999-12-31T23:59:59-23:59"`},
 		{`{"raw_b64":"?"}`, `line 2, column 12: raw_b64: illegal base64 data at input byte 0`},
 		{`{"id":"a\nb","data":""}`, `line 2: stream: id "a\nb" contains a line feed`},
 		{`{"event":"a\rdata: x","data":""}`, `line 2: stream: event "a\rdata: x" contains a carriage return`},
@@ -298,5 +311,27 @@ func checkTime(t *testing.T, at time.Time) {
 	want := at.UTC().Format(`{"time":"2006-01-02T15:04:05.000000Z"}`) + "\n"
 	if got := string(r.AppendJSON(nil)); got != want && !at.IsZero() {
 		t.Fatalf("got %s want %s", got, want)
+	}
+}
+
+// What AppendJSON writes reads back, whatever a program put into the record.
+func TestRecordOfAnyValues(t *testing.T) {
+	r := stream.Record{IsEvent: true, Event: stream.Event{Retry: -time.Second}, Delay: -1, Meta: nil}
+	if _, err := stream.ParseRecord(r.AppendJSON(nil)); err != nil {
+		t.Error(err)
+	}
+	meta, err := stream.ParseRecord([]byte("{\"meta\":{\n \"a\": 1}}"))
+	if err != nil || string(meta.AppendJSON(nil)) != "{\"meta\":{\"a\":1}}\n" {
+		t.Errorf("%s, %v", meta.AppendJSON(nil), err)
+	}
+}
+
+func TestRecordReaderKeepsError(t *testing.T) {
+	broken := errors.New("broken")
+	rr := stream.NewRecordReader(io.MultiReader(strings.NewReader(`{"data":"a`), iotest.ErrReader(broken), strings.NewReader("{\"data\":\"b\"}\n")))
+	for range 2 {
+		if r, err := rr.Read(); err != broken {
+			t.Errorf("got %+v, %v", r, err)
+		}
 	}
 }
