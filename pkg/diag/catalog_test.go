@@ -396,3 +396,14 @@ func TestGoodbyeIsNoBrokenPayload(t *testing.T) {
 		t.Errorf("got %s: %s", f.Status, f.Title)
 	}
 }
+
+// TestQuickWithoutAnswer has a server that answers other requests, but never the
+// one for the stream: a quick run must not pass it.
+func TestQuickWithoutAnswer(t *testing.T) {
+	unanswered := with(recorded(RoleA, 0, EndTimeout, 10_000), func(x *Exchange) { x.Answered, x.Status, x.Header = 0, 0, nil })
+	o := tape(unanswered, recorded(RoleHead, 0, EndEOF, 5))(t)
+	report := Weigh(o, Config{Options: Options{Quick: true}})
+	if report.Outcome != OutcomeFail {
+		t.Errorf("outcome %s: %+v", report.Outcome, report.Checks)
+	}
+}
