@@ -2,7 +2,6 @@ package cmd_test
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -73,7 +72,7 @@ func TestScripts(t *testing.T) {
 			}
 			env.Setenv("STREAMS", streams)
 			env.Setenv("NO_COLOR", "")
-			env.Values[serversKey{}] = &servers{running: map[string]*server{}}
+			env.Values[serversKey{}] = servers{}
 			return nil
 		},
 	})
@@ -81,30 +80,31 @@ func TestScripts(t *testing.T) {
 
 type serversKey struct{}
 
-// servers are those that a script has started.
-type servers struct {
-	mu      sync.Mutex // guards running
-	running map[string]*server
-}
+// servers are those that a script has started, by name.
+type servers map[string]*server
 
 type server struct {
 	cmd  *exec.Cmd
 	done chan error
+	once sync.Once
+	err  error // how it exited, once ended
 }
 
-// end asks the server to stop and returns how it exited.
+// end asks the server to stop, the first time, and returns how it exited.
 func (s *server) end() error {
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	select {
-	case err := <-s.done:
-		return err
-	case <-ctx.Done():
-		s.cmd.Process.Kill()
-		<-s.done
-		return fmt.Errorf("did not stop in 10 s")
-	}
+	s.once.Do(func() {
+		s.cmd.Process.Signal(syscall.SIGTERM)
+		limit := time.NewTimer(10 * time.Second)
+		defer limit.Stop()
+		select {
+		case s.err = <-s.done:
+		case <-limit.C:
+			s.cmd.Process.Kill()
+			<-s.done
+			s.err = fmt.Errorf("did not stop in 10 s")
+		}
+	})
+	return s.err
 }
 
 func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
@@ -163,28 +163,15 @@ func scriptServing(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		s.done <- c.Wait()
 	}()
-	all := ts.Value(serversKey{}).(*servers)
-	all.mu.Lock()
-	all.running[name] = s
-	all.mu.Unlock()
-	ts.Defer(func() {
-		all.mu.Lock()
-		defer all.mu.Unlock()
-		if all.running[name] == s {
-			s.end()
-		}
-	})
+	ts.Value(serversKey{}).(servers)[name] = s
+	ts.Defer(func() { s.end() })
 }
 
 func scriptEnd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: end NAME")
 	}
-	all := ts.Value(serversKey{}).(*servers)
-	all.mu.Lock()
-	s := all.running[args[0]]
-	delete(all.running, args[0])
-	all.mu.Unlock()
+	s := ts.Value(serversKey{}).(servers)[args[0]]
 	if s == nil {
 		ts.Fatalf("no server %q", args[0])
 	}
