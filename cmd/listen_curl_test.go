@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -77,10 +78,15 @@ func TestListenTakesCurlLines(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil && os.Getenv("SSECTL_TEST_ALL") == "" {
 		t.Skip("no curl")
 	}
-	var requests []seen
+	var (
+		mu       sync.Mutex // guards requests
+		requests []seen
+	)
 	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
 		requests = append(requests, seen{r.Method, r.RequestURI, r.Host, string(body), r.Header})
+		mu.Unlock()
 		w.Header().Set("Content-Type", stream.ContentType)
 		io.WriteString(w, "data: ok\n\n")
 	})
@@ -95,13 +101,17 @@ func TestListenTakesCurlLines(t *testing.T) {
 		}
 	}
 	sh := func(t *testing.T, line string) []seen {
+		mu.Lock()
 		requests = nil
+		mu.Unlock()
 		run := exec.Command("sh", "-c", line)
 		run.Dir = dir
 		run.Env = append(os.Environ(), "URL="+url, "KEY=geheim")
 		if out, err := run.CombinedOutput(); err != nil || !strings.Contains(string(out), "ok") {
 			t.Fatalf("%s\n%v: %s", line, err, out)
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		return requests
 	}
 	for _, test := range curlLines {
