@@ -78,7 +78,7 @@ const listenExamples = `
   ssectl listen :8080/events -n 10 | jq -r .data
   ssectl listen URL --as openai --text -H "Authorization: Bearer $KEY" --json @body.json
   ssectl listen URL --filter '.json.price > 100' --jq '.json | [.symbol, .price] | @csv'
-  ssectl listen URL --until-event done --idle-timeout 30s || echo "cut or silent"
+  ssectl listen URL --until-event done --idle-timeout 30s --no-reconnect || echo "cut or silent"
   ssectl listen URL --cursor position.json >> events.jsonl
   ssectl listen URL --record session.jsonl; ssectl serve session.jsonl --pace recorded`
 
