@@ -6,7 +6,7 @@ var bufferingChecks = []Check{
 		How:      "Headers that come in one read with the first byte of the body, later than 1 s and five times another answer. From 1 s warn, from 3 s or never fail.",
 		Why:      "EventSource stays in CONNECTING, and proxies count the wait as an upstream that hangs.",
 		Cite:     "https://github.com/danielgtaylor/huma/issues/1037",
-		Remedies: []string{"FLUSH", "NGINX"}, run: checkHeadersEarly, anyAnswer: true, timing: true,
+		Remedies: []string{"FLUSH", "NGINX"}, run: checkHeadersEarly, anyAnswer: true, timing: true, quick: true, // a request that is never answered must not pass
 	},
 	{
 		ID: "first-byte", Group: "buffering", Title: "a first byte comes early", Worst: Info,
@@ -93,11 +93,11 @@ var bufferingChecks = []Check{
 		Remedies: []string{"TIMEOUT"}, run: checkLifetimeCut, Needs: "--soak",
 	},
 	{
-		ID: "end-clean", Group: "buffering", Title: "a stream ends in order", Worst: Warn,
-		How:      "Whether the answer ended as HTTP says, or broke off.",
+		ID: "end-clean", Group: "buffering", Title: "a stream ends in order", Worst: Fail,
+		How:      "Whether the answer ended as HTTP says, or broke off: within 9 s, where no hop is known to cut, short of its Content-Length or with broken chunks fail, later warn.",
 		Why:      "A stream that breaks off looks like a network fault, and nobody finds the limit that did it.",
 		Cite:     "https://github.com/kubernetes/ingress-nginx/issues/14090",
-		Remedies: []string{"TIMEOUT"}, run: checkEndClean,
+		Remedies: []string{"TIMEOUT"}, run: checkEndClean, quick: true,
 	},
 }
 

@@ -274,6 +274,7 @@ func tapes() []evidence {
 		{"first byte late", tape(recorded(RoleA, 0, EndClient, 5000, step{3000, ev(1, 60)})), bad(Info, "first-byte")},
 		{"cut after a minute of silence", options(Options{Soak: time.Minute}, with(silentFor(61), func(x *Exchange) { x.End = EndReset })),
 			map[string]Status{"idle-cut": Warn, "end-clean": Warn, "lifetime-cut": Pass}},
+		{"broken off within an event", tape(recorded(RoleA, 0, EndReset, 3000, step{500, ev(1, 60)}, step{900, "data: 2"})), bad(Fail, "end-clean")},
 		{"cut after 30 s, though it flowed", options(Options{Soak: time.Minute}, with(steady(RoleA, 0, 1000, 29, 1), func(x *Exchange) { x.End = EndReset })),
 			map[string]Status{"idle-cut": Pass, "lifetime-cut": Fail}},
 		{"HTTP/2 hangs", tape(with(steady(RoleA, 0, 100, 9, 1), func(x *Exchange) { x.Proto, x.TLS = "HTTP/1.1", &TLS{Version: 0x0304} }),
@@ -394,6 +395,34 @@ func TestGoodbyeIsNoBrokenPayload(t *testing.T) {
 	o := tape(recorded(RoleA, 0, EndEOF, 900, step{100, body}))
 	if f := Lookup("frame-newline-lost").Run(o(t)); f.Status != Pass {
 		t.Errorf("got %s: %s", f.Status, f.Title)
+	}
+}
+
+// TestQuickBrokenBody has answers that break off within the body, each in its
+// way: the quickest run must not pass them.
+func TestQuickBrokenBody(t *testing.T) {
+	for name, body := range map[string]string{
+		"no chunk":             "Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\nzz\r\n",
+		"a chunk cut short":    "Transfer-Encoding: chunked\r\n\r\n20\r\ndata: 1\n\n",
+		"no last chunk":        "Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n",
+		"less than its length": "Content-Length: 100\r\n\r\ndata: 1\n\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err == nil {
+					io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"+body)
+					conn.Close()
+				}
+				return true
+			}}
+			o := observed(t, f.serve(t).URL, func(c *Config) { c.Quick = true })
+			report := Weigh(o, Config{Options: Options{Quick: true}})
+			if got := Lookup("end-clean").Run(o); got.Status != Fail || report.Outcome != OutcomeFail {
+				t.Errorf("end-clean %s (%s), outcome %s", got.Status, got.Title, report.Outcome)
+			}
+		})
 	}
 }
 

@@ -41,6 +41,9 @@ type Check struct {
 	// only about an event stream.
 	anyAnswer bool
 
+	// quick puts a check of one of the slow groups into quick runs.
+	quick bool
+
 	run func(*Observation) Finding
 }
 

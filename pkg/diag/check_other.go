@@ -80,14 +80,34 @@ func checkEndSignal(o *Observation) Finding {
 	return info("nothing says that it is over: EventSource comes back")
 }
 
+// earliestCut is the age below which no hop is known to cut a stream: what
+// breaks off sooner is broken by the server.
+const earliestCut = 9 * time.Second
+
 func checkEndClean(o *Observation) Finding {
-	switch x := o.a(); x.End {
-	case EndReset:
-		return warn("the stream broke off after %s: %s", roundDuration(x.Ended-x.Answered), x.Error)
+	x := o.a()
+	switch x.End {
 	case EndEOF:
 		return pass("the answer ended in order")
+	case EndReset:
+	default:
+		return skip("the stream did not end")
 	}
-	return skip("the stream did not end")
+	age := x.Ended - x.Answered
+	f := warn("the stream broke off after %s: %s", roundDuration(age), x.Error)
+	if tail := len(x.timeline().tail); tail > 0 {
+		f.Seen = sprintf("the last %d bytes are of an event that never ended", tail)
+	}
+	switch {
+	case strings.Contains(x.Error, "chunk"):
+		f = fail("after %s the answer is no HTTP any more: %s", roundDuration(age), x.Error).cure("END")
+	case x.Header.Get("Content-Length") != "":
+		f = fail("%d of %s bytes came, then the connection ended", len(x.Body), x.Header.Get("Content-Length")).cure("CL", "END")
+	case age < earliestCut:
+		f.Status = Fail
+		f = f.cure("END", "TIMEOUT")
+	}
+	return f
 }
 
 func checkHeartbeat(o *Observation) Finding {

@@ -308,11 +308,15 @@ func plainError(err error) string {
 	if errors.As(err, &outer) {
 		err = outer.Err
 	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "read" {
+		err = op.Err // without the addresses
+	}
 	if strings.HasPrefix(err.Error(), "failed to parse Location header") {
 		return "redirect to what is no URL"
 	}
 	message := strings.ReplaceAll(err.Error(), "\n", " ")
-	for _, prefix := range []string{"net/http: HTTP/1.x transport connection broken: ", "net/http: ", "http: ", "tls: "} {
+	for _, prefix := range []string{"net/http: HTTP/1.x transport connection broken: ", "net/http: ", "http: ", "tls: ", "read: "} {
 		message = strings.TrimPrefix(message, prefix)
 	}
 	return message

@@ -137,7 +137,7 @@ func (c *Config) selected() []*Check {
 		if named(c.Only, check) {
 			chosen = true
 		}
-		if c.Quick && !check.quick() && !contains(c.Only, check.ID) {
+		if c.Quick && !check.isQuick() && !contains(c.Only, check.ID) {
 			chosen = false
 		}
 		if chosen && !named(c.Skip, check) {
@@ -161,15 +161,15 @@ func contains(list []string, name string) bool {
 	return false
 }
 
-// quick reports whether the check needs no more than one connection and its
+// isQuick reports whether the check needs no more than one connection and its
 // first seconds.
-func (c *Check) quick() bool {
+func (c *Check) isQuick() bool {
+	if c.quick {
+		return true
+	}
 	switch c.Needs {
 	case "--web-origin", "--credentials", "--profile mcp":
 		return true
-	}
-	if c.ID == "headers-early" {
-		return true // a request that is never answered must not pass
 	}
 	switch c.Group {
 	case "connect", "headers", "framing", "reconnect", "security":

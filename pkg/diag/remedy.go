@@ -88,6 +88,7 @@ var remedies = map[string][]Remedy{
 	"CORS":    {{For: "app", Text: "Access-Control-Allow-Origin with the origin of the page, Vary: Origin; Allow-Credentials: true only for origins you know"}},
 	"URL":     {{For: "app", Text: "give clients the final URL"}},
 	"CT":      {{For: "app", Text: "Content-Type: text/event-stream; charset=utf-8"}},
+	"END":     {{For: "app", Text: "let the server's own HTTP code frame the body, and end an answer instead of dropping the connection"}},
 	"CL":      {{For: "app", Text: "no Content-Length, so that the answer is chunked"}},
 	"HOP":     {{For: "nginx", Text: "proxy_set_header Last-Event-ID $http_last_event_id;"}, {For: "app", Text: "look for the hop that takes Last-Event-ID away"}},
 	"ERR":     {{For: "app", Text: "200 with text/event-stream; for errors that pass, 200 and an event that says so"}},
