@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
@@ -239,7 +238,21 @@ func (c *connection) readFile(name string) ([]byte, error) {
 	return readAll(f)
 }
 
-var schemePattern = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://`)
+// schemeOf returns the scheme that text begins with, with its "://", or "" if
+// there is none.
+func schemeOf(text string) string {
+	name, _, found := strings.Cut(text, "://")
+	if !found || name == "" {
+		return ""
+	}
+	for i, c := range []byte(name) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (i == 0 || strings.IndexByte("0123456789+.-", c) < 0) {
+			return ""
+		}
+	}
+	return text[:len(name)+len("://")]
+}
 
 // parseURL reads a URL as people type it.
 func parseURL(raw string) (*url.URL, error) {
@@ -247,7 +260,7 @@ func parseURL(raw string) (*url.URL, error) {
 	if strings.HasPrefix(text, ":") {
 		text = "localhost" + text
 	}
-	if !schemePattern.MatchString(text) {
+	if schemeOf(text) == "" {
 		text = "http://" + text
 	}
 	u, err := url.Parse(text)
@@ -263,15 +276,16 @@ func parseURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-var userInfoPattern = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*://)?.*@`)
-
 // withoutSecrets returns what may be shown of a text that is no URL: neither
 // user information nor a query.
 func withoutSecrets(raw string) string {
 	if at := strings.IndexAny(raw, "?#"); at >= 0 {
 		raw = raw[:at]
 	}
-	return userInfoPattern.ReplaceAllString(raw, "$1")
+	if at := strings.LastIndexByte(raw, '@'); at >= 0 {
+		return schemeOf(raw) + raw[at+1:]
+	}
+	return raw
 }
 
 // seconds is a time that a flag gives in seconds, as curl does, or in Go's form.

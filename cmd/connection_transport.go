@@ -157,7 +157,7 @@ func (c *connection) proxyFunc() (func(*http.Request) (*url.URL, error), error) 
 	choose := http.ProxyFromEnvironment
 	if c.Proxy != "" {
 		text := c.Proxy
-		if !schemePattern.MatchString(text) {
+		if schemeOf(text) == "" {
 			text = "http://" + text
 		}
 		u, err := url.Parse(text)

@@ -28,7 +28,7 @@ var docsDate = time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
 // here alone, so it is no part of the program.
 func TestDocs(t *testing.T) {
 	dir := t.TempDir()
-	root := newRootCommand(&term.Streams{In: &bytes.Buffer{}, Out: &bytes.Buffer{}, Err: &bytes.Buffer{}})
+	root := newRootCommand(&term.Streams{In: &bytes.Buffer{}, Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}, named(nil))
 	for _, sub := range []string{"man", "completions"} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o777); err != nil {
 			t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 // that none shows a flag, a value or an argument that the command refuses.
 func TestExamples(t *testing.T) {
 	newRoot := func() *cobra.Command {
-		return newRootCommand(&term.Streams{In: &bytes.Buffer{}, Out: &bytes.Buffer{}, Err: &bytes.Buffer{}})
+		return newRootCommand(&term.Streams{In: &bytes.Buffer{}, Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}, named(nil))
 	}
 	seen := 0
 	for _, command := range newRoot().Commands() {

@@ -28,11 +28,13 @@ import (
 //
 //	go test ./cmd -run XXX -bench Listen -benchtime 5x
 
-// build builds a program and returns its path.
+// build builds a program as a release does and returns its path.
 func build(b *testing.B, pkg string) string {
 	b.Helper()
 	program := filepath.Join(b.TempDir(), "program")
-	out, err := exec.Command("go", "build", "-o", program, pkg).CombinedOutput()
+	run := exec.Command("go", "build", "-o", program, pkg)
+	run.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := run.CombinedOutput()
 	if err != nil {
 		b.Fatalf("go build %s: %v\n%s", pkg, err, out)
 	}

@@ -32,7 +32,7 @@ func isFile(source string) bool {
 	if source == "-" {
 		return true
 	}
-	if strings.HasPrefix(source, ":") || schemePattern.MatchString(source) {
+	if strings.HasPrefix(source, ":") || schemeOf(source) != "" {
 		return false
 	}
 	info, err := os.Stat(source)

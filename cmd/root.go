@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -18,22 +19,52 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/term"
 )
 
+// A subcommand is what the first argument can name.
+type subcommand struct {
+	name string
+	make func(*term.Streams) *cobra.Command
+	// prints says that it prints something and ends: there is no need to
+	// catch signals, which takes a tenth of the time of such a run.
+	prints bool
+}
+
+// named returns the subcommand that args name, alone, or else all of them.
+func named(args []string) []subcommand {
+	all := []subcommand{
+		{name: "listen", make: newListenCommand},
+		{name: "serve", make: newServeCommand},
+		{name: "diag", make: newDiagCommand},
+		{name: "demo", make: newDemoCommand},
+		{name: "version", make: newVersionCommand, prints: true},
+	}
+	for i, s := range all {
+		if len(args) > 0 && s.name == args[0] {
+			return all[i : i+1]
+		}
+	}
+	return all
+}
+
 // Main runs the command line of the process and returns its exit code. The
 // first SIGINT or SIGTERM asks the command to stop, a second one ends it.
 func Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
-	// A write to a closed pipe is an error to handle, not a signal to die of.
-	signal.Ignore(syscall.SIGPIPE)
+	ctx, args := context.Background(), os.Args[1:]
+	if !named(args)[0].prints {
+		var stop func()
+		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		context.AfterFunc(ctx, stop)
+		// A write to a closed pipe is an error to handle, not a signal to die of.
+		signal.Ignore(syscall.SIGPIPE)
+	}
 	// What net/http has to say of a peer is for its own log, not for ours.
 	log.SetOutput(io.Discard)
-	return Run(ctx, term.System(), os.Args[1:])
+	return Run(ctx, term.System(), args)
 }
 
 // Run runs one command line and returns its exit code.
 func Run(ctx context.Context, streams *term.Streams, args []string) int {
-	root := newRootCommand(streams)
+	root := newRootCommand(streams, named(args))
 	root.SetArgs(append([]string{}, args...)) // cobra takes nil for os.Args
 	running := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { running = true }
@@ -50,7 +81,9 @@ func Run(ctx context.Context, streams *term.Streams, args []string) int {
 	return exitCode(err)
 }
 
-func newRootCommand(streams *term.Streams) *cobra.Command {
+// newRootCommand makes the command line with some of the subcommands: to bind
+// the flags of those that are not run is half of the time to start.
+func newRootCommand(streams *term.Streams, with []subcommand) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "ssectl",
 		Short:         "The command-line tool for Server-Sent Events",
@@ -65,22 +98,20 @@ func newRootCommand(streams *term.Streams) *cobra.Command {
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
-	root.AddCommand(
-		newListenCommand(streams),
-		newServeCommand(streams),
-		newDiagCommand(streams),
-		newDemoCommand(streams),
-		newVersionCommand(streams),
-	)
+	for _, s := range with {
+		root.AddCommand(s.make(streams))
+	}
 	return root
 }
 
 // strconvWords are what the parsers of Go put before the cause.
-var strconvWords = regexp.MustCompile(`(strconv\.\w+: parsing "[^"]*"|time): `)
+var strconvWords = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(strconv\.\w+: parsing "[^"]*"|time): `)
+})
 
 // plainUsage takes Go's own words out of a usage error.
 func plainUsage(err error) error {
-	return errors.New(strconvWords.ReplaceAllString(err.Error(), ""))
+	return errors.New(strconvWords().ReplaceAllString(err.Error(), ""))
 }
 
 // report tells an error in one line, with a hint where there is one.
