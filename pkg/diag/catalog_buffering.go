@@ -3,7 +3,7 @@ package diag
 var bufferingChecks = []Check{
 	{
 		ID: "headers-early", Group: "buffering", Title: "headers do not wait for the first event", Worst: Fail,
-		How:      "Headers that come in one read with the first byte of the body, later than 1 s and five times another answer. From 1 s warn, from 3 s or never fail.",
+		How:      "Headers that come in one read with the first byte of the body, later than 1 s and five times another answer: from 1 s warn, from 3 s or never fail. Where those of two new connections come when an open one gets an event, they wait for it: from 0.4 s warn, from 1 s fail.",
 		Why:      "EventSource stays in CONNECTING, and proxies count the wait as an upstream that hangs.",
 		Cite:     "https://github.com/danielgtaylor/huma/issues/1037",
 		Remedies: []string{"FLUSH", "NGINX"}, run: checkHeadersEarly, anyAnswer: true, timing: true, quick: true, // a request that is never answered must not pass
@@ -31,8 +31,8 @@ var bufferingChecks = []Check{
 	},
 	{
 		ID: "buffer-tail", Group: "buffering", Title: "the end of an event does not wait", Worst: Fail,
-		How:      "Pauses within or right behind large events (A), and arrivals that fit the time of the next event (C1).",
-		Why:      "The last bytes of an event come with the next one: small events pass every test, large ones stall.",
+		How:      "Pauses within or right behind large events (A), arrivals that fit the time of the next event (C1), new connections that miss the event an open one gets next (F), events that come back with an ID before they come to open streams (L).",
+		Why:      "The last bytes of an event, or all of it, come with the next one: a burst passes every test, the last event of it stalls.",
 		Cite:     "https://github.com/aspnet/AspNetCoreModule/issues/16",
 		Remedies: []string{"NGINX"}, run: checkBufferTail, timing: true,
 	},
@@ -59,10 +59,10 @@ var bufferingChecks = []Check{
 	},
 	{
 		ID: "protocol-parity", Group: "buffering", Title: "HTTP/1.1 and HTTP/2 behave alike", Worst: Fail,
-		How:      "The headers over the version of HTTP that the first stream did not use.",
+		How:      "The headers over the version of HTTP that the first stream did not use, asked for twice. Held there warn, held where the first stream was fail.",
 		Why:      "One of the two is held, mostly the one that browsers choose.",
 		Cite:     "https://github.com/icing/mod_h2/issues/147",
-		Remedies: []string{"H2"}, run: checkProtocolParity, timing: true,
+		Remedies: []string{"H2"}, run: checkProtocolParity,
 	},
 	{
 		ID: "heartbeat", Group: "buffering", Title: "silence stays short", Worst: Fail,

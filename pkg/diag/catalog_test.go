@@ -278,7 +278,9 @@ func tapes() []evidence {
 		{"cut after 30 s, though it flowed", options(Options{Soak: time.Minute}, with(steady(RoleA, 0, 1000, 29, 1), func(x *Exchange) { x.End = EndReset })),
 			map[string]Status{"idle-cut": Pass, "lifetime-cut": Fail}},
 		{"HTTP/2 hangs", tape(with(steady(RoleA, 0, 100, 9, 1), func(x *Exchange) { x.Proto, x.TLS = "HTTP/1.1", &TLS{Version: 0x0304} }),
-			with(recorded(RoleProtocol, 0, EndTimeout, 3000), func(x *Exchange) { x.Answered, x.Status, x.Header = 0, 0, nil })), map[string]Status{"protocol-parity": Fail, "h1-limit": Info}},
+			with(recorded(RoleProtocol, 0, EndTimeout, 3000), func(x *Exchange) { x.Answered, x.Status, x.Header = 0, 0, nil })), map[string]Status{"protocol-parity": Warn, "h1-limit": Info}},
+		{"HTTP/2 hangs, which the client chose", tape(with(recorded(RoleA, 0, EndClient, 9000, step{4000, ev(1, 60)}), func(x *Exchange) { x.Proto, x.Answered = "HTTP/2.0", ms(3999) }),
+			recorded(RoleProtocol, 6000, EndClient, 6100)), bad(Fail, "protocol-parity")},
 		{"old headers in HTTP/2", tape(with(steady(RoleA, 0, 100, 9, 1), func(x *Exchange) {
 			x.Proto, x.TLS = "HTTP/2.0", &TLS{Version: 0x0304, NotAfter: time.Now().Add(24 * time.Hour)}
 			x.Header.Set("Connection", "keep-alive")

@@ -22,46 +22,33 @@ func checkHeadersEarly(o *Observation) Finding {
 		}
 		return f
 	}
-	if x, alone := latestHeaders(o); alone {
-		return pass("headers after %s, and before the first byte of the stream", roundDuration(x.ttfb())).with("ttfb_ms", milliseconds(x.ttfb()))
+	w := o.headerWaits()
+	if w.alone != nil {
+		return pass("headers after %s, and before the first byte of the stream", roundDuration(w.alone.ttfb())).with("ttfb_ms", milliseconds(w.alone.ttfb()))
 	}
-	x, _ = latestHeaders(o)
-	ttfb := x.ttfb()
-	limit := time.Second
-	if hasBase {
-		limit = max(limit, 5*base)
-	}
+	ttfb := w.latest.ttfb()
 	f := pass("headers after %s", roundDuration(ttfb))
-	switch {
-	case ttfb <= limit || o.stalled(x.Start, x.Answered):
-	case ttfb >= 3*time.Second:
+	switch proven := w.withEvent >= 2; {
+	case o.stalled(w.latest.Start, w.latest.Answered):
+	case proven && ttfb >= time.Second:
+		f = fail("headers wait for the first event, here for up to %s", roundDuration(ttfb))
+	case proven && ttfb >= holdFail:
+		f = warn("headers wait for the first event, here for up to %s", roundDuration(ttfb))
+	case ttfb <= time.Second:
+	case ttfb <= 5*base:
+		f = inconclusive("headers came with the first event, after %s, but other answers of the server are slow too", roundDuration(ttfb))
+	case ttfb >= headersFail:
 		f = fail("headers came with the first event, after %s", roundDuration(ttfb))
 	default:
 		f = warn("headers came with the first event, after %s", roundDuration(ttfb))
 	}
-	if hasBase && f.Status != Pass {
-		f = f.seen("another request was answered after %s", roundDuration(base))
+	if f.Status != Pass {
+		f.Seen = w.evidence(o)
 	}
-	return f.with("ttfb_ms", milliseconds(ttfb)).with("baseline_ms", milliseconds(base))
-}
-
-// latestHeaders returns the stream whose headers came last, and whether some
-// stream got its headers well before its first byte. Each stream that was opened
-// is one more throw of the dice: how long a first event takes depends on when
-// it is opened.
-func latestHeaders(o *Observation) (latest *Exchange, alone bool) {
-	latest = o.a()
-	for _, role := range []Role{RoleA, RoleTwin, RoleIdentity, RoleControl, RoleUnknownID} {
-		x := o.get(role)
-		if !x.ok() {
-			continue
-		}
-		alone = alone || len(x.Reads) == 0 && x.Ended-x.Answered > together || len(x.Reads) > 0 && x.Reads[0].At-x.Answered > 5*together
-		if len(x.Reads) > 0 && x.ttfb() > latest.ttfb() {
-			latest = x
-		}
+	if f.Status != Pass && w.compressed {
+		f = f.cure("ENC", "FLUSH")
 	}
-	return latest, alone
+	return f.with("ttfb_ms", milliseconds(ttfb)).with("baseline_ms", milliseconds(base)).with("headers_with_event", w.withEvent)
 }
 
 // noStream reports whether it is plain that no stream will come: there was
@@ -165,11 +152,19 @@ func (t *timing) blame(o *Observation) (culprit, opinion) {
 			return byCompression, op
 		}
 	}
+	if t.first.verdict > clean && t.twin.verdict <= clean && !t.all.terminatorLate() {
+		op := t.first
+		op.verdict = max(op.verdict, t.clock.verdict) // two that agree
+		return byTail, op
+	}
 	if op := worst(t.twin, t.clock, t.hop); op.verdict > clean {
 		if _, regular := t.main.beat(); regular {
 			return byTimer, op
 		}
 		return bySize, op
+	}
+	if t.lead.verdict > clean && !t.all.terminatorLate() {
+		return byTail, t.lead
 	}
 	if t.period.verdict > clean && t.twin.verdict == undecided && t.clock.verdict == undecided {
 		return byTimer, t.period
@@ -220,7 +215,12 @@ func checkBufferProxy(o *Observation) Finding {
 		return f
 	}
 	if op, ok := firstClean(t.hop, t.pauses, t.flow, t.clock, t.twin, t.heartbeats); ok {
-		return pass("%s", op.seen).with("method", op.method)
+		f := pass("%s", op.seen).with("method", op.method)
+		if op.method == "D" {
+			// What is held for all alike would look the same.
+			f.Title = "no connection has a buffer of its own: " + op.seen
+		}
+		return f
 	}
 	if t.main.ended {
 		return inconclusive("the stream ended too soon to tell a burst from a buffer (%d events in %s)", len(t.main.events), roundDuration(t.main.endedAt-t.main.start))
@@ -280,7 +280,16 @@ func checkBufferTail(o *Observation) Finding {
 		return f
 	}
 	if op.verdict > clean {
-		return attribute(o, heldFinding(op, "the end of an event waits for the next one, here for about %s", roundDuration(op.hold)))
+		f := heldFinding(op, "the end of an event waits for the next one, here for about %s", roundDuration(op.hold))
+		switch op.method {
+		case "F", "C1":
+			f.Title = sprintf("every event waits for the next one, here for about %s", roundDuration(op.hold))
+			f = f.cure("BEHIND")
+		case "L":
+			f.Title = sprintf("open streams are given events late, by about %s", roundDuration(op.hold))
+			f = f.cure("BEHIND")
+		}
+		return attribute(o, f)
 	}
 	if f, ok := quiet(o, t.main); ok {
 		return f
@@ -289,11 +298,12 @@ func checkBufferTail(o *Observation) Finding {
 	for _, e := range t.main.events {
 		largest = max(largest, e.size)
 	}
-	if op, ok := firstClean(t.tails, t.clock, t.flow, t.pauses); ok {
-		return pass("no event waited for the next one (largest %s)", roundSize(largest)).with("method", op.method)
+	if op, ok := firstClean(t.clock, t.flow, t.first, t.hop); ok {
+		return pass("no event waited for the next one (largest %s)", roundSize(largest)).seen("%s", op.seen).with("method", op.method)
 	}
-	if t.all.mid == 0 && t.all.aligned > 0 {
-		return pass("no event was cut by a pause (largest %s)", roundSize(largest))
+	if op, ok := firstClean(t.tails, t.pauses); ok || t.all.mid == 0 && t.all.aligned > 0 {
+		// Whether whole events wait is another question, and nothing answered it.
+		return inconclusive("no event was cut by a pause (largest %s), but a whole one may wait for the next; serve --stamp or --origin decides", roundSize(largest)).with("method", op.method)
 	}
 	return inconclusive("too few pauses to judge (%d inside an event, %d between)", t.all.mid, t.all.aligned)
 }

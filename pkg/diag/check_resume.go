@@ -124,7 +124,7 @@ func checkIDOrder(o *Observation) Finding {
 }
 
 func checkResume(o *Observation) Finding {
-	a := o.a()
+	a := o.witness()
 	if f, ok := noIDs(a.timeline()); ok {
 		if len(a.timeline().events) == 0 {
 			return inconclusive("no event came")
@@ -180,7 +180,7 @@ func checkResumeHop(o *Observation) Finding {
 		return inconclusive("the origin gave no event stream")
 	}
 	at := judgeResume(o, origin, o.get(RoleOriginResume1), o.get(RoleOriginResume2), o.get(RoleOriginControl))
-	here := judgeResume(o, o.a(), o.get(RoleResume1), o.get(RoleResume2), o.get(RoleControl))
+	here := judgeResume(o, o.witness(), o.get(RoleResume1), o.get(RoleResume2), o.get(RoleControl))
 	switch {
 	case at.verdict == resumeUndecided || here.verdict == resumeUndecided:
 		return inconclusive("not decided on both sides: %s at the origin, %s here", at.verdict, here.verdict)
@@ -201,8 +201,8 @@ func checkResumeUnknown(o *Observation) Finding {
 	f := Finding{}
 	switch {
 	case x.Answered == 0:
-		latest, alone := latestHeaders(o)
-		if !alone && latest.ttfb() > 300*time.Millisecond || o.unanswered(RoleControl) || o.unanswered(RoleIdentity) || o.timing().holds(o) {
+		w := o.headerWaits()
+		if w.alone == nil && w.latest.ttfb() > 300*time.Millisecond || o.unanswered(RoleControl) || o.unanswered(RoleIdentity) || o.timing().holds(o) {
 			return inconclusive("no headers in %s, as without an ID", roundDuration(x.Ended-x.Start))
 		}
 		return fail("no answer within %s", roundDuration(x.Ended-x.Start))

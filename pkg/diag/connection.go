@@ -84,14 +84,7 @@ type running struct {
 func (r *running) snapshot() *Exchange {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	x := &Exchange{
-		Role: r.x.Role, Method: r.x.Method, URL: r.x.URL, RequestHeader: r.x.RequestHeader,
-		Start: r.x.Start, Connected: r.x.Connected, Dial: r.x.Dial, Answered: r.x.Answered, Ended: r.x.Ended,
-		Proto: r.x.Proto, TLS: r.x.TLS, Redirects: r.x.Redirects, Loop: r.x.Loop,
-		Status: r.x.Status, Header: r.x.Header, RawHeader: r.x.RawHeader,
-		Reads: r.x.Reads, Body: r.x.Body, Clipped: r.x.Clipped,
-		End: r.x.End, Phase: r.x.Phase, Error: r.x.Error,
-	}
+	x := r.x.as(r.x.Role)
 	if x.End == "" {
 		x.End = EndClient
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -96,22 +97,16 @@ func Run(ctx context.Context, cfg Config) *Report {
 	started := time.Now()
 	o := Observe(ctx, cfg)
 	report := Weigh(o, cfg)
-	if again := report.timingFaults(); len(again) > 0 && cfg.mayRepeat() && !cfg.Quick && ctx.Err() == nil {
-		// A fault of timing is looked for a second time, on connections of
-		// their own: the network may have had a bad moment.
-		second := cfg
-		second.Soak, second.OriginURL, second.ConnsURL, second.Injection = 0, "", "", false
-		report.confirm(again, observeTiming(ctx, second))
-	}
 	report.Duration = time.Since(started)
 	if ctx.Err() != nil {
-		report.interrupt()
+		report.interrupt(o)
 	}
 	report.settle(cfg)
 	return report
 }
 
-// Weigh runs the checks over an observation.
+// Weigh runs the checks over an observation. A fault of timing that a second
+// look did not show is taken back.
 func Weigh(o *Observation, cfg Config) *Report {
 	r := newReport(o)
 	for _, check := range cfg.selected() {
@@ -119,6 +114,7 @@ func Weigh(o *Observation, cfg Config) *Report {
 		f := check.Run(o)
 		r.add(check, f, time.Since(begun))
 	}
+	r.confirm(o)
 	if x := o.a(); x.Status == 0 && x.End == EndError {
 		r.fault(x.Phase, x.Error)
 	} else if _, alive := o.baseline(); x.Status == 0 && x.End == EndTimeout && !alive {
@@ -176,6 +172,18 @@ func (c *Check) isQuick() bool {
 		return !c.timing && c.ID != "connect-parallel" && c.ID != "reconnect-now"
 	}
 	return false
+}
+
+// atOnce reports whether the headers of the answer decide the check.
+func (c *Check) atOnce() bool {
+	if slices.Contains([]string{"connect-head", "connect-parallel", "content-encoding", "content-length", "sec-echo"}, c.ID) {
+		return false
+	}
+	switch c.Group {
+	case "connect", "headers", "security":
+		return true
+	}
+	return c.ID == "cors-origin" || c.ID == "cors-credentials"
 }
 
 // wanted reports whether the options ask for the check.

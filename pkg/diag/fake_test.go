@@ -182,3 +182,12 @@ func unflushed(w http.ResponseWriter, r *http.Request) bool {
 	<-r.Context().Done()
 	return true
 }
+
+// get is a request that may be repeated.
+func get(t *testing.T) *http.Request {
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}

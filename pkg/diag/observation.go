@@ -14,6 +14,8 @@ const (
 	RoleA         Role = "a"          // the stream, asked for as a browser does; stays open to the end
 	RoleTwin      Role = "twin"       // the same again, a little later
 	RoleIdentity  Role = "identity"   // the same without compression
+	RoleAgain     Role = "again"      // once more, where something seemed to be held
+	RoleFresh     Role = "fresh"      // opened between two events, to see which comes first
 	RoleResume1   Role = "resume1"    // with the ID of the event before the last
 	RoleResume2   Role = "resume2"    // with the ID of an event some places earlier
 	RoleControl   Role = "control"    // without an ID, beside those two
@@ -116,6 +118,18 @@ type Exchange struct {
 	line *timeline
 }
 
+// as returns the exchange in another role.
+func (x *Exchange) as(role Role) *Exchange {
+	return &Exchange{
+		Role: role, Method: x.Method, URL: x.URL, RequestHeader: x.RequestHeader,
+		Start: x.Start, Connected: x.Connected, Dial: x.Dial, Answered: x.Answered, Ended: x.Ended,
+		Proto: x.Proto, TLS: x.TLS, Redirects: x.Redirects, Loop: x.Loop,
+		Status: x.Status, Header: x.Header, RawHeader: x.RawHeader,
+		Reads: x.Reads, Body: x.Body, Clipped: x.Clipped,
+		End: x.End, Phase: x.Phase, Error: x.Error,
+	}
+}
+
 // ok reports whether the exchange is an open event stream.
 func (x *Exchange) ok() bool {
 	return x != nil && x.Status == http.StatusOK && isEventStream(x.Header)
@@ -193,14 +207,16 @@ func (o *Observation) rtt() time.Duration {
 	return best
 }
 
-// baseline is how long the server takes for an answer that is no stream.
-func (o *Observation) baseline() (time.Duration, bool) {
+// baseline is how long the server takes at least for an answer that is no
+// stream. Where the handler of the stream answers HEAD and OPTIONS too, those
+// are as slow as the stream.
+func (o *Observation) baseline() (least time.Duration, ok bool) {
 	for _, role := range []Role{RoleHead, RoleBaseline, RolePreflight} {
-		if x := o.get(role); x != nil && x.Answered > 0 {
-			return x.ttfb(), true
+		if x := o.get(role); x != nil && x.Answered > 0 && (!ok || x.ttfb() < least) {
+			least, ok = x.ttfb(), true
 		}
 	}
-	return 0, false
+	return least, ok
 }
 
 // stalled reports whether the probe's machine slept at some time in [from, to].

@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	identityDelay = 500 * time.Millisecond
-	shortLimit    = 2 * time.Second // for a HEAD, a preflight and the like
-	minWatch      = 6 * time.Second // even when all seems decided before
+	identityDelay = 370 * time.Millisecond // no part of a round period
+	shortLimit    = 2 * time.Second        // for a HEAD, a preflight and the like
+	minWatch      = 6 * time.Second        // even when all seems decided before
 	pollEvery     = 100 * time.Millisecond
+	slowAnswer    = 200 * time.Millisecond // where it is worth a look whether another is quicker
 )
 
 // A prober makes the exchanges of one observation.
@@ -32,19 +33,10 @@ func (p *prober) clock() time.Duration { return time.Since(p.began) }
 
 // Observe makes every exchange that the checks need, each once.
 func Observe(ctx context.Context, cfg Config) *Observation {
-	return observe(ctx, cfg, (*prober).whole)
-}
-
-// observeTiming makes only those that the checks of timing need.
-func observeTiming(ctx context.Context, cfg Config) *Observation {
-	return observe(ctx, cfg, (*prober).streamsOnly)
-}
-
-func observe(ctx context.Context, cfg Config, plan func(*prober, context.Context)) *Observation {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &prober{cfg: cfg, client: cfg.Client, began: time.Now()}
 	p.canary = watch(ctx, p.began)
-	plan(p, ctx)
+	p.whole(ctx)
 	for _, r := range p.all {
 		r.close()
 	}
@@ -185,7 +177,7 @@ func (p *prober) whole(ctx context.Context) {
 	if !paid {
 		head = p.stream(ctx, RoleHead, func(r *http.Request) { r.Method, r.Body = http.MethodHead, nil })
 	}
-	if !p.opened(ctx, a) {
+	if !p.opened(ctx, a, paid || p.cfg.Quick) {
 		return
 	}
 	if paid || p.cfg.Quick {
@@ -193,28 +185,40 @@ func (p *prober) whole(ctx context.Context) {
 		p.finishHead(ctx, head)
 		return
 	}
-	p.sideQuestions(ctx)
 	p.finishHead(ctx, head)
-	p.watchAndResume(ctx, a, window)
+	p.sideQuestions(ctx)
+	p.watchAndResume(ctx, a)
 	p.afterwards(ctx, a)
 }
 
 // opened waits for the answer, and reports whether it is a stream to watch.
-// Without one it finds out whether the server answers anything at all, and
-// keeps some of what came instead.
-func (p *prober) opened(ctx context.Context, a *running) bool {
-	if !p.await(ctx, a.answered, p.cfg.timeout()) && ctx.Err() == nil {
-		p.short(ctx, RoleBaseline, func(r *http.Request) {
-			r.Method, r.Body = http.MethodGet, nil
-			r.URL = r.URL.ResolveReference(&url.URL{Path: "/ssectl-" + random()})
-		})
+// Where it is slow, it asks a second time beside it, unless once has to do, and
+// finds out whether the server answers anything at all. Of what is no stream it
+// keeps some.
+func (p *prober) opened(ctx context.Context, a *running, once bool) bool {
+	if !p.await(ctx, a.answered, p.cfg.timeout()/4) && ctx.Err() == nil {
+		if !once && p.cfg.connections() >= 2 {
+			p.stream(ctx, RoleTwin, nil)
+		}
+		other := p.stream(ctx, RoleBaseline, elsewhere)
+		p.await(ctx, a.answered, p.cfg.timeout()-p.cfg.timeout()/4)
+		other.close()
+	}
+	x := a.snapshot()
+	if x.Answered == 0 && x.End != EndError {
 		return false
 	}
-	if x := a.snapshot(); !x.ok() {
+	if !x.ok() {
 		p.await(ctx, a.done, time.Second)
 		return false
 	}
 	return ctx.Err() == nil
+}
+
+// elsewhere asks for what no server has.
+func elsewhere(r *http.Request) {
+	r.Method, r.Body = http.MethodGet, nil
+	r.URL = r.URL.ResolveReference(&url.URL{Path: "/ssectl-" + random()})
 }
 
 func over(r *running) bool {
@@ -235,6 +239,7 @@ func (p *prober) finishHead(ctx context.Context, head *running) {
 
 // sideQuestions are those that need an answer but no stream.
 func (p *prober) sideQuestions(ctx context.Context) {
+	cors := p.stream(ctx, RoleCORS, func(r *http.Request) { r.Header.Set("Origin", strangeOrigin) })
 	p.short(ctx, RolePreflight, func(r *http.Request) {
 		r.Method, r.Body = http.MethodOptions, nil
 		r.Header = http.Header{}
@@ -242,7 +247,11 @@ func (p *prober) sideQuestions(ctx context.Context) {
 		r.Header.Set("Access-Control-Request-Method", p.method())
 		r.Header.Set("Access-Control-Request-Headers", "authorization,cache-control,last-event-id")
 	})
-	p.short(ctx, RoleCORS, func(r *http.Request) { r.Header.Set("Origin", strangeOrigin) })
+	p.await(ctx, cors.answered, shortLimit)
+	cors.close()
+	if base, ok := p.observation().baseline(); !ok || base > slowAnswer {
+		p.short(ctx, RoleBaseline, elsewhere)
+	}
 }
 
 // strangeOrigin is no site's, by https://www.rfc-editor.org/rfc/rfc2606.
@@ -253,18 +262,6 @@ func (p *prober) webOrigin() string {
 		return p.cfg.WebOrigin
 	}
 	return strangeOrigin
-}
-
-// streamsOnly watches the stream, its twin and its identity for the window.
-func (p *prober) streamsOnly(ctx context.Context) {
-	a := p.stream(ctx, RoleA, nil)
-	p.stream(ctx, RoleHead, func(r *http.Request) { r.Method, r.Body = http.MethodHead, nil })
-	if !p.opened(ctx, a) {
-		return
-	}
-	s := &session{p: p, a: a, window: p.cfg.duration()}
-	s.openOthers(ctx)
-	p.until(ctx, s.window, func() bool { return over(a) && over(s.twin) && (s.identity == nil || over(s.identity)) })
 }
 
 // afterwards asks what can be asked only when the stream has been seen.

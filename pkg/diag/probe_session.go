@@ -3,31 +3,35 @@ package diag
 import (
 	"context"
 	"math/rand/v2"
-	"net/http"
 	"time"
 )
 
-// A session watches one stream beside others, and resumes it.
+// A session watches one stream beside others, resumes it, and looks again at
+// what seems to be held. Two streams stay open; the third place is used by one
+// after the other.
 type session struct {
 	p        *prober
 	a        *running
 	window   time.Duration
 	twin     *running
 	identity *running
+	again    *running
+	fresh    []*running
+
+	looked *Observation // the last that was weighed
 }
 
-// watchAndResume watches the stream, its twin and its identity form, and asks
-// for the past when there is some. Two streams stay open all the time; the
-// third place is used by one after the other.
-func (p *prober) watchAndResume(ctx context.Context, a *running, window time.Duration) {
-	s := &session{p: p, a: a, window: window}
+// watchAndResume is the plan of a session.
+func (p *prober) watchAndResume(ctx context.Context, a *running) {
+	s := &session{p: p, a: a, window: p.cfg.duration(), twin: p.find(RoleTwin)}
 	s.openOthers(ctx)
-	half := window / 2
-	p.until(ctx, half, s.watched)
-	s.freePlace()
+	s.watch(ctx)
 	s.otherProtocol(ctx)
 	s.resume(ctx)
-	p.until(ctx, window, s.decided)
+	s.firsts(ctx)
+	p.until(ctx, s.window, s.decided)
+	s.lookAgain(ctx, false)
+	s.awaitSecond(ctx)
 }
 
 // openOthers opens the twin at a phase of its own, so that what a server does
@@ -35,7 +39,7 @@ func (p *prober) watchAndResume(ctx context.Context, a *running, window time.Dur
 func (s *session) openOthers(ctx context.Context) {
 	p := s.p
 	room := p.cfg.connections()
-	encoded := contentCoding(s.a.snapshot().Header) != ""
+	encoded := s.encoded()
 	delay := 1300*time.Millisecond + rand.N(1400*time.Millisecond)
 	delay = min(delay, s.window/4)
 	// With room for two, the other form is the better witness where there is
@@ -44,44 +48,237 @@ func (s *session) openOthers(ctx context.Context) {
 		p.until(ctx, min(identityDelay, s.window/8), func() bool { return over(s.a) })
 		s.identity = p.stream(ctx, RoleIdentity, nil)
 	}
-	if room >= 3 || room == 2 && !encoded {
+	if s.twin == nil && (room >= 3 || room == 2 && !encoded) {
 		p.until(ctx, delay, func() bool { return over(s.a) })
 		s.twin = p.stream(ctx, RoleTwin, nil)
 	}
 }
 
-// watched reports whether enough has been seen to go on with resuming before
-// the half of the window is over.
-func (s *session) watched() bool {
-	if over(s.a) {
-		return (s.twin == nil || over(s.twin)) && (s.identity == nil || over(s.identity))
+func (s *session) encoded() bool { return contentCoding(s.a.snapshot().Header) != "" }
+
+// look weighs what has been seen. That costs time by which the arrivals to come
+// are stamped late, so it is not done often.
+func (s *session) look() *Observation {
+	if s.looked == nil || s.p.clock()-s.looked.Duration >= min(time.Second, s.window/8) {
+		s.looked = s.p.observation()
 	}
-	return false
+	return s.looked
+}
+
+// watch watches the streams until there is a past to ask for, or the time for
+// asking has come. What seems held meanwhile is looked at again; where nothing
+// shows what is one event behind, new connections are made for it.
+func (s *session) watch(ctx context.Context) {
+	p := s.p
+	early, half := s.window/4, s.window/2
+	p.until(ctx, early, s.allOver)
+	for ctx.Err() == nil && !s.allOver() && p.clock() < s.resumeBy() {
+		begun := p.clock()
+		s.lookAgain(ctx, true)
+		if (begun >= half || s.again != nil) && s.resumable() {
+			break
+		}
+		if s.again == nil && (begun >= half || s.compared()) && s.wantsFirst() {
+			s.first(ctx, s.resumeBy())
+		}
+		p.until(ctx, begun+2*pollEvery, func() bool { return false })
+	}
+	s.freePlace()
+}
+
+// compared reports whether the identity form has told what a second connection
+// can, so that its place is free.
+func (s *session) compared() bool {
+	o := s.look()
+	x := o.get(RoleIdentity)
+	return s.encoded() || x == nil || len(groupShifts(o, o.a().timeline(), x.timeline())) >= 3
+}
+
+// allOver reports whether the server has ended all that is watched.
+func (s *session) allOver() bool {
+	return over(s.a) && (s.twin == nil || over(s.twin)) && (s.identity == nil || over(s.identity))
 }
 
 // freePlace closes the stream that has told what it can: the one in identity
 // form, unless the others are compressed and so need the comparison.
 func (s *session) freePlace() {
-	if s.p.cfg.connections() > 3 {
+	if s.p.cfg.connections() > 3 || s.again != nil {
 		return
 	}
-	if contentCoding(s.a.snapshot().Header) == "" && s.identity != nil {
+	if !s.encoded() && s.identity != nil {
 		s.identity.close()
 	} else if s.twin != nil {
 		s.twin.close()
 	}
 }
 
-// otherProtocol asks for the headers over the other version of HTTP.
+// lookAgain opens the stream once more if something seems to be held that no
+// other connection has shown: a fault of timing is looked for twice. Early, it
+// takes a place beside those that resume.
+func (s *session) lookAgain(ctx context.Context, early bool) {
+	p := s.p
+	room := p.cfg.connections()
+	if s.again != nil || early && (over(s.a) || room < DefaultConnections) || ctx.Err() != nil {
+		return
+	}
+	if !early {
+		s.looked = nil
+	}
+	if !s.suspicious(early) {
+		return
+	}
+	if s.twin != nil {
+		s.twin.close()
+	}
+	if !s.encoded() && s.identity != nil {
+		s.identity.close()
+	}
+	if p.cfg.Soak == 0 && (room == 1 || s.encoded() && room <= DefaultConnections) {
+		s.a.close() // where there is a plain form, that is the witness from here on
+	}
+	s.offBeat(ctx)
+	s.again = p.stream(ctx, RoleAgain, nil)
+}
+
+// suspicious reports whether a check of timing finds something that no second
+// connection has shown yet.
+func (s *session) suspicious(early bool) bool {
+	o := s.look()
+	if _, op := o.timing().blame(o); op.method == "C1" && s.wantsFirst() {
+		return false // new connections will show that too
+	}
+	for _, id := range o.unconfirmed(s.p.cfg.suspects(o)) {
+		if early && (id == "headers-early" || id == "connect-ttfb") {
+			continue // every connection to come may show it
+		}
+		return true
+	}
+	return false
+}
+
+// offBeat waits for a moment between two arrivals: what is let go by the clock
+// of each connection is then out of step on a new one.
+func (s *session) offBeat(ctx context.Context) {
+	t := s.a.snapshot().timeline()
+	gap := min(medianGap(t), 4*time.Second)
+	if gap < holdWarn {
+		return
+	}
+	since := s.p.clock() - t.arrivals[len(t.arrivals)-1].to
+	s.p.until(ctx, s.p.clock()+(2*gap/5-since%gap+gap)%gap, func() bool { return over(s.a) })
+}
+
+// awaitSecond gives the second look the time that it needs.
+func (s *session) awaitSecond(ctx context.Context) {
+	if s.again == nil {
+		return
+	}
+	opened := s.again.snapshot().Start
+	least, most := s.window/4, max(2*s.window/3, min(s.window, 6*medianGap(s.a.snapshot().timeline())))
+	s.p.until(ctx, opened+least, func() bool { return over(s.again) })
+	s.p.until(ctx, opened+most, func() bool {
+		o := s.look()
+		return over(s.again) || len(o.unconfirmed(s.p.cfg.suspects(o))) == 0
+	})
+}
+
+// wantsFirst reports whether method F needs more connections. Those that told
+// nothing are a sign that the next will not either.
+func (s *session) wantsFirst() bool {
+	const most, untold = 6, 3
+	if over(s.a) || s.p.cfg.connections() < 2 || len(s.fresh) >= most {
+		return false
+	}
+	told := 0
+	for _, r := range s.fresh {
+		if s.told(r) {
+			told++
+		}
+	}
+	o := s.look()
+	return len(s.fresh)-told < untold && o.timing().wantsFirst(o)
+}
+
+// told reports whether a new connection has shown what comes first on it, or
+// what its headers wait for.
+func (s *session) told(r *running) bool {
+	x := r.snapshot()
+	look, _ := lookFirst(&Observation{}, s.a.snapshot(), x)
+	return look != firstUntold || len(x.Reads) > 0 && !headersAlone(x)
+}
+
+// first makes a new connection soon after an event, when the next one is far
+// off, or every other time shortly before the next one is due: a server that
+// takes long to join a connection shows itself so.
+func (s *session) first(ctx context.Context, by time.Duration) {
+	p := s.p
+	had := s.a.bytes()
+	if !p.until(ctx, by, func() bool { return over(s.a) || s.a.bytes() != had }) || over(s.a) {
+		return
+	}
+	gap := medianGap(s.a.snapshot().timeline())
+	part := gap / 10
+	if len(s.fresh)%2 == 1 {
+		part = gap - max(settleFirst+pollEvery, gap/4)
+	}
+	p.until(ctx, p.clock()+min(max(0, part), 3*time.Second), func() bool { return over(s.a) })
+	s.freePlace()
+	r := p.stream(ctx, RoleFresh, nil)
+	s.awaitFirst(ctx, r)
+	r.close()
+	s.fresh = append(s.fresh, r)
+}
+
+// awaitFirst watches a new connection until it has told what comes first, or
+// has had the chance to.
+func (s *session) awaitFirst(ctx context.Context, r *running) {
+	const most, chances = 6 * time.Second, 4
+	had, n := s.a.bytes(), 0
+	s.p.until(ctx, s.p.clock()+min(most, s.window/2), func() bool {
+		if now := s.a.bytes(); now != had {
+			had, n = now, n+1
+			if n >= chances || s.told(r) {
+				return true
+			}
+		}
+		return over(s.a) || over(r) || s.suspicious(true)
+	})
+}
+
+// firsts makes new connections while they are needed, a little beyond the
+// window where one event more settles it.
+func (s *session) firsts(ctx context.Context) {
+	for ctx.Err() == nil && s.again == nil && s.wantsFirst() {
+		end := s.window
+		if missed, _ := s.look().timing().first.numbers["first_missed"].(int); missed > 0 {
+			end += s.window / 3
+		}
+		if s.p.clock() >= end {
+			return
+		}
+		s.freePlace()
+		s.first(ctx, end)
+		s.looked = nil
+	}
+}
+
+// otherProtocol asks for the headers over the other version of HTTP, and once
+// more if they do not come.
 func (s *session) otherProtocol(ctx context.Context) {
 	p := s.p
 	transport := p.otherProtocol(s.a.snapshot())
 	if transport == nil {
 		return
 	}
-	r := p.start(ctx, RoleProtocol, p.request(RoleProtocol), transport)
-	p.await(ctx, r.answered, min(3*time.Second, p.cfg.timeout()))
-	r.close()
+	for range 2 {
+		r := p.start(ctx, RoleProtocol, p.request(RoleProtocol), transport)
+		answered := p.await(ctx, r.answered, min(max(shortLimit, 2*s.a.snapshot().ttfb()), 3*time.Second, p.cfg.timeout()))
+		r.close()
+		if answered || ctx.Err() != nil {
+			return
+		}
+		transport = p.otherProtocol(s.a.snapshot())
+	}
 }
 
 // decided reports whether nothing more can be learned by watching.
@@ -92,132 +289,5 @@ func (s *session) decided() bool {
 	if s.p.clock() < minWatch || s.p.cfg.ExpectEvery > s.p.clock() {
 		return false
 	}
-	// Looking costs time that the arrivals to come are stamped late by, so
-	// this is not asked often.
-	return s.p.clock().Truncate(pollEvery)%time.Second < pollEvery && enough(s.p.observation())
-}
-
-// resume asks with two IDs, without any, and with a strange one, one after the
-// other beside the witness.
-func (s *session) resume(ctx context.Context) {
-	p := s.p
-	s.resumeAs(ctx, s.a, RoleResume1, RoleResume2, RoleControl, nil)
-	if origin := p.find(RoleOrigin); origin != nil {
-		s.resumeAs(ctx, origin, RoleOriginResume1, RoleOriginResume2, RoleOriginControl, p.toOrigin)
-	}
-	if ctx.Err() != nil {
-		return
-	}
-	x := p.stream(ctx, RoleUnknownID, func(r *http.Request) {
-		r.Header.Set("Accept-Encoding", "identity")
-		withID("ssectl-" + random())(r)
-	})
-	p.await(ctx, x.answered, shortLimit)
-	p.until(ctx, p.clock()+time.Second, func() bool { return over(x) || x.bytes() > 0 })
-	x.close()
-	if !over(s.a) {
-		return
-	}
-	if ids := idEvents(s.a.snapshot().timeline().events); len(ids) > 0 {
-		last := p.stream(ctx, RoleLastID, withID(ids[len(ids)-1].id))
-		p.until(ctx, p.clock()+time.Second, func() bool { return over(last) })
-		last.close()
-	}
-}
-
-// resumeAs waits for events with IDs, and asks for what followed two of them.
-func (s *session) resumeAs(ctx context.Context, witness *running, first, second, control Role, edit func(*http.Request)) {
-	p := s.p
-	id1, id2, ok := s.resumePoints(ctx, witness)
-	if !ok {
-		return
-	}
-	for _, ask := range []struct {
-		role Role
-		id   string
-	}{{first, id1}, {second, id2}, {control, ""}} {
-		if ctx.Err() != nil {
-			return
-		}
-		r := p.stream(ctx, ask.role, func(req *http.Request) {
-			// What a compressor holds is the business of another check.
-			req.Header.Set("Accept-Encoding", "identity")
-			if ask.id != "" {
-				withID(ask.id)(req)
-			}
-			if edit != nil {
-				edit(req)
-			}
-		})
-		if ask.id == "" {
-			p.until(ctx, p.clock()+time.Second, func() bool { return over(r) || r.bytes() > 0 })
-		} else {
-			s.awaitReplay(ctx, witness, r)
-		}
-		r.close()
-	}
-}
-
-// resumePoints chooses the ID before the last and one three places before it.
-// The events after them are to be past for certain, so they have to be some
-// time old.
-func (s *session) resumePoints(ctx context.Context, witness *running) (id1, id2 string, ok bool) {
-	p := s.p
-	const settled = 400 * time.Millisecond
-	var ids []event
-	p.until(ctx, max(s.window*3/4, s.window-4*time.Second), func() bool {
-		x := witness.snapshot()
-		ids = idEvents(x.timeline().events)
-		ids = before(ids, p.clock()-settled)
-		return len(ids) >= 5 || over(witness) && p.clock()-x.Ended >= settled
-	})
-	if len(ids) < 3 {
-		return "", "", false
-	}
-	last := len(ids) - 1
-	return ids[last-1].id, ids[max(0, last-4)].id, true
-}
-
-// before returns the events that were there at a time.
-func before(events []event, at time.Duration) []event {
-	n := len(events)
-	for n > 0 && events[n-1].at > at {
-		n--
-	}
-	return events[:n]
-}
-
-// awaitReplay watches a stream that was resumed until its first events are
-// there. A healthy server replays at once; one behind a buffer is given some
-// of the window, because late is not never.
-func (s *session) awaitReplay(ctx context.Context, witness, r *running) {
-	p := s.p
-	p.await(ctx, r.answered, shortLimit)
-	x := witness.snapshot()
-	var gaps []time.Duration
-	for _, gap := range x.timeline().pauses {
-		gaps = append(gaps, gap)
-	}
-	due := max(time.Second, min(5*x.ttfb(), 3*time.Second), min(3*median(gaps)/2, 3*time.Second))
-	p.until(ctx, p.clock()+due, func() bool { return over(r) || len(r.snapshot().timeline().events) > 0 })
-	if over(r) {
-		return
-	}
-	// The rest of the replay, to see gaps inside it.
-	p.until(ctx, p.clock()+300*time.Millisecond, func() bool { return over(r) })
-}
-
-func withID(id string) func(*http.Request) {
-	return func(r *http.Request) { r.Header["Last-Event-ID"] = []string{id} }
-}
-
-// idEvents returns the events that have an ID.
-func idEvents(events []event) []event {
-	var list []event
-	for _, e := range events {
-		if e.id != "" {
-			list = append(list, e)
-		}
-	}
-	return list
+	return enough(s.look())
 }

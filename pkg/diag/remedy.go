@@ -37,6 +37,11 @@ var remedies = map[string][]Remedy{
 		{For: "cloudflare", Text: "Content-Type: text/event-stream; response buffering off"},
 		{For: "trafficserver", Text: "flush true for compress.so"},
 	},
+	"BEHIND": {
+		{For: "app", Text: "write and flush an event when it is made, not when the next one is"},
+		{For: "nginx", Text: nginxText},
+		{For: "haproxy", Text: "take text/event-stream out of compression type"},
+	},
 	"TIMER": {
 		{For: "app", Text: "flush after each event, not by a timer"},
 		{For: "apache", Text: "ProxySet flushpackets=on for mod_proxy_fcgi"},

@@ -2,7 +2,6 @@ package diag
 
 import (
 	_ "embed"
-	"slices"
 	"time"
 )
 
@@ -166,55 +165,20 @@ func (r *Report) fault(phase Phase, message string) {
 	}
 }
 
-// interrupt makes the report one of a run that was stopped. What it found rests
-// on exchanges that were cut short.
-func (r *Report) interrupt() {
+// interrupt makes the report one of a run that was stopped. What needs more than
+// the headers of the answer was not looked at to its end, and is not decided.
+func (r *Report) interrupt(o *Observation) {
 	r.fault(PhaseInterrupted, "stopped before it was done")
-	for i := range r.Checks {
-		if c := &r.Checks[i]; c.Status == Fail || c.Status == Warn {
-			c.Status, c.Remedies = Inconclusive, nil
-			c.Seen, c.Actual = "so far: "+c.Actual, "stopped before it was done"
-		}
-	}
-}
-
-// timingFaults returns the IDs of the checks of timing that found something.
-func (r *Report) timingFaults() []string {
-	var ids []string
-	for _, c := range r.Checks {
-		if c.check.timing && (c.Status == Fail || c.Status == Warn) {
-			ids = append(ids, c.ID)
-		}
-	}
-	return ids
-}
-
-// confirm takes faults back that a second observation does not show. It may be
-// another check that tells of the same hold the second time.
-func (r *Report) confirm(ids []string, second *Observation) {
-	bad := false
-	status := map[string]Status{}
-	for i := range Catalog {
-		check := &Catalog[i]
-		if !check.timing {
-			continue
-		}
-		status[check.ID] = check.Run(second).Status
-		bad = bad || check.Group == "buffering" && (status[check.ID] == Fail || status[check.ID] == Warn)
-	}
+	answered := o.a().Answered > 0
 	for i := range r.Checks {
 		c := &r.Checks[i]
-		if !slices.Contains(ids, c.ID) || c.Group == "buffering" && bad {
+		if answered && (c.check.atOnce() || !o.a().ok()) && !(c.check.timing && isFault(c.Status)) {
 			continue
 		}
-		if _, alone := latestHeaders(second); c.ID == "headers-early" && !alone {
-			continue // nothing speaks against it; the first event was quicker this time
+		if c.Status != Skip {
+			c.Seen = "so far: " + c.Actual
 		}
-		if s := status[c.ID]; s != Fail && s != Warn {
-			c.Seen = c.Actual + "; not so on fresh connections"
-			c.Actual = "seen once, and not again"
-			c.Status, c.Remedies = Inconclusive, nil
-		}
+		c.Status, c.Actual, c.Remedies = Inconclusive, "stopped before it was done", nil
 	}
 }
 

@@ -2,6 +2,7 @@ package diag
 
 import (
 	"net/http"
+	"time"
 )
 
 // A resumption says what a server made of Last-Event-ID.
@@ -45,6 +46,16 @@ type reply struct {
 	common    int
 }
 
+// witness returns the stream by which the places of resumed ones are measured:
+// the first, or the plain one where that was closed for a second look.
+func (o *Observation) witness() *Exchange {
+	a, plain := o.a(), o.get(RoleIdentity)
+	if plain.ok() && contentCoding(a.Header) != "" && a.End == EndClient && plain.Ended > a.Ended+time.Second {
+		return plain
+	}
+	return a
+}
+
 // A witness is the stream that stayed open, as the measure of all places.
 type witness struct {
 	events []event
@@ -62,6 +73,9 @@ func newWitness(t *timeline) *witness {
 // read finds the place of what a connection was given.
 func (w *witness) read(x *Exchange, id string) *reply {
 	r := &reply{x: x, asked: -1}
+	if x == nil {
+		return r
+	}
 	if p, ok := w.place[id]; ok && id != "" {
 		r.asked = p
 	}
@@ -152,7 +166,7 @@ func (res resumeResult) compare(w *witness, r1, r2 *reply, control *Exchange) re
 	case offset1 == offset2 && offset1 < -1:
 		res.verdict, res.n = resumedOverlap, -offset1
 	case r1.first <= 0 && r2.first <= 0:
-		res.verdict = ignoredRestarts
+		return res.fromTheStart(w, r1, r2, control)
 	case r1.live && r2.live:
 		res.verdict, res.n = ignoredLiveOnly, max(offset1, offset2)
 	case res.fixedBacklog(w, r1, r2, control):
@@ -163,6 +177,23 @@ func (res resumeResult) compare(w *witness, r1, r2 *reply, control *Exchange) re
 		res.verdict, res.n = resumedOverlap, max(-offset1, -offset2)
 	default:
 		res.verdict, res.why = resumeUndecided, "the starts fit no pattern"
+	}
+	return res
+}
+
+// fromTheStart weighs that both get all there is, which a server does that
+// starts anew each time, one that repeats some events where there are only
+// some, and one that gives the last ones to everybody.
+func (res resumeResult) fromTheStart(w *witness, r1, r2 *reply, control *Exchange) resumeResult {
+	const shortPast = 10
+	past := max(r1.depth, r2.depth)
+	if past > shortPast {
+		res.verdict = ignoredRestarts
+		return res
+	}
+	res.verdict, res.why = resumeUndecided, sprintf("the ID makes no difference, and with a past of %d events the whole of it cannot be told from the last few; a longer --duration decides", past)
+	if c := w.read(control, ""); c.delivered && c.first > 0 {
+		res.why = sprintf("with an ID all %d events come again, too few to tell how many would; a longer --duration decides", past)
 	}
 	return res
 }

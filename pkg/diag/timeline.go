@@ -229,6 +229,15 @@ func (t *timeline) pauses(yield func(i int, gap time.Duration) bool) {
 	}
 }
 
+// medianGap is how long the usual pause is.
+func medianGap(t *timeline) time.Duration {
+	var gaps []time.Duration
+	for _, gap := range t.pauses {
+		gaps = append(gaps, gap)
+	}
+	return median(gaps)
+}
+
 // bytes is how many came, compression not undone.
 func (t *timeline) bytes() int {
 	n := 0

@@ -1,6 +1,9 @@
 package diag
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A pair is one event on two connections.
 type pair struct{ a, b *event }
@@ -8,19 +11,7 @@ type pair struct{ a, b *event }
 // pairs matches the events that two connections have in common, by ID or else
 // by content, where that is unique on both.
 func pairs(a, b *timeline) []pair {
-	index := func(t *timeline) map[string]*event {
-		m := make(map[string]*event, len(t.events))
-		for i := range t.events {
-			e := &t.events[i]
-			if _, twice := m[e.key()]; twice {
-				m[e.key()] = nil
-			} else {
-				m[e.key()] = e
-			}
-		}
-		return m
-	}
-	inA, inB := index(a), index(b)
+	inA, inB := a.unique(), b.unique()
 	var list []pair
 	for i := range b.events {
 		k := b.events[i].key()
@@ -29,6 +20,21 @@ func pairs(a, b *timeline) []pair {
 		}
 	}
 	return list
+}
+
+// unique returns the events by their keys; where a key comes twice, it stands
+// for none.
+func (t *timeline) unique() map[string]*event {
+	m := make(map[string]*event, len(t.events))
+	for i := range t.events {
+		e := &t.events[i]
+		if _, twice := m[e.key()]; twice {
+			m[e.key()] = nil
+		} else {
+			m[e.key()] = e
+		}
+	}
+	return m
 }
 
 // replayed tells whether b, which was opened later, was given what a had had
@@ -102,6 +108,9 @@ func groupShifts(o *Observation, a, b *timeline) []time.Duration {
 // buffer makes is not.
 func testTwin(o *Observation, a, b *timeline) opinion {
 	op := opinion{method: "D"}
+	if b.start < a.start {
+		a, b = b, a
+	}
 	if perConnection, _ := replayed(a, b); perConnection {
 		return op
 	}
@@ -142,6 +151,9 @@ func testTwin(o *Observation, a, b *timeline) opinion {
 // the network adds.
 func testPhase(o *Observation, a, b *timeline) opinion {
 	op := opinion{method: "D"}
+	if b.start < a.start {
+		a, b = b, a
+	}
 	period, ok := a.beat()
 	other, ok2 := b.beat()
 	if perConnection, _ := replayed(a, b); !ok || !ok2 || perConnection || (period-other).Abs() > period/10 {
@@ -164,6 +176,33 @@ func testPhase(o *Observation, a, b *timeline) opinion {
 		op.verdict, op.hold = judge(period), period
 		op.seen = sprintf("a second connection has the same period, %s later or earlier (%d of %d)", roundDuration(phase.Abs()), near, len(shifts))
 		op.numbers = map[string]any{"twin_groups": len(shifts), "phase_ms": milliseconds(phase)}
+	}
+	return op
+}
+
+// testPhases is method D for timers where each connection shows little: on some
+// of those that were opened later, everything is late or early by the same.
+func testPhases(o *Observation, a *timeline, others []*Exchange) opinion {
+	op := opinion{method: "D"}
+	apart, groups := 0, 0
+	var phases []time.Duration
+	for _, x := range others {
+		b := x.timeline()
+		shifts := groupShifts(o, a, b)
+		if perConnection, past := replayed(a, b); perConnection || past || len(shifts) < 2 || ownPace(shifts, b.start-a.start) {
+			continue
+		}
+		if phase := median(shifts).Abs(); phase > holdWarn && slices.Max(shifts)-slices.Min(shifts) < holdWarn/2 {
+			apart++
+			groups += len(shifts)
+			phases = append(phases, phase)
+		}
+	}
+	if apart >= 2 && groups >= 4 {
+		op.hold = slices.Max(phases)
+		op.verdict = judge(op.hold)
+		op.seen = sprintf("%d other connections are late or early by a time of their own, up to %s", apart, roundDuration(op.hold))
+		op.numbers = map[string]any{"twin_groups": groups}
 	}
 	return op
 }
@@ -257,14 +296,15 @@ func testEncoding(o *Observation, a, plain *timeline) opinion {
 
 // testBare is method H: the header of the compressed form came, and nothing
 // behind it. It takes another sign that the stream is not only quiet: the plain
-// form, for which even the headers wait.
+// form, for which even the headers wait. Over HTTP/2 that is none: there servers
+// send the headers of a quiet stream with its first byte.
 func testBare(a *timeline, plain *Exchange) opinion {
 	op := opinion{method: "H"}
 	wait := a.endedAt - a.start
 	if a.encoded == "" || len(a.plain) > 0 || a.bytes() == 0 || a.bytes() > 20 || wait < 3*time.Second {
 		return op
 	}
-	if plain != nil && plain.Answered == 0 && plain.End != EndError && plain.Ended-plain.Start > 3*time.Second {
+	if plain != nil && plain.Answered == 0 && plain.TLS == nil && plain.End != EndError && plain.Ended-plain.Start > 3*time.Second {
 		op.verdict, op.hold = held, wait
 		op.seen = sprintf("of the %s stream only its first %d bytes, and of the plain one not even headers", a.encoded, a.bytes())
 	}

@@ -14,6 +14,7 @@ type timing struct {
 
 	pauses, tails, flow, heartbeats, sizes, whole, period opinion
 	twin, encoding, bare, clock, shift                    opinion
+	first, lead                                           opinion
 	hop                                                   opinion // between the origin and here
 }
 
@@ -39,6 +40,7 @@ func newTiming(o *Observation) *timing {
 	t.sizes, t.whole, t.period = testSizes(t.main), testWhole(t.main), testPeriod(t.main)
 	c := findClock(o, t.main)
 	t.clock, t.shift = testClock(o, c), testShift(c)
+	t.first, t.lead = testFirst(o), testLead(o)
 	if twin.ok() {
 		t.twin = worst(testTwin(o, a, twin.timeline()), testPhase(o, a, twin.timeline()))
 	}
@@ -46,6 +48,7 @@ func newTiming(o *Observation) *timing {
 		// A timer may be in phase on two connections, hardly on three.
 		t.twin = worst(t.twin, testTwin(o, a, identity.timeline()), testPhase(o, a, identity.timeline()))
 	}
+	t.twin = worst(t.twin, testPhases(o, a, o.liveStreams()))
 	if origin := o.get(RoleOrigin); origin.ok() {
 		t.hop = testHop(o, origin.timeline(), t.main)
 	}
@@ -113,15 +116,40 @@ func (t *timeline) beat() (time.Duration, bool) {
 // the stream flows, a second connection agrees, and none sees a hold.
 func enough(o *Observation) bool {
 	t := o.timing()
-	for _, op := range []opinion{t.pauses, t.tails, t.flow, t.heartbeats, t.sizes, t.twin, t.encoding, t.clock, t.shift, t.period} {
+	for _, op := range []opinion{t.pauses, t.tails, t.flow, t.heartbeats, t.sizes, t.twin, t.encoding, t.clock, t.shift, t.period, t.lead} {
 		if op.verdict > clean {
 			return true // seen once; it is looked for again on other connections
 		}
+	}
+	if t.all.terminatorLate() {
+		return true
 	}
 	groups, _ := t.twin.numbers["twin_groups"].(int)
 	compared := t.twin.verdict == clean && groups >= 12
 	if t.a.encoded != "" {
 		compared = t.encoding.verdict == clean
 	}
-	return compared && t.pauses.verdict == clean
+	return compared && t.pauses.verdict == clean && !t.wantsFirst(o)
+}
+
+// wantsFirst reports whether new connections may tell more: what comes first on
+// them, and what their headers wait for.
+func (t *timing) wantsFirst(o *Observation) bool {
+	a := o.a()
+	if t.a.ended || len(t.a.events) == 0 || t.flow.verdict == clean || len(t.a.arrivals) >= 4 && medianGap(t.a) < holdWarn {
+		return false // there is nothing to wait for
+	}
+	if perConnection, past := replayed(t.a, o.get(RoleTwin).timeline()); perConnection || past {
+		return false
+	}
+	if t.all.terminatorLate() {
+		return false
+	}
+	if w := o.headerWaits(); w.alone == nil && w.late() && w.latest.ttfb() < headersFail && w.withEvent < 2 {
+		return true
+	}
+	missed, _ := t.first.numbers["first_missed"].(int)
+	settled := t.first.verdict == clean || t.first.verdict == held || missed >= 5
+	who, op := t.blame(o)
+	return a.Answered > 0 && !settled && (who == nobody || op.method == "F" || op.method == "C1")
 }

@@ -1,0 +1,108 @@
+package diag
+
+import "slices"
+
+// suspects returns the IDs of the checks of timing that find something, of
+// those that were chosen.
+func (c *Config) suspects(o *Observation) []string {
+	var ids []string
+	for _, check := range c.selected() {
+		if check.timing && isFault(check.Run(o).Status) {
+			ids = append(ids, check.ID)
+		}
+	}
+	return ids
+}
+
+func isFault(s Status) bool { return s == Fail || s == Warn }
+
+// second returns what a second look at the stream saw, as an observation: on a
+// connection of its own that was opened when the first look had found
+// something. The network may have had a bad moment. Where the stream has an end,
+// or no beginning, the twin is that look.
+func (o *Observation) second() *Observation {
+	a, again, twin := o.a(), o.get(RoleAgain), o.get(RoleTwin)
+	if again == nil && twin != nil && (a.End == EndEOF && twin.End == EndEOF || a.Answered == 0) {
+		again = twin
+	}
+	if again == nil {
+		return nil
+	}
+	s := &Observation{
+		URL: o.URL, Method: o.Method, Window: o.Window, Duration: o.Duration, Time: o.Time, Stalls: o.Stalls, Options: o.Options,
+		Exchanges: []*Exchange{again.as(RoleA)},
+	}
+	if again != twin {
+		s.Exchanges = append(s.Exchanges, a.as(RoleTwin))
+	}
+	for _, x := range o.Exchanges {
+		switch x.Role {
+		case RoleIdentity:
+			if contentCoding(again.Header) == "" {
+				continue // it belongs to the first look
+			}
+			fallthrough
+		case RoleHead, RoleBaseline, RolePreflight, RoleOrigin:
+			s.Exchanges = append(s.Exchanges, x)
+		}
+	}
+	return s
+}
+
+// unconfirmed returns which of the faults of an observation were seen only
+// once. It may be another check that tells of the same hold the second time.
+func (o *Observation) unconfirmed(ids []string) []string {
+	var left []string
+	second := o.second()
+	for _, id := range ids {
+		if !o.confirmed(id, second) {
+			left = append(left, id)
+		}
+	}
+	return left
+}
+
+func (o *Observation) confirmed(id string, second *Observation) bool {
+	check := Lookup(id)
+	switch {
+	case id == "headers-early" && o.headerWaits().withEvent >= 2:
+		return true // on two connections, at two times
+	case check.Group == "buffering" && worst(o.timing().first, o.timing().lead).verdict > clean:
+		return true // those are made of as many connections as they have cases
+	case second == nil:
+		return false
+	case id == "headers-early" && second.headerWaits().alone == nil:
+		return true // nothing speaks against it; the first event may have been quicker this time
+	case id == "connect-parallel":
+		return isFault(check.Run(&Observation{Exchanges: []*Exchange{o.a(), second.a().as(RoleTwin)}}).Status)
+	case check.Group == "buffering":
+		for i := range bufferingChecks {
+			if c := &bufferingChecks[i]; c.timing && isFault(c.Run(second).Status) {
+				return true
+			}
+		}
+		return false
+	}
+	return isFault(check.Run(second).Status)
+}
+
+// confirm takes back the faults that a second look does not show.
+func (r *Report) confirm(o *Observation) {
+	var ids []string
+	for _, c := range r.Checks {
+		if c.check.timing && isFault(c.Status) {
+			ids = append(ids, c.ID)
+		}
+	}
+	if o.second() == nil {
+		return
+	}
+	left := o.unconfirmed(ids)
+	for i := range r.Checks {
+		if c := &r.Checks[i]; slices.Contains(left, c.ID) {
+			c.Seen = c.Actual + "; not so on a fresh connection"
+			c.Actual = "seen once, and not again"
+			c.Status, c.Remedies = Inconclusive, nil
+		}
+	}
+}

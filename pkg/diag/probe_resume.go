@@ -1,0 +1,156 @@
+package diag
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// settled is how old an event has to be for a server to have it in its past.
+const settled = 400 * time.Millisecond
+
+// witness is the stream that the places of resumed ones are measured by.
+func (s *session) witness() *running {
+	if over(s.a) && s.encoded() && s.identity != nil && !over(s.identity) {
+		return s.identity
+	}
+	return s.a
+}
+
+// resumeBy is when asking for the past has to begin, for it to end in time.
+func (s *session) resumeBy() time.Duration { return max(s.window*3/4, s.window-4*time.Second) }
+
+// resumable reports whether there are events enough to ask for.
+func (s *session) resumable() bool {
+	return len(before(idEvents(s.witness().snapshot().timeline().events), s.p.clock()-settled)) >= 5
+}
+
+// resume asks with two IDs, without any, and with a strange one, one after the
+// other beside the witness.
+func (s *session) resume(ctx context.Context) {
+	p := s.p
+	s.resumeAs(ctx, s.witness(), RoleResume1, RoleResume2, RoleControl, nil)
+	if origin := p.find(RoleOrigin); origin != nil {
+		s.resumeAs(ctx, origin, RoleOriginResume1, RoleOriginResume2, RoleOriginControl, p.toOrigin)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	x := p.stream(ctx, RoleUnknownID, func(r *http.Request) {
+		r.Header.Set("Accept-Encoding", "identity")
+		withID("ssectl-" + random())(r)
+	})
+	p.await(ctx, x.answered, shortLimit)
+	p.until(ctx, p.clock()+time.Second, func() bool { return over(x) || x.bytes() > 0 })
+	x.close()
+	if s.a.snapshot().End != EndEOF {
+		return
+	}
+	if ids := idEvents(s.a.snapshot().timeline().events); len(ids) > 0 {
+		last := p.stream(ctx, RoleLastID, withID(ids[len(ids)-1].id))
+		p.until(ctx, p.clock()+time.Second, func() bool { return over(last) })
+		last.close()
+	}
+}
+
+// resumeAs waits for events with IDs, and asks for what followed two of them.
+func (s *session) resumeAs(ctx context.Context, witness *running, first, second, control Role, edit func(*http.Request)) {
+	p := s.p
+	id1, id2, ok := s.resumePoints(ctx, witness)
+	if !ok {
+		return
+	}
+	for _, ask := range []struct {
+		role Role
+		id   string
+	}{{first, id1}, {second, id2}, {control, ""}} {
+		if ctx.Err() != nil {
+			return
+		}
+		r := p.stream(ctx, ask.role, func(req *http.Request) {
+			// What a compressor holds is the business of another check.
+			req.Header.Set("Accept-Encoding", "identity")
+			if ask.id != "" {
+				withID(ask.id)(req)
+			}
+			if edit != nil {
+				edit(req)
+			}
+		})
+		if ask.id == "" {
+			s.awaitControl(ctx, r)
+		} else {
+			s.awaitReplay(ctx, witness, r)
+		}
+		r.close()
+	}
+}
+
+// awaitControl watches a stream without an ID until something comes, and until
+// it has told what comes first where that is not known.
+func (s *session) awaitControl(ctx context.Context, r *running) {
+	p := s.p
+	p.until(ctx, p.clock()+time.Second, func() bool { return over(r) || r.bytes() > 0 })
+	if r.snapshot().Role == RoleControl && s.again == nil && !s.encoded() && s.wantsFirst() {
+		s.awaitFirst(ctx, r)
+	}
+}
+
+// resumePoints chooses the ID before the last and one three places before it.
+// The events after them are to be past for certain, so they have to be some
+// time old.
+func (s *session) resumePoints(ctx context.Context, witness *running) (id1, id2 string, ok bool) {
+	p := s.p
+	var ids []event
+	p.until(ctx, s.resumeBy(), func() bool {
+		x := witness.snapshot()
+		ids = idEvents(x.timeline().events)
+		ids = before(ids, p.clock()-settled)
+		return len(ids) >= 5 || over(witness) && p.clock()-x.Ended >= settled
+	})
+	if len(ids) < 3 {
+		return "", "", false
+	}
+	last := len(ids) - 1
+	return ids[last-1].id, ids[max(0, last-4)].id, true
+}
+
+// before returns the events that were there at a time.
+func before(events []event, at time.Duration) []event {
+	n := len(events)
+	for n > 0 && events[n-1].at > at {
+		n--
+	}
+	return events[:n]
+}
+
+// awaitReplay watches a stream that was resumed until its first events are
+// there. A healthy server replays at once; one behind a buffer is given some
+// of the window, because late is not never.
+func (s *session) awaitReplay(ctx context.Context, witness, r *running) {
+	p := s.p
+	p.await(ctx, r.answered, shortLimit)
+	x := witness.snapshot()
+	due := max(time.Second, min(5*x.ttfb(), 3*time.Second), min(3*medianGap(x.timeline())/2, 3*time.Second))
+	p.until(ctx, p.clock()+due, func() bool { return over(r) || len(r.snapshot().timeline().events) > 0 })
+	if over(r) {
+		return
+	}
+	// The rest of the replay, to see gaps inside it.
+	p.until(ctx, p.clock()+300*time.Millisecond, func() bool { return over(r) })
+}
+
+func withID(id string) func(*http.Request) {
+	return func(r *http.Request) { r.Header["Last-Event-ID"] = []string{id} }
+}
+
+// idEvents returns the events that have an ID.
+func idEvents(events []event) []event {
+	var list []event
+	for _, e := range events {
+		if e.id != "" {
+			list = append(list, e)
+		}
+	}
+	return list
+}
