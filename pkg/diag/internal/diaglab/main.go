@@ -1,10 +1,10 @@
 // Diaglab tries diag on real servers, and prints a table: the set-up, the
 // traffic, what the publish times say, and what diag made of it.
 //
-//	SSECTL_LAB_NODE=DIR go run ./pkg/diag/internal/diaglab [-setup TEXT] [-traffic NAME] [-n RUNS]
+//	SSECTL_LAB_NODE=DIR go run ./pkg/diag/internal/diaglab [-setup TEXT] [-traffic NAME,NAME] [-n RUNS]
 //
 // Servers that are not installed are left out. DIR is a folder in which npm
-// installed express and compression.
+// installed what the set-ups of node need; -list tells what that is.
 package main
 
 import (
@@ -13,10 +13,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/ssectl/ssectl/pkg/diag"
 	"github.com/ssectl/ssectl/pkg/diag/internal/lab"
@@ -24,86 +22,70 @@ import (
 
 func main() {
 	name := flag.String("setup", "", "only set-ups whose name has this `text`")
-	traffic := flag.String("traffic", "", "only this `kind` of traffic")
+	traffic := flag.String("traffic", "", "only these `kinds` of traffic, with commas between them")
+	unseen := flag.Bool("unseen", false, "only set-ups that the thresholds were not chosen on")
+	list := flag.Bool("list", false, "list the set-ups, and what they need")
 	runs := flag.Int("n", 1, "run each this `number` of times")
 	parallel := flag.Int("parallel", 6, "this `number` at once")
 	duration := flag.Duration("duration", diag.DefaultDuration, "watch each for this `time`")
-	verbose := flag.Bool("v", false, "show the evidence of what was found")
+	verbose := flag.Bool("v", false, "a row for each run, with the evidence of what was found")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 
-	var trials []*lab.Trial
-	var all sync.WaitGroup
-	slots := make(chan struct{}, *parallel)
-	var mu sync.Mutex // guards trials
+	var setups []lab.Setup
 	for _, setup := range lab.Setups {
-		if !strings.Contains(setup.Name, *name) {
-			continue
-		}
-		if !setup.Available() {
+		switch {
+		case !strings.Contains(setup.Name, *name) || *unseen && !setup.Unseen:
+		case *list:
+			fmt.Printf("%-45s %v %s %s\n", setup.Name, setup.Available(), setup.Program, strings.Join(setup.Needs, " "))
+		case !setup.Available():
 			fmt.Fprintf(os.Stderr, "left out: %s\n", setup.Name)
-			continue
+		default:
+			setups = append(setups, setup)
 		}
-		for _, t := range lab.AllTraffic {
-			if *traffic != "" && string(t) != *traffic {
-				continue
-			}
-			for range *runs {
+	}
+	if *list {
+		return
+	}
+	kinds := lab.AllTraffic
+	if *traffic != "" {
+		kinds = nil
+		for kind := range strings.SplitSeq(*traffic, ",") {
+			kinds = append(kinds, lab.Traffic(kind))
+		}
+	}
+	write(os.Stdout, try(ctx, setups, kinds, *runs, *parallel, func(setup lab.Setup, t lab.Traffic) *lab.Trial {
+		return lab.Run(ctx, setup, t, *duration)
+	}), kinds, *verbose)
+}
+
+// try runs every set-up with every kind of traffic.
+func try(ctx context.Context, setups []lab.Setup, kinds []lab.Traffic, runs, parallel int, run func(lab.Setup, lab.Traffic) *lab.Trial) []*lab.Trial {
+	var all sync.WaitGroup
+	slots := make(chan struct{}, parallel)
+	trials := make([]*lab.Trial, 0, len(setups)*len(kinds)*runs)
+	var mu sync.Mutex // guards what trials point to
+	for _, setup := range setups {
+		for _, t := range kinds {
+			for range runs {
+				if ctx.Err() != nil {
+					break
+				}
 				slots <- struct{}{}
+				trial := new(lab.Trial)
+				trials = append(trials, trial)
 				all.Go(func() {
 					defer func() { <-slots }()
-					trial := lab.Run(ctx, setup, t, *duration)
+					got := run(setup, t)
 					mu.Lock()
 					defer mu.Unlock()
-					trials = append(trials, trial)
-					fmt.Fprintf(os.Stderr, "%-12s %s, %s: %v %v\n", trial.Verdict(), trial.Setup, trial.Traffic, trial.Truth(), trial.Found)
+					*trial = *got
+					fmt.Fprintf(os.Stderr, "%-12s %s, %s: %v %v %v %v\n", trial.Verdict(), trial.Setup, trial.Traffic, trial.Truth(), trial.Found, trial.Resume, trial.ResumeVerdict())
 				})
 			}
 		}
 	}
 	all.Wait()
-	print(trials, *verbose)
-}
-
-// print writes the table, in the order of the set-ups, and sums up.
-func print(trials []*lab.Trial, verbose bool) {
-	order := func(name string) int {
-		return slices.IndexFunc(lab.Setups, func(s lab.Setup) bool { return s.Name == name })
-	}
-	slices.SortStableFunc(trials, func(a, b *lab.Trial) int {
-		if d := order(a.Setup) - order(b.Setup); d != 0 {
-			return d
-		}
-		return slices.Index(lab.AllTraffic, a.Traffic) - slices.Index(lab.AllTraffic, b.Traffic)
-	})
-	counts, held := map[string]int{}, 0
-	fmt.Println("| set-up | traffic | truth: hold p90, headers | verdict | found | resume | others | remedy | took |")
-	fmt.Println("|---|---|---|---|---|---|---|---|---|")
-	for _, t := range trials {
-		counts[t.Verdict()]++
-		if strings.HasSuffix(t.Truth(), "held") {
-			held++
-		}
-		fmt.Printf("| %s | %s | %s: %.2f s, %.2f s | %s | %s | %s | %s | %s | %.1f s |\n", t.Setup, t.Traffic, t.Truth(), t.Hold.Seconds(), t.Headers.Seconds(),
-			t.Verdict(), strings.Join(t.Found, " "), t.Resume, strings.Join(t.Others, " "), t.Remedy, t.Took.Seconds())
-		if t.Err != nil {
-			fmt.Printf("  error: %v\n", t.Err)
-		}
-		if verbose {
-			evidence(t)
-		}
-	}
-	fmt.Printf("\n%d runs, %d of them held: %v\n", len(trials), held, counts)
-}
-
-func evidence(t *lab.Trial) {
-	if t.Report == nil {
-		return
-	}
-	for _, c := range t.Report.Checks {
-		if c.Group == "buffering" || c.ID == "resume" || c.Status == diag.Warn || c.Status == diag.Fail {
-			fmt.Printf("    %-12s %-18s %s; %s %v\n", c.Status, c.ID, c.Actual, c.Seen, time.Duration(c.MS)*time.Millisecond)
-		}
-	}
+	return trials
 }

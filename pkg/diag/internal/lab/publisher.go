@@ -5,90 +5,60 @@
 package lab
 
 import (
-	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
 
-// A Traffic is how a publisher makes events.
-type Traffic string
-
-// The kinds of traffic.
-const (
-	Steady Traffic = "steady" // one of 250 bytes every 100 ms
-	Sparse Traffic = "sparse" // one of 200 bytes every 1.2 to 2 s
-	Bursty Traffic = "bursty" // some at once, then nothing for a second
-	Large  Traffic = "large"  // small ones, and every third of 20 to 60 KiB
-	Tokens Traffic = "tokens" // 40 to 60 bytes, 20 to 60 ms apart
-	Silent Traffic = "silent" // headers, and no event
-	Chat   Traffic = "chat"   // as tokens, but a model's answer of its own for each client, without IDs, with an end
-)
-
-// AllTraffic is every kind.
-var AllTraffic = []Traffic{Steady, Sparse, Bursty, Large, Tokens, Silent, Chat}
-
-// wait is how long until the next events, and size how large the next one is.
-func (t Traffic) next(n int) (wait time.Duration, count, size int) {
-	switch t {
-	case Steady:
-		return 100 * time.Millisecond, 1, 250
-	case Sparse:
-		return 1200*time.Millisecond + rand.N(800*time.Millisecond), 1, 200
-	case Bursty:
-		return 600*time.Millisecond + rand.N(800*time.Millisecond), 2 + rand.N(6), 120 + rand.N(200)
-	case Large:
-		if n%3 == 2 {
-			return 400 * time.Millisecond, 1, 20<<10 + rand.N(40<<10)
-		}
-		return 600 * time.Millisecond, 1, 200
-	case Tokens:
-		return 20*time.Millisecond + rand.N(40*time.Millisecond), 1, 40 + rand.N(20)
-	}
-	return time.Hour, 0, 0 // Silent, and Chat, which has no live events
-}
-
 // A Publisher is a live stream with a past: every client gets the same events,
 // and who names an ID gets what followed it.
 type Publisher struct {
-	Header http.Header // added to every answer
-	Fault  Fault
-	Clock  bool // events say when they were made
-	Chat   bool // each client gets an answer of its own
+	Traffic Traffic
+	Header  http.Header // added to every answer
+	Fault   Fault
+	Resume  Resume
+	Clock   bool // events say when they were made
+	Prelude bool // a comment comes first
 
-	mu     sync.Mutex // guards what follows
-	first  int        // ID of events[0]
-	events [][]byte
-	times  []time.Time
-	grown  chan struct{} // closed when an event is there
+	mu      sync.Mutex // guards what follows
+	events  [][]byte   // the first has the ID 1
+	times   []time.Time
+	grown   chan struct{} // closed when an event is there
+	watched int           // ID of the first event for the lab's own listener
 }
 
-// A Fault is what the publisher itself does wrong.
-type Fault string
+// A Resume is what a publisher does with Last-Event-ID, by the verdict that is
+// right for it.
+type Resume string
 
-// The faults.
+// What publishers do. History is exact, too, but who names no ID gets all.
 const (
-	NoFault   Fault = ""
-	NoFlush   Fault = "gzip without flush" // compresses, and waits for more
-	ByTimer   Fault = "flush by timer"     // once a second, for each connection
-	OneBehind Fault = "one behind"         // each event waits for the next
-	LateBlank Fault = "blank line late"    // the blank line comes before the next event
+	Exact     Resume = "resumed-exact"
+	History   Resume = "resumed-exact, all without"
+	Inclusive Resume = "resumed-inclusive"
+	Overlap   Resume = "resumed-overlap"
+	Gap       Resume = "resumed-gap"
+	LiveOnly  Resume = "ignored-live-only"
+	Restarts  Resume = "ignored-restarts"
+	Backlog   Resume = "ignored-fixed-backlog"
+	Unstable  Resume = "ids-not-stable"
+	Refused   Resume = "refused"
 )
 
 // NewPublisher returns a publisher to fill in.
 func NewPublisher() *Publisher {
-	return &Publisher{first: 1, grown: make(chan struct{}), Header: http.Header{}}
+	return &Publisher{grown: make(chan struct{}), Header: http.Header{}}
 }
 
 // Publish makes events until the context ends.
-func (p *Publisher) Publish(ctx context.Context, traffic Traffic) {
+func (p *Publisher) Publish(ctx context.Context) {
 	for n := 0; ; n++ {
-		wait, count, size := traffic.next(n)
+		wait, count, size := p.Traffic.next(n)
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -98,13 +68,7 @@ func (p *Publisher) Publish(ctx context.Context, traffic Traffic) {
 		}
 		p.mu.Lock()
 		for range count {
-			id := p.first + len(p.events)
-			clock := ""
-			if p.Clock {
-				clock = fmt.Sprintf(`"ms":%d,`, time.Now().UnixMilli())
-			}
-			text := fmt.Sprintf("id: %d\ndata: {\"n\":%d,%s\"text\":\"%s\"}\n\n", id, id, clock, filler(size))
-			p.events = append(p.events, []byte(text))
+			p.events = append(p.events, p.Traffic.event(len(p.events)+1, p.Clock, size, 0))
 			p.times = append(p.times, time.Now())
 		}
 		close(p.grown)
@@ -113,24 +77,12 @@ func (p *Publisher) Publish(ctx context.Context, traffic Traffic) {
 	}
 }
 
-// filler is text that does not compress to nothing.
-func filler(size int) string {
-	const words = "stream event buffer proxy flush token delta chunk server client retry cursor "
-	var b strings.Builder
-	for b.Len() < size {
-		at := rand.N(len(words) - 8)
-		b.WriteString(words[at : at+8])
-		b.WriteString(strconv.Itoa(rand.N(10000)))
-	}
-	return b.String()[:size]
-}
-
 // Published is when the event of an ID was made.
 func (p *Publisher) Published(id int) (time.Time, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if at := id - p.first; at >= 0 && at < len(p.times) {
-		return p.times[at], true
+	if id >= 1 && id <= len(p.times) {
+		return p.times[id-1], true
 	}
 	return time.Time{}, false
 }
@@ -139,15 +91,24 @@ func (p *Publisher) Published(id int) (time.Time, bool) {
 func (p *Publisher) after(id int) ([][]byte, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at := min(max(0, id+1-p.first), len(p.events))
-	return p.events[at:], p.grown
+	return p.events[min(max(0, id), len(p.events)):], p.grown
 }
 
 func (p *Publisher) latest() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.first + len(p.events) - 1
+	return len(p.events)
 }
+
+// Watched is the ID of the first event for the lab's own listener.
+func (p *Publisher) Watched() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.watched
+}
+
+// oracleHeader marks the request of the lab's own listener.
+const oracleHeader = "X-Lab-Oracle"
 
 // ServeHTTP answers /events with the stream.
 func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -167,19 +128,64 @@ func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		return
 	}
-	if p.Chat {
-		p.chat(w, r)
+	asked, err := strconv.Atoi(r.Header.Get("Last-Event-ID"))
+	if err == nil && p.Resume == Refused {
+		http.Error(w, "no such event", http.StatusConflict)
 		return
 	}
-	last := p.latest()
-	if n, err := strconv.Atoi(r.Header.Get("Last-Event-ID")); err == nil {
-		last = n
+	if count, _, _ := p.Traffic.own(); count > 0 {
+		p.own(w, r, asked)
+		return
 	}
+	from := p.start(asked, err == nil)
+	if r.Header.Get(oracleHeader) != "" {
+		p.mu.Lock()
+		p.watched = from + 1
+		p.mu.Unlock()
+	}
+	p.live(w, r, from)
+}
+
+// start is the ID behind which a connection starts.
+func (p *Publisher) start(asked int, resumes bool) int {
+	latest := p.latest()
+	switch {
+	case p.Resume == Restarts, p.Resume == History && !resumes:
+		return 0
+	case p.Resume == Backlog:
+		return latest - 5
+	case p.Resume == LiveOnly, p.Resume == Unstable, !resumes:
+		return latest
+	case p.Resume == Inclusive:
+		return asked - 1
+	case p.Resume == Overlap:
+		return asked - 4
+	case p.Resume == Gap:
+		return asked + 2
+	}
+	return asked
+}
+
+// live sends what is behind an ID, and what comes.
+func (p *Publisher) live(w http.ResponseWriter, r *http.Request, last int) {
 	w, flush := p.Fault.writer(w, r)
+	p.prelude(w)
 	flush()
-	for held := []byte(nil); ; {
+	beat, stop := ticks(p.Traffic.heartbeat())
+	defer stop()
+	var tick <-chan time.Time
+	if p.Fault == ByTimer {
+		tick, stop = ticks(time.Second)
+		defer stop()
+	}
+	var held []byte
+	last = max(0, last)
+	for sent := 0; ; {
 		events, grown := p.after(last)
 		for _, e := range events {
+			if sent++; p.Resume == Unstable {
+				e = renumber(e, sent)
+			}
 			e, held = p.Fault.event(e, held)
 			if _, err := w.Write(e); err != nil {
 				return
@@ -189,19 +195,16 @@ func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if p.Fault != ByTimer && len(events) > 0 {
 			flush()
 		}
-		var tick <-chan time.Time
-		if p.Fault == ByTimer {
-			tick = time.After(time.Second)
+		if tick != nil {
+			grown = nil // nothing goes out before the clock says so
 		}
 		select {
 		case <-grown:
-			if tick == nil {
+			continue
+		case <-beat:
+			fmt.Fprint(w, ": hb\n\n")
+			if p.Fault == ByTimer {
 				continue
-			}
-			select { // nothing goes out before the clock says so
-			case <-tick:
-			case <-r.Context().Done():
-				return
 			}
 		case <-tick:
 		case <-r.Context().Done():
@@ -211,20 +214,38 @@ func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// oracleHeader marks the request of the lab's own listener, whose answer is the
-// one with the publish times.
-const oracleHeader = "X-Lab-Oracle"
+func (p *Publisher) prelude(w io.Writer) {
+	if p.Prelude {
+		io.WriteString(w, ": ok\n\n")
+	}
+}
 
-// chatTokens is how many a model's answer has.
-const chatTokens = 180
+// ticks is a ticker that never ticks for 0.
+func ticks(every time.Duration) (<-chan time.Time, func()) {
+	if every == 0 {
+		return nil, func() {}
+	}
+	ticker := time.NewTicker(every)
+	return ticker.C, ticker.Stop
+}
 
-// chat answers as a model does.
-func (p *Publisher) chat(w http.ResponseWriter, r *http.Request) {
+// own answers as a model does, or a job: each client gets events of its own,
+// and an end.
+func (p *Publisher) own(w http.ResponseWriter, r *http.Request, asked int) {
+	if p.Resume != Exact && p.Resume != History && p.Resume != "" || p.Traffic == Chat {
+		asked = 0
+	}
+	count, least, most := p.Traffic.own()
+	if asked >= count {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	w, flush := p.Fault.writer(w, r)
+	p.prelude(w)
 	flush()
 	answer := rand.Uint64()
-	for n := 1; n <= chatTokens; n++ {
-		wait := time.NewTimer(15*time.Millisecond + rand.N(45*time.Millisecond))
+	for n := asked + 1; n <= count; n++ {
+		wait := time.NewTimer(least + rand.N(most-least))
 		select {
 		case <-wait.C:
 		case <-r.Context().Done():
@@ -236,40 +257,13 @@ func (p *Publisher) chat(w http.ResponseWriter, r *http.Request) {
 			p.times = append(p.times, time.Now())
 			p.mu.Unlock()
 		}
-		fmt.Fprintf(w, "data: {\"id\":\"chatcmpl-%x\",\"object\":\"chat.completion.chunk\",\"n\":%d,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}\n\n", answer, n, filler(3+rand.N(8)))
+		w.Write(p.Traffic.event(n, p.Clock, 0, answer))
 		flush()
 	}
-	fmt.Fprint(w, `data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`+"\n\ndata: [DONE]\n\n")
+	if p.Traffic == Chat {
+		fmt.Fprint(w, `data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`+"\n\ndata: [DONE]\n\n")
+	}
 	if zip, ok := w.(gzipWriter); ok {
 		zip.zip.Close()
 	}
 }
-
-// event returns what to write for an event now, and what to keep for later.
-func (f Fault) event(e, held []byte) (now, later []byte) {
-	switch f {
-	case OneBehind:
-		return held, e
-	case LateBlank:
-		return append(held, e[:len(e)-1]...), []byte("\n")
-	}
-	return e, nil
-}
-
-// writer returns what to write to, and how to flush it.
-func (f Fault) writer(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, func()) {
-	control := http.NewResponseController(w)
-	flush := func() { control.Flush() }
-	if f == NoFlush && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		w.Header().Set("Content-Encoding", "gzip")
-		return gzipWriter{w, gzip.NewWriter(w)}, flush
-	}
-	return w, flush
-}
-
-type gzipWriter struct {
-	http.ResponseWriter
-	zip *gzip.Writer
-}
-
-func (w gzipWriter) Write(p []byte) (int, error) { return w.zip.Write(p) }

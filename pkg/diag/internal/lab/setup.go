@@ -2,19 +2,14 @@ package lab
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,240 +18,234 @@ import (
 // A Setup is a server, and how it is configured.
 type Setup struct {
 	Name    string
-	Program string // "" for none: the publisher itself
+	Program string // one of programs, or "" for none: the publisher itself
 	TLS     bool
+	Unseen  bool // it was added after the thresholds of diag were chosen
 
-	// Config is the text of its configuration, where $UPSTREAM and $PORT are
-	// addresses of the publisher and its own, and $DIR is a folder.
+	// Config is the text of its configuration, or the source of it, in File, or
+	// server.conf. In all texts $UPSTREAM and $PORT are addresses of the
+	// publisher and its own, and $DIR is a folder.
 	Config string
+	File   string
+	Args   []string // in place of those of the program
+	Needs  []string // files without which it is left out; not absolute, packages of npm
+	Files  map[string]string
 
-	Header http.Header // of the application
-	Fault  Fault
-	Clock  bool // events say when they were made
+	Proxy  func(upstream string) http.Handler // in place of a program
+	Behind *Setup                             // nearer to the publisher, its files in $DIR/behind
+
+	Header   http.Header // of the application
+	Fault    Fault
+	Resume   Resume // of the application
+	Resuming Resume // seen from outside, if not the same
+	Stores   bool   // an answer with an end is given again to who resumes
+	Clock    bool   // events say when they were made
+	Prelude  bool   // the application writes a comment first
 }
 
-// nginx is a configuration with some lines in its location.
-func nginx(server, location string) string {
-	return `daemon off; pid $DIR/pid; error_log $DIR/error.log;
-events {}
-http {
-  access_log off; client_body_temp_path $DIR/a; proxy_temp_path $DIR/b; fastcgi_temp_path $DIR/c; uwsgi_temp_path $DIR/d; scgi_temp_path $DIR/e;
-  server {
-    listen 127.0.0.1:$PORT` + server + `
-    location / { proxy_pass http://$UPSTREAM; ` + location + ` }
-  }
-}`
-}
-
-const (
-	nginxGzip = `gzip on; gzip_types text/event-stream; gzip_proxied any; gzip_min_length 0;`
-	// UpstreamHTTP11 are the directives for an upstream of HTTP/1.1.
-	UpstreamHTTP11 = `proxy_http_version 1.1; proxy_set_header Connection "";`
-)
-
-func apache(lines string) string {
-	return `ServerRoot $DIR
-ServerName localhost
-Listen 127.0.0.1:$PORT
-PidFile $DIR/pid
-ErrorLog $DIR/error.log
-LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
-LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
-LoadModule proxy_module /usr/lib/apache2/modules/mod_proxy.so
-LoadModule proxy_http_module /usr/lib/apache2/modules/mod_proxy_http.so
-LoadModule filter_module /usr/lib/apache2/modules/mod_filter.so
-LoadModule deflate_module /usr/lib/apache2/modules/mod_deflate.so
-ProxyPass / http://$UPSTREAM/
-` + lines
-}
-
-func haproxy(lines string) string {
-	return `global
-  maxconn 100
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-` + lines + `
-frontend f
-  bind 127.0.0.1:$PORT
-  default_backend b
-backend b
-  server s $UPSTREAM
-`
-}
-
-func varnish(lines string) string {
-	return `vcl 4.1;
-backend default { .host = "127.0.0.1"; .port = "$UPSTREAMPORT"; .first_byte_timeout = 60s; .between_bytes_timeout = 60s; }
-sub vcl_backend_response { ` + lines + ` }
-`
-}
-
-func lighttpd(lines string) string {
-	return `server.document-root = "$DIR"
-server.bind = "127.0.0.1"
-server.port = $PORT
-server.modules = ("mod_proxy")
-server.errorlog = "$DIR/error.log"
-proxy.server = ("" => (("host" => "127.0.0.1", "port" => $UPSTREAMPORT)))
-` + lines
-}
-
-func caddy(lines string) string {
-	return `{
-  admin off
-  auto_https off
-}
-http://127.0.0.1:$PORT {
-` + lines + `
-  reverse_proxy $UPSTREAM
-}
-`
+// programs are how servers are started. $FILE is the configuration.
+var programs = map[string][]string{
+	"apache2":          {"apache2", "-f", "$FILE", "-DFOREGROUND"},
+	"caddy":            {"caddy", "run", "--adapter", "caddyfile", "--config", "$FILE"},
+	"gunicorn":         {"gunicorn", "--bind", "127.0.0.1:$PORT", "--chdir", "$DIR", "app:app"},
+	"h2o":              {"h2o", "-c", "$FILE"},
+	"haproxy":          {"haproxy", "-db", "-f", "$FILE"},
+	"hitch":            {"hitch", "--config=$FILE"},
+	"java":             {"java", "-XX:TieredStopAtLevel=1", "-cp", "/usr/share/java/*", "--source", "17", "$FILE"},
+	"lighttpd":         {"lighttpd", "-D", "-f", "$FILE"},
+	"nghttpx":          {"nghttpx", "--conf=$FILE"},
+	"nginx":            {"nginx", "-p", "$DIR", "-c", "$FILE"},
+	"node":             {"node", "$FILE"},
+	"php-fpm8.2":       {"php-fpm8.2", "-F", "-R", "-y", "$FILE"},
+	"/usr/bin/python3": {"/usr/bin/python3", "$FILE"},
+	"squid":            {"squid", "-N", "-f", "$FILE"},
+	"traffic_server":   {"traffic_server"},
+	"varnishd":         {"varnishd", "-F", "-j", "none", "-f", "$FILE", "-a", "127.0.0.1:$PORT", "-n", "$DIR/work", "-s", "malloc,32m"},
 }
 
 func accel() http.Header { return http.Header{"X-Accel-Buffering": {"no"}} }
 func noTransform() http.Header {
 	return http.Header{"Cache-Control": {"no-cache, no-transform"}}
 }
+func noCacheControl() http.Header { return http.Header{"Cache-Control": nil} }
 
 // Setups are the servers that diag is tried on.
-var Setups = []Setup{
+var Setups = slices.Concat(
+	directSetups, nginxSetups, apacheSetups, haproxySetups, varnishSetups, lighttpdSetups, caddySetups,
+	proxySetups, goSetups, nodeSetups, pythonSetups, phpSetups, javaSetups,
+)
+
+// directSetups are the publisher alone.
+var directSetups = []Setup{
 	{Name: "direct"},
 	{Name: "direct, gzip without flush", Fault: NoFlush},
 	{Name: "direct, flush by timer", Fault: ByTimer},
 	{Name: "direct, one behind", Fault: OneBehind},
 	{Name: "direct, one behind, with times", Fault: OneBehind, Clock: true},
 	{Name: "direct, blank line late", Fault: LateBlank},
-	{Name: "nginx, buffering on, HTTP/1.0", Program: "nginx", Config: nginx(";", "")},
-	{Name: "nginx, buffering on, HTTP/1.1", Program: "nginx", Config: nginx(";", UpstreamHTTP11)},
-	{Name: "nginx, buffering off", Program: "nginx", Config: nginx(";", "proxy_buffering off; "+UpstreamHTTP11)},
-	{Name: "nginx, X-Accel-Buffering", Program: "nginx", Config: nginx(";", ""), Header: accel()},
-	{Name: "nginx, gzip, buffering on", Program: "nginx", Config: nginx(";", nginxGzip)},
-	{Name: "nginx, gzip, buffering off", Program: "nginx", Config: nginx(";", "proxy_buffering off; "+nginxGzip+UpstreamHTTP11)},
-	{Name: "nginx, HTTP/2, buffering on", Program: "nginx", TLS: true, Config: nginx(" ssl http2; ssl_certificate $DIR/cert.pem; ssl_certificate_key $DIR/key.pem;", UpstreamHTTP11)},
-	{Name: "nginx, HTTP/2, buffering off", Program: "nginx", TLS: true, Config: nginx(" ssl http2; ssl_certificate $DIR/cert.pem; ssl_certificate_key $DIR/key.pem;", "proxy_buffering off; "+UpstreamHTTP11)},
-	{Name: "nginx, Last-Event-ID dropped", Program: "nginx", Config: nginx(";", `proxy_buffering off; proxy_set_header Last-Event-ID ""; `+UpstreamHTTP11)},
-	{Name: "Apache, proxy", Program: "apache2", Config: apache("")},
-	{Name: "Apache, deflate", Program: "apache2", Config: apache("AddOutputFilterByType DEFLATE text/event-stream")},
-	{Name: "HAProxy", Program: "haproxy", Config: haproxy("")},
-	{Name: "HAProxy, http-no-delay", Program: "haproxy", Config: haproxy("  option http-no-delay")},
-	{Name: "HAProxy, gzip", Program: "haproxy", Config: haproxy("  compression algo gzip\n  compression type text/event-stream\n  option http-no-delay")},
-	{Name: "HAProxy, gzip, no-transform", Program: "haproxy", Config: haproxy("  compression algo gzip\n  compression type text/event-stream\n  option http-no-delay"), Header: noTransform()},
-	{Name: "Varnish", Program: "varnishd", Config: varnish("")},
-	{Name: "Varnish, no Cache-Control", Program: "varnishd", Config: varnish(""), Header: http.Header{"Cache-Control": nil}},
-	{Name: "Varnish, gzip", Program: "varnishd", Config: varnish("set beresp.do_gzip = true;")},
-	{Name: "Varnish, do_stream = false", Program: "varnishd", Config: varnish("set beresp.do_stream = false;")},
-	{Name: "lighttpd", Program: "lighttpd", Config: lighttpd("")},
-	{Name: "lighttpd, stream-response-body = 1", Program: "lighttpd", Config: lighttpd("server.stream-response-body = 1")},
-	{Name: "Caddy", Program: "caddy", Config: caddy("")},
-	{Name: "Caddy, encode", Program: "caddy", Config: caddy("  encode gzip {\n    match {\n      header Content-Type text/event-stream*\n    }\n  }")},
-	{Name: "Express, compression", Program: "node", Config: express("")},
-	{Name: "Express, compression, no-transform", Program: "node", Config: express(""), Header: noTransform()},
+	{Name: "direct, with all of the past", Resume: History, Unseen: true},
+	{Name: "direct, repeats the event asked with", Resume: Inclusive, Unseen: true},
+	{Name: "direct, repeats four events", Resume: Overlap, Unseen: true},
+	{Name: "direct, loses two events", Resume: Gap, Unseen: true},
+	{Name: "direct, live only", Resume: LiveOnly, Unseen: true},
+	{Name: "direct, from the start", Resume: Restarts, Unseen: true},
+	{Name: "direct, the last five", Resume: Backlog, Unseen: true},
+	{Name: "direct, IDs of each connection", Resume: Unstable, Unseen: true},
+	{Name: "direct, refuses Last-Event-ID", Resume: Refused, Unseen: true},
 }
 
-// express is a proxy in Express, with compression before it. Its packages are
-// those of SSECTL_LAB_NODE, a folder in which npm installed them.
-func express(string) string {
-	return `const express = require('express'), compression = require('compression'), http = require('http')
-const app = express()
-app.use(compression())
-app.use((req, res) => {
-  const up = http.request('http://$UPSTREAM' + req.url, {method: req.method, headers: {...req.headers, 'accept-encoding': 'identity'}}, r => {
-    res.writeHead(r.statusCode, r.headers); res.flushHeaders(); r.on('data', d => res.write(d)); r.on('end', () => res.end())
-  })
-  up.on('error', () => res.destroy())
-  res.on('close', () => up.destroy())
-  up.end()
-})
-app.listen($PORT, '127.0.0.1')
-`
+// resumes is the verdict on Last-Event-ID that is right, "" where events have
+// no ID.
+func (s *Setup) resumes(t Traffic) Resume {
+	verdict := s.Resume
+	if s.Resuming != "" {
+		verdict = s.Resuming
+	}
+	own, _, _ := t.own()
+	switch {
+	case t == Chat, t == Silent, t == Plain, t == Timed, t == Same:
+		return ""
+	case own > 0 && (s.Stores || verdict != "" && verdict != History && verdict != Refused):
+		return Restarts // whoever does not resume starts a job anew
+	case verdict == "", verdict == History:
+		return Exact
+	}
+	return verdict
 }
 
 // Available reports whether the programs of a set-up are installed.
 func (s *Setup) Available() bool {
+	if s.Behind != nil && !s.Behind.Available() {
+		return false
+	}
+	for _, need := range s.Needs {
+		if !filepath.IsAbs(need) {
+			need = filepath.Join(nodeModules(), need)
+		}
+		if _, err := os.Stat(need); err != nil {
+			return false
+		}
+	}
 	if s.Program == "" {
 		return true
 	}
-	if s.Program == "node" && os.Getenv("SSECTL_LAB_NODE") == "" {
-		return false
-	}
-	_, err := exec.LookPath(s.Program)
+	_, err := exec.LookPath(programs[s.Program][0])
 	return err == nil
 }
 
+// nodeModules is where npm installed what set-ups of node need.
+func nodeModules() string { return filepath.Join(os.Getenv("SSECTL_LAB_NODE"), "node_modules") }
+
 // Start runs the server before an upstream. Stop it by ending the context, and
-// wait for the channel.
-func (s *Setup) Start(ctx context.Context, upstream string, dir string) (url string, stopped <-chan struct{}, err error) {
-	done := make(chan struct{})
-	if s.Program == "" {
-		close(done)
-		return "http://" + upstream + "/events", done, nil
+// wait.
+func (s *Setup) Start(ctx context.Context, upstream string, dir string) (url string, wait func(), err error) {
+	wait = func() {}
+	if s.Behind != nil {
+		inner := filepath.Join(dir, "behind")
+		if err := os.Mkdir(inner, 0o755); err != nil {
+			return "", wait, err
+		}
+		var at string
+		if at, wait, err = s.Behind.Start(ctx, upstream, inner); err != nil {
+			return "", wait, err
+		}
+		upstream = strings.TrimSuffix(strings.TrimPrefix(at, "http://"), "/events")
+	}
+	switch {
+	case s.Proxy != nil:
+		server := httptest.NewServer(s.Proxy(upstream))
+		behind := wait
+		return server.URL + "/events", func() { server.CloseClientConnections(); server.Close(); behind() }, nil
+	case s.Program == "":
+		return "http://" + upstream + "/events", wait, nil
 	}
 	port, err := freePort()
 	if err != nil {
-		return "", nil, err
+		return "", wait, err
 	}
-	if s.TLS {
-		if err := writeCertificate(dir); err != nil {
-			return "", nil, err
-		}
-	}
-	_, upstreamPort, _ := net.SplitHostPort(upstream)
-	config := strings.NewReplacer("$UPSTREAMPORT", upstreamPort, "$UPSTREAM", upstream, "$PORT", strconv.Itoa(port), "$DIR", dir).Replace(s.Config)
-	file := filepath.Join(dir, "server.conf")
-	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
-		return "", nil, err
-	}
-	os.Chmod(dir, 0o755)
-	command := s.command(ctx, dir, file, port)
-	log, err := os.Create(filepath.Join(dir, "log"))
+	command, err := s.command(ctx, upstream, dir, port)
 	if err != nil {
-		return "", nil, err
+		return "", wait, err
 	}
-	command.Stdout, command.Stderr = log, log
-	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
-	command.WaitDelay = 5 * time.Second
-	if err := command.Start(); err != nil {
-		return "", nil, err
+	done, err := s.run(command, dir)
+	if err != nil {
+		return "", wait, err
 	}
-	go func() {
-		defer close(done)
-		defer log.Close()
-		command.Wait()
-	}()
+	behind := wait
+	wait = func() { <-done; behind() }
 	if err := awaitPort(ctx, port, done); err != nil {
-		text, _ := os.ReadFile(log.Name())
-		return "", done, fmt.Errorf("%s: %w: %s", s.Name, err, text)
+		text, _ := os.ReadFile(filepath.Join(dir, "log"))
+		return "", wait, fmt.Errorf("%s: %w: %s", s.Name, err, text)
 	}
 	scheme := "http"
 	if s.TLS {
 		scheme = "https"
 	}
-	return fmt.Sprintf("%s://127.0.0.1:%d/events", scheme, port), done, nil
+	return fmt.Sprintf("%s://127.0.0.1:%d/events", scheme, port), wait, nil
 }
 
-func (s *Setup) command(ctx context.Context, dir, file string, port int) *exec.Cmd {
-	switch s.Program {
-	case "nginx":
-		return exec.CommandContext(ctx, "nginx", "-p", dir, "-c", file)
-	case "apache2":
-		return exec.CommandContext(ctx, "apache2", "-f", file, "-DFOREGROUND")
-	case "haproxy":
-		return exec.CommandContext(ctx, "haproxy", "-db", "-f", file)
-	case "varnishd":
-		return exec.CommandContext(ctx, "varnishd", "-F", "-j", "none", "-f", file, "-a", fmt.Sprintf("127.0.0.1:%d", port), "-n", filepath.Join(dir, "work"), "-s", "malloc,32m")
-	case "lighttpd":
-		return exec.CommandContext(ctx, "lighttpd", "-D", "-f", file)
-	case "caddy":
-		c := exec.CommandContext(ctx, "caddy", "run", "--adapter", "caddyfile", "--config", file)
-		c.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
-		return c
+// command writes the files of a set-up, and returns what runs it.
+func (s *Setup) command(ctx context.Context, upstream, dir string, port int) (*exec.Cmd, error) {
+	if s.TLS {
+		if err := writeCertificate(dir); err != nil {
+			return nil, err
+		}
 	}
-	c := exec.CommandContext(ctx, "node", "-e", "require('vm').runInThisContext(require('module').wrap(require('fs').readFileSync(process.argv[1],'utf8')))(exports,require,module)", file)
-	c.Dir = os.Getenv("SSECTL_LAB_NODE")
-	return c
+	name := s.File
+	if name == "" {
+		name = "server.conf"
+	}
+	_, upstreamPort, _ := net.SplitHostPort(upstream)
+	words := strings.NewReplacer("$UPSTREAMPORT", upstreamPort, "$UPSTREAM", upstream, "$PORT", strconv.Itoa(port), "$DIR", dir, "$FILE", filepath.Join(dir, name))
+	write := func(name, text string) error {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(path, []byte(words.Replace(text)), 0o644)
+	}
+	if err := write(name, s.Config); err != nil {
+		return nil, err
+	}
+	for name, text := range s.Files {
+		if err := write(name, text); err != nil {
+			return nil, err
+		}
+	}
+	args := slices.Clone(programs[s.Program])
+	if s.Args != nil {
+		args = slices.Clone(s.Args)
+	}
+	for i := range args {
+		args[i] = words.Replace(args[i])
+	}
+	command := exec.CommandContext(ctx, args[0], args[1:]...)
+	command.Dir = dir
+	command.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, "TS_RUNROOT="+dir, "NODE_PATH="+nodeModules())
+	// Servers that give up their rights must still reach their files.
+	return command, os.Chmod(dir, 0o777)
+}
+
+// run starts a server. The channel is closed when it has ended.
+func (s *Setup) run(command *exec.Cmd, dir string) (<-chan struct{}, error) {
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, err
+	}
+	command.Stdout, command.Stderr = log, log
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.WaitDelay = 5 * time.Second
+	if err := command.Start(); err != nil {
+		log.Close()
+		return nil, err
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer log.Close()
+		command.Wait()
+	}()
+	return done, nil
 }
 
 func freePort() (int, error) {
@@ -286,30 +275,4 @@ func awaitPort(ctx context.Context, port int, done <-chan struct{}) error {
 		}
 	}
 	return fmt.Errorf("no connection in 10 s")
-}
-
-// writeCertificate writes a certificate for 127.0.0.1 that signs itself.
-func writeCertificate(dir string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "lab"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(100 * 24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return err
-	}
-	private, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		return err
-	}
-	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), cert, 0o644); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private}), 0o600)
 }

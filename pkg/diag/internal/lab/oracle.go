@@ -1,0 +1,204 @@
+package lab
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
+)
+
+// An oracle listens as a browser would, and compares with the publish times.
+type oracle struct {
+	publisher       *Publisher
+	opened, headers time.Time
+	closed          time.Time
+	first           int // the first event published after it was connected
+	arrived         map[int]time.Time
+	unnamed         []time.Time   // of events that say nothing of themselves
+	knocked         time.Duration // the longest that headers took another time
+	reads, noBlank  int           // of the body, and after which an event lacked but its blank line
+}
+
+func transport() *http.Transport {
+	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true, DialContext: (&net.Dialer{}).DialContext}
+}
+
+// open asks for the stream, on a connection of its own, as a browser asks.
+func (o *oracle) open(ctx context.Context, url string, mark string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", "text/event-stream")
+	request.Header.Set("Accept-Encoding", "gzip, deflate")
+	if strings.HasPrefix(url, "https:") {
+		request.Header.Set("Accept-Encoding", "gzip, deflate, br, zstd")
+	}
+	if mark != "" {
+		request.Header.Set(mark, "1")
+	}
+	t := transport()
+	t.DisableCompression, t.DisableKeepAlives = true, true
+	return (&http.Client{Transport: t}).Do(request)
+}
+
+// knock opens the stream again and again, because how long headers wait for a
+// first event depends on when one comes.
+func (o *oracle) knock(ctx context.Context, url string) {
+	for range 15 {
+		timer := time.NewTimer(300 * time.Millisecond)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		opened := time.Now()
+		resp, err := o.open(ctx, url, "")
+		if err != nil {
+			return
+		}
+		resp.Body.Close()
+		o.knocked = max(o.knocked, time.Since(opened))
+	}
+}
+
+func (o *oracle) listen(ctx context.Context, url string) {
+	o.opened, o.first = time.Now(), o.publisher.latest()+1
+	defer func() { o.closed = time.Now() }()
+	resp, err := o.open(ctx, url, oracleHeader)
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	o.headers = time.Now()
+	o.first = max(o.first, o.publisher.latest()+1)
+	if own, _, _ := o.publisher.Traffic.own(); own > 0 || time.Since(o.opened) > time.Second {
+		o.first = 1 // whatever was held with the headers
+	}
+	o.read(resp.Body, resp.Header.Get("Content-Encoding"))
+}
+
+// read notes when the blank line behind each event came. A compressed body is
+// decoded anew with each read, because a browser shows what it has, flushed or
+// not.
+func (o *oracle) read(body io.Reader, coding string) {
+	var wire, plain []byte
+	buf := make([]byte, 256<<10)
+	seen := 0 // bytes of plain up to the last event noted
+	for {
+		n, err := body.Read(buf)
+		now := time.Now()
+		wire = append(wire, buf[:n]...)
+		plain = decode(wire, coding)
+		for {
+			end := bytes.Index(plain[min(seen, len(plain)):], []byte("\n\n"))
+			if end < 0 {
+				break
+			}
+			o.note(plain[seen:seen+end], now)
+			seen += end + 2
+		}
+		o.reads++
+		if seen < len(plain) && plain[len(plain)-1] == '\n' {
+			o.noBlank++
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// decode returns as much as there is.
+func decode(wire []byte, coding string) []byte {
+	var r io.Reader
+	switch coding {
+	case "gzip":
+		zip, err := gzip.NewReader(bytes.NewReader(wire))
+		if err != nil {
+			return nil
+		}
+		r = zip
+	case "deflate": // which is zlib, its two bytes of header apart
+		r = flate.NewReader(bytes.NewReader(wire[min(2, len(wire)):]))
+	case "br":
+		r = brotli.NewReader(bufio.NewReaderSize(bytes.NewReader(wire), 16))
+	case "zstd":
+		zip, err := zstd.NewReader(bytes.NewReader(wire), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil
+		}
+		defer zip.Close()
+		r = zip
+	default:
+		return wire
+	}
+	plain, err := io.ReadAll(r)
+	if _, damaged := err.(flate.CorruptInputError); damaged {
+		return nil
+	}
+	return plain
+}
+
+// note keeps the first time of an event.
+func (o *oracle) note(event []byte, now time.Time) {
+	_, text, ok := bytes.Cut(event, []byte(`"n":`))
+	if !ok {
+		if bytes.HasPrefix(event, []byte("event: tick")) {
+			o.unnamed = append(o.unnamed, now)
+		}
+		return
+	}
+	line, _, _ := bytes.Cut(text, []byte(","))
+	id, err := strconv.Atoi(string(line))
+	if err != nil {
+		return
+	}
+	if _, twice := o.arrived[id]; !twice {
+		o.arrived[id] = now
+	}
+}
+
+// result weighs all events that were made while the oracle listened. One that
+// never came was held at least until the end.
+func (o *oracle) result() (events int, hold, headers time.Duration) {
+	headers = o.headers.Sub(o.opened)
+	if o.headers.IsZero() {
+		headers = o.closed.Sub(o.opened)
+	}
+	headers = max(headers, o.knocked)
+	for i, at := range o.unnamed { // in the order in which they were sent
+		o.arrived[max(1, o.publisher.Watched())+i] = at
+	}
+	var holds []time.Duration
+	for id := o.first; ; id++ {
+		made, ok := o.publisher.Published(id)
+		if !ok {
+			break
+		}
+		at, came := o.arrived[id]
+		switch {
+		case came:
+			holds = append(holds, at.Sub(made))
+		case o.closed.Sub(made) > 50*time.Millisecond:
+			holds = append(holds, o.closed.Sub(made))
+		}
+	}
+	if len(holds) == 0 {
+		return 0, 0, headers
+	}
+	slices.Sort(holds)
+	return len(holds), holds[min(len(holds)-1, len(holds)*9/10)], headers
+}
