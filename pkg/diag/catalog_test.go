@@ -186,6 +186,8 @@ func liveEvidence() []evidence {
 				c.Client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
 			})
 		}, map[string]Status{"connect-tls": Info, "protocol-parity": Pass, "h1-limit": Pass, "h2-offered": Pass, "connection-header": Pass}},
+		{"cut young, though it flows", live(fake{instead: shortLived}, func(c *Config) { c.Soak = 4 * time.Second }),
+			map[string]Status{"lifetime-cut": Fail, "end-clean": Fail, "idle-cut": Pass}},
 		{"MCP", live(fake{instead: mcpServer(http.StatusMethodNotAllowed)}, func(c *Config) { c.Profile = ProfileMCP }), good("mcp-get mcp-post")},
 		{"MCP without a handshake", live(fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
 			switch {
@@ -201,6 +203,27 @@ func liveEvidence() []evidence {
 		}}, func(c *Config) { c.Profile = ProfileMCP }), good("mcp-get mcp-post connect-status")},
 		{"MCP that gives GET a page", live(fake{instead: mcpServer(http.StatusOK)}, func(c *Config) { c.Profile = ProfileMCP }), bad(Fail, "mcp-get", "mcp-post")},
 	}
+}
+
+// shortLived sends all the time, and breaks off when a stream is 2.2 s old.
+func shortLived(w http.ResponseWriter, r *http.Request) bool {
+	w.Header().Set("Content-Type", "text/event-stream")
+	end := time.NewTimer(2200 * time.Millisecond)
+	defer end.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for r.Method == http.MethodGet {
+		select {
+		case <-tick.C:
+			fmt.Fprint(w, "data: x\n\n")
+			http.NewResponseController(w).Flush()
+		case <-end.C:
+			panic(http.ErrAbortHandler)
+		case <-r.Context().Done():
+			return true
+		}
+	}
+	return true
 }
 
 // mcpServer answers GET with a status; with 200, POST gets nonsense too.

@@ -134,6 +134,7 @@ func (p *prober) start(ctx context.Context, role Role, req *http.Request, transp
 		}
 	}
 	r.instrument(transport, p.clock)
+	r.instrumentTLS(transport, p.clock)
 	req = req.WithContext(httptrace.WithClientTrace(ctx, r.trace(p.clock)))
 	go func() {
 		defer close(r.done)
@@ -166,16 +167,77 @@ func (r *running) instrument(transport *http.Transport, clock func() time.Durati
 	}
 }
 
+// instrumentTLS puts a tap within TLS too, where the answer is in HTTP/1. The
+// transport speaks HTTP/2 only over a connection that it knows as one of TLS.
+func (r *running) instrumentTLS(transport *http.Transport, clock func() time.Duration) {
+	if transport.DialTLSContext != nil {
+		return
+	}
+	dial := transport.DialContext
+	transport.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		raw, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		config := tlsConfig(transport, addr)
+		if limit := transport.TLSHandshakeTimeout; limit > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, limit)
+			defer cancel()
+		}
+		conn := tls.Client(raw, config)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			raw.Close()
+			return nil, err
+		}
+		state := conn.ConnectionState()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.x.secured(state, clock())
+		if state.NegotiatedProtocol == "h2" {
+			return conn, nil
+		}
+		t := &tap{Conn: conn, clock: clock}
+		r.taps = append(r.taps, t)
+		return t, nil
+	}
+}
+
+// tlsConfig is what the transport itself would shake hands with.
+func tlsConfig(transport *http.Transport, addr string) *tls.Config {
+	config := transport.TLSClientConfig.Clone()
+	if config == nil {
+		config = &tls.Config{}
+	}
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(addr)
+	}
+	config.NextProtos = nil
+	protocols := transport.Protocols
+	if transport.ForceAttemptHTTP2 && protocols == nil || protocols != nil && protocols.HTTP2() {
+		config.NextProtos = append(config.NextProtos, "h2")
+	}
+	if protocols == nil || protocols.HTTP1() {
+		config.NextProtos = append(config.NextProtos, "http/1.1")
+	}
+	return config
+}
+
+// secured notes what a handshake settled.
+func (x *Exchange) secured(state tls.ConnectionState, at time.Duration) {
+	if len(state.PeerCertificates) > 0 {
+		x.Connected = at
+		x.TLS = &TLS{Version: state.Version, NotAfter: state.PeerCertificates[0].NotAfter, Unproven: len(state.VerifiedChains) == 0}
+	}
+}
+
+// trace notes handshakes that the transport made itself, by way of a proxy.
 func (r *running) trace(clock func() time.Duration) *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
-			if err != nil || len(state.PeerCertificates) == 0 {
-				return
+			if err == nil {
+				r.note(func(x *Exchange) { x.secured(state, clock()) })
 			}
-			r.note(func(x *Exchange) {
-				x.Connected = clock()
-				x.TLS = &TLS{Version: state.Version, NotAfter: state.PeerCertificates[0].NotAfter, Unproven: len(state.VerifiedChains) == 0}
-			})
 		},
 	}
 }
@@ -223,7 +285,7 @@ func (r *running) perform(client *http.Client, req *http.Request, clock func() t
 	r.note(func(x *Exchange) {
 		x.Answered = r.stamp(clock)
 		x.Status, x.Proto, x.Header = resp.StatusCode, resp.Proto, resp.Header
-		// Within TLS there is nothing to read, but for what a proxy said.
+		// Within TLS of the transport's own there is no tap.
 		if len(r.taps) > 0 && resp.TLS == nil {
 			x.RawHeader = r.taps[len(r.taps)-1].header()
 		}
@@ -304,6 +366,10 @@ func plainError(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "read" {
 		err = op.Err // without the addresses
+	}
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && bytes.HasPrefix(record.RecordHeader[:], []byte("HTTP/")) {
+		return "server gave HTTP response to HTTPS client"
 	}
 	if strings.HasPrefix(err.Error(), "failed to parse Location header") {
 		return "redirect to what is no URL"

@@ -156,7 +156,9 @@ func TestHeadersWithEvents(t *testing.T) {
 		{"once", recording(withFirstEvent(RoleA, 0, soon...), answer, withFirstEvent(RoleTwin, 1250, soon...)), Pass},
 		{"slow each time", recording(a, answer, with(withFirstEvent(RoleTwin, 1750, 2500, 3700), func(*Exchange) {}), withFirstEvent(RoleFresh, 4000, 4700, 5900)), Pass},
 		{"alone elsewhere", recording(a, answer, withFirstEvent(RoleTwin, 1750, events...), recorded(RoleFresh, 3850, EndClient, 5100, step{5000, ev(5000, 60)})), Pass},
-		{"compressed only", recording(with(a.as(RoleA), func(x *Exchange) { x.Header = http.Header{"Content-Type": {"text/event-stream"}, "Content-Encoding": {"br"}} }), answer, withFirstEvent(RoleTwin, 1750, events...), withFirstEvent(RoleFresh, 3850, events...),
+		{"compressed only", recording(with(a.as(RoleA), func(x *Exchange) {
+			x.Header = http.Header{"Content-Type": {"text/event-stream"}, "Content-Encoding": {"br"}}
+		}), answer, withFirstEvent(RoleTwin, 1750, events...), withFirstEvent(RoleFresh, 3850, events...),
 			recorded(RoleIdentity, 400, EndClient, 6000, step{600, ev(600, 60)}, step{1700, ev(1700, 60)}, step{2900, ev(2900, 60)})), Fail},
 	} {
 		if f := Lookup("headers-early").Run(test.o); f.Status != test.want {

@@ -1,0 +1,116 @@
+package diag
+
+import (
+	"crypto/tls"
+	"encoding/binary"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// overTLS has a client that takes any certificate.
+func overTLS(c *Config) {
+	c.Quick = true
+	c.Client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
+}
+
+// TestRawHeaderOverTLS has an answer in HTTP/1.1 over TLS with two lengths,
+// of which net/http shows one.
+func TestRawHeaderOverTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n0\r\n\r\n")
+		conn.Close()
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	o := observed(t, server.URL, overTLS)
+	x := o.a()
+	if x.TLS == nil || x.Proto != "HTTP/1.1" || !strings.HasPrefix(string(x.RawHeader), "HTTP/1.1 200") {
+		t.Fatalf("TLS %v, %s, raw header %q, %s", x.TLS, x.Proto, x.RawHeader, x.Error)
+	}
+	if f := Lookup("content-length").Run(o); f.Status != Fail {
+		t.Errorf("content-length: %s: %s", f.Status, f.Title)
+	}
+	if f := Lookup("connect-tls").Run(o); f.Status != Info {
+		t.Errorf("connect-tls: %s: %s", f.Status, f.Title)
+	}
+}
+
+// TestResetOverHTTP2 has an answer in HTTP/2 with a header that is none there,
+// whose stream is then reset.
+func TestResetOverHTTP2(t *testing.T) {
+	plain := httptest.NewTLSServer(nil)
+	defer plain.Close()
+	config := &tls.Config{Certificates: plain.TLS.Certificates, NextProtos: []string{"h2"}}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go resetting(conn)
+		}
+	}()
+	o := observed(t, "https://"+listener.Addr().String(), func(c *Config) {
+		overTLS(c)
+		c.Profile = ProfileOpenAI // which is asked once, and not with HEAD
+	})
+	if x := o.a(); x.Proto != "HTTP/2.0" || x.End != EndReset || !strings.Contains(x.Error, "INTERNAL_ERROR") {
+		t.Errorf("%s, end %s: %s", x.Proto, x.End, x.Error)
+	}
+	for _, id := range []string{"end-clean", "connection-header"} {
+		if f := Lookup(id).Run(o); f.Status != Fail {
+			t.Errorf("%s: %s: %s", id, f.Status, f.Title)
+		}
+	}
+}
+
+// resetting speaks as much HTTP/2 as it takes: it answers the first HEADERS.
+func resetting(conn net.Conn) {
+	defer conn.Close()
+	const data, headers, rst, settings = 0, 1, 3, 4
+	write := func(kind, flags byte, stream uint32, payload []byte) {
+		frame := binary.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
+		frame = binary.BigEndian.AppendUint32(append(frame, flags), stream)
+		conn.Write(append(frame, payload...))
+	}
+	io.CopyN(io.Discard, conn, int64(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")))
+	write(settings, 0, 0, nil)
+	head := make([]byte, 9)
+	for {
+		if _, err := io.ReadFull(conn, head); err != nil {
+			return
+		}
+		io.CopyN(io.Discard, conn, int64(binary.BigEndian.Uint32(head)>>8))
+		switch stream := binary.BigEndian.Uint32(head[5:]); head[3] {
+		case settings:
+			if head[4] == 0 {
+				write(settings, 1, 0, nil)
+			}
+		case headers:
+			// https://www.rfc-editor.org/rfc/rfc7541#section-6.2.2: literals, not indexed
+			block := []byte{0x88}
+			for _, field := range [][2]string{{"content-type", "text/event-stream"}, {"connection", "keep-alive"}} {
+				block = append(append(block, 0, byte(len(field[0]))), field[0]...)
+				block = append(append(block, byte(len(field[1]))), field[1]...)
+			}
+			write(headers, 4, stream, block)
+			write(data, 0, stream, []byte("data: 1\n\n"))
+			write(rst, 0, stream, []byte{0, 0, 0, 2})
+		}
+	}
+}
