@@ -16,7 +16,7 @@ func checkHeadersEarly(o *Observation) Finding {
 			return inconclusive("no answer of any kind to compare with")
 		}
 		f := fail("no headers within %s, though another request was answered after %s", roundDuration(x.Ended-x.Start), roundDuration(base)).
-			with("waited_ms", milliseconds(x.Ended-x.Start)).with("baseline_ms", milliseconds(base)).cure("BUFFER", "FLUSH")
+			with("waited_ms", milliseconds(x.Ended-x.Start)).with("baseline_ms", milliseconds(base)).cure("FLUSH", "BUFFER")
 		if origin := o.get(RoleOrigin); origin.ok() {
 			f.Seen = sprintf("the origin gave them after %s: the fault is between the origin and here", roundDuration(origin.ttfb()))
 		}
@@ -148,9 +148,12 @@ func (t *timing) blame(o *Observation) (culprit, opinion) {
 		return byTail, t.shift
 	}
 	if t.a.encoded != "" {
-		if op := worst(t.encoding, t.bare, t.twin); op.verdict > clean {
+		if op := worst(t.encoding, t.twin); op.verdict > clean {
 			return byCompression, op
 		}
+	}
+	if t.opening.verdict > clean {
+		return bySize, t.opening
 	}
 	if t.first.verdict > clean && t.twin.verdict <= clean && !t.all.terminatorLate() {
 		op := t.first
@@ -202,6 +205,10 @@ func checkBufferProxy(o *Observation) Finding {
 	}
 	if op.verdict > clean {
 		f := heldFinding(op, "events are held for about %s", roundDuration(op.hold))
+		if op.method == "O" {
+			f.Title = sprintf("the start of each stream is held for about %s", roundDuration(op.hold))
+			f = f.cure("OPENING", "BUFFER")
+		}
 		if size := median(t.all.batches); op.method == "A" && size > 0 {
 			f.Title += sprintf(" and let go in pieces of about %d bytes", size)
 			f = f.with("batch_bytes", size)
@@ -264,7 +271,7 @@ func checkBufferCompression(o *Observation) Finding {
 	switch {
 	case t.encoding.verdict == clean:
 		return pass("%s", t.encoding.seen)
-	case len(t.a.plain) == 0 && t.a.bytes() <= 20:
+	case len(t.a.plain) == 0:
 		return inconclusive("%s, and nothing in it could be read in %s; the plain stream was as quiet", t.a.encoded, roundDuration(o.Duration))
 	}
 	if all := testPauses(o, t.a, false); all.mid == 0 && all.aligned >= 3 && 3*all.several <= all.arrivals {

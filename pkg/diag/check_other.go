@@ -161,7 +161,7 @@ func checkHeartbeatKind(o *Observation) Finding {
 func checkSharedCache(o *Observation) Finding {
 	a, b := o.a(), o.get(RoleTwin)
 	for _, x := range []*Exchange{a, b} {
-		if x == nil {
+		if x == nil || x.Answered == 0 {
 			continue
 		}
 		// A hop that held the answer back may count that as age.
@@ -194,7 +194,24 @@ func checkSharedCache(o *Observation) Finding {
 	if bust.timeline().events[0].key() == a.timeline().events[0].key() {
 		return pass("every stream starts with the same events, by any cache")
 	}
+	if late := o.lateStream(); late == nil || len(late.timeline().events) == 0 || late.timeline().events[0].key() != a.timeline().events[0].key() {
+		return pass("a second stream starts as the first did, a later one does not: no recording")
+	}
+	if who, _ := o.timing().blame(o); who != nobody {
+		return inconclusive("streams start alike, but they are held: see %s", who)
+	}
 	return fail("a second stream gets the recording of the first; with another query it does not")
+}
+
+// lateStream is the last of the streams that were asked for as the first was.
+func (o *Observation) lateStream() *Exchange {
+	var late *Exchange
+	for _, x := range o.liveStreams() {
+		if x.Role != RoleIdentity && (late == nil || x.Start > late.Start) {
+			late = x
+		}
+	}
+	return late
 }
 
 func checkPath(o *Observation) Finding {

@@ -1,6 +1,9 @@
 package diag
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // suspects returns the IDs of the checks of timing that find something, of
 // those that were chosen.
@@ -67,8 +70,8 @@ func (o *Observation) confirmed(id string, second *Observation) bool {
 	switch {
 	case id == "headers-early" && o.headerWaits().withEvent >= 2:
 		return true // on two connections, at two times
-	case check.Group == "buffering" && worst(o.timing().first, o.timing().lead).verdict > clean:
-		return true // those are made of as many connections as they have cases
+	case check.Group == "buffering" && o.timing().onSeveral(o):
+		return true
 	case second == nil:
 		return false
 	case id == "headers-early" && second.headerWaits().alone == nil:
@@ -86,6 +89,13 @@ func (o *Observation) confirmed(id string, second *Observation) bool {
 	return isFault(check.Run(second).Status)
 }
 
+// onSeveral reports whether the hold was seen by a method that each connection
+// is a case of, or such a method agrees.
+func (t *timing) onSeveral(o *Observation) bool {
+	_, op := t.blame(o)
+	return op.several || worst(t.first, t.lead, t.opening).verdict > clean
+}
+
 // confirm takes back the faults that a second look does not show.
 func (r *Report) confirm(o *Observation) {
 	var ids []string
@@ -100,9 +110,22 @@ func (r *Report) confirm(o *Observation) {
 	left := o.unconfirmed(ids)
 	for i := range r.Checks {
 		if c := &r.Checks[i]; slices.Contains(left, c.ID) {
+			if long, _ := c.Evidence["hold_ms"].(float64); long >= milliseconds(longHold) && compares(c.Evidence["method"]) {
+				// No bad moment of the network is so long and leaves the other
+				// connection alone: it depends on the connection.
+				c.Status, c.Seen = Warn, c.Seen+"; not so on a fresh connection"
+				continue
+			}
 			c.Seen = c.Actual + "; not so on a fresh connection"
 			c.Actual = "seen once, and not again"
 			c.Status, c.Remedies = Inconclusive, nil
 		}
 	}
 }
+
+// longHold is a hold that is no accident.
+const longHold = 2 * time.Second
+
+// compares reports whether a method holds a connection against another of the
+// same time.
+func compares(method any) bool { return method == "D" || method == "E" || method == "origin" }

@@ -299,8 +299,12 @@ func (p *prober) cacheBust(ctx context.Context) {
 		q.Set("ssectl", random())
 		r.URL.RawQuery = q.Encode()
 	})
-	p.until(ctx, p.clock()+time.Second, func() bool { return over(r) || r.bytes() > 0 })
+	plain := p.stream(ctx, RoleFresh, nil) // what no cache keeps starts anew for this one too
+	p.until(ctx, p.clock()+time.Second, func() bool {
+		return (over(r) || r.bytes() > 0) && (over(plain) || plain.bytes() > 0)
+	})
 	r.close()
+	plain.close()
 }
 
 func random() string { return strconv.FormatUint(rand.Uint64(), 36) }

@@ -1,5 +1,7 @@
 package diag
 
+import "slices"
+
 // A Remedy is something to try, and for which hop.
 type Remedy struct {
 	For        string `json:"for"` // "app", or the name of a hop
@@ -10,12 +12,14 @@ type Remedy struct {
 const (
 	nginxText = `proxy_buffering off; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_read_timeout 1h;`
 	appText   = "X-Accel-Buffering: no"
+	phpText   = "flush() after each event; fastcgi_buffering off; in nginx, ProxySet flushpackets=on in Apache, no output_buffering or zlib.output_compression in php.ini"
 )
 
 // remedies is the library: by the name that checks use, in the order in which
 // they are worth a try. Which of them works was measured, not read.
 var remedies = map[string][]Remedy{
 	"NGINX": {
+		{For: "php", Text: phpText},
 		{For: "nginx", Text: nginxText},
 		{For: "app", Text: appText},
 		{For: "nginx", Text: "fastcgi_buffering off; or uwsgi_buffering off; where the app is reached so"},
@@ -23,13 +27,15 @@ var remedies = map[string][]Remedy{
 		{For: "ingress-nginx", Text: `nginx.ingress.kubernetes.io/proxy-buffering: "off" and proxy-read-timeout: "3600"`},
 	},
 	"BUFFER": {
+		{For: "php", Text: phpText},
 		{For: "nginx", Text: nginxText},
 		{For: "app", Text: appText},
-		{For: "apache", Text: "ProxySet flushpackets=on for mod_proxy_fcgi; FcgidOutputBufferSize 0 for mod_fcgid; no mod_ratelimit"},
+		{For: "app", Text: "flush after each event; what copies a stream has to flush after each read"},
+		{For: "apache", Text: "ProxySet flushpackets=on for mod_proxy_fcgi; FcgidOutputBufferSize 0 for mod_fcgid; no mod_ratelimit on the stream"},
 		{For: "lighttpd", Text: "server.stream-response-body = 1"},
 		{For: "haproxy", Text: "option http-no-delay; take text/event-stream out of compression type"},
 		{For: "varnish", Text: "set beresp.do_stream = true; set beresp.do_gzip = false; or return (pipe)"},
-		{For: "caddy", Text: "update to 2.11.9 or later, or exclude text/event-stream from encode"},
+		{For: "caddy", Text: "update to 2.11.9 or later, or exclude text/event-stream from encode; no response_buffers"},
 		{For: "traefik", Text: "no buffering middleware before the stream"},
 		{For: "iis", Text: `<add mimeType="text/event-stream" enabled="false"/> in dynamicTypes, and DisableBuffering() in the app`},
 		{For: "azure", Text: `API Management: buffer-response="false", and no logging of bodies`},
@@ -60,7 +66,13 @@ var remedies = map[string][]Remedy{
 		{For: "app", Text: "flush after each event"},
 	},
 	"ENC": {
+		{For: "app", Text: "leave text/event-stream out of the compressor, or have it flush after each event"},
 		{For: "app", Text: "Cache-Control: no-transform, which the compressors of Express, HAProxy and Caddy obey"},
+		{For: "uvicorn", Text: "Starlette, FastAPI: no GZipMiddleware before the stream"},
+		{For: "gunicorn", Text: "Django: no GZipMiddleware for the view; Flask: no Flask-Compress for the type"},
+		{For: "jetty", Text: "GzipHandler.setSyncFlush(true), or exclude the type"},
+		{For: "koa", Text: "koa-compress: filter: type => !/event-stream/.test(type), or flush: constants.Z_SYNC_FLUSH"},
+		{For: "go", Text: `gzhttp.ExceptContentTypes([]string{"text/event-stream"})`},
 		{For: "nginx", Text: nginxText + " (its gzip is then flushed), or take text/event-stream out of gzip_types"},
 		{For: "express", Text: "compression({filter: (req, res) => !/event-stream/.test(res.getHeader('content-type'))}), or res.flush() after each event"},
 		{For: "next", Text: "compress: false in next.config.js, or no-transform"},
@@ -71,6 +83,9 @@ var remedies = map[string][]Remedy{
 		{For: "lighttpd", Text: "take text/event-stream out of deflate.mimetypes"},
 		{For: "trafficserver", Text: "flush true for compress.so"},
 		{For: "iis", Text: `<add mimeType="text/event-stream" enabled="false"/> in dynamicTypes`},
+	},
+	"OPENING": {
+		{For: "app", Text: "what waits for the first bytes of a stream (a scanner, a minimum length of compression) has to leave text/event-stream alone"},
 	},
 	"FLUSH": {
 		{For: "app", Text: `write ": ok\n\n" and flush before the first event is there`},
@@ -118,6 +133,8 @@ func remediesFor(names []string, hops []Hop) []Remedy {
 				r.Recognised = r.Recognised || hop.Name == r.For
 			}
 			switch {
+			case r.Text == appText && len(hops) > 0 && !slices.ContainsFunc(hops, func(h Hop) bool { return h.Name == "nginx" || h.Name == "apisix" }):
+				other = append(other, r) // there may be an nginx that hides, but it is not the first to suspect
 			case r.Recognised:
 				known = append(known, r)
 			case r.For == "app":

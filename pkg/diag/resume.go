@@ -31,6 +31,7 @@ type resumeResult struct {
 	asked   [2]int // places of the IDs that were asked with
 	first   [2]int // places of the events that came first
 	status  int    // where refused
+	came    bool   // something came on both
 }
 
 // A reply is what came on a connection that asked for the past.
@@ -120,9 +121,12 @@ func judgeResume(o *Observation, main, first, second, control *Exchange) resumeR
 	if len(w.place) < len(w.events) {
 		return resumeResult{verdict: resumeUndecided, why: "IDs come more than once on one connection: see id-stable"}
 	}
+	if unstableIDs(o, main) {
+		return resumeResult{verdict: idsNotStable}
+	}
 	r1 := w.read(first, header(first, "Last-Event-ID"))
 	r2 := w.read(second, header(second, "Last-Event-ID"))
-	res := resumeResult{asked: [2]int{r1.asked, r2.asked}, first: [2]int{r1.first, r2.first}}
+	res := resumeResult{asked: [2]int{r1.asked, r2.asked}, first: [2]int{r1.first, r2.first}, came: r1.delivered && r2.delivered}
 	for _, r := range []*reply{r1, r2} {
 		switch {
 		case r.x.Status == 0:
@@ -144,10 +148,35 @@ func judgeResume(o *Observation, main, first, second, control *Exchange) resumeR
 	case r1.delivered && r2.delivered:
 		return res.compare(w, r1, r2, control)
 	case !r1.delivered && !r2.delivered:
-		return res.nothing(o, main, first)
+		return res.nothing(o, main, first, control)
 	}
 	res.verdict, res.why = resumeUndecided, "one of two requests with Last-Event-ID brought nothing in time"
 	return res
+}
+
+// unstableIDs reports whether streams without an ID have other data under the
+// same IDs.
+func unstableIDs(o *Observation, main *Exchange) bool {
+	sums := map[string]uint64{}
+	for _, e := range idEvents(main.timeline().events) {
+		sums[e.id] = e.sum
+	}
+	common, other := 0, 0
+	for _, role := range []Role{RoleTwin, RoleIdentity, RoleControl} {
+		x := o.get(role)
+		if !x.ok() || x == main {
+			continue
+		}
+		for _, e := range idEvents(x.timeline().events) {
+			if sum, known := sums[e.id]; known {
+				common++
+				if sum != e.sum {
+					other++
+				}
+			}
+		}
+	}
+	return other >= 3 && 2*other >= common
 }
 
 // compare is the shift test: if the ID decides where a stream starts, two that
@@ -212,13 +241,17 @@ func (res resumeResult) fixedBacklog(w *witness, r1, r2 *reply, control *Exchang
 
 // nothing weighs that neither request was given an event, though both were
 // owed some.
-func (res resumeResult) nothing(o *Observation, main, first *Exchange) resumeResult {
+func (res resumeResult) nothing(o *Observation, main, first, control *Exchange) resumeResult {
 	if first.timeline().bytes() > largeEvent {
 		res.verdict, res.why = resumeUndecided, "something large came first, and did not end in time"
 		return res
 	}
 	if who, _ := o.timing().blame(o); who != nobody {
 		res.verdict, res.why = resumeUndecided, "nothing came in time, and the stream is held: see "+string(who)
+		return res
+	}
+	if control.ok() && len(control.timeline().events) == 0 && count(before(main.timeline().events, control.Ended-settled), control.Answered+settleFirst) > 0 {
+		res.verdict, res.why = resumeUndecided, "nothing came in time, without an ID either: new streams start late"
 		return res
 	}
 	if perConnection, _ := replayed(main.timeline(), o.get(RoleTwin).timeline()); perConnection || main.End == EndEOF && first.End != EndEOF {

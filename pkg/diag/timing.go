@@ -20,6 +20,7 @@ type opinion struct {
 	hold    time.Duration // estimate, where held
 	seen    string        // the numbers, in words
 	numbers map[string]any
+	several bool // made of as many connections as it has cases, so that it needs no second look
 }
 
 type verdict int

@@ -1,6 +1,9 @@
 package diag
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // settleFirst is how long a connection is given to be one of those that events
 // are sent to, once its headers are there.
@@ -65,14 +68,14 @@ func lookFirst(o *Observation, a, b *Exchange) (firstLook, missedEvent) {
 		own = own[1:]
 	}
 	if e, known := inB[first.key()]; known {
-		if e != nil && (e.at-first.at).Abs() < holdWarn {
+		if e != nil && e.sum == first.sum && (e.at-first.at).Abs() < holdWarn {
 			return firstGot, missedEvent{}
 		}
 		return firstUntold, missedEvent{}
 	}
 	// It has to go on with the very next, at the same time: who only takes long
 	// to join misses another number of events each time.
-	if len(own) == 0 || i+1 == len(events) || own[0].key() != events[i+1].key() || (own[0].at-events[i+1].at).Abs() >= holdWarn {
+	if len(own) == 0 || i+1 == len(events) || own[0].key() != events[i+1].key() || own[0].sum != events[i+1].sum || (own[0].at-events[i+1].at).Abs() >= holdWarn {
 		return firstUntold, missedEvent{}
 	}
 	return firstMissed, missedEvent{hold: first.at - events[i-1].at, into: first.at - b.Answered, next: own[0].at - b.Answered}
@@ -82,7 +85,7 @@ func lookFirst(o *Observation, a, b *Exchange) (firstLook, missedEvent) {
 // one gets? It needs no time in the events, and shows what is one event behind
 // where that is so for each connection.
 func testFirst(o *Observation) opinion {
-	op := opinion{method: "F"}
+	op := opinion{method: "F", several: true}
 	got := 0
 	var missed []missedEvent
 	for _, x := range o.liveStreams() {
@@ -129,7 +132,7 @@ func weighMissed(missed []missedEvent) (hold time.Duration, certain, maybe bool)
 // testLead finds events that a client which comes back is given before those
 // that never left have them.
 func testLead(o *Observation) opinion {
-	op := opinion{method: "L"}
+	op := opinion{method: "L", several: true}
 	a := o.a()
 	var leads []time.Duration
 	for _, role := range []Role{RoleResume1, RoleResume2} {
@@ -150,5 +153,56 @@ func testLead(o *Observation) opinion {
 	}
 	op.verdict, op.hold = judge(median(leads)), median(leads)
 	op.seen = sprintf("who comes back with an ID is given events %s before those who stayed", roundDuration(op.hold))
+	return op
+}
+
+// testOpening is method O: what an open stream got while a new one was open,
+// but had nothing yet, comes on that in one piece later. Something holds the
+// start of each stream until there is enough of it.
+func testOpening(o *Observation) opinion {
+	op := opinion{method: "O", several: true}
+	a := o.a().timeline()
+	var holds []time.Duration
+	for _, x := range o.liveStreams() {
+		var hold time.Duration
+		groups := map[int]bool{}
+		for _, p := range pairs(a, x.timeline()) {
+			if p.b.arrival == 0 && p.a.at > x.Answered+settleFirst && !o.stalled(p.a.at, p.b.at) {
+				groups[p.a.arrival] = true
+				hold = max(hold, p.b.at-p.a.at)
+			}
+		}
+		if len(groups) >= 3 && hold > holdFail {
+			holds = append(holds, hold)
+		}
+	}
+	if len(holds) >= 2 {
+		op.verdict, op.hold = held, median(holds)
+		op.seen = sprintf("%d new connections got in one piece what an open one got meanwhile, up to %s later", len(holds), roundDuration(slices.Max(holds)))
+	}
+	return op
+}
+
+// poolPauses is method A over all connections, where each pauses too seldom:
+// long pauses, within an event, on more than one of them.
+func (t *timing) poolPauses(o *Observation) opinion {
+	op := opinion{method: "A", several: true}
+	all := pauseTest{mid: t.all.mid, aligned: t.all.aligned, holds: t.all.holds, batches: t.all.batches}
+	cut := min(1, t.all.mid)
+	for _, x := range o.liveStreams() {
+		if contentCoding(x.Header) != t.main.encoded {
+			continue
+		}
+		p := testPauses(o, x.timeline(), false)
+		all.mid, all.aligned = all.mid+p.mid, all.aligned+p.aligned
+		all.holds, all.batches = append(all.holds, p.holds...), append(all.batches, p.batches...)
+		cut += min(1, p.mid)
+	}
+	llr := float64(all.mid)*llrMid + float64(all.aligned)*llrAligned
+	if hold := median(all.holds); cut >= 3 && llr >= llrHeld && hold > holdFail {
+		op.verdict, op.hold = held, hold
+		op.seen = sprintf("%d of %d pauses inside an event, on %d connections", all.mid, all.mid+all.aligned, cut)
+		op.numbers = map[string]any{"pauses_mid": all.mid, "pauses_aligned": all.aligned, "batch_bytes": median(all.batches)}
+	}
 	return op
 }

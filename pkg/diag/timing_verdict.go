@@ -13,8 +13,8 @@ type timing struct {
 	large pauseTest // A, next to large events
 
 	pauses, tails, flow, heartbeats, sizes, whole, period opinion
-	twin, encoding, bare, clock, shift                    opinion
-	first, lead                                           opinion
+	twin, encoding, clock, shift                          opinion
+	first, lead, opening                                  opinion
 	hop                                                   opinion // between the origin and here
 }
 
@@ -36,11 +36,14 @@ func newTiming(o *Observation) *timing {
 	t.all = testPauses(o, t.main, false)
 	t.large = testPauses(o, t.main, true)
 	t.pauses, t.tails = t.all.opinion("A"), t.large.opinion("A")
+	if t.pauses.verdict == undecided {
+		t.pauses = worst(t.pauses, t.poolPauses(o))
+	}
 	t.flow, t.heartbeats = testFlow(t.main), testHeartbeats(t.main)
 	t.sizes, t.whole, t.period = testSizes(t.main), testWhole(t.main), testPeriod(t.main)
 	c := findClock(o, t.main)
 	t.clock, t.shift = testClock(o, c), testShift(c)
-	t.first, t.lead = testFirst(o), testLead(o)
+	t.first, t.lead, t.opening = testFirst(o), testLead(o), testOpening(o)
 	if twin.ok() {
 		t.twin = worst(testTwin(o, a, twin.timeline()), testPhase(o, a, twin.timeline()))
 	}
@@ -52,7 +55,6 @@ func newTiming(o *Observation) *timing {
 	if origin := o.get(RoleOrigin); origin.ok() {
 		t.hop = testHop(o, origin.timeline(), t.main)
 	}
-	t.bare = testBare(a, identity)
 	if identity.ok() {
 		t.encoding = testEncoding(o, a, identity.timeline())
 	}
@@ -116,7 +118,7 @@ func (t *timeline) beat() (time.Duration, bool) {
 // the stream flows, a second connection agrees, and none sees a hold.
 func enough(o *Observation) bool {
 	t := o.timing()
-	for _, op := range []opinion{t.pauses, t.tails, t.flow, t.heartbeats, t.sizes, t.twin, t.encoding, t.clock, t.shift, t.period, t.lead} {
+	for _, op := range []opinion{t.pauses, t.tails, t.flow, t.heartbeats, t.sizes, t.twin, t.encoding, t.clock, t.shift, t.period, t.lead, t.opening} {
 		if op.verdict > clean {
 			return true // seen once; it is looked for again on other connections
 		}
