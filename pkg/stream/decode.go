@@ -14,8 +14,15 @@ import (
 const DefaultMaxEventSize = 16 << 20
 
 const (
-	bufferSize = 32 << 10 // what a decoder starts with
-	loadSize   = 8        // a field is recognised by its first eight bytes, read at once
+	// bufferSize is what a decoder starts with, and what it looks at at once:
+	// bytes that are searched twice are in the nearest cache then.
+	bufferSize = 32 << 10
+
+	// maxRead bounds one read. A source that fills what it is given gets more
+	// room, up to this, as every read has its price.
+	maxRead = 512 << 10
+
+	loadSize = 8 // a field is recognised by its first eight bytes, read at once
 )
 
 // A Decoder reads an event stream.
@@ -38,15 +45,17 @@ type Decoder struct {
 	err   error // what the source ended with; returned once the buffer is used up
 	block Block // the view handed out
 
-	// buf[pos:end] has been read and not handed over; buf[0] is byte base of
-	// the stream. buf ends with loadSize bytes that are never filled, so that
-	// a field name can be loaded at once wherever its line starts.
-	buf      []byte
-	pos, end int
-	base     int64
+	// buf[pos:end] is known and not handed over, buf[end:filled] has been
+	// read but not looked at; buf[0] is byte base of the stream. buf ends with
+	// loadSize bytes that are never filled, so that a field name can be loaded
+	// at once wherever its line starts.
+	buf              []byte
+	pos, end, filled int
+	base             int64
+	full             bool // the last read filled all it was given
 
 	// clean is the place of the first CR at or after the line being looked
-	// at, or end. One search for CR per read, not per line, keeps it, so a
+	// at, or end. One search for CR per fill, not per line, keeps it, so a
 	// stream without CR pays next to nothing for the right to have some.
 	clean int
 
@@ -69,7 +78,7 @@ func NewDecoder(r io.Reader) *Decoder { return &Decoder{r: r} }
 // wants it over a reconnection; everything else starts anew.
 func (d *Decoder) Reset(r io.Reader) {
 	d.r, d.err = r, nil
-	d.pos, d.end, d.base, d.clean = 0, 0, 0, 0
+	d.pos, d.end, d.filled, d.base, d.clean = 0, 0, 0, 0, 0
 	d.started, d.skipLF, d.tail = false, false, 0
 }
 
@@ -317,9 +326,27 @@ func (d *Decoder) tailIsBlank(line int) bool {
 	return line == d.end && (string(rest) == "\n" || bytes.Equal(rest, bom))
 }
 
-// fill reads more behind the unfinished block at d.pos, which it moves to the
-// front where that gains room. It returns by how much bytes moved.
+// fill makes more bytes known behind the unfinished block at d.pos, which has no
+// CR left to look at. It returns by how much the block moved.
 func (d *Decoder) fill() (shift int, err error) {
+	if d.end == d.filled {
+		if shift, err = d.read(); err != nil {
+			return shift, err
+		}
+	}
+	piece := d.buf[d.end:min(d.filled, d.end+bufferSize)]
+	i := bytes.IndexByte(piece, '\r')
+	if i < 0 {
+		i = len(piece)
+	}
+	d.clean += i
+	d.end += len(piece)
+	return shift, nil
+}
+
+// read reads more behind the unfinished block, which it moves to the front
+// where that gains room. It returns by how much bytes moved.
+func (d *Decoder) read() (shift int, err error) {
 	if d.err != nil {
 		return 0, d.err
 	}
@@ -332,9 +359,14 @@ func (d *Decoder) fill() (shift int, err error) {
 	}
 	size := len(d.buf) - loadSize
 	if d.pos > 0 && size-d.end < bufferSize {
+		rest := d.buf[d.pos:d.end]
+		if d.full && size < min(maxRead, limit) {
+			size = min(2*size, limit)
+			d.buf = make([]byte, size+loadSize)
+		}
 		shift = d.pos
-		copy(d.buf, d.buf[d.pos:d.end])
-		d.pos, d.end, d.clean = 0, d.end-shift, d.clean-shift
+		copy(d.buf, rest)
+		d.pos, d.end, d.filled, d.clean = 0, d.end-shift, d.end-shift, d.clean-shift
 		d.base += int64(shift)
 	}
 	most := limit
@@ -351,19 +383,10 @@ func (d *Decoder) fill() (shift int, err error) {
 		copy(grown, d.buf[:d.end])
 		d.buf = grown
 	}
+	room := d.buf[d.end:min(size, d.end+maxRead)]
 	for range 100 {
-		// No more than bufferSize at once: bytes are searched while
-		// they are still in the cache, also when the buffer is large.
-		n, err := d.r.Read(d.buf[d.end:min(size, d.end+bufferSize)])
-		if n > 0 {
-			if i := bytes.IndexByte(d.buf[d.end:d.end+n], '\r'); d.clean == d.end && i < 0 {
-				d.clean += n
-			} else if d.clean == d.end {
-				d.clean += i
-			}
-			d.end += n
-		}
-		d.err = err
+		n, err := d.r.Read(room)
+		d.filled, d.full, d.err = d.end+n, n == len(room), err
 		if n > 0 {
 			return shift, nil
 		}

@@ -148,6 +148,37 @@ func checkSplitAt(t *testing.T, input string, at int) {
 	}
 }
 
+// TestDecodePieces puts the place where a decoder looks no further, within one
+// read, at every byte of every case.
+func TestDecodePieces(t *testing.T) {
+	const (
+		piece  = 64 << 10 // the second read is twice as large as the first, and looked at in halves
+		event  = "data: a filler\n\n"
+		events = 4000
+	)
+	filler := strings.Repeat(event, events)
+	for _, c := range specCases(t) {
+		want := decodeReference(":\n" + c.in) // no BOM is dropped there
+		for at := range len(c.in) + 1 {
+			padding := ":" + strings.Repeat("x", piece-at-len(filler)-2) + "\n"
+			d := stream.NewDecoder(strings.NewReader(padding + filler + c.in))
+			var got []refEvent
+			n := 0
+			for event, err := range d.Events() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n++; n > events {
+					got = append(got, refEvent{event.Type, event.Data, d.LastEventID()})
+				}
+			}
+			if g, w := fmt.Sprintf("%q", got), fmt.Sprintf("%q", want.events); g != w {
+				t.Fatalf("%s: %q cut at %d:\n got %s\nwant %s", c.at, c.in, at, g, w)
+			}
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, c := range specCases(f) {
 		f.Add(c.in, []byte{0, 3, 1})
