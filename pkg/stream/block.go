@@ -25,7 +25,9 @@ type Block struct {
 
 	lastType string // the latest type of Event, which is mostly the next one too
 
-	stamp   []byte // the time stampAt as text: all events of one read share it
+	envelope envelope // what the data of most events have in common
+
+	stamp   []byte // the end of a JSON line at stampAt: all events of one read share it
 	stampAt time.Time
 }
 

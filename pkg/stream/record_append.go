@@ -15,9 +15,13 @@ import (
 // when its last byte was read. The line is not exact as a recording is; see
 // [Block.Record].
 func (b *Block) AppendJSON(dst []byte, at time.Time) []byte {
-	dst = append(dst, '{')
-	if b.IsEvent() {
-		dst = append(dst, `"event":`...)
+	switch {
+	case !b.IsEvent():
+		dst = append(dst, '{')
+	case b.flags&hasType == 0:
+		dst = append(dst, `{"event":"message",`...)
+	default:
+		dst = append(dst, `{"event":`...)
 		dst = AppendString(dst, b.Type())
 		dst = append(dst, ',')
 	}
@@ -27,9 +31,9 @@ func (b *Block) AppendJSON(dst []byte, at time.Time) []byte {
 		dst = append(dst, ',')
 	}
 	if b.IsEvent() {
-		dst = append(dst, `"data":`...)
-		dst = AppendString(dst, b.Data())
-		dst = append(dst, ',')
+		dst = append(dst, `"data":"`...)
+		dst = b.envelope.appendEscaped(dst, b.Data())
+		dst = append(dst, '"', ',')
 	}
 	if d, ok := b.Retry(); ok {
 		dst = append(dst, `"retry":`...)
@@ -41,12 +45,11 @@ func (b *Block) AppendJSON(dst []byte, at time.Time) []byte {
 		dst = AppendString(dst, text)
 		dst = append(dst, ',')
 	}
-	dst = append(dst, `"time":"`...)
 	if b.stamp == nil || at != b.stampAt {
-		b.stamp, b.stampAt = appendTime(b.stamp[:0], at), at
+		b.stamp, b.stampAt = append(b.stamp[:0], `"time":"`...), at
+		b.stamp = append(appendTime(b.stamp, at), '"', '}', '\n')
 	}
-	dst = append(dst, b.stamp...)
-	return append(dst, '"', '}', '\n')
+	return append(dst, b.stamp...)
 }
 
 // AppendJSON appends the record as one JSON line with its line feed. What
@@ -128,33 +131,58 @@ func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)
 // DEL too, are escaped, so the string may be shown on a terminal. What dst has
 // beyond its length, within its capacity, may be overwritten.
 func AppendString(dst, text []byte) []byte {
+	dst = append(dst, '"')
+	dst = appendEscaped(dst, text, 0)
+	return append(dst, '"')
+}
+
+// appendEscaped is AppendString for text[from:] and without the quotes. A
+// character begins at from.
+func appendEscaped(dst, text []byte, from int) []byte {
 	// Eight bytes are copied at a time. JSON in a JSON string is full of
 	// quotes, at places that no branch predictor guesses, so those are escaped
 	// with next to no branch.
-	dst = append(dst, '"')
-	for len(text) >= 8 {
+	rest := text[from:]
+	for len(rest) >= 8 {
 		// Room for what one round writes at most for each word.
-		if need := len(dst) + len(text) + 24; need > cap(dst) {
-			dst = append(make([]byte, 0, need+need/4), dst...)
-		}
+		dst = grow(dst, len(rest)+24)
 		n, out := len(dst), dst[:cap(dst)]
-		for len(text) >= 8 && len(out)-n >= 24 {
-			word := binary.LittleEndian.Uint64(text)
+		for len(rest) >= 8 && len(out)-n >= 24 {
+			word := binary.LittleEndian.Uint64(rest)
 			if notPlain(word) {
 				break
 			}
 			marks := quotes(word)
 			putQuoted((*[24]byte)(out[n:]), word, marks)
 			n += 8 + bits.OnesCount64(marks)
-			text = text[8:]
+			rest = rest[8:]
 		}
 		dst = dst[:n]
-		if len(text) >= 8 && len(out)-n >= 24 {
-			dst, text = appendChars(dst, text, len(text)-8)
+		if len(rest) >= 8 && len(out)-n >= 24 {
+			dst, rest = appendChars(dst, rest, len(rest)-8)
 		}
 	}
-	dst, _ = appendChars(dst, text, 0)
-	return append(dst, '"')
+	// What is left is the end of the last eight bytes, with blanks behind it
+	// for the check.
+	if left := len(rest); left > 0 && len(text) >= 8 {
+		word := binary.LittleEndian.Uint64(text[len(text)-8:])>>(64-8*left) | ones*' '<<(8*left)
+		if !notPlain(word) {
+			dst = grow(dst, 24)
+			n, marks := len(dst), quotes(word)
+			putQuoted((*[24]byte)(dst[n:n+24]), word, marks)
+			return dst[:n+left+bits.OnesCount64(marks)]
+		}
+	}
+	dst, _ = appendChars(dst, rest, 0)
+	return dst
+}
+
+// grow makes room for more bytes behind dst.
+func grow(dst []byte, more int) []byte {
+	if need := len(dst) + more; need > cap(dst) {
+		return append(make([]byte, 0, need+need/4), dst...)
+	}
+	return dst
 }
 
 // appendChars appends characters of text one by one until no more than left

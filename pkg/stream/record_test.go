@@ -269,6 +269,64 @@ func FuzzRecordRead(f *testing.F) {
 	})
 }
 
+// checkJSONLines wants of one decoder what a new one for each event would
+// write: what it learns from one event must not show in the next.
+func checkJSONLines(t *testing.T, texts []string) {
+	t.Helper()
+	var wire strings.Builder
+	for _, text := range texts { // malformed UTF-8 and all
+		wire.WriteString("data: " + strings.ReplaceAll(text, "\n", "\ndata: ") + "\n\n")
+	}
+	tail := recordTime.UTC().Format(`,"time":"2006-01-02T15:04:05.000000Z"}`) + "\n"
+	n := 0
+	for b, err := range stream.NewDecoder(strings.NewReader(wire.String())).Blocks() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `{"event":"message","data":` + string(stream.AppendString(nil, b.Data())) + tail
+		if got := string(b.AppendJSON(nil, recordTime)); got != want {
+			t.Fatalf("event %d of %.500q:\n got %.500s want %.500s", n, texts, got, want)
+		}
+		n++
+	}
+	if n != len(texts) {
+		t.Fatalf("%d events of %d", n, len(texts))
+	}
+}
+
+func TestJSONLinesOfOneKind(t *testing.T) {
+	delta := func(token string) string {
+		return `{"id":"chatcmpl-1","é":"\\","choices":[{"delta":{"content":"` + token + `"},"finish_reason":null}]}`
+	}
+	price := func(n string) string { return `{"symbol":"SSE","sequence":` + n + `,"currency":"EUR","venue":"here"}` }
+	for name, texts := range map[string][]string{
+		"tokens":               {delta(" tide"), delta(" time"), delta(" rises"), delta(""), delta(" \"high\""), delta("é"), delta("\x7f\n\u0085")},
+		"same first byte":      {delta("é"), delta("è"), delta("ê"), delta("é"), delta("\xc3"), delta("é")},
+		"same last byte":       {delta("é"), delta("ĩ"), delta("ũ"), delta("é"), delta("\xa9"), delta("é")},
+		"cut characters":       {delta("🌊"), delta("🌋"), delta("\xf0\x9f\x8c"), delta("\x8c\x8a"), delta("🌊")},
+		"malformed around":     {"\xc3" + delta("a") + "\xa9", "\xc3" + delta("b") + "\xa9", "\xa9" + delta("c") + "\xc3", "\xc3" + delta("d") + "\xa9"},
+		"shorter than learned": {delta("aaaa"), delta("aaaa"), delta("aa"), delta(""), delta("")[1:], "", delta("aaaa")},
+		"two kinds":            {delta("a"), price("1"), delta("b"), price("2"), delta("c"), delta("d"), price("3"), price("4"), price("5"), price("6"), price("7"), price("8"), delta("e")},
+		"nothing in common":    {strings.Repeat("a", 40), strings.Repeat("b", 40), strings.Repeat("c", 50), strings.Repeat("d", 40), strings.Repeat("d", 41)},
+		"large":                {strings.Repeat(`"`, 5000), strings.Repeat(`"`, 5000), strings.Repeat(`"`, 5001), delta("a"), delta("b"), strings.Repeat(`"`, 5000)},
+	} {
+		t.Run(name, func(t *testing.T) { checkJSONLines(t, append(texts, texts...)) })
+	}
+}
+
+// FuzzJSONLines makes events of one begin, several middles and one end.
+func FuzzJSONLines(f *testing.F) {
+	f.Add(`{"choices":[{"delta":{"content":"`, " the\x00 tide\x00\x00 rises", `"},"finish_reason":null}]}`)
+	f.Fuzz(func(t *testing.T, begin, middles, end string) {
+		var texts []string
+		for _, middle := range strings.Split(middles, "\x00") {
+			text := strings.ReplaceAll(begin+middle+end, "\r", "")
+			texts = append(texts, text, text)
+		}
+		checkJSONLines(t, texts)
+	})
+}
+
 // FuzzRecordString compares what is read of a JSON string with what
 // encoding/json reads.
 func FuzzRecordString(f *testing.F) {

@@ -1,0 +1,126 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// An envelope is what the texts of a stream begin and end with. Events of a
+// service differ in a few bytes in the middle: a token of a model, a price. What
+// is around them needs to be escaped but once.
+type envelope struct {
+	prefix, suffix parts
+
+	// To learn, the first text is kept and compared with the second. misses
+	// counts the texts in a row that were no use, wait those that are to pass
+	// before the next try, which is longer each time that nothing was learned.
+	first               []byte
+	misses, wait, pause int
+}
+
+// parts are a piece of text, which begins and ends between characters, and what
+// it is when escaped.
+type parts struct{ text, escaped []byte }
+
+const (
+	minEnvelope = 32      // bytes; less is not worth the comparison
+	maxEnvelope = 4 << 10 // bytes of a text that is kept
+	maxMisses   = 4       // in a row, until another envelope is looked for
+	maxPause    = 1 << 10 // texts between two tries
+)
+
+// appendEscaped does what the function appendEscaped does.
+func (e *envelope) appendEscaped(dst, text []byte) []byte {
+	around := len(e.prefix.text) + len(e.suffix.text)
+	if around == 0 || len(text) < around || !bytes.HasPrefix(text, e.prefix.text) || !bytes.HasSuffix(text, e.suffix.text) {
+		e.miss(text)
+		return appendEscaped(dst, text, 0)
+	}
+	e.misses = 0
+	dst = append(dst, e.prefix.escaped...)
+	dst = appendEscaped(dst, text[:len(text)-len(e.suffix.text)], len(e.prefix.text))
+	return append(dst, e.suffix.escaped...)
+}
+
+// miss learns from a text that the envelope does not fit.
+func (e *envelope) miss(text []byte) {
+	if e.wait > 0 {
+		e.wait--
+		return
+	}
+	if len(text) < minEnvelope || len(text) > maxEnvelope {
+		return
+	}
+	if len(e.prefix.text)+len(e.suffix.text) > 0 {
+		if e.take(e.prefix.text, e.suffix.text, text) {
+			return
+		}
+		if e.misses++; e.misses < maxMisses {
+			return // one of another kind in between
+		}
+		e.prefix.set(nil)
+		e.suffix.set(nil)
+	}
+	e.misses = 0
+	if len(e.first) == 0 {
+		e.first = append(e.first[:0], text...)
+		return
+	}
+	if e.take(e.first, e.first, text) {
+		e.pause = 0
+	} else {
+		e.pause = min(2*e.pause+1, maxPause)
+		e.wait = e.pause
+	}
+	e.first = e.first[:0]
+}
+
+// take makes what text has in common with the front of one text and the back of
+// another the envelope, if that is at least half of it.
+func (e *envelope) take(front, back, text []byte) bool {
+	prefix := text[:commonPrefix(front, text)]
+	for len(prefix) > 0 && prefix[len(prefix)-1] >= utf8.RuneSelf {
+		prefix = prefix[:len(prefix)-1]
+	}
+	rest := text[len(prefix):]
+	suffix := rest[len(rest)-commonSuffix(back, rest):]
+	for len(suffix) > 0 && suffix[0] >= utf8.RuneSelf {
+		suffix = suffix[1:]
+	}
+	if len(prefix)+len(suffix) < max(len(text)/2, minEnvelope) {
+		return false
+	}
+	e.prefix.set(prefix)
+	e.suffix.set(suffix)
+	return true
+}
+
+func (p *parts) set(text []byte) {
+	p.text = append(p.text[:0], text...)
+	p.escaped = appendEscaped(p.escaped[:0], p.text, 0)
+}
+
+// commonPrefix returns how many bytes at the front of a and b are the same.
+func commonPrefix(a, b []byte) (n int) {
+	most := min(len(a), len(b))
+	for ; n+8 <= most; n += 8 {
+		if differ := binary.LittleEndian.Uint64(a[n:]) ^ binary.LittleEndian.Uint64(b[n:]); differ != 0 {
+			return n + bits.TrailingZeros64(differ)/8
+		}
+	}
+	for n < most && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// commonSuffix returns how many bytes at the back of a and b are the same.
+func commonSuffix(a, b []byte) (n int) {
+	most := min(len(a), len(b))
+	for n < most && a[len(a)-1-n] == b[len(b)-1-n] {
+		n++
+	}
+	return n
+}
