@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -41,8 +42,16 @@ func build(b *testing.B, pkg string) string {
 	return program
 }
 
-// deltas is a piece of a stream of LLM deltas.
-var deltas = bytes.Repeat([]byte(`data: {"id":"chatcmpl-sample0001","object":"chat.completion.chunk","created":1795000000,"model":"sample-4","service_tier":"default","system_fingerprint":"fp_sample","choices":[{"index":0,"delta":{"content":" tide"},"logprobs":null,"finish_reason":null}],"usage":null}`+"\n\n"), 4000)
+// deltas is a piece of a stream of LLM deltas, as one answer has them: they
+// differ in the token.
+var deltas = sync.OnceValue(func() []byte {
+	tokens := strings.SplitAfter("The tide comes in over grey sand, and what it leaves behind is, extraordinarily, a harbour full of lights. ", " ")
+	var b bytes.Buffer
+	for i := range 4000 {
+		fmt.Fprintf(&b, `data: {"id":"chatcmpl-sample0001","object":"chat.completion.chunk","created":1795000000,"model":"sample-4","service_tier":"default","system_fingerprint":"fp_sample","choices":[{"index":0,"delta":{"content":%q},"logprobs":null,"finish_reason":null}],"usage":null}`+"\n\n", tokens[i%len(tokens)])
+	}
+	return b.Bytes()
+})
 
 // plainServer sends size bytes of deltas on every connection, with nothing but
 // what that takes, and returns its URL.
@@ -60,8 +69,8 @@ func plainServer(b *testing.B, size int) string {
 			}
 			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
 				io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
-				for sent := 0; sent < size && err == nil; sent += len(deltas) {
-					_, err = conn.Write(deltas)
+				for sent := 0; sent < size && err == nil; sent += len(deltas()) {
+					_, err = conn.Write(deltas())
 				}
 			}
 			conn.Close()

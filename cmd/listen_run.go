@@ -33,6 +33,8 @@ type listener struct {
 	*selector
 	show    func(dst []byte, b *stream.Block, at time.Time) []byte
 	all     bool   // blocks that are no events are shown too
+	asks    bool   // an event is asked about, not just shown
+	copies  bool   // bytes are shown as they come, not blocks
 	pending []byte // formatted, not yet written
 	// lineEnded says that nothing was written or a line end was last.
 	lineEnded bool
@@ -99,6 +101,7 @@ func (l *listener) prepare() (err error) {
 	if err := l.openSource(); err != nil {
 		return err
 	}
+	l.asks = l.selects() || l.opts.JQ != "" || l.opts.Text || l.opts.Count > 0 || l.summary != nil || l.cursor != nil
 	l.read = l.source.Next
 	if l.all || l.tapes != nil {
 		l.read = l.source.Block
@@ -150,7 +153,21 @@ func (l *listener) prepareOutput() error {
 	l.show = output.EventFormats[l.format](options)
 	chosen := l.types != nil || l.filter != nil
 	l.all = l.opts.Comments || l.format == "raw" && !chosen
+	if l.format == "raw" && !terminal && !l.selects() && l.opts.Count == 0 && l.opts.Cursor == "" {
+		// All bytes, wherever events end: they need not wait for it.
+		l.copies, l.all = true, false
+		l.show = func(dst []byte, _ *stream.Block, _ time.Time) []byte { return dst }
+	}
 	return nil
+}
+
+// copied writes what was read, if that is what is shown.
+func (l *listener) copied(p []byte) error {
+	if !l.copies || len(p) == 0 {
+		return nil
+	}
+	_, err := l.streams.Out.Write(p)
+	return err
 }
 
 // openSource opens the file, or makes ready to connect to the URL.
@@ -166,7 +183,7 @@ func (l *listener) openSource() error {
 		if err := l.openTapes(nil); err != nil {
 			return err
 		}
-		saved, err := openSaved(l.ctx, l.streams, l.opts.Source, config.MaxEventSize, l.flush)
+		saved, err := openSaved(l.ctx, l.streams, l.opts.Source, config.MaxEventSize, l.flush, l.copied)
 		l.source = saved
 		return err
 	}
@@ -193,6 +210,7 @@ func (l *listener) openSource() error {
 		return err
 	}
 	config.BeforeRead = l.flush
+	config.OnRead = l.copied
 	config.OnChange = l.changed
 	l.source = listen.New(req, config)
 	return nil
@@ -214,13 +232,19 @@ func (l *listener) loop() error {
 		for _, t := range l.tapes {
 			t.block(b, at)
 		}
-		if !b.IsEvent() {
-			if l.all {
-				l.pending = l.show(l.pending, b, at)
+		switch {
+		case b.IsEvent() && l.asks:
+			err = l.event(b, at)
+		case b.IsEvent() || l.all:
+			if b.IsEvent() {
+				l.count++
 			}
-			continue
+			l.pending = l.show(l.pending, b, at)
+			if len(l.pending) > maxPending {
+				err = l.flush()
+			}
 		}
-		if err := l.event(b, at); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -234,6 +258,7 @@ var (
 	errFailedAs = errors.New("the stream reported an error")
 )
 
+// event shows an event that is wanted, and says whether the run ends with it.
 func (l *listener) event(b *stream.Block, at time.Time) error {
 	if l.summary != nil {
 		l.summary.event(at)

@@ -66,6 +66,11 @@ func newSelector(ctx context.Context, opts *listenOptions, service preset.Preset
 	return s, nil
 }
 
+// selects reports whether there is any question.
+func (s *selector) selects() bool {
+	return s.types != nil || s.filter != nil || s.failIf != nil || s.hasEnd()
+}
+
 // look makes b the event that is asked about.
 func (s *selector) look(b *stream.Block, at time.Time) { s.block, s.at, s.input = b, at, nil }
 

@@ -47,12 +47,13 @@ type savedStream struct {
 	file       io.Closer
 	head       []byte // what was read to see what it is
 	beforeRead func() error
+	onRead     func([]byte) error
 	readAt     time.Time
 	stats      listen.Stats
 }
 
-func openSaved(ctx context.Context, streams *term.Streams, name string, maxEventSize int, beforeRead func() error) (*savedStream, error) {
-	s := &savedStream{name: name, beforeRead: beforeRead, stats: listen.Stats{Started: time.Now(), Connections: 1}}
+func openSaved(ctx context.Context, streams *term.Streams, name string, maxEventSize int, beforeRead func() error, onRead func([]byte) error) (*savedStream, error) {
+	s := &savedStream{name: name, beforeRead: beforeRead, onRead: onRead, stats: listen.Stats{Started: time.Now(), Connections: 1}}
 	if name == "-" {
 		s.name = "standard input"
 		s.input = &interruptible{ctx: ctx, r: streams.In}
@@ -80,13 +81,16 @@ func (s *savedStream) Read(p []byte) (int, error) {
 	if len(s.head) > 0 {
 		n := copy(p, s.head)
 		s.head = s.head[n:]
-		return n, nil
+		return n, s.onRead(p[:n])
 	}
 	if err := s.beforeRead(); err != nil {
 		return 0, err
 	}
 	n, err := s.input.Read(p)
 	s.got(n)
+	if failed := s.onRead(p[:n]); failed != nil {
+		return 0, failed
+	}
 	return n, err
 }
 

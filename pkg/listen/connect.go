@@ -179,6 +179,11 @@ func (r *reader) Read(p []byte) (int, error) {
 		if other != nil {
 			return 0, other
 		}
+		if n > 0 && s.options.OnRead != nil {
+			if err := s.options.OnRead(p[:n]); err != nil {
+				return 0, &callerError{err}
+			}
+		}
 		if n > 0 || err != nil {
 			return n, err
 		}

@@ -67,6 +67,12 @@ type Options struct {
 	// all that has come has been handed over: the time to flush. Its error
 	// ends the stream.
 	BeforeRead func() error
+
+	// OnRead is given the bytes of the stream as they come, also those of an
+	// event that is not whole yet; but not those that a response begins with
+	// to no use, when the place to go on is behind them. They are valid until
+	// it returns. Its error ends the stream.
+	OnRead func(p []byte) error
 }
 
 // Reconnect says whether a stream is connected to anew.
