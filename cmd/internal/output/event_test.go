@@ -1,6 +1,7 @@
 package output
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,39 @@ func TestTextIsExact(t *testing.T) {
 				t.Errorf("width %d: %q\nwant %q", width, all.String(), data)
 			}
 		}
+	}
+}
+
+// TestTextFoldsWhereItReads folds between words and JSON values where there is
+// one near the edge.
+func TestTextFoldsWhereItReads(t *testing.T) {
+	const text = "data: " + `{"type":"delta","index":0,"text":"The quick brown fox jumps over the lazy dog.","tokens":99}` + "\n\n" +
+		"data: words that are longer than the terminal is wide\n\n" +
+		"data: https://example.com/a/rather/long/address/of/a/thing?and=its&query=string\n\n" +
+		"data: 0123456789012345678901234567890123456789012345\n\n" +
+		": a comment that is longer than the terminal is wide\n\n"
+	got := format(t, "text", EventOptions{Width: 64}, text)
+	var lines []string
+	for line := range strings.Lines(got) {
+		lines = append(lines, strings.TrimRight(line[min(len(line), 23):], " \n"))
+	}
+	want := []string{
+		`message  {"type":"delta","index":0,`,
+		`         "text":"The quick brown fox`,
+		`         jumps over the lazy dog.",`,
+		`         "tokens":99}`,
+		`message  words that are longer than the`,
+		`         terminal is wide`,
+		`message  https://example.com/a/rather/`,
+		`         long/address/of/a/thing?and=its&`,
+		`         query=string`,
+		`message  01234567890123456789012345678901`,
+		`         23456789012345`,
+		`: a comment that is longer than the`,
+		`terminal is wide`,
+	}
+	if !slices.Equal(lines, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
 	}
 }
 

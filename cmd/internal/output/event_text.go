@@ -47,6 +47,9 @@ func (f *textFormat) append(dst []byte, b *stream.Block, at time.Time) []byte {
 	line := folder{dst: dst, width: f.Width, colors: f.Colors}
 	line.put(f.Colors.Faint, at.Local().Format("15:04:05.000"))
 	line.put(f.Colors.Faint, fmt.Sprintf(" %8s  ", f.gap(at)))
+	if line.indent = dataIndent; f.Width-line.column >= minData {
+		line.indent = line.column
+	}
 	switch {
 	case isComment:
 		line.put(f.Colors.Faint, ": "+Safe(string(comment)))
@@ -146,6 +149,12 @@ type folder struct {
 	column int
 }
 
+// A span is a piece of a text that has one style, nil for none.
+type span struct {
+	style term.Style
+	text  string
+}
+
 func (l *folder) newline() {
 	l.dst = append(l.dst, '\n')
 	for range l.indent {
@@ -155,7 +164,10 @@ func (l *folder) newline() {
 }
 
 // put adds text that is safe to show and has no line end.
-func (l *folder) put(style term.Style, text string) {
+func (l *folder) put(style term.Style, text string) { l.fold(text, []span{{style, text}}) }
+
+// fold adds a text, which the spans make up, over as many lines as it needs.
+func (l *folder) fold(text string, spans []span) {
 	for text != "" {
 		n, wide := len(text), 0
 		if l.width > 0 {
@@ -170,18 +182,54 @@ func (l *folder) put(style term.Style, text string) {
 		} else {
 			wide = cells(text)
 		}
-		if style != nil && strings.TrimSpace(text[:n]) != "" {
-			l.dst = append(l.dst, style(text[:n])...)
-		} else {
-			l.dst = append(l.dst, text[:n]...)
+		folds := n < len(text)
+		if folds {
+			n = foldAt(text, n)
 		}
-		l.column += wide
+		spans = l.show(spans, n)
 		text = text[n:]
+		l.column += wide
+		if folds {
+			l.newline()
+		}
 	}
+}
+
+// show adds the first n bytes of the spans and returns what is left of them.
+func (l *folder) show(spans []span, n int) []span {
+	for ; n > 0; spans = spans[1:] {
+		s := &spans[0]
+		piece := s.text[:min(n, len(s.text))]
+		if s.style != nil && strings.TrimSpace(piece) != "" {
+			l.dst = append(l.dst, s.style(piece)...)
+		} else {
+			l.dst = append(l.dst, piece...)
+		}
+		n -= len(piece)
+		if s.text = s.text[len(piece):]; s.text != "" {
+			break
+		}
+	}
+	return spans
+}
+
+// foldAt returns where to fold a text of which n bytes fit into a line: behind a
+// blank or a comma near the edge, else behind other punctuation, else at the edge.
+func foldAt(text string, n int) int {
+	near := n - n/3
+	if i := strings.LastIndexAny(text[near:n], " ,"); i >= 0 {
+		return near + i + 1
+	}
+	if i := strings.LastIndexAny(text[near:n], ";:/&?=|)]}-_."); i >= 0 {
+		return near + i + 1
+	}
+	return n
 }
 
 // putJSON adds a line of JSON text, colored.
 func (l *folder) putJSON(text []byte) {
+	var spans []span
+	var safe strings.Builder
 	for len(text) > 0 {
 		n, style := 1, l.colors.Faint // punctuation
 		switch c := text[0]; {
@@ -198,9 +246,12 @@ func (l *folder) putJSON(text []byte) {
 			}
 			style = nil
 		}
-		l.put(style, Safe(string(text[:n])))
+		piece := Safe(string(text[:n]))
+		spans = append(spans, span{style, piece})
+		safe.WriteString(piece)
 		text = text[n:]
 	}
+	l.fold(safe.String(), spans)
 }
 
 // stringEnd returns the length of the JSON string that text begins with.
