@@ -24,6 +24,7 @@ func main() {
 	name := flag.String("setup", "", "only set-ups whose name has this `text`")
 	traffic := flag.String("traffic", "", "only these `kinds` of traffic, with commas between them")
 	unseen := flag.Bool("unseen", false, "only set-ups that the thresholds were not chosen on")
+	cures := flag.Bool("cures", false, "do what diag says to do, and look whether it helps")
 	list := flag.Bool("list", false, "list the set-ups, and what they need")
 	runs := flag.Int("n", 1, "run each this `number` of times")
 	parallel := flag.Int("parallel", 6, "this `number` at once")
@@ -46,6 +47,10 @@ func main() {
 		}
 	}
 	if *list {
+		return
+	}
+	if *cures {
+		writeCures(os.Stdout, tryCures(ctx, setups, *parallel, *duration))
 		return
 	}
 	kinds := lab.AllTraffic

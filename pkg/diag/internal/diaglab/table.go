@@ -66,8 +66,8 @@ func cell(t *lab.Trial) string {
 }
 
 func row(w io.Writer, t *lab.Trial, verbose bool) {
-	fmt.Fprintf(w, "| %s | %s | %s: %.2f s, %.2f s | %s | %s | %s | %s | %s | %.1f s |\n", t.Setup, t.Traffic, t.Truth(), t.Hold.Seconds(), t.Headers.Seconds(),
-		t.Verdict(), strings.Join(t.Found, " "), strings.TrimSpace(t.Resume+" "+t.ResumeVerdict()), strings.Join(t.Others, " "), t.Remedy, t.Took.Seconds())
+	fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %.1f s |\n", t.Setup, t.Traffic, measured(t), t.Verdict(),
+		strings.Join(t.Found, " "), strings.TrimSpace(t.Resume+" "+t.ResumeVerdict()), strings.Join(t.Others, " "), t.Remedy, t.Took.Seconds())
 	if t.Err != nil {
 		fmt.Fprintf(w, "  error: %v\n", t.Err)
 	}

@@ -12,7 +12,8 @@ foreach (['LAST_EVENT_ID' => 'Last-Event-ID', 'X_LAB_ORACLE' => 'X-Lab-Oracle'] 
   if (isset($_SERVER["HTTP_$key"])) $lines .= "$name: " . $_SERVER["HTTP_$key"] . "\r\n";
 $up = stream_socket_client('tcp://$UPSTREAM');
 fwrite($up, "GET /events HTTP/1.0\r\n$lines\r\n");
-while (trim(fgets($up)) != '');
+stream_set_read_buffer($up, 0);
+for ($head = ''; substr($head, -4) != "\r\n\r\n"; ) $head .= fread($up, 1);
 flush();
 while (!feof($up) && !connection_aborted()) {
   $piece = fread($up, 65536);
