@@ -1,7 +1,7 @@
 // Diaglab tries diag on real servers, and prints a table: the set-up, the
 // traffic, what the publish times say, and what diag made of it.
 //
-//	SSECTL_LAB_NODE=DIR go run ./pkg/diag/internal/diaglab [-setup TEXT] [-traffic NAME,NAME] [-n RUNS]
+//	SSECTL_LAB_NODE=DIR go run ./pkg/diag/internal/diaglab [-setup REGEXP] [-traffic NAME,NAME] [-n RUNS]
 //
 // Servers that are not installed are left out. DIR is a folder in which npm
 // installed what the set-ups of node need; -list tells what that is.
@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -21,7 +22,7 @@ import (
 )
 
 func main() {
-	name := flag.String("setup", "", "only set-ups whose name has this `text`")
+	name := flag.String("setup", "", "only set-ups whose name matches this regular `expression`")
 	traffic := flag.String("traffic", "", "only these `kinds` of traffic, with commas between them")
 	unseen := flag.Bool("unseen", false, "only set-ups that the thresholds were not chosen on")
 	cures := flag.Bool("cures", false, "do what diag says to do, and look whether it helps")
@@ -31,13 +32,18 @@ func main() {
 	duration := flag.Duration("duration", diag.DefaultDuration, "watch each for this `time`")
 	verbose := flag.Bool("v", false, "a row for each run, with the evidence of what was found")
 	flag.Parse()
+	wanted, err := regexp.Compile(*name)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 
 	var setups []lab.Setup
 	for _, setup := range lab.Setups {
 		switch {
-		case !strings.Contains(setup.Name, *name) || *unseen && !setup.Unseen:
+		case !wanted.MatchString(setup.Name) || *unseen && !setup.Unseen:
 		case *list:
 			fmt.Printf("%-45s %v %s %s\n", setup.Name, setup.Available(), setup.Program, strings.Join(setup.Needs, " "))
 		case !setup.Available():

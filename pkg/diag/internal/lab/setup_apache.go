@@ -50,7 +50,7 @@ var apacheSetups = []Setup{
 		Config: apache("<Location />\n  SetOutputFilter RATE_LIMIT\n  SetEnv rate-limit 4\n</Location>", "ratelimit", "env")},
 	{Name: "Apache, mod_buffer", Unseen: true, Program: "apache2",
 		Config: apache("<Location />\n  SetOutputFilter BUFFER\n  BufferSize 8192\n</Location>", "buffer")},
-	{Name: "Apache, cache, no Cache-Control", Unseen: true, Stores: true, Program: "apache2", Header: noCacheControl(),
+	{Name: "Apache, cache, no Cache-Control", Unseen: true, Program: "apache2", Header: noCacheControl(),
 		Config: apache("CacheRoot $DIR/cache\nCacheEnable disk /\nCacheDefaultExpire 600\nCacheIgnoreNoLastMod On", "cache", "cache_disk")},
 	{Name: "Apache, HTTP/2, brotli", Unseen: true, Program: "apache2", TLS: true,
 		Config: apache(apacheTLS+"AddOutputFilterByType BROTLI_COMPRESS text/event-stream", "ssl", "http2", "brotli")},

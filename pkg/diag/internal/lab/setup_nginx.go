@@ -53,7 +53,7 @@ var nginxSetups = []Setup{
 	{Name: "nginx, X-Accel-Buffering ignored", Unseen: true, Program: "nginx", Header: accel(),
 		Config: nginx(";", "proxy_ignore_headers X-Accel-Buffering; "+UpstreamHTTP11)},
 	{Name: "nginx, cache", Unseen: true, Program: "nginx", Config: nginx(";", nginxCache), Stores: true},
-	{Name: "nginx, cache with lock, X-Accel-Buffering", Unseen: true, Stores: true, Program: "nginx", Header: accel(),
+	{Name: "nginx, cache with lock, X-Accel-Buffering", Unseen: true, Program: "nginx", Header: accel(),
 		Config: nginx(";", nginxCache+"proxy_cache_lock on; "+UpstreamHTTP11)},
 	{Name: "nginx, limit_rate", Unseen: true, Program: "nginx", Config: nginx(";", "limit_rate 2k; "+nginxOff)},
 	{Name: "nginx, sub_filter", Unseen: true, Program: "nginx",

@@ -103,7 +103,7 @@ var caddySetups = []Setup{
 
 var proxySetups = []Setup{
 	{Name: "squid", Unseen: true, Program: "squid", Config: squid("")},
-	{Name: "squid, no Cache-Control", Unseen: true, Stores: true, Program: "squid", Config: squid("refresh_pattern . 10 100% 10"), Header: noCacheControl()},
+	{Name: "squid, no Cache-Control", Unseen: true, Program: "squid", Config: squid("refresh_pattern . 10 100% 10"), Header: noCacheControl()},
 	{Name: "squid, delay_pools", Unseen: true, Program: "squid",
 		Config: squid("delay_pools 1\ndelay_class 1 1\ndelay_parameters 1 1500/1500\ndelay_access 1 allow all\n")},
 	{Name: "Traffic Server", Unseen: true, Program: "traffic_server", Files: trafficserver("")},
