@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/ssectl/ssectl/pkg/listen"
 )
@@ -39,10 +40,18 @@ type Cursor struct {
 
 // Open reads the file, which need not exist, and returns the cursor of a
 // stream and its position. A file that is no cursor file is an error: to start
-// afresh is for the user to decide.
+// afresh is for the user to decide. So is one that could not be written, which
+// would show only behind the first event otherwise.
 func Open(path, stream string) (*Cursor, listen.Position, error) {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // the file is replaced, and not the link
+	}
 	c := &Cursor{path: path, stream: stream}
-	if err := c.load(); err != nil {
+	err := c.load()
+	if err == nil {
+		err = c.try()
+	}
+	if err != nil {
 		return nil, listen.Position{}, fmt.Errorf("cursor file: %w", err)
 	}
 	c.saved = c.document.Streams[stream]
@@ -77,7 +86,7 @@ func (c *Cursor) save(p place) error {
 	if err := encoder.Encode(c.document); err != nil {
 		return err
 	}
-	temporary := fmt.Sprintf("%s.%d.tmp", c.path, os.Getpid())
+	temporary := c.temporary()
 	if err := os.WriteFile(temporary, text.Bytes(), 0o600); err != nil {
 		return err
 	}
@@ -93,6 +102,18 @@ func (c *Cursor) save(p place) error {
 	return nil
 }
 
+// try finds out whether a new file can be made.
+func (c *Cursor) try() error {
+	err := os.WriteFile(c.temporary(), nil, 0o600)
+	if err == nil {
+		err = os.Remove(c.temporary())
+	}
+	return err
+}
+
+// temporary is where a new file is written before it takes the place of the old.
+func (c *Cursor) temporary() string { return fmt.Sprintf("%s.%d.tmp", c.path, os.Getpid()) }
+
 // isOurs reports whether a file is the one we wrote or read last. Inodes are used
 // again, so the time counts too.
 func (c *Cursor) isOurs(now fs.FileInfo) bool {
@@ -101,6 +122,9 @@ func (c *Cursor) isOurs(now fs.FileInfo) bool {
 
 // load reads the file as it is now.
 func (c *Cursor) load() error {
+	if info, err := os.Stat(c.path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file", c.path)
+	}
 	text, err := os.ReadFile(c.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		c.document = document{Version: version, Streams: map[string]place{}}
