@@ -254,12 +254,28 @@ func (res resumeResult) nothing(o *Observation, main, first, control *Exchange) 
 		res.verdict, res.why = resumeUndecided, "nothing came in time, without an ID either: new streams start late"
 		return res
 	}
+	if wait, watched := o.firstWait(), first.Ended-first.Answered; wait > watched {
+		res.verdict, res.why = resumeUndecided, sprintf("nothing came in %s, and new streams take %s until their first event", roundDuration(watched), roundDuration(wait))
+		return res
+	}
 	if perConnection, _ := replayed(main.timeline(), o.get(RoleTwin).timeline()); perConnection || main.End == EndEOF && first.End != EndEOF {
 		res.verdict, res.why = resumeUndecided, "nothing came in time, and each connection has a pace of its own"
 		return res
 	}
 	res.verdict, res.n = ignoredLiveOnly, res.lost(main)
 	return res
+}
+
+// firstWait is how long a stream without an ID takes at least until its first
+// event.
+func (o *Observation) firstWait() time.Duration {
+	least := time.Duration(0)
+	for _, x := range append(o.liveStreams(), o.a()) {
+		if events := x.timeline().events; len(events) > 0 && (least == 0 || events[0].at-x.Answered < least) {
+			least = events[0].at - x.Answered
+		}
+	}
+	return least
 }
 
 func (res resumeResult) lost(main *Exchange) int {

@@ -1,6 +1,9 @@
 package diag
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // headersFail is how late headers are a fault on their own.
 const headersFail = 3 * time.Second
@@ -15,8 +18,8 @@ type headerWait struct {
 	compressed bool      // without compression they come at once
 }
 
-// headerWaits weighs the streams in the form that a browser asks for; those
-// without compression count too, unless they fare better.
+// headerWaits weighs the streams in the form that a browser asks for; where
+// that is not compressed, all are.
 func (o *Observation) headerWaits() headerWait {
 	w := headerWait{latest: o.a()}
 	var plain []*Exchange
@@ -36,9 +39,12 @@ func (o *Observation) headerWaits() headerWait {
 			plainAlone = plainAlone || headersAlone(x)
 		}
 	}
+	if contentCoding(o.a().Header) != "" {
+		w.compressed = plainAlone && w.alone == nil
+		return w // what a browser does not ask for is another stream
+	}
 	if plainAlone {
-		w.compressed = w.alone == nil
-		return w
+		w.alone = plain[slices.IndexFunc(plain, headersAlone)]
 	}
 	for _, x := range plain {
 		w.add(o, x)
