@@ -75,8 +75,12 @@ func runListen(parent context.Context, streams *term.Streams, opts *listenOption
 	if l.cursor != nil && l.count > 0 && l.source.Position() == (listen.Position{}) {
 		l.note.line("nothing to keep in %s: the events have no IDs", opts.Cursor)
 	}
-	if l.summary != nil {
-		l.summary.print(streams, l.note.colors, opts.Stats, l.source.Stats(), l.reason(why))
+	if stats := l.source.Stats(); l.summary != nil && (opts.Stats != "" || stats.Connections > 0) {
+		ended := l.reason(why)
+		if err != nil && opts.Stats != "json" && !errors.Is(err, errSilent) {
+			ended = "" // the error tells it
+		}
+		l.summary.print(streams, l.note.colors, opts.Stats, stats, ended)
 	}
 	return err
 }

@@ -80,7 +80,10 @@ func (s *summary) print(streams *term.Streams, colors term.Colors, form string, 
 	if stats.Started.IsZero() {
 		now = 0
 	}
-	fmt.Fprintf(streams.Err, "ssectl: %s\n", colors.Strong(fmt.Sprintf("%s, %s in %s, %s: %s",
+	if ended != "" {
+		ended = ": " + ended
+	}
+	fmt.Fprintf(streams.Err, "ssectl: %s\n", colors.Strong(fmt.Sprintf("%s, %s in %s, %s%s",
 		plural(s.events, "event"), humanBytes(stats.Bytes), output.Duration(now), plural(stats.Connections, "connection"), ended)))
 	if s.events == 0 {
 		return
