@@ -191,6 +191,10 @@ func (h *har) flush() error {
 }
 
 func (h *har) end(string) error {
+	if h.err != nil {
+		h.w.Close()
+		return nil
+	}
 	h.closeEntry(time.Now())
 	h.pending = append(h.pending, "]}}\n"...)
 	err := h.flush()

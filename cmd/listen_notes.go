@@ -21,6 +21,9 @@ import (
 type notes struct {
 	w      io.Writer
 	colors term.Colors
+	// dropped is a line that is told with the next one: where none follows,
+	// the error of the run says the same.
+	dropped string
 }
 
 func (n notes) line(format string, args ...any) {
@@ -40,9 +43,14 @@ func (l *listener) changed(change listen.Change) {
 	case listen.Connected:
 		n.line("%s", n.colors.Good(connectedLine(c, l.opts)))
 		l.showHeaders()
+		l.hintEncoded()
 	case listen.Dropped:
-		n.line("%s", n.colors.Warn(droppedLine(c)))
+		l.note.dropped = droppedLine(c)
+		if orderly := c.Err == io.EOF || c.Err == listen.ErrGoodbye; orderly && c.Unfinished == 0 && !l.hasEnd() {
+			l.note.tellDropped()
+		}
 	case listen.Waiting:
+		l.note.tellDropped()
 		why := ""
 		if c.Err != nil {
 			why = fmt.Sprintf(" (%v)", shortError(c.Err))
@@ -53,6 +61,26 @@ func (l *listener) changed(change listen.Change) {
 		n.line("%s", n.colors.Bad(fmt.Sprintf("gap: asked for events after %q, the server goes on after %q; some were missed", output.Safe(c.Asked), output.Safe(c.Got))))
 	case listen.Restarted:
 		n.line("%s", n.colors.Warn("starting afresh: "+c.Reason))
+		l.hinted = true
+	}
+}
+
+func (n *notes) tellDropped() {
+	if n.dropped != "" {
+		n.line("%s", n.colors.Warn(n.dropped))
+		n.dropped = ""
+	}
+}
+
+// hintEncoded says why a stream may make no sense.
+func (l *listener) hintEncoded() {
+	resp := l.response()
+	if resp == nil || l.opts.Connection.Compressed {
+		return
+	}
+	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		l.note.line("the stream is compressed (%s), which was not asked for", output.Safe(encoding))
+		fmt.Fprintln(l.note.w, "hint: --compressed decodes it")
 	}
 }
 
@@ -125,6 +153,9 @@ func (l *listener) showHeaders() {
 
 // target names what was listened to in a message.
 func (l *listener) target() string {
+	if l.opts.Source == "-" {
+		return "standard input"
+	}
 	if isFile(l.opts.Source) {
 		return output.Safe(l.opts.Source)
 	}
@@ -140,7 +171,7 @@ func (l *listener) target() string {
 func bodyOf(refused *listen.ResponseError) string {
 	text := string(refused.Body)
 	if title, ok := htmlTitle(text); ok {
-		return fmt.Sprintf(", a page titled %q", title)
+		return fmt.Sprintf(`, a page titled "%s"`, title)
 	}
 	if strings.TrimSpace(text) == "" || !strings.Contains(refused.ContentType, "json") && !strings.HasPrefix(refused.ContentType, "text/plain") {
 		return ""
@@ -178,7 +209,11 @@ func (l *listener) refusedHint(refused *listen.ResponseError) string {
 
 // unreachedHint says what may help against no connection.
 func (l *listener) unreachedHint(err error) string {
-	var size *stream.SizeError
+	var (
+		size *stream.SizeError
+		dns  *net.DNSError
+		op   *net.OpError
+	)
 	switch {
 	case errors.As(err, &size):
 		return "--max-event-size allows more"
@@ -186,6 +221,10 @@ func (l *listener) unreachedHint(err error) string {
 		return ""
 	case strings.Contains(err.Error(), "certificate"):
 		return "--cacert FILE trusts a private authority, -k any certificate"
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return "this is the proxy; --noproxy '*' goes without one"
+	case errors.As(err, &dns) && dns.IsNotFound && !strings.Contains(l.opts.Source, "/"):
+		return "there is no file of this name either"
 	case l.opts.Retry < 0 && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, io.EOF)):
 		return "is the server running? --retry 10 keeps trying"
 	}

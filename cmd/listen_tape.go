@@ -17,7 +17,7 @@ type tape interface {
 	block(b *stream.Block, at time.Time)
 	change(change listen.Change, at time.Time)
 	flush() error
-	end(reason string) error
+	end(reason string) error // nil behind an error of flush
 }
 
 // openTapes opens the files of --record and --save-har; req is nil for a file.
@@ -108,6 +108,10 @@ func (r *recording) flush() error {
 }
 
 func (r *recording) end(reason string) error {
+	if r.err != nil { // which ended the run, and was told
+		r.w.Close()
+		return nil
+	}
 	r.meta(time.Now(), map[string]any{"ended": reason})
 	err := r.flush()
 	if closing := r.w.Close(); err == nil {

@@ -141,67 +141,6 @@ func firstDifference(got, want string) string {
 	return fmt.Sprintf("got %d lines, want %d", len(g), len(w))
 }
 
-// TestListenAfterKill kills the real program again and again: what it has kept
-// in its cursor file may be one event behind what it has printed, never ahead.
-func TestListenAfterKill(t *testing.T) {
-	kills := 100
-	if testing.Short() {
-		kills = 10
-	}
-	const step = 200 * time.Microsecond
-	dir := t.TempDir()
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
-		n, _ := strconv.Atoi(r.Header.Get("Last-Event-ID"))
-		w.Header().Set("Content-Type", stream.ContentType)
-		for tick := time.NewTicker(step); ; {
-			n++
-			fmt.Fprintf(w, "id: %d\ndata: %d\n\n", n, n)
-			w.(http.Flusher).Flush()
-			select {
-			case <-tick.C:
-			case <-r.Context().Done():
-				tick.Stop()
-				return
-			}
-		}
-	})
-	last, repeated := 0, 0
-	for kill := range kills {
-		run := exec.Command("ssectl", "listen", url, "--format", "data", "--cursor", filepath.Join(dir, "cursor.json"))
-		out, err := run.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := run.Start(); err != nil {
-			t.Fatal(err)
-		}
-		var printed []byte
-		buf := make([]byte, 4096)
-		for enough := 10 + kill*13; len(printed) < enough; { // some place in the middle of things
-			n, err := out.Read(buf)
-			if err != nil {
-				t.Fatalf("run %d: %v after %q", kill, err, printed)
-			}
-			printed = append(printed, buf[:n]...)
-		}
-		run.Process.Kill()
-		rest, _ := io.ReadAll(out)
-		run.Wait()
-		printed = append(printed, rest...)
-
-		for i, field := range strings.Fields(string(printed)) {
-			n, _ := strconv.Atoi(field)
-			if i == 0 && n == last && last > 0 {
-				repeated++
-			} else if n != last+1 {
-				t.Fatalf("run %d: event %d behind %d", kill, n, last)
-			}
-			last = n
-		}
-	}
-	t.Logf("%d events, %d printed twice in %d kills", last, repeated, kills)
-}
-
 func TestListenCursorFile(t *testing.T) {
 	url := serving(t, numbered(5, func(http.ResponseWriter, int) bool { return false }))
 	file := filepath.Join(t.TempDir(), "cursor.json")
@@ -345,122 +284,41 @@ func TestListenExitCodes(t *testing.T) {
 	}
 }
 
-// TestListenSignals runs the real program: SIGINT ends it at once, with the
-// summary and 130, and all that came is printed.
-func TestListenSignals(t *testing.T) {
+// TestListenTellsACutOnce wants one line on a connection that breaks off for good,
+// and one for each that does not.
+func TestListenTellsACutOnce(t *testing.T) {
 	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
-		io.WriteString(w, "data: a\n\ndata: b\n\n")
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
+		io.WriteString(w, "id: 1\ndata: a\n\ndata: b")
+		reset(w)
 	})
-	run := exec.Command("ssectl", "listen", url, "--format", "data", "--stats=json")
-	var errs bytes.Buffer
-	run.Stderr = &errs
-	out, err := run.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := run.Start(); err != nil {
-		t.Fatal(err)
-	}
-	got := make([]byte, 4)
-	if _, err := io.ReadFull(out, got); err != nil || string(got) != "a\nb\n" {
-		t.Fatalf("%q, %v", got, err)
-	}
-	run.Process.Signal(os.Interrupt)
-	io.Copy(io.Discard, out)
-	run.Wait()
-	if code := run.ProcessState.ExitCode(); code != 130 {
-		t.Errorf("exit code %d, want 130\n%s", code, errs.String())
-	}
-	lines := strings.Split(strings.TrimSpace(errs.String()), "\n")
-	var stats struct {
-		Events int
-		Ended  string
-	}
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &stats); err != nil || stats.Events != 2 || stats.Ended != "interrupted" {
-		t.Errorf("summary %+v, %v\n%s", stats, err, errs.String())
-	}
-}
-
-// TestListenClosedPipe runs the real program with a reader that has seen enough.
-func TestListenClosedPipe(t *testing.T) {
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", stream.ContentType)
-		for r.Context().Err() == nil {
-			if _, err := io.WriteString(w, "data: x\n\n"); err != nil {
-				return
-			}
-			w.(http.Flusher).Flush()
+	for _, test := range []struct {
+		args  string
+		lines int
+	}{
+		{"--no-reconnect", 2},       // connected, lost
+		{"-d x --as openai", 2},     // connected, ended before
+		{"--retry-delay 0 -n 2", 4}, // connected, dropped, reconnecting, connected
+		{"--no-reconnect --until-data x", 2},
+	} {
+		r := ssectl(t, "", append(strings.Fields(test.args), "listen", url)...)
+		if got := strings.Count(r.err, "\n"); got != test.lines {
+			t.Errorf("%s: %d lines, want %d:\n%s", test.args, got, test.lines, r.err)
 		}
-	})
-	run := exec.Command("ssectl", "listen", url, "--format", "data")
-	var errs bytes.Buffer
-	run.Stderr = &errs
-	out, err := run.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := run.Start(); err != nil {
-		t.Fatal(err)
-	}
-	io.ReadFull(out, make([]byte, 6))
-	out.Close()
-	run.Wait()
-	if code := run.ProcessState.ExitCode(); code != 0 || strings.Contains(errs.String(), "pipe") {
-		t.Errorf("exit code %d, want 0 in silence\n%s", code, errs.String())
 	}
 }
 
-// TestListenPrintsAtOnce has a server that sends each event only when the one
-// before was printed: anything held back would stop it.
-func TestListenPrintsAtOnce(t *testing.T) {
-	for _, format := range []string{"text", "json", "data", "raw", "jq"} {
-		t.Run(format, func(t *testing.T) {
-			next := make(chan struct{}, 1)
-			url := serving(t, func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Content-Type", stream.ContentType)
-				for n := range 5 {
-					fmt.Fprintf(w, "data: event %d\n\n", n)
-					w.(http.Flusher).Flush()
-					select {
-					case <-next:
-					case <-r.Context().Done():
-						return
-					}
-				}
-			})
-			args := []string{"listen", url, "--no-reconnect", "--format", format}
-			if format == "jq" {
-				args = []string{"listen", url, "--no-reconnect", "--jq", ".data"}
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			defer cancel()
-			r, w := io.Pipe()
-			done := make(chan int)
-			go func() {
-				code := cmd.Run(ctx, &term.Streams{In: strings.NewReader(""), Out: w, Err: io.Discard}, args)
-				w.Close()
-				done <- code
-			}()
-			var all []byte
-			buf := make([]byte, 4096)
-			for n := 0; ; {
-				k, err := r.Read(buf)
-				if err != nil {
-					break
-				}
-				all = append(all, buf[:k]...)
-				if seen := bytes.Count(all, []byte("event ")); seen > n {
-					n = seen
-					next <- struct{}{}
-				}
-			}
-			if code := <-done; code != 0 || bytes.Count(all, []byte("event ")) != 5 {
-				t.Errorf("exit code %d, %q", code, all)
-			}
-		})
+// TestListenHints wants hints that fit.
+func TestListenHints(t *testing.T) {
+	for _, test := range []struct{ args, hint string }{
+		{"no-such-file.sse", "hint: there is no file of this name either"},
+		{"http://localhost:1 -x localhost:1", "hint: this is the proxy"},
+		{"localhost:1", "hint: is the server running?"},
+	} {
+		r := ssectl(t, "", append([]string{"listen"}, strings.Fields(test.args)...)...)
+		if r.code != 3 || !strings.Contains(r.err, test.hint) {
+			t.Errorf("%s: exit code %d, stderr %s", test.args, r.code, r.err)
+		}
 	}
 }
 
