@@ -1,12 +1,15 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -185,6 +188,7 @@ func (c *connection) setHeaders(req *http.Request) error {
 				return fmt.Errorf("headers: %w", err)
 			}
 			lines = strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
+			lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, "#") })
 		}
 		for _, line := range lines {
 			if err := setHeader(req, line, seen); err != nil {
@@ -212,6 +216,10 @@ func setHeader(req *http.Request, line string, seen map[string]bool) error {
 	}
 	name, value = http.CanonicalHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
 	switch {
+	case name == "" || strings.ContainsFunc(name, notInToken):
+		return fmt.Errorf("no header can have the name %q", name)
+	case strings.ContainsFunc(value, notInValue):
+		return fmt.Errorf("header %s has a control character in its value", name)
 	case name == "Host" && value != "":
 		req.Host = value
 	case value == "" && !empty:
@@ -224,6 +232,15 @@ func setHeader(req *http.Request, line string, seen map[string]bool) error {
 	seen[name] = true
 	return nil
 }
+
+// notInToken reports what no name of a header has
+// (https://www.rfc-editor.org/rfc/rfc9110#name-tokens).
+func notInToken(r rune) bool {
+	return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+}
+
+// notInValue reports what no value of a header has.
+func notInValue(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // readFile reads a file, or standard input for "-".
 func (c *connection) readFile(name string) ([]byte, error) {
@@ -254,16 +271,23 @@ func schemeOf(text string) string {
 	return text[:len(name)+len("://")]
 }
 
-// parseURL reads a URL as people type it.
+// parseURL reads a URL as people type it, and makes it what can be asked for:
+// without blanks, and without /../ in its path.
 func parseURL(raw string) (*url.URL, error) {
-	text := raw
+	text := strings.ReplaceAll(raw, " ", "%20")
 	if strings.HasPrefix(text, ":") {
 		text = "localhost" + text
 	}
 	if schemeOf(text) == "" {
+		if strings.HasPrefix(text, "http:/") || strings.HasPrefix(text, "https:/") {
+			return nil, fmt.Errorf("not a URL, want two slashes: %q", withoutSecrets(raw))
+		}
 		text = "http://" + text
 	}
 	u, err := url.Parse(text)
+	if err == nil {
+		_, err = strconv.ParseUint(cmp.Or(u.Port(), "0"), 10, 16)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("not a URL: %q", withoutSecrets(raw))
 	}
@@ -273,7 +297,7 @@ func parseURL(raw string) (*url.URL, error) {
 	case u.Host == "":
 		return nil, fmt.Errorf("URL without a host: %q", withoutSecrets(raw))
 	}
-	return u, nil
+	return u.ResolveReference(u), nil
 }
 
 // withoutSecrets returns what may be shown of a text that is no URL: neither

@@ -5,13 +5,16 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // cookieJar returns a jar with the cookies of the files given by --cookie, nil
-// without any --cookie, which is when curl keeps no cookies either.
+// without any file, which is when curl keeps no cookies of a server either. A
+// file without a name stands for no cookies to begin with.
 func (c *connection) cookieJar() (http.CookieJar, error) {
-	if len(c.Cookies) == 0 {
+	isFile := func(text string) bool { return !strings.Contains(text, "=") }
+	if !slices.ContainsFunc(c.Cookies, isFile) {
 		return nil, nil
 	}
 	jar, err := cookiejar.New(nil)
@@ -19,8 +22,8 @@ func (c *connection) cookieJar() (http.CookieJar, error) {
 		return nil, err
 	}
 	for _, file := range c.Cookies {
-		if strings.Contains(file, "=") {
-			continue // cookies as such
+		if !isFile(file) || file == "" {
+			continue
 		}
 		text, err := c.readFile(file)
 		if err != nil {

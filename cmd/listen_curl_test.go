@@ -61,6 +61,7 @@ var curlLines = []struct{ name, line string }{
 	{"two of a name", `curl -H 'X-A: 1' -H 'X-A: 2' --url "$URL/two" -H "Host: other.example"`},
 	{"no scheme", `curl ${URL#http://}/plain`},
 	{"cookie file", `curl -b cookies.txt localhost:${URL##*:}/jar`},
+	{"path with dots", `curl "$URL/a/../b/./c/" -H "X-Dots: ."`},
 	{"delete", `curl -X DELETE "$URL/x?b=2&a=%20"`},
 	{"compressed", `curl --compressed -sN $URL/z --http1.1 -4`},
 	{"other place", `curl --resolve api.example.com:80:127.0.0.1 --connect-to api.example.com:80:127.0.0.1:${URL##*:} http://api.example.com/v1 -m 5 --connect-timeout 2.5 --retry 3 --retry-delay 1`},
@@ -93,7 +94,7 @@ func TestListenTakesCurlLines(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"body.json":   "{\n  \"n\": 1\r\n}\n",
-		"headers.txt": "X-One: 1\r\nX-Two: zwei und drei\n",
+		"headers.txt": "# not a header\nX-One: 1\r\nX-Two: zwei und drei\n",
 		"cookies.txt": "# Netscape HTTP Cookie File\nlocalhost\tFALSE\t/\tFALSE\t0\tname\tvalue\n#HttpOnly_localhost\tFALSE\t/jar\tFALSE\t0\tother\tx\nelsewhere\tFALSE\t/\tFALSE\t0\tno\tno\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {

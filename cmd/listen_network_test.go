@@ -112,6 +112,22 @@ func TestListenCompressed(t *testing.T) {
 	}
 }
 
+func TestListenTellsOfCompression(t *testing.T) {
+	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", stream.ContentType)
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		io.WriteString(z, "data: a\n\n")
+		z.Close()
+	})
+	if r := ssectl(t, "", "listen", url, "--no-reconnect"); !strings.Contains(r.err, "compressed (gzip)") || !strings.Contains(r.err, "hint: --compressed") {
+		t.Errorf("stderr %s", r.err)
+	}
+	if r := ssectl(t, "", "listen", url, "--no-reconnect", "--compressed"); r.code != 0 || strings.Contains(r.err, "hint:") {
+		t.Errorf("exit code %d, stderr %s", r.code, r.err)
+	}
+}
+
 func TestListenRedirects(t *testing.T) {
 	show := telling(func(r *http.Request) string {
 		return fmt.Sprint(r.Method, " auth=", r.Header.Get("Authorization"), " key=", r.Header.Get("X-Api-Key"), " cookie=", r.Header.Get("Cookie"), " accept=", r.Header.Get("Accept"), " a=", r.Header.Get("X-A"))
@@ -153,6 +169,32 @@ func TestListenRedirects(t *testing.T) {
 	r := ssectl(t, "", append(secrets, "listen", "-v", "-n", "1", url+"/other?token=geheim", "--oauth2-bearer", "geheim")...)
 	if r.code != 0 || strings.Contains(r.err, "geheim") || strings.Contains(r.err, "Z2VoZWlt") || !strings.Contains(r.err, "> X-A: 1") {
 		t.Errorf("-v: %+v", r)
+	}
+}
+
+// TestListenKeepsCookies of a server where curl does: only with a cookie file, be
+// it none.
+func TestListenKeepsCookies(t *testing.T) {
+	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/login" {
+			http.SetCookie(w, &http.Cookie{Name: "sid", Value: "1"})
+			http.Redirect(w, r, "/", http.StatusFound)
+			return
+		}
+		telling(func(r *http.Request) string { return r.Header.Get("Cookie") })(w, r)
+	})
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{nil, ""},
+		{[]string{"-b", "a=b"}, "a=b"},
+		{[]string{"-b", ""}, "sid=1"},
+		{[]string{"-b", os.DevNull, "-b", "a=b"}, "a=b; sid=1"},
+	} {
+		if got := once(t, append(test.args, url+"/login")...); got != test.want {
+			t.Errorf("%q: %q, want %q", test.args, got, test.want)
+		}
 	}
 }
 
