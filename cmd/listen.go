@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -99,6 +100,7 @@ func newListenCommand(streams *term.Streams) *cobra.Command {
 			return runListen(c.Context(), streams, opts)
 		},
 	}
+	c.SetFlagErrorFunc(suggestFlag)
 	addFlags(c, "Output", opts.bindOutput)
 	addFlags(c, "What ends it", opts.bindEnding)
 	addFlags(c, "Reconnection", opts.bindReconnection)
@@ -138,9 +140,21 @@ func onlySource(args []string, flag string) (string, error) {
 	case 0:
 		return "", fmt.Errorf("nothing to listen to: give a URL, a file, or - for standard input")
 	case 1:
-		return args[0], nil
+		return args[0], missingFile(args[0])
 	}
 	return "", fmt.Errorf("one URL or file, not %d", len(args))
+}
+
+// missingFile says what is wrong with a path, which no URL begins like.
+func missingFile(source string) error {
+	if !strings.HasPrefix(source, "/") && !strings.HasPrefix(source, "./") && !strings.HasPrefix(source, "../") {
+		return nil
+	}
+	info, err := os.Stat(source)
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a directory", source)
+	}
+	return err
 }
 
 func (o *listenOptions) bindOutput(flags *pflag.FlagSet) {

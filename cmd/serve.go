@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ssectl/ssectl/cmd/internal/near"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/serve"
@@ -105,6 +106,7 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 			return runServe(c.Context(), streams, &opts)
 		},
 	}
+	c.SetFlagErrorFunc(suggestFlag)
 	addFlags(c, "Events", func(f *pflag.FlagSet) {
 		f.Var(choice(&opts.From, "jsonl", "sse", "text", "har"), "from", "`format` of the input: jsonl, sse, text or har (default what the first bytes look like)")
 		f.Var(choice(&opts.IDs, "keep", "auto", "none"), "ids", "`what` becomes of IDs: keep them as they are, auto numbers events that have none, none takes them away (default keep; auto for text and --clock)")
@@ -181,6 +183,20 @@ func faultHelp() string {
 	return text.String()
 }
 
+// faultHint says what may help against a fault that cannot be read.
+func faultHint(text string) string {
+	var names []string
+	for _, kind := range serve.FaultKinds() {
+		names = append(names, kind.Name)
+	}
+	const all = "ssectl serve --help faults"
+	name, _, _ := strings.Cut(strings.ReplaceAll(text, "=", "@"), "@")
+	if meant := near.Name(name, names); meant != "" && meant != name {
+		return "did you mean " + meant + "? " + all
+	}
+	return all
+}
+
 // runServe serves until ctx ends, or until there is nothing more to do.
 func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -196,7 +212,7 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 	for _, text := range opts.Faults {
 		fault, err := serve.ParseFault(text)
 		if err != nil {
-			return coded(exitUsage, err, "ssectl serve --help faults")
+			return coded(exitUsage, err, faultHint(text))
 		}
 		base.Faults = append(base.Faults, fault)
 	}

@@ -43,8 +43,12 @@ func serveListen(opts *serveOptions) (listener net.Listener, url string, err err
 		url = scheme + "://" + net.JoinHostPort(host, fmt.Sprint(addr.Port)) + path
 	}
 	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && opts.UnixSocket != "":
+		return nil, "", coded(exitNoRun, fmt.Errorf("%s is in use, or no socket", opts.UnixSocket), "")
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, "", coded(exitNoRun, err, "-p 0 takes a free port")
+		return nil, "", coded(exitNoRun, fmt.Errorf("another program listens on %s", opts.Addr), "-p 0 takes a free port, -p PORT another one")
+	case errors.Is(err, syscall.EACCES):
+		return nil, "", coded(exitNoRun, fmt.Errorf("no permission to listen on %s", cmp.Or(opts.UnixSocket, opts.Addr)), "")
 	case err != nil:
 		return nil, "", coded(exitNoRun, err, "")
 	case secure != nil:

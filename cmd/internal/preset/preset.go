@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/ssectl/ssectl/cmd/internal/near"
 )
 
 // A Preset is nothing but flags: what a user who knows the service would give.
@@ -91,7 +93,11 @@ var Presets = []Preset{
 func Find(name string) (Preset, error) {
 	i := slices.IndexFunc(Presets, func(p Preset) bool { return p.Name == name })
 	if i < 0 {
-		return Preset{}, fmt.Errorf("no preset %q, there are %s", name, strings.Join(Names(), ", "))
+		meant := ""
+		if nearest := near.Name(name, Names()); nearest != "" {
+			meant = fmt.Sprintf("; did you mean %s?", nearest)
+		}
+		return Preset{}, fmt.Errorf("no preset %q, there are %s%s", name, strings.Join(Names(), ", "), meant)
 	}
 	return Presets[i], nil
 }
