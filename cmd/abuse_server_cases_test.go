@@ -74,7 +74,7 @@ func nastyHeads() []nasty {
 		{"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9223372036854775807\r\n\r\n", 3, 1},
 		{"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\nContent-Length: 10\r\n\r\n", 3, 3},
 		{"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: gzip\r\n\r\n", 3, 3},
-		{"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n", 3, 0},
+		{"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n", 3, 1},
 		{"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n9\r\n", 3, 1},
 		{"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nLast-Event-ID: \u009b2J" + strings.Repeat("x", 100<<10) + "escape\r\n\r\n", 0, 0},
 		{"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", 4, 1},
@@ -84,7 +84,7 @@ func nastyHeads() []nasty {
 	}
 	for _, size := range []string{"zz", "-1", "FFFFFFFFFFFFFFFF", "7FFFFFFFFFFFFFFF", "FFFFFFFFFFFFFFFFF", "9;" + strings.Repeat("x", 1<<20), "", "9 9", "0x9"} {
 		text := strings.Replace(okHead, "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n", 1) + size + "\r\ndata: x\n\n\r\n0\r\n"
-		cases = append(cases, nasty{name: fmt.Sprintf("chunk size %.20q", size), answer: raw(text), listen: 3, diag: 0})
+		cases = append(cases, nasty{name: fmt.Sprintf("chunk size %.20q", size), answer: raw(text), listen: 3, diag: 1})
 	}
 	return cases
 }
@@ -263,7 +263,7 @@ func nastyReturns() []nasty {
 		{name: "retry of 10^30", answer: always("retry: 1" + strings.Repeat("0", 30) + "\ndata: x\n\n"), args: []string{"-m", "0.3"}, listen: 0, diag: 0},
 		{name: "nothing, again and again", answer: always(""), args: limited, listen: 3, diag: 0},
 		{name: "a piece, again and again", answer: always("data: x"), args: limited, listen: 3, diag: 1},
-		{name: "reset, again and again", answer: func(w *nastyWriter, _ *http.Request) { w.send(okHead); w.reset() }, args: limited, listen: 3, diag: 0},
+		{name: "reset, again and again", answer: func(w *nastyWriter, _ *http.Request) { w.send(okHead); w.reset() }, args: limited, listen: 3, diag: 1},
 		{name: "id with escapes", answer: always("id: \x1b[2J\ndata: x\n\n"), args: three, listen: 0, diag: 0},
 		{name: "id of 100 KiB, sent back", answer: always("id: " + strings.Repeat("x", 100<<10) + "\ndata: x\n\n"), args: three, listen: 0, diag: 0},
 		{name: "id with a tab and UTF-8", answer: always("id: a\t潮 \"\\\ndata: x\n\n"), args: three, listen: 0, diag: 0},
@@ -306,6 +306,8 @@ func nastyCuts() (cases []nasty) {
 			switch {
 			case !headers:
 				one.diag = 3
+			case framing.name == "chunks" && at < len(whole) && !strings.HasSuffix(whole[:at], text+"\r\n"):
+				one.diag = 1
 			case framing.name == "length" && at < len(whole), framing.name == "close" && strings.Contains("\n"+tail, "\ndata"):
 				one.diag = 1
 			case framing.name == "close" && tail == "", at == len(whole):

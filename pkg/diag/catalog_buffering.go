@@ -94,7 +94,7 @@ var bufferingChecks = []Check{
 	},
 	{
 		ID: "end-clean", Group: "buffering", Title: "a stream ends in order", Worst: Fail,
-		How:      "Whether the answer ended as HTTP says, or broke off: within 9 s, where no hop is known to cut, short of its Content-Length or with broken chunks fail, later warn.",
+		How:      "Whether the answer ended as HTTP says, or broke off. Short of its Content-Length or with broken chunks it fails, and so if it is reset or cut within a chunk or an event in its first 9 s, where no hop is known to cut; else it is a warning.",
 		Why:      "A stream that breaks off looks like a network fault, and nobody finds the limit that did it.",
 		Cite:     "https://github.com/kubernetes/ingress-nginx/issues/14090",
 		Remedies: []string{"TIMEOUT"}, run: checkEndClean, quick: true,

@@ -187,7 +187,7 @@ func liveEvidence() []evidence {
 			})
 		}, map[string]Status{"connect-tls": Info, "protocol-parity": Pass, "h1-limit": Pass, "h2-offered": Pass, "connection-header": Pass}},
 		{"cut young, though it flows", live(fake{instead: shortLived}, func(c *Config) { c.Soak = 4 * time.Second }),
-			map[string]Status{"lifetime-cut": Fail, "end-clean": Fail, "idle-cut": Pass}},
+			map[string]Status{"lifetime-cut": Fail, "end-clean": Warn, "idle-cut": Pass}},
 		{"MCP", live(fake{instead: mcpServer(http.StatusMethodNotAllowed)}, func(c *Config) { c.Profile = ProfileMCP }), good("mcp-get mcp-post")},
 		{"MCP without a handshake", live(fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
 			switch {
@@ -429,7 +429,6 @@ func TestQuickBrokenBody(t *testing.T) {
 	for name, body := range map[string]string{
 		"no chunk":             "Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\nzz\r\n",
 		"a chunk cut short":    "Transfer-Encoding: chunked\r\n\r\n20\r\ndata: 1\n\n",
-		"no last chunk":        "Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n",
 		"less than its length": "Content-Length: 100\r\n\r\ndata: 1\n\n",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -94,16 +94,20 @@ func checkEndClean(o *Observation) Finding {
 		return skip("the stream did not end")
 	}
 	age := x.Ended - x.Answered
+	tail := len(x.timeline().tail)
 	f := warn("the stream broke off after %s: %s", roundDuration(age), x.Error)
-	if tail := len(x.timeline().tail); tail > 0 {
+	switch {
+	case tail > 0:
 		f.Seen = sprintf("the last %d bytes are of an event that never ended", tail)
+	case x.Between:
+		f.Seen = "closed without the chunk that ends a body, as a limit on the way does"
 	}
 	switch {
 	case strings.Contains(x.Error, "chunk"):
 		f = fail("after %s the answer is no HTTP any more: %s", roundDuration(age), x.Error).cure("END")
 	case x.Header.Get("Content-Length") != "":
 		f = fail("%d of %s bytes came, then the connection ended", len(x.Body), x.Header.Get("Content-Length")).cure("CL", "END")
-	case age < earliestCut:
+	case age < earliestCut && (tail > 0 || !x.Between || len(x.Body) == 0):
 		f.Status = Fail
 		f = f.cure("END", "TIMEOUT")
 	}

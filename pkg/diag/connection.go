@@ -29,9 +29,10 @@ type tap struct {
 	net.Conn
 	clock func() time.Duration
 
-	mu   sync.Mutex // guards last, head
+	mu   sync.Mutex // guards last, head, end
 	last time.Duration
 	head []byte
+	end  [2]byte // the last bytes
 }
 
 func (t *tap) Read(p []byte) (int, error) {
@@ -40,6 +41,10 @@ func (t *tap) Read(p []byte) (int, error) {
 		now := t.clock()
 		t.mu.Lock()
 		t.last = now
+		if t.end[0] = t.end[1]; n > 1 {
+			t.end[0] = p[n-2]
+		}
+		t.end[1] = p[n-1]
 		if room := maxHeader - len(t.head); room > 0 && !bytes.Contains(t.head, headerEnd) {
 			t.head = append(t.head, p[:min(n, room)]...)
 		}
@@ -59,6 +64,13 @@ func (t *tap) header() []byte {
 		return nil
 	}
 	return bytes.Clone(t.head[:end+len(headerEnd)])
+}
+
+// betweenChunks reports whether it stands where a chunk has ended.
+func (t *tap) betweenChunks() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.end == [2]byte{'\r', '\n'}
 }
 
 func (t *tap) lastRead() time.Duration {
@@ -326,6 +338,7 @@ func (r *running) read(body io.Reader, clock func() time.Duration) {
 				r.x.End = EndEOF
 			default:
 				r.x.End, r.x.Error = EndReset, plainError(err)
+				r.x.Between = errors.Is(err, io.ErrUnexpectedEOF) && len(r.taps) > 0 && r.taps[len(r.taps)-1].betweenChunks()
 			}
 		}
 		r.mu.Unlock()

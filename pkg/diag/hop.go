@@ -50,7 +50,6 @@ var hopSigns = []struct{ name, header, word string }{
 	{"next", "X-Powered-By", "next.js"},
 	{"php", "X-Powered-By", "php"},
 	{"jetty", "Server", "jetty"},
-	{"koa", "X-Powered-By", "koa"},
 	{"uvicorn", "Server", "uvicorn"},
 	{"gunicorn", "Server", "gunicorn"},
 	{"haproxy", "Server", "haproxy"},

@@ -111,7 +111,8 @@ type Exchange struct {
 	Body          []byte        `json:"body,omitempty"` // as the reads brought it
 	Clipped       bool          `json:"clipped,omitempty"`
 	End           End           `json:"end"`
-	Phase         Phase         `json:"phase,omitempty"` // where it failed
+	Between       bool          `json:"between,omitempty"` // it was closed, not reset, behind a whole chunk
+	Phase         Phase         `json:"phase,omitempty"`   // where it failed
 	Error         string        `json:"error,omitempty"`
 
 	once sync.Once
@@ -126,7 +127,7 @@ func (x *Exchange) as(role Role) *Exchange {
 		Proto: x.Proto, TLS: x.TLS, Redirects: x.Redirects, Loop: x.Loop,
 		Status: x.Status, Header: x.Header, RawHeader: x.RawHeader,
 		Reads: x.Reads, Body: x.Body, Clipped: x.Clipped,
-		End: x.End, Phase: x.Phase, Error: x.Error,
+		End: x.End, Between: x.Between, Phase: x.Phase, Error: x.Error,
 	}
 }
 

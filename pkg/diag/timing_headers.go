@@ -43,7 +43,11 @@ func (o *Observation) headerWaits() headerWait {
 		w.compressed = plainAlone && w.alone == nil
 		return w // what a browser does not ask for is another stream
 	}
-	if plainAlone {
+	if plainAlone && w.alone == nil {
+		if w.late() {
+			w.compressed = true // or would be, in the form that browsers ask for
+			return w
+		}
 		w.alone = plain[slices.IndexFunc(plain, headersAlone)]
 	}
 	for _, x := range plain {
