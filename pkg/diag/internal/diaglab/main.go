@@ -11,9 +11,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -71,32 +73,24 @@ func main() {
 	}), kinds, *verbose)
 }
 
-// try runs every set-up with every kind of traffic.
+// try runs every set-up with every kind of traffic. It shuffles them, so that
+// what is heavy to start does not start all at once.
 func try(ctx context.Context, setups []lab.Setup, kinds []lab.Traffic, runs, parallel int, run func(lab.Setup, lab.Traffic) *lab.Trial) []*lab.Trial {
+	trials := make([]*lab.Trial, len(setups)*len(kinds)*runs)
 	var all sync.WaitGroup
 	slots := make(chan struct{}, parallel)
-	trials := make([]*lab.Trial, 0, len(setups)*len(kinds)*runs)
-	var mu sync.Mutex // guards what trials point to
-	for _, setup := range setups {
-		for _, t := range kinds {
-			for range runs {
-				if ctx.Err() != nil {
-					break
-				}
-				slots <- struct{}{}
-				trial := new(lab.Trial)
-				trials = append(trials, trial)
-				all.Go(func() {
-					defer func() { <-slots }()
-					got := run(setup, t)
-					mu.Lock()
-					defer mu.Unlock()
-					*trial = *got
-					fmt.Fprintf(os.Stderr, "%-12s %s, %s: %v %v %v %v\n", trial.Verdict(), trial.Setup, trial.Traffic, trial.Truth(), trial.Found, trial.Resume, trial.ResumeVerdict())
-				})
-			}
+	for _, i := range rand.Perm(len(trials)) {
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
 		}
+		all.Go(func() {
+			defer func() { <-slots }()
+			t := run(setups[i/runs/len(kinds)], kinds[i/runs%len(kinds)])
+			trials[i] = t
+			fmt.Fprintf(os.Stderr, "%-12s %s, %s: %v %v %v %v\n", t.Verdict(), t.Setup, t.Traffic, t.Truth(), t.Found, t.Resume, t.ResumeVerdict())
+		})
 	}
 	all.Wait()
-	return trials
+	return slices.DeleteFunc(trials, func(t *lab.Trial) bool { return t == nil })
 }

@@ -67,11 +67,11 @@ func (o *oracle) knock(ctx context.Context, url string) {
 		}
 		opened := time.Now()
 		resp, err := o.open(ctx, url, "")
+		o.knocked = max(o.knocked, time.Since(opened))
 		if err != nil {
 			return
 		}
 		resp.Body.Close()
-		o.knocked = max(o.knocked, time.Since(opened))
 	}
 }
 

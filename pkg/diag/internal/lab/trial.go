@@ -49,7 +49,7 @@ func (t *Trial) Truth() string {
 		return "quiet"
 	case t.Hold >= 400*time.Millisecond:
 		return "held"
-	case t.Hold >= 150*time.Millisecond:
+	case t.Hold >= 150*time.Millisecond, t.Headers >= 400*time.Millisecond:
 		return "slightly"
 	}
 	return "healthy"
@@ -58,6 +58,8 @@ func (t *Trial) Truth() string {
 // Verdict compares diag with the truth.
 func (t *Trial) Verdict() string {
 	switch truth := t.Truth(); {
+	case t.Err != nil && truth == "headers held":
+		return "undecided" // nothing answered, which is what diag says
 	case t.Err != nil:
 		return "error"
 	case truth == "slightly":
