@@ -148,6 +148,51 @@ func TestTextFoldsWhereItReads(t *testing.T) {
 	}
 }
 
+// TestTextIsNarrow keeps the head together where it fits, and the data readable.
+func TestTextIsNarrow(t *testing.T) {
+	const text = "event: a-type-that-is-wider-than-any-column\nid: urn:uuid:0b1c2d3e-4f50-6172\ndata: long head\n\n" +
+		"event: x\nid\ndata: short head\n\n" +
+		"data: a\tb\tc\td\te\tf\tg\n\n"
+	for width, want := range map[int][]string{
+		44: {
+			"",
+			"    a-type-that-is-wider-than-any-column",
+			"    urn:uuid:0b1c2d3e-4f50-6172",
+			"    long head",
+			`x        ""`,
+			"    short head",
+			"message",
+			"    a\tb\tc\td\t",
+			"    e\tf\tg",
+		},
+		80: {
+			"a-type-that-is-wider-than-any-column",
+			"                       urn:uuid:0b1c2d3e-4f50-6172",
+			"    long head",
+			`x              ""`,
+			"    short head",
+			"message",
+			"    a\tb\tc\td\te\tf\tg",
+		},
+		140: {
+			"a-type-that-is-wider-than-any-column  urn:uuid:0b1c2d3e-4f50-6172  long head",
+			`x                        ""                       short head`,
+			"message                                           a\tb\tc\td\te\tf\tg",
+		},
+	} {
+		var got []string
+		for line := range strings.Lines(format(t, "text", EventOptions{Width: width}, text)) {
+			if !strings.HasPrefix(line, " ") {
+				line = line[23:] // time and gap
+			}
+			got = append(got, strings.TrimRight(line, " \n"))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("width %d: got\n%s\nwant\n%s", width, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
 func TestTextColorsByMeaning(t *testing.T) {
 	plain := format(t, "text", EventOptions{}, "id: 1\ndata: {\"a\":\"b\"}\n\n")
 	colored := format(t, "text", EventOptions{Colors: term.NewColors(true)}, "id: 1\ndata: {\"a\":\"b\"}\n\n")

@@ -22,7 +22,7 @@ import (
 // Type and ID have columns as wide as the widest so far, within bounds.
 const (
 	maxColumn  = 24
-	minData    = 24 // narrower than that, the data goes below the head
+	minData    = 30 // narrower than that, the data goes below the head
 	dataIndent = 4  // and is indented so far
 )
 
@@ -69,12 +69,20 @@ func (f *textFormat) append(dst []byte, b *stream.Block, at time.Time) []byte {
 	return append(line.dst, '\n')
 }
 
-// head puts type and ID into their columns.
+// head puts type and ID into their columns, which leave room for the data.
 func (f *textFormat) head(line *folder, b *stream.Block) {
+	widest := maxColumn
+	if f.Width > 0 {
+		widest = min(widest, max(f.Width/6, len(stream.DefaultType)))
+	}
 	column := func(style term.Style, text string, width *int) {
-		*width = min(max(*width, cells(text)), maxColumn)
+		*width = min(max(*width, cells(text)), widest)
 		line.put(style, text)
-		line.put(nil, strings.Repeat(" ", max(*width-cells(text), 0)+2))
+		blanks := max(*width-cells(text), 0) + 2
+		if f.Width > 0 {
+			blanks = min(blanks, f.Width-line.column) // the edge separates too
+		}
+		line.put(nil, strings.Repeat(" ", max(blanks, 0)))
 	}
 	column(f.Colors.Type, Safe(string(b.Type())), &f.typeWidth)
 	switch {
@@ -184,7 +192,13 @@ func (l *folder) fold(text string, spans []span) {
 		}
 		folds := n < len(text)
 		if folds {
+			edge := n
 			n = foldAt(text, n)
+			isWord := n == edge || !strings.Contains(text, " ")
+			if isWord && l.column > l.indent && cells(text) <= l.width-l.indent {
+				l.newline() // where it fits as a whole
+				continue
+			}
 		}
 		spans = l.show(spans, n)
 		text = text[n:]
@@ -217,7 +231,7 @@ func (l *folder) show(spans []span, n int) []span {
 // blank or a comma near the edge, else behind other punctuation, else at the edge.
 func foldAt(text string, n int) int {
 	near := n - n/3
-	if i := strings.LastIndexAny(text[near:n], " ,"); i >= 0 {
+	if i := strings.LastIndexAny(text[near:n], " \t,"); i >= 0 {
 		return near + i + 1
 	}
 	if i := strings.LastIndexAny(text[near:n], ";:/&?=|)]}-_."); i >= 0 {
@@ -291,6 +305,8 @@ func cells(text string) int {
 
 func runeCells(r rune) int {
 	switch {
+	case r == '\t':
+		return 8 // at most
 	case r < 0x7f:
 		return 1
 	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
