@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -104,6 +107,54 @@ func TestDiagJSONValid(t *testing.T) {
 		var report struct{ Exit int }
 		if json.Unmarshal(out.Bytes(), &report); report.Exit != code {
 			t.Errorf("%s: the report says exit %d, the program %d", test.url, report.Exit, code)
+		}
+	}
+}
+
+// TestDiagInterrupted stops runs when the stream flows and when nothing is there
+// yet. What was not decided is called so, in every format.
+func TestDiagInterrupted(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		asked := make(chan struct{}, 100)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			for n := 0; r.Method == http.MethodGet && r.Context().Err() == nil; n++ {
+				if !silent {
+					fmt.Fprintf(w, "id: %d\ndata: x\n\n", n)
+					http.NewResponseController(w).Flush()
+				}
+				if n > 2 || silent {
+					asked <- struct{}{}
+					<-r.Context().Done()
+				}
+			}
+		}))
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-asked; cancel() }()
+		dir := t.TempDir()
+		args := []string{"diag", "--format", "json", server.URL}
+		for _, format := range []string{"text", "junit", "tap", "github", "markdown"} {
+			args = append(args, "--report", format+"="+filepath.Join(dir, format))
+		}
+		var out, errs bytes.Buffer
+		if code := Run(ctx, &term.Streams{Out: &out, Err: &errs}, args); code != exitNoRun {
+			t.Errorf("exit %d, want %d: %s", code, exitNoRun, errs.String())
+		}
+		server.CloseClientConnections()
+		server.Close()
+		var report diag.Report
+		if err := json.Unmarshal(out.Bytes(), &report); err != nil || report.Error == nil || report.Error.Phase != diag.PhaseInterrupted {
+			t.Fatalf("%v, error %+v", err, report.Error)
+		}
+		for _, c := range report.Checks {
+			if (c.Group == "buffering" || c.Group == "resume" || c.Group == "framing") && c.Status != diag.Inconclusive {
+				t.Errorf("silent %v: %s is %s: %s", silent, c.ID, c.Status, c.Actual)
+			}
+		}
+		for format, want := range map[string]string{"text": "could not test", "junit": "</testsuites>", "tap": "Bail out!", "github": "could not test", "markdown": "interrupted"} {
+			if text, err := os.ReadFile(filepath.Join(dir, format)); err != nil || !strings.Contains(string(text), want) {
+				t.Errorf("%s: %v, without %q: %s", format, err, want, text)
+			}
 		}
 	}
 }

@@ -283,7 +283,7 @@ func (r *running) perform(client *http.Client, req *http.Request, clock func() t
 		r.note(func(x *Exchange) {
 			x.End, x.Phase, x.Error = EndError, phaseOf(err), plainError(err)
 			switch {
-			case r.drop:
+			case r.drop, req.Context().Err() != nil:
 				x.End = EndTimeout
 			case x.Connected > 0 && x.Phase == PhaseTCP:
 				x.Phase = PhaseHTTP
@@ -303,7 +303,7 @@ func (r *running) perform(client *http.Client, req *http.Request, clock func() t
 		}
 	})
 	close(r.answered)
-	r.read(resp.Body, clock)
+	r.read(req.Context(), resp.Body, clock)
 }
 
 // stamp is when the connection last gave bytes. It is asked right after they
@@ -317,7 +317,7 @@ func (r *running) stamp(clock func() time.Duration) time.Duration {
 	return clock()
 }
 
-func (r *running) read(body io.Reader, clock func() time.Duration) {
+func (r *running) read(ctx context.Context, body io.Reader, clock func() time.Duration) {
 	buf := make([]byte, readBuffer)
 	for {
 		n, err := body.Read(buf)
@@ -332,7 +332,7 @@ func (r *running) read(body io.Reader, clock func() time.Duration) {
 		if err != nil || full {
 			r.x.Ended = clock()
 			switch {
-			case full || r.drop:
+			case full || r.drop || err != io.EOF && ctx.Err() != nil:
 				r.x.End = EndClient
 			case err == io.EOF:
 				r.x.End = EndEOF

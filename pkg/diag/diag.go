@@ -183,7 +183,7 @@ func (c *Check) atOnce() bool {
 	case "connect", "headers", "security":
 		return true
 	}
-	return c.ID == "cors-origin" || c.ID == "cors-credentials"
+	return slices.Contains([]string{"cors-origin", "cors-credentials", "path", "h3-advertised"}, c.ID)
 }
 
 // wanted reports whether the options ask for the check.

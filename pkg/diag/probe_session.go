@@ -219,7 +219,7 @@ func (s *session) first(ctx context.Context, by time.Duration) {
 	gap := medianGap(s.a.snapshot().timeline())
 	part := gap / 10
 	if len(s.fresh)%2 == 1 {
-		part = gap - max(settleFirst+pollEvery, gap/4)
+		part = gap - max(joinFirst+pollEvery, gap/4)
 	}
 	p.until(ctx, p.clock()+min(max(0, part), 3*time.Second), func() bool { return over(s.a) })
 	s.freePlace()

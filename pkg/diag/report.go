@@ -168,7 +168,9 @@ func (r *Report) fault(phase Phase, message string) {
 // interrupt makes the report one of a run that was stopped. What needs more than
 // the headers of the answer was not looked at to its end, and is not decided.
 func (r *Report) interrupt(o *Observation) {
-	r.fault(PhaseInterrupted, "stopped before it was done")
+	if r.Error == nil || o.a().End == EndTimeout {
+		r.Error = &Fault{PhaseInterrupted, "stopped before it was done"}
+	}
 	answered := o.a().Answered > 0
 	for i := range r.Checks {
 		c := &r.Checks[i]

@@ -5,9 +5,13 @@ import (
 	"time"
 )
 
-// settleFirst is how long a connection is given to be one of those that events
-// are sent to, once its headers are there.
-const settleFirst = 250 * time.Millisecond
+// How long a connection is given to be one of those that events are sent to,
+// once its headers are there: to get the next event, and to be blamed for not
+// getting it.
+const (
+	joinFirst   = 50 * time.Millisecond
+	settleFirst = 250 * time.Millisecond
+)
 
 // A firstLook is what one connection tells about method F.
 type firstLook int
@@ -45,8 +49,8 @@ type missedEvent struct {
 // before b was opened; b never gets that.
 func lookFirst(o *Observation, a, b *Exchange) (firstLook, missedEvent) {
 	events, own := a.timeline().events, b.timeline().events
-	settle := max(settleFirst, 3*o.rtt())
-	opened := b.Answered + settle
+	join, settle := max(joinFirst, 3*o.rtt()), max(settleFirst, 3*o.rtt())
+	opened := b.Answered + join
 	i := 0
 	for i < len(events) && events[i].at < b.Start {
 		i++
@@ -58,7 +62,7 @@ func lookFirst(o *Observation, a, b *Exchange) (firstLook, missedEvent) {
 	}
 	first := &events[i]
 	inA, inB := a.timeline().unique(), b.timeline().unique()
-	if inA[first.key()] == nil || o.stalled(first.at-settle, first.at+settle) {
+	if inA[first.key()] == nil || o.stalled(first.at-holdWarn, first.at+holdWarn) {
 		return firstUntold, missedEvent{}
 	}
 	for len(own) > 0 && own[0].at < opened {
@@ -75,7 +79,7 @@ func lookFirst(o *Observation, a, b *Exchange) (firstLook, missedEvent) {
 	}
 	// It has to go on with the very next, at the same time: who only takes long
 	// to join misses another number of events each time.
-	if len(own) == 0 || i+1 == len(events) || own[0].key() != events[i+1].key() || own[0].sum != events[i+1].sum || (own[0].at-events[i+1].at).Abs() >= holdWarn {
+	if first.at < b.Answered+settle || len(own) == 0 || i+1 == len(events) || own[0].key() != events[i+1].key() || own[0].sum != events[i+1].sum || (own[0].at-events[i+1].at).Abs() >= holdWarn {
 		return firstUntold, missedEvent{}
 	}
 	return firstMissed, missedEvent{hold: first.at - events[i-1].at, into: first.at - b.Answered, next: own[0].at - b.Answered}

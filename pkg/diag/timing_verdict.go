@@ -138,7 +138,7 @@ func enough(o *Observation) bool {
 // them, and what their headers wait for.
 func (t *timing) wantsFirst(o *Observation) bool {
 	a := o.a()
-	if t.a.ended || len(t.a.events) == 0 || t.flow.verdict == clean || len(t.a.arrivals) >= 4 && medianGap(t.a) < holdWarn {
+	if t.a.ended || len(t.a.events) == 0 || t.flow.verdict == clean || t.clock.verdict == clean || len(t.a.arrivals) >= 4 && medianGap(t.a) < holdWarn {
 		return false // there is nothing to wait for
 	}
 	if perConnection, past := replayed(t.a, o.get(RoleTwin).timeline()); perConnection || past {
