@@ -159,7 +159,7 @@ func TestTextIsNarrow(t *testing.T) {
 			"    a-type-that-is-wider-than-any-column",
 			"    urn:uuid:0b1c2d3e-4f50-6172",
 			"    long head",
-			`x        ""`,
+			`x            ""`,
 			"    short head",
 			"message",
 			"    a\tb\tc\td\t",
@@ -169,15 +169,15 @@ func TestTextIsNarrow(t *testing.T) {
 			"a-type-that-is-wider-than-any-column",
 			"                       urn:uuid:0b1c2d3e-4f50-6172",
 			"    long head",
-			`x              ""`,
+			`x                     ""`,
 			"    short head",
 			"message",
 			"    a\tb\tc\td\te\tf\tg",
 		},
 		140: {
 			"a-type-that-is-wider-than-any-column  urn:uuid:0b1c2d3e-4f50-6172  long head",
-			`x                        ""                       short head`,
-			"message                                           a\tb\tc\td\te\tf\tg",
+			`x                         ""                        short head`,
+			"message                                             a\tb\tc\td\te\tf\tg",
 		},
 	} {
 		var got []string

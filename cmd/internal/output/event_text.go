@@ -73,7 +73,7 @@ func (f *textFormat) append(dst []byte, b *stream.Block, at time.Time) []byte {
 func (f *textFormat) head(line *folder, b *stream.Block) {
 	widest := maxColumn
 	if f.Width > 0 {
-		widest = min(widest, max(f.Width/6, len(stream.DefaultType)))
+		widest = min(widest, max(f.Width/4, len(stream.DefaultType)))
 	}
 	column := func(style term.Style, text string, width *int) {
 		*width = min(max(*width, cells(text)), widest)
@@ -234,8 +234,10 @@ func foldAt(text string, n int) int {
 	if i := strings.LastIndexAny(text[near:n], " \t,"); i >= 0 {
 		return near + i + 1
 	}
-	if i := strings.LastIndexAny(text[near:n], ";:/&?=|)]}-_."); i >= 0 {
-		return near + i + 1
+	for i := n - 1; i >= near; i-- {
+		if strings.IndexByte(";:/&?=|)]}-_.", text[i]) >= 0 && strings.IndexByte(",;:)]}", text[i+1]) < 0 {
+			return i + 1
+		}
 	}
 	return n
 }
