@@ -34,7 +34,7 @@ type listenOptions struct {
 	As       string
 	Text     bool
 
-	Count      int
+	Count      uint
 	MaxTime    seconds
 	UntilEvent []string
 	UntilData  []string
@@ -100,7 +100,6 @@ func newListenCommand(streams *term.Streams) *cobra.Command {
 			return runListen(c.Context(), streams, opts)
 		},
 	}
-	c.SetFlagErrorFunc(suggestFlag)
 	addFlags(c, "Output", opts.bindOutput)
 	addFlags(c, "What ends it", opts.bindEnding)
 	addFlags(c, "Reconnection", opts.bindReconnection)
@@ -113,7 +112,7 @@ func newListenCommand(streams *term.Streams) *cobra.Command {
 		"2    wrong usage, bad input file",
 		"3    no connection, or it was cut for good",
 		"4    the server answered, but not with an event stream",
-		"5    --idle-timeout or --event-timeout, and no reconnection left",
+		"5    --idle-timeout or --event-timeout, and no reconnection left; or no stream\n       within --max-time",
 		"130  interrupted",
 	))
 	return c
@@ -176,7 +175,7 @@ func (o *listenOptions) bindOutput(flags *pflag.FlagSet) {
 }
 
 func (o *listenOptions) bindEnding(flags *pflag.FlagSet) {
-	flags.IntVarP(&o.Count, "count", "n", 0, "end after this `number` of printed events")
+	flags.UintVarP(&o.Count, "count", "n", 0, "end after this `number` of printed events")
 	flags.VarP(&o.MaxTime, "max-time", "m", "end after this `time`, in seconds or as 500ms")
 	flags.StringSliceVar(&o.UntilEvent, "until-event", nil, "end after an event of one of these `types`")
 	flags.StringArrayVar(&o.UntilData, "until-data", nil, "end after an event whose data is this `text`")

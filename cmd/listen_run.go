@@ -36,6 +36,7 @@ type listener struct {
 	asks    bool   // an event is asked about, not just shown
 	copies  bool   // bytes are shown as they come, not blocks
 	pending []byte // formatted, not yet written
+	broken  error  // of the output, for good
 	// lineEnded says that nothing was written or a line end was last.
 	lineEnded bool
 	cursor    *cursor.Cursor
@@ -167,11 +168,10 @@ func (l *listener) prepareOutput() error {
 
 // copied writes what was read, if that is what is shown.
 func (l *listener) copied(p []byte) error {
-	if !l.copies || len(p) == 0 {
-		return nil
+	if l.copies && len(p) > 0 && l.broken == nil {
+		_, l.broken = l.streams.Out.Write(p)
 	}
-	_, err := l.streams.Out.Write(p)
-	return err
+	return l.broken
 }
 
 // openSource opens the file, or makes ready to connect to the URL.
@@ -295,7 +295,7 @@ func (l *listener) event(b *stream.Block, at time.Time) error {
 		return fmt.Errorf("%w: %s", errFailIf, excerpt(b.Data()))
 	case ends:
 		return errUntil
-	case l.opts.Count > 0 && l.count >= l.opts.Count:
+	case l.opts.Count > 0 && l.count >= int(l.opts.Count):
 		return errCount
 	}
 	return nil
@@ -309,16 +309,16 @@ func (l *listener) flush() error {
 			return err
 		}
 	}
-	if len(l.pending) == 0 {
-		return nil
+	if len(l.pending) == 0 || l.broken != nil {
+		return l.broken
 	}
-	_, err := l.streams.Out.Write(l.pending)
+	_, l.broken = l.streams.Out.Write(l.pending)
 	l.lineEnded = l.pending[len(l.pending)-1] == '\n'
 	l.pending = l.pending[:0]
 	if cap(l.pending) > 4*maxPending {
 		l.pending = nil // a huge event is no reason to keep its room
 	}
-	return err
+	return l.broken
 }
 
 func (l *listener) warn(err error) { l.note.line("%v", err) }
@@ -343,8 +343,11 @@ func (l *listener) verdict(parent context.Context, why error) error {
 	case isClosedPipe(why):
 		return nil
 	case errors.Is(why, errMaxTime) || l.ctx.Err() != nil:
-		if unmet {
+		switch {
+		case unmet:
 			return coded(exitFailed, errors.New("--max-time came before what --until waits for"), "")
+		case l.source.Stats().Connections == 0:
+			return coded(exitTimeout, fmt.Errorf("%s: no stream within --max-time %v", l.target(), time.Duration(l.opts.MaxTime)), "")
 		}
 		return nil
 	case errors.As(why, &refused):
@@ -370,9 +373,15 @@ func (l *listener) early(why error) error {
 	if n := l.source.Unfinished(); n > 0 {
 		message += fmt.Sprintf(", %d bytes of an unfinished event were dropped", n)
 	}
-	var cut *listen.UnfinishedError
-	if why == io.EOF || errors.As(why, &cut) {
+	var (
+		cut  *listen.UnfinishedError
+		lost *listen.LostError
+	)
+	switch {
+	case why == io.EOF || errors.As(why, &cut):
 		return errors.New(message)
+	case errors.As(why, &lost):
+		return fmt.Errorf("%s: %w", message, shortError(lost.Err)) // the bytes are told already
 	}
 	return fmt.Errorf("%s: %w", message, why)
 }

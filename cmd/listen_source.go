@@ -69,7 +69,7 @@ func openSaved(ctx context.Context, streams *term.Streams, name string, maxEvent
 	}
 	s.Decoder = stream.NewDecoder(s)
 	s.Decoder.MaxEventSize = maxEventSize
-	if err := s.look(); err != nil {
+	if err := s.look(ctx); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -104,11 +104,11 @@ func (s *savedStream) got(n int) {
 
 // look reads a little and tells what is no event stream by how it begins: no
 // field of a stream begins so.
-func (s *savedStream) look() error {
+func (s *savedStream) look(ctx context.Context) error {
 	head := make([]byte, 4<<10)
 	n, err := s.input.Read(head)
 	s.got(n)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && err != context.Cause(ctx) { // the first read says that again
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
 	s.head = head[:n]
@@ -126,11 +126,25 @@ func (s *savedStream) look() error {
 		return coded(exitUsage, fmt.Errorf("%s: this begins with the headers of a response", s.name), "save it again without curl's -i")
 	case bytes.HasPrefix(text, []byte("\x1f\x8b")), bytes.HasPrefix(text, []byte("\x28\xb5\x2f\xfd")):
 		return coded(exitUsage, fmt.Errorf("%s: this is compressed", s.name), "decompress it first, or save it with curl --compressed")
+	case bytes.IndexByte(text, 0) >= 0 && !hasField(text):
+		return coded(exitUsage, fmt.Errorf("%s: this is binary, not an event stream", s.name), "")
 	}
 	if kind != "" {
 		return coded(exitUsage, fmt.Errorf("%s: this is %s, not an event stream: %s", s.name, kind, excerpt(text)), "")
 	}
 	return nil
+}
+
+// hasField reports whether a line of text begins as those of a stream do.
+func hasField(text []byte) bool {
+	for line := range bytes.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		for _, name := range []string{":", "data", "event", "id", "retry"} {
+			if bytes.HasPrefix(line, []byte(name)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // isRecording reports whether the first line is one that listen prints.
@@ -197,6 +211,9 @@ type interruptible struct {
 }
 
 func (r *interruptible) Read(p []byte) (int, error) {
+	if err := context.Cause(r.ctx); err != nil {
+		return 0, err
+	}
 	if len(r.rest) == 0 {
 		if r.err != nil {
 			return 0, r.err

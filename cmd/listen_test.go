@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -230,6 +231,7 @@ func TestListenExitCodes(t *testing.T) {
 	page := serving(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<title>Sign in</title>") })
 	refused := serving(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, `bad key`, http.StatusUnauthorized) })
 	gone := serving(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	hangs := serving(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	closed := httptest.NewServer(nil)
 	closed.Close()
 
@@ -252,6 +254,7 @@ func TestListenExitCodes(t *testing.T) {
 		{silent + " -m 50ms --until-event other", 1, "--max-time"},
 		{"", 2, "nothing to listen to"},
 		{ok + " --no-such-flag", 2, "unknown flag"},
+		{ok + " -n -1", 2, "want a number"},
 		{ok + " --jq .[", 2, "jq expression"},
 		{ok + " --format xml", 2, "want one of"},
 		{ok + " --as nobody", 2, "no preset"},
@@ -272,6 +275,8 @@ func TestListenExitCodes(t *testing.T) {
 		{silent + " --no-reconnect --idle-timeout 50ms", 5, "no byte for 50ms"},
 		{silent + " --no-reconnect --event-timeout 50ms", 5, "no event for 50ms"},
 		{silent + " --retry 1 --retry-delay 0 --idle-timeout 50ms", 5, "gave up after 1 retry"},
+		{hangs + " -m 0.05", 5, "no stream within --max-time 50ms"},
+		{hangs + " -m 0.05 --until-event x", 5, "no stream within --max-time 50ms"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			args := strings.Fields(strings.ReplaceAll(test.args, "'", ""))
@@ -281,6 +286,27 @@ func TestListenExitCodes(t *testing.T) {
 				t.Errorf("stderr %q, want %q in it", r.err, test.says)
 			}
 		})
+	}
+}
+
+// A fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestListenFullDisk wants an error of what could not be written, whenever it
+// shows: also when the stream ends in the same read.
+func TestListenFullDisk(t *testing.T) {
+	for _, format := range []string{"json", "raw", "text", "data"} {
+		var errs bytes.Buffer
+		streams := &term.Streams{In: strings.NewReader(""), Out: fullDisk{}, Err: &errs}
+		for _, source := range []string{streaming(t, "data: a\n\n"), "../testdata/streams/corners.sse"} {
+			code := cmd.Run(t.Context(), streams, []string{"listen", source, "--format", format, "--no-reconnect"})
+			if code != 3 || !strings.Contains(errs.String(), "no space left") {
+				t.Errorf("%s of %s: exit code %d, %s", format, source, code, errs.String())
+			}
+			errs.Reset()
+		}
 	}
 }
 

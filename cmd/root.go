@@ -94,6 +94,7 @@ func newRootCommand(streams *term.Streams, with []subcommand) *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(suggestFlag)
 	root.SetVersionTemplate("ssectl {{.Version}}\n")
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
@@ -104,14 +105,22 @@ func newRootCommand(streams *term.Streams, with []subcommand) *cobra.Command {
 	return root
 }
 
-// strconvWords are what the parsers of Go put before the cause.
+// strconvWords are what the parsers of Go say of a value.
 var strconvWords = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(strconv\.\w+: parsing "[^"]*"|time): `)
+	return regexp.MustCompile(`(strconv\.(\w+): parsing "[^"]*"|time): (invalid syntax)?`)
 })
 
 // plainUsage takes Go's own words out of a usage error.
 func plainUsage(err error) error {
-	return errors.New(strconvWords().ReplaceAllString(err.Error(), ""))
+	return errors.New(strconvWords().ReplaceAllStringFunc(err.Error(), func(words string) string {
+		switch {
+		case !strings.HasSuffix(words, "syntax"):
+			return ""
+		case strings.HasPrefix(words, "strconv.ParseBool"):
+			return "want true or false"
+		}
+		return "want a number"
+	}))
 }
 
 // report tells an error in one line, with a hint where there is one.

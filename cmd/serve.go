@@ -106,7 +106,6 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 			return runServe(c.Context(), streams, &opts)
 		},
 	}
-	c.SetFlagErrorFunc(suggestFlag)
 	addFlags(c, "Events", func(f *pflag.FlagSet) {
 		f.Var(choice(&opts.From, "jsonl", "sse", "text", "har"), "from", "`format` of the input: jsonl, sse, text or har (default what the first bytes look like)")
 		f.Var(choice(&opts.IDs, "keep", "auto", "none"), "ids", "`what` becomes of IDs: keep them as they are, auto numbers events that have none, none takes them away (default keep; auto for text and --clock)")

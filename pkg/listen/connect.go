@@ -3,7 +3,6 @@ package listen
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -18,10 +17,15 @@ var (
 
 	// errNothingNew is a 416: the log does not go beyond where we are.
 	errNothingNew = errors.New("nothing new")
-
-	// errNoAnswer is an end of the connection, but of no stream.
-	errNoAnswer = fmt.Errorf("server closed the connection without an answer: %w", io.EOF)
 )
+
+// errNoAnswer is an end of the connection, but of no stream.
+var errNoAnswer error = noAnswerError{}
+
+type noAnswerError struct{}
+
+func (noAnswerError) Error() string { return "server closed the connection without an answer" }
+func (noAnswerError) Unwrap() error { return io.EOF }
 
 // bodyExcerpt is how much of an answer that is no stream a ResponseError has,
 // and excerptTime how long it may take to come.
