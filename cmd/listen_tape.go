@@ -23,7 +23,7 @@ type tape interface {
 // openTapes opens the files of --record and --save-har; req is nil for a file.
 func (l *listener) openTapes(req *http.Request) error {
 	if l.opts.Record != "" {
-		f, err := os.Create(l.opts.Record)
+		f, err := createTape(l.opts.Record, l.opts.Source)
 		if err != nil {
 			return usageError(fmt.Errorf("--record: %w", err))
 		}
@@ -33,13 +33,23 @@ func (l *listener) openTapes(req *http.Request) error {
 		if req == nil {
 			return usageError(fmt.Errorf("--save-har is for a URL"))
 		}
-		f, err := os.Create(l.opts.SaveHAR)
+		f, err := createTape(l.opts.SaveHAR, l.opts.Record)
 		if err != nil {
 			return usageError(fmt.Errorf("--save-har: %w", err))
 		}
 		l.tapes = append(l.tapes, newHAR(f, req, l.response))
 	}
 	return nil
+}
+
+// createTape creates a file, but not in place of one that is in use.
+func createTape(path, used string) (*os.File, error) {
+	if a, err := os.Stat(path); err == nil && a.Mode().IsRegular() {
+		if b, err := os.Stat(used); err == nil && os.SameFile(a, b) {
+			return nil, fmt.Errorf("%s is %s, which is in use", path, used)
+		}
+	}
+	return os.Create(path)
 }
 
 // response returns the response that is being read.
