@@ -185,12 +185,16 @@ func htmlTitle(text string) (string, bool) {
 	return excerpt([]byte(title)), ok && closed
 }
 
+const proxyHint = "-x http://user:password@host:port gives credentials to a proxy"
+
 // refusedHint says what may help against an answer that is no stream.
 func (l *listener) refusedHint(refused *listen.ResponseError) string {
 	essence, _, _ := strings.Cut(refused.ContentType, ";")
 	switch status := refused.Status; {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return `give credentials: -H "Authorization: Bearer ...", -u or -b`
+	case status == http.StatusProxyAuthRequired:
+		return proxyHint
 	case status == http.StatusMethodNotAllowed:
 		return "try another method: -X POST, or -d with a body"
 	case l.opts.RetryOn == "" && (status == http.StatusTooManyRequests || status >= 500):
@@ -221,6 +225,8 @@ func (l *listener) unreachedHint(err error) string {
 		return ""
 	case strings.Contains(err.Error(), "certificate"):
 		return "--cacert FILE trusts a private authority, -k any certificate"
+	case err.Error() == http.StatusText(http.StatusProxyAuthRequired): // of a CONNECT, which net/http tells so
+		return proxyHint
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		return "this is the proxy; --noproxy '*' goes without one"
 	case errors.As(err, &dns) && dns.IsNotFound && !strings.Contains(l.opts.Source, "/"):

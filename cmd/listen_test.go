@@ -336,13 +336,20 @@ func TestListenTellsACutOnce(t *testing.T) {
 
 // TestListenHints wants hints that fit.
 func TestListenHints(t *testing.T) {
-	for _, test := range []struct{ args, hint string }{
-		{"no-such-file.sse", "hint: there is no file of this name either"},
-		{"http://localhost:1 -x localhost:1", "hint: this is the proxy"},
-		{"localhost:1", "hint: is the server running?"},
+	proxy := serving(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) })
+	for _, test := range []struct {
+		args string
+		code int
+		hint string
+	}{
+		{"no-such-file.sse", 3, "there is no file of this name either"},
+		{"http://localhost:1 -x localhost:1", 3, "this is the proxy"},
+		{"http://localhost:1 -x " + proxy, 4, "gives credentials to a proxy"},
+		{"https://localhost:1 -x " + proxy, 3, "gives credentials to a proxy"},
+		{"localhost:1", 3, "is the server running?"},
 	} {
 		r := ssectl(t, "", append([]string{"listen"}, strings.Fields(test.args)...)...)
-		if r.code != 3 || !strings.Contains(r.err, test.hint) {
+		if r.code != test.code || !strings.Contains(r.err, "hint: ") || !strings.Contains(r.err, test.hint) {
 			t.Errorf("%s: exit code %d, stderr %s", test.args, r.code, r.err)
 		}
 	}
