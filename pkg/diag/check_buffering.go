@@ -221,6 +221,9 @@ func checkBufferProxy(o *Observation) Finding {
 	if f, ok := quiet(o, t.main); ok {
 		return f
 	}
+	if t.doubt != "" && t.hop.verdict != clean {
+		return inconclusive("only a time in the events speaks of a hold, which may not be that of publishing; serve --stamp or --origin decides").seen("%s", t.doubt)
+	}
 	if op, ok := firstClean(t.hop, t.pauses, t.flow, t.clock, t.twin, t.heartbeats); ok {
 		f := pass("%s", op.seen).with("method", op.method)
 		if op.method == "D" {
@@ -291,6 +294,9 @@ func checkBufferTail(o *Observation) Finding {
 		switch op.method {
 		case "F", "C1":
 			f.Title = sprintf("every event waits for the next one, here for about %s", roundDuration(op.hold))
+			if op.verdict == slightly && op.hold >= holdFail {
+				f.Title = sprintf("new connections miss one event: each waits for the next, here for about %s, or joining takes as long", roundDuration(op.hold))
+			}
 			f = f.cure("BEHIND")
 		case "L":
 			f.Title = sprintf("open streams are given events late, by about %s", roundDuration(op.hold))
@@ -298,8 +304,8 @@ func checkBufferTail(o *Observation) Finding {
 		}
 		return attribute(o, f)
 	}
-	if f, ok := quiet(o, t.main); ok {
-		return f
+	if _, ok := quiet(o, t.main); ok {
+		return skip("see buffer-proxy")
 	}
 	largest := 0
 	for _, e := range t.main.events {
@@ -333,8 +339,8 @@ func checkBufferTimer(o *Observation) Finding {
 		}
 		return attribute(o, f)
 	}
-	if f, ok := quiet(o, t.main); ok {
-		return f
+	if _, ok := quiet(o, t.main); ok {
+		return skip("see buffer-proxy")
 	}
 	if op, ok := firstClean(t.twin, t.hop, t.clock, t.flow); ok {
 		return pass("%s", op.seen).with("method", op.method)

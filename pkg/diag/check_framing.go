@@ -19,18 +19,19 @@ func (t *timeline) whole() []byte {
 	return t.plain[:bytes.LastIndexAny(t.plain, "\r\n")+1]
 }
 
-// noBody is what framing checks say when there is nothing to check.
+// noBody is what framing checks say when there is nothing to check; the first
+// of them says so aloud.
 func noBody(t *timeline) (Finding, bool) {
 	if len(t.whole()) == 0 {
-		return inconclusive("no whole line came"), true
+		return skip("no whole line came"), true
 	}
 	return Finding{}, false
 }
 
 func checkField(o *Observation) Finding {
 	t := o.a().timeline()
-	if f, ok := noBody(t); ok {
-		return f
+	if _, ok := noBody(t); ok {
+		return inconclusive("no whole line came in %s", roundDuration(o.Duration))
 	}
 	unknown, lines := "", 0
 	dec := stream.NewDecoder(bytes.NewReader(t.whole()))
@@ -170,7 +171,7 @@ func checkBOM(o *Observation) Finding {
 func checkSize(o *Observation) Finding {
 	t := o.a().timeline()
 	if len(t.plain) == 0 {
-		return inconclusive("nothing came")
+		return skip("nothing came")
 	}
 	line := 0
 	for l := range bytes.FieldsFuncSeq(t.plain, func(r rune) bool { return r == '\n' || r == '\r' }) {

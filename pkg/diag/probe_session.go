@@ -207,7 +207,7 @@ func (s *session) told(r *running) bool {
 	return look != firstUntold || len(x.Reads) > 0 && !headersAlone(x)
 }
 
-// first makes a new connection soon after an event, when the next one is far
+// first makes a new connection right after an event, when the next one is far
 // off, or every other time shortly before the next one is due: a server that
 // takes long to join a connection shows itself so.
 func (s *session) first(ctx context.Context, by time.Duration) {
@@ -217,11 +217,10 @@ func (s *session) first(ctx context.Context, by time.Duration) {
 		return
 	}
 	gap := medianGap(s.a.snapshot().timeline())
-	part := gap / 10
 	if len(s.fresh)%2 == 1 {
-		part = gap - max(joinFirst+pollEvery, gap/4)
+		part := min(gap-settleFirst-pollEvery, gap*6/7, 3*time.Second)
+		p.until(ctx, p.clock()+max(0, part), func() bool { return over(s.a) })
 	}
-	p.until(ctx, p.clock()+min(max(0, part), 3*time.Second), func() bool { return over(s.a) })
 	s.freePlace()
 	r := p.stream(ctx, RoleFresh, nil)
 	s.awaitFirst(ctx, r)
@@ -232,7 +231,7 @@ func (s *session) first(ctx context.Context, by time.Duration) {
 // awaitFirst watches a new connection until it has told what comes first, or
 // has had the chance to.
 func (s *session) awaitFirst(ctx context.Context, r *running) {
-	const most, chances = 6 * time.Second, 4
+	const most, chances = 5 * time.Second, 4
 	had, n := s.a.bytes(), 0
 	s.p.until(ctx, s.p.clock()+min(most, s.window/2), func() bool {
 		if now := s.a.bytes(); now != had {

@@ -147,7 +147,7 @@ func judgeResume(o *Observation, main, first, second, control *Exchange) resumeR
 	switch {
 	case r1.delivered && r2.delivered:
 		return res.compare(w, r1, r2, control)
-	case !r1.delivered && !r2.delivered:
+	case !r1.delivered && !r2.delivered, r1.delivered && r1.live, r2.delivered && r2.live:
 		return res.nothing(o, main, first, control)
 	}
 	res.verdict, res.why = resumeUndecided, "one of two requests with Last-Event-ID brought nothing in time"

@@ -154,6 +154,10 @@ func testShift(c *clock) opinion {
 	return op
 }
 
+// stampSlot is the name of what serve --stamp writes, which is the time of
+// publishing for certain.
+const stampSlot = "the stamp"
+
 // maxClockData is how large an event may be to be searched for a time.
 const maxClockData = 64 << 10
 
@@ -168,7 +172,7 @@ func stampsOf(e *event) map[string]float64 {
 	if i := bytes.Index(e.raw, []byte(": t=")); i >= 0 && (i == 0 || e.raw[i-1] == '\n') {
 		digits, _, _ := bytes.Cut(e.raw[i+4:], []byte(" "))
 		if ns, err := strconv.ParseInt(strings.TrimSpace(string(digits)), 10, 64); err == nil {
-			note("the stamp", float64(ns)/1e9, true)
+			note(stampSlot, float64(ns)/1e9, true)
 		}
 	}
 	if e.id != "" {

@@ -66,8 +66,8 @@ func lookFirst(o *Observation, a, b *Exchange) (firstLook, missedEvent) {
 		return firstUntold, missedEvent{}
 	}
 	for len(own) > 0 && own[0].at < opened {
-		if inA[own[0].key()] != nil {
-			return firstUntold, missedEvent{} // b was given some of the past
+		if e := inA[own[0].key()]; e != nil && e.at >= a.Answered+settle {
+			return firstUntold, missedEvent{} // b was given some of the past, more than a greeting
 		}
 		own = own[1:]
 	}
@@ -130,7 +130,7 @@ func weighMissed(missed []missedEvent) (hold time.Duration, certain, maybe bool)
 	}
 	hold = median(holds)
 	maybe = len(missed) >= 2 && 2*most >= hold
-	return hold, maybe && len(missed) >= 3 && 2*least <= 3*most, maybe
+	return hold, maybe && len(missed) >= 3 && 4*least <= 5*most, maybe
 }
 
 // testLead finds events that a client which comes back is given before those

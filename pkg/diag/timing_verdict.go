@@ -16,6 +16,8 @@ type timing struct {
 	twin, encoding, clock, shift                          opinion
 	first, lead, opening                                  opinion
 	hop                                                   opinion // between the origin and here
+
+	doubt string // what a time in the events says, and nothing else
 }
 
 // timing weighs an observation, once.
@@ -52,6 +54,7 @@ func newTiming(o *Observation) *timing {
 		t.twin = worst(t.twin, testTwin(o, a, identity.timeline()), testPhase(o, a, identity.timeline()))
 	}
 	t.twin = worst(t.twin, testPhases(o, a, o.liveStreams()))
+	t.doubtClock(c)
 	if origin := o.get(RoleOrigin); origin.ok() {
 		t.hop = testHop(o, origin.timeline(), t.main)
 	}
@@ -59,6 +62,23 @@ func newTiming(o *Observation) *timing {
 		t.encoding = testEncoding(o, a, identity.timeline())
 	}
 	return t
+}
+
+// doubtClock takes back what a time in the events says and the connections
+// contradict, because not every time is that of publishing: events come one by
+// one, the same on each connection, but with times that vary; or each carries
+// the time of the one before, and new connections miss none.
+func (t *timing) doubtClock(c *clock) {
+	if c == nil || c.slot == stampSlot {
+		return
+	}
+	if t.shift.verdict > clean && t.first.verdict == clean {
+		t.doubt, t.shift = t.shift.seen, opinion{method: "C1"}
+		t.clock = opinion{method: "C"}
+	}
+	if t.clock.verdict > clean && t.twin.verdict == clean && t.shift.verdict <= clean && t.first.verdict <= clean && 5*t.all.several <= t.all.arrivals {
+		t.doubt, t.clock = t.clock.seen, opinion{method: "C"}
+	}
 }
 
 // worst returns the gravest of the opinions, and the first of those.
