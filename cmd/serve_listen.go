@@ -42,7 +42,10 @@ func serveListen(opts *serveOptions) (listener net.Listener, url string, err err
 		}
 		url = scheme + "://" + net.JoinHostPort(host, fmt.Sprint(addr.Port)) + path
 	}
+	var address *net.AddrError
 	switch {
+	case errors.As(err, &address):
+		return nil, "", usageError(fmt.Errorf("--addr %q: %s, want host:port", opts.Addr, address.Err))
 	case errors.Is(err, syscall.EADDRINUSE) && opts.UnixSocket != "":
 		return nil, "", coded(exitNoRun, fmt.Errorf("%s is in use, or no socket", opts.UnixSocket), "")
 	case errors.Is(err, syscall.EADDRINUSE):
