@@ -53,8 +53,5 @@ func writeCures(w io.Writer, results []tried) {
 
 // measured is what was so, in numbers.
 func measured(t *lab.Trial) string {
-	if t.Err != nil {
-		return "error: " + t.Err.Error()
-	}
 	return fmt.Sprintf("%s: %.2f s, %.2f s", t.Truth(), t.Hold.Seconds(), t.Headers.Seconds())
 }

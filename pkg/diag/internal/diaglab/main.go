@@ -87,6 +87,9 @@ func try(ctx context.Context, setups []lab.Setup, kinds []lab.Traffic, runs, par
 		all.Go(func() {
 			defer func() { <-slots }()
 			t := run(setups[i/runs/len(kinds)], kinds[i/runs%len(kinds)])
+			if ctx.Err() != nil {
+				return // interrupted
+			}
 			trials[i] = t
 			fmt.Fprintf(os.Stderr, "%-12s %s, %s: %v %v %v %v\n", t.Verdict(), t.Setup, t.Traffic, t.Truth(), t.Found, t.Resume, t.ResumeVerdict())
 		})

@@ -23,7 +23,7 @@ type Trial struct {
 	Resumes Resume // what is right to say of Last-Event-ID
 
 	Events  int           // that the lab's own listener saw, or should have
-	Hold    time.Duration // nine of ten events were held no longer
+	Hold    time.Duration // nine of ten events were held no longer; of many, nineteen of twenty
 	Headers time.Duration // until the headers were there
 	NoBlank bool          // most events came without their blank line at first
 
