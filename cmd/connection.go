@@ -199,6 +199,14 @@ func (c *connection) setHeaders(req *http.Request) error {
 	return nil
 }
 
+// givesCredentials reports whether the flags have any, as far as names tell.
+func (c *connection) givesCredentials() bool {
+	return c.User != "" || c.Bearer != "" || c.Cookies != nil || slices.ContainsFunc(c.Headers, func(header string) bool {
+		name, _, _ := strings.Cut(header, ":")
+		return isCredential(name)
+	})
+}
+
 // setHeader does what curl does with a -H: "Name: value" sets, "Name:" takes
 // away, "Name;" sends the header empty. The first of a name replaces what was
 // there by itself, further ones are added.

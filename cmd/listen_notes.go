@@ -192,6 +192,9 @@ func (l *listener) refusedHint(refused *listen.ResponseError) string {
 	essence, _, _ := strings.Cut(refused.ContentType, ";")
 	switch status := refused.Status; {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		if l.opts.Connection.givesCredentials() {
+			return "" // but not the right ones
+		}
 		return `give credentials: -H "Authorization: Bearer ...", -u or -b`
 	case status == http.StatusProxyAuthRequired:
 		return proxyHint

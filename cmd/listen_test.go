@@ -337,6 +337,10 @@ func TestListenTellsACutOnce(t *testing.T) {
 // TestListenHints wants hints that fit.
 func TestListenHints(t *testing.T) {
 	proxy := serving(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) })
+	closed := serving(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	if r := ssectl(t, "", "listen", closed, "-H", "X-Api-Key: wrong"); r.code != 4 || strings.Contains(r.err, "hint: ") {
+		t.Errorf("credentials were given: exit code %d, stderr %s", r.code, r.err)
+	}
 	for _, test := range []struct {
 		args string
 		code int
@@ -346,6 +350,7 @@ func TestListenHints(t *testing.T) {
 		{"http://localhost:1 -x localhost:1", 3, "this is the proxy"},
 		{"http://localhost:1 -x " + proxy, 4, "gives credentials to a proxy"},
 		{"https://localhost:1 -x " + proxy, 3, "gives credentials to a proxy"},
+		{closed + " -H Content-Type:a/b", 4, "give credentials"},
 		{"localhost:1", 3, "is the server running?"},
 	} {
 		r := ssectl(t, "", append([]string{"listen"}, strings.Fields(test.args)...)...)
