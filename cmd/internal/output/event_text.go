@@ -157,11 +157,9 @@ type folder struct {
 	column int
 }
 
-// A span is a piece of a text that has one style, nil for none.
-type span struct {
-	style term.Style
-	text  string
-}
+// A styler returns how long the piece is that a text begins with, and its style,
+// nil for none.
+type styler func(text string) (n int, style term.Style)
 
 func (l *folder) newline() {
 	l.dst = append(l.dst, '\n')
@@ -172,10 +170,16 @@ func (l *folder) newline() {
 }
 
 // put adds text that is safe to show and has no line end.
-func (l *folder) put(style term.Style, text string) { l.fold(text, []span{{style, text}}) }
+func (l *folder) put(style term.Style, text string) {
+	l.fold(text, func(text string) (int, term.Style) { return len(text), style })
+}
 
-// fold adds a text, which the spans make up, over as many lines as it needs.
-func (l *folder) fold(text string, spans []span) {
+// fold adds a text, piece by piece, over as many lines as it needs.
+func (l *folder) fold(text string, next styler) {
+	var (
+		left  int // of the piece
+		style term.Style
+	)
 	for text != "" {
 		n, wide := len(text), 0
 		if l.width > 0 {
@@ -194,13 +198,20 @@ func (l *folder) fold(text string, spans []span) {
 		if folds {
 			edge := n
 			n = foldAt(text, n)
-			isWord := n == edge || !strings.Contains(text, " ")
-			if isWord && l.column > l.indent && cells(text) <= l.width-l.indent {
+			// Asked once at most, as a huge text goes on at the indent.
+			if l.column > l.indent && (n == edge || !strings.Contains(text, " ")) && cells(text) <= l.width-l.indent {
 				l.newline() // where it fits as a whole
 				continue
 			}
 		}
-		spans = l.show(spans, n)
+		for line := text[:n]; line != ""; {
+			if left == 0 {
+				left, style = next(text[n-len(line):])
+			}
+			size := min(left, len(line))
+			l.show(style, line[:size])
+			line, left = line[size:], left-size
+		}
 		text = text[n:]
 		l.column += wide
 		if folds {
@@ -209,22 +220,11 @@ func (l *folder) fold(text string, spans []span) {
 	}
 }
 
-// show adds the first n bytes of the spans and returns what is left of them.
-func (l *folder) show(spans []span, n int) []span {
-	for ; n > 0; spans = spans[1:] {
-		s := &spans[0]
-		piece := s.text[:min(n, len(s.text))]
-		if s.style != nil && strings.TrimSpace(piece) != "" {
-			l.dst = append(l.dst, s.style(piece)...)
-		} else {
-			l.dst = append(l.dst, piece...)
-		}
-		n -= len(piece)
-		if s.text = s.text[len(piece):]; s.text != "" {
-			break
-		}
+func (l *folder) show(style term.Style, text string) {
+	if style != nil && strings.TrimSpace(text) != "" {
+		text = style(text)
 	}
-	return spans
+	l.dst = append(l.dst, text...)
 }
 
 // foldAt returns where to fold a text of which n bytes fit into a line: behind a
@@ -242,36 +242,31 @@ func foldAt(text string, n int) int {
 	return n
 }
 
-// putJSON adds a line of JSON text, colored.
-func (l *folder) putJSON(text []byte) {
-	var spans []span
-	var safe strings.Builder
-	for len(text) > 0 {
-		n, style := 1, l.colors.Faint // punctuation
-		switch c := text[0]; {
-		case c == '"':
-			n = stringEnd(text)
-			style = l.colors.Text
-			if rest := bytes.TrimLeft(text[n:], " \t"); len(rest) > 0 && rest[0] == ':' {
-				style = l.colors.Key
-			}
-		case bytes.IndexByte([]byte(`{}[],:`), c) >= 0:
-		default: // a number, a literal, blanks
-			if n = bytes.IndexAny(text, `{}[],:"`); n < 0 {
-				n = len(text)
-			}
-			style = nil
+// putJSON adds a line of JSON text, colored. To be made safe, a string may get
+// escapes that are not JSON's, but no quote.
+func (l *folder) putJSON(text []byte) { l.fold(Safe(string(text)), l.jsonPiece) }
+
+func (l *folder) jsonPiece(text string) (n int, style term.Style) {
+	const punctuation = "{}[],:"
+	switch c := text[0]; {
+	case c == '"':
+		n = stringEnd(text)
+		if strings.HasPrefix(strings.TrimLeft(text[n:], " \t"), ":") {
+			return n, l.colors.Key
 		}
-		piece := Safe(string(text[:n]))
-		spans = append(spans, span{style, piece})
-		safe.WriteString(piece)
-		text = text[n:]
+		return n, l.colors.Text
+	case strings.IndexByte(punctuation, c) >= 0:
+		return 1, l.colors.Faint
 	}
-	l.fold(safe.String(), spans)
+	// A number, a literal, blanks.
+	if n = strings.IndexAny(text, punctuation+`"`); n < 0 {
+		n = len(text)
+	}
+	return n, nil
 }
 
 // stringEnd returns the length of the JSON string that text begins with.
-func stringEnd(text []byte) int {
+func stringEnd(text string) int {
 	for i := 1; i < len(text); i++ {
 		switch text[i] {
 		case '\\':
