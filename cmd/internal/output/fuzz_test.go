@@ -53,3 +53,35 @@ func FuzzEventFormats(f *testing.F) {
 		}
 	})
 }
+
+// FuzzFold folds any text, as words and as JSON: no line may be wider than the
+// terminal unless a single character is, and nothing may be lost.
+func FuzzFold(f *testing.F) {
+	f.Add("words, and more words; a/path?and=query", 10, 2)
+	f.Add(`{"key":"日本語 text","n":[1,2.5,null],"quote":"\"\\"}`, 12, 4)
+	f.Add("tab\ttab\ttab é\u0301 \u200d", 9, 0)
+	f.Fuzz(func(t *testing.T, text string, width, indent int) {
+		width, indent = 1+(width&0xff), indent&0x1f
+		text = strings.ReplaceAll(Safe(text), "\n", "")
+		for name, put := range map[string]func(*folder){
+			"words": func(l *folder) { l.put(nil, text) },
+			"JSON":  func(l *folder) { l.putJSON([]byte(text)) },
+		} {
+			l := folder{width: width, indent: indent, column: indent, colors: term.NewColors(false)}
+			put(&l)
+			lines := strings.Split(strings.Repeat(" ", indent)+string(l.dst), "\n")
+			for i, line := range lines {
+				if !strings.HasPrefix(line, strings.Repeat(" ", indent)) {
+					t.Fatalf("%s: line %q is not indented", name, line)
+				}
+				lines[i] = line[indent:]
+				if cells(line) > width && utf8.RuneCountInString(strings.TrimRightFunc(lines[i], unicode.IsMark)) > 1 {
+					t.Errorf("%s: line %q takes %d of %d columns", name, line, cells(line), width)
+				}
+			}
+			if got := strings.Join(lines, ""); got != text {
+				t.Errorf("%s: %q became %q", name, text, got)
+			}
+		}
+	})
+}
