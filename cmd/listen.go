@@ -217,6 +217,15 @@ func (o *listenOptions) bindRecording(flags *pflag.FlagSet) {
 
 // listenConfig turns the options into those of package listen.
 func (o *listenOptions) listenConfig() (listen.Options, error) {
+	for _, list := range []struct {
+		flag  string
+		types []string
+	}{{"event", o.Events}, {"until-event", o.UntilEvent}, {"reconnect-on", o.ReconnectOn}} {
+		// No event has an empty type: a variable of a script was not set.
+		if list.types != nil && (len(list.types) == 0 || slices.Contains(list.types, "")) {
+			return listen.Options{}, fmt.Errorf("--%s: a type is empty", list.flag)
+		}
+	}
 	retryOn, err := parseStatuses(o.RetryOn)
 	if err != nil {
 		return listen.Options{}, err

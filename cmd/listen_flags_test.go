@@ -71,6 +71,18 @@ func TestListenFlagsRefuse(t *testing.T) {
 	}
 }
 
+func TestListenFlagsRefuseEmptyTypes(t *testing.T) {
+	for _, line := range []string{"--event=", "--until-event=a,", "--reconnect-on=,"} {
+		o, err := parseListen(t, line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := o.listenConfig(); err == nil {
+			t.Errorf("%s: no error", line)
+		}
+	}
+}
+
 func TestParseURL(t *testing.T) {
 	for raw, want := range map[string]string{
 		"example.com/events":          "http://example.com/events",
