@@ -152,8 +152,8 @@ func (t *timing) blame(o *Observation) (culprit, opinion) {
 			return byCompression, op
 		}
 	}
-	if t.opening.verdict > clean {
-		return bySize, t.opening
+	if op := worst(t.opening, t.lump); op.verdict > clean {
+		return bySize, op
 	}
 	if t.first.verdict > clean && t.twin.verdict <= clean && !t.all.terminatorLate() {
 		op := t.first
@@ -294,8 +294,8 @@ func checkBufferTail(o *Observation) Finding {
 		switch op.method {
 		case "F", "C1":
 			f.Title = sprintf("every event waits for the next one, here for about %s", roundDuration(op.hold))
-			if op.verdict == slightly && op.hold >= holdFail {
-				f.Title = sprintf("new connections miss one event: each waits for the next, here for about %s, or joining takes as long", roundDuration(op.hold))
+			if op.method == "F" {
+				f.Title = sprintf("every event waits for the next one, here for about %s, or new connections join as late", roundDuration(op.hold))
 			}
 			f = f.cure("BEHIND")
 		case "L":

@@ -191,6 +191,9 @@ func checkSharedCache(o *Observation) Finding {
 	case !past:
 		return pass("a second stream is not a copy of the first")
 	}
+	if who, _ := o.timing().blame(o); who != nobody {
+		return inconclusive("streams start alike, but they are held: see %s", who)
+	}
 	bust := o.get(RoleBust)
 	if !bust.ok() || len(bust.timeline().events) == 0 {
 		return pass("a second stream starts as the first did, without a sign of a cache")
@@ -200,9 +203,6 @@ func checkSharedCache(o *Observation) Finding {
 	}
 	if late := o.lateStream(); late == nil || len(late.timeline().events) == 0 || late.timeline().events[0].key() != a.timeline().events[0].key() {
 		return pass("a second stream starts as the first did, a later one does not: no recording")
-	}
-	if who, _ := o.timing().blame(o); who != nobody {
-		return inconclusive("streams start alike, but they are held: see %s", who)
 	}
 	return fail("a second stream gets the recording of the first; with another query it does not")
 }

@@ -35,22 +35,32 @@ func (p *prober) watchAndResume(ctx context.Context, a *running) {
 }
 
 // openOthers opens the twin at a phase of its own, so that what a server does
-// by the clock of the connection shows.
+// by the clock of the connection shows, and both some time behind a first event
+// where one comes soon, so that they show what comes first.
 func (s *session) openOthers(ctx context.Context) {
 	p := s.p
 	room := p.cfg.connections()
 	encoded := s.encoded()
-	delay := 1300*time.Millisecond + rand.N(1400*time.Millisecond)
-	delay = min(delay, s.window/4)
+	delay := min(1300*time.Millisecond+rand.N(1400*time.Millisecond), s.window/4)
+	apart := min(identityDelay, s.window/8)
 	// With room for two, the other form is the better witness where there is
 	// one, and the twin where not.
-	if room >= 3 || room == 2 && encoded {
-		p.until(ctx, min(identityDelay, s.window/8), func() bool { return over(s.a) })
-		s.identity = p.stream(ctx, RoleIdentity, nil)
+	wantsIdentity, wantsTwin := room >= 3 || room == 2 && encoded, s.twin == nil && (room >= 3 || room == 2 && !encoded)
+	open := func(role Role, at time.Duration) *running {
+		p.until(ctx, at, func() bool { return over(s.a) })
+		return p.stream(ctx, role, nil)
 	}
-	if s.twin == nil && (room >= 3 || room == 2 && !encoded) {
-		p.until(ctx, delay, func() bool { return over(s.a) })
-		s.twin = p.stream(ctx, RoleTwin, nil)
+	if wantsIdentity && encoded {
+		s.identity = open(RoleIdentity, apart)
+	}
+	if room > 1 {
+		p.until(ctx, s.window/4, func() bool { return over(s.a) || s.a.bytes() > 0 })
+	}
+	if wantsIdentity && !encoded {
+		s.identity = open(RoleIdentity, p.clock()+apart)
+	}
+	if wantsTwin {
+		s.twin = open(RoleTwin, max(delay, p.clock()+apart/2+rand.N(apart)))
 	}
 }
 

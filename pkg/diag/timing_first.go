@@ -130,7 +130,7 @@ func weighMissed(missed []missedEvent) (hold time.Duration, certain, maybe bool)
 	}
 	hold = median(holds)
 	maybe = len(missed) >= 2 && 2*most >= hold
-	return hold, maybe && len(missed) >= 3 && 4*least <= 5*most, maybe
+	return hold, maybe && len(missed) >= 3 && 2*least <= 3*most, maybe
 }
 
 // testLead finds events that a client which comes back is given before those
@@ -183,6 +183,27 @@ func testOpening(o *Observation) opinion {
 	if len(holds) >= 2 {
 		op.verdict, op.hold = held, median(holds)
 		op.seen = sprintf("%d new connections got in one piece what an open one got meanwhile, up to %s later", len(holds), roundDuration(slices.Max(holds)))
+	}
+	return op
+}
+
+// testLump is method O for the answers of models, which each connection has for
+// itself: they come token by token, so that a first piece of very many was held.
+func testLump(t *timeline) opinion {
+	op := opinion{method: "O"}
+	if len(t.arrivals) < 10 || t.arrivals[0].events < 15 {
+		return op
+	}
+	single := 0
+	for _, a := range t.arrivals[1:] {
+		if a.events <= 2 {
+			single++
+		}
+	}
+	wait := t.arrivals[0].from - t.start
+	if wait > time.Second && 5*single >= 4*(len(t.arrivals)-1) {
+		op.verdict, op.hold = held, wait
+		op.seen = sprintf("the first piece has %d events and came after %s; then they come one by one", t.arrivals[0].events, roundDuration(wait))
 	}
 	return op
 }

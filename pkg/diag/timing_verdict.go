@@ -14,7 +14,7 @@ type timing struct {
 
 	pauses, tails, flow, heartbeats, sizes, whole, period opinion
 	twin, encoding, clock, shift                          opinion
-	first, lead, opening                                  opinion
+	first, lead, opening, lump                            opinion
 	hop                                                   opinion // between the origin and here
 
 	doubt string // what a time in the events says, and nothing else
@@ -55,6 +55,9 @@ func newTiming(o *Observation) *timing {
 	}
 	t.twin = worst(t.twin, testPhases(o, a, o.liveStreams()))
 	t.doubtClock(c)
+	if dialectOf(o) != dialectNone {
+		t.lump = testLump(t.main)
+	}
 	if origin := o.get(RoleOrigin); origin.ok() {
 		t.hop = testHop(o, origin.timeline(), t.main)
 	}
@@ -138,7 +141,7 @@ func (t *timeline) beat() (time.Duration, bool) {
 // the stream flows, a second connection agrees, and none sees a hold.
 func enough(o *Observation) bool {
 	t := o.timing()
-	for _, op := range []opinion{t.pauses, t.tails, t.flow, t.heartbeats, t.sizes, t.twin, t.encoding, t.clock, t.shift, t.period, t.lead, t.opening} {
+	for _, op := range []opinion{t.pauses, t.tails, t.flow, t.heartbeats, t.sizes, t.twin, t.encoding, t.clock, t.shift, t.period, t.lead, t.opening, t.lump} {
 		if op.verdict > clean {
 			return true // seen once; it is looked for again on other connections
 		}
