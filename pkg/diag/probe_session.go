@@ -54,7 +54,7 @@ func (s *session) openOthers(ctx context.Context) {
 		s.identity = open(RoleIdentity, apart)
 	}
 	if room > 1 {
-		p.until(ctx, s.window/4, func() bool { return over(s.a) || s.a.bytes() > 0 })
+		p.until(ctx, s.window*2/5, func() bool { return over(s.a) || s.a.bytes() > 0 })
 	}
 	if wantsIdentity && !encoded {
 		s.identity = open(RoleIdentity, p.clock()+apart)

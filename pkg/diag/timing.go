@@ -227,6 +227,33 @@ func testSizes(t *timeline) opinion {
 	return op
 }
 
+// testPacing is method S for hops that let only so many bytes go at a time: the
+// pieces are of one size and cut events anywhere, which no source does.
+func testPacing(t *timeline) opinion {
+	const smallest, least = 64, 12
+	op := opinion{method: "S"}
+	var sizes []float64
+	var gaps []time.Duration
+	cuts := 0
+	for i, gap := range t.pauses {
+		if i == 0 {
+			continue
+		}
+		sizes = append(sizes, float64(t.arrivals[i].bytes))
+		gaps = append(gaps, gap)
+		if t.arrivals[i].state == inLine {
+			cuts++
+		}
+	}
+	size, gap := mean(sizes), median(gaps)
+	if len(sizes) >= least && size >= smallest && cv(sizes) < 0.02 && 2*cuts >= len(sizes) && gap >= 50*time.Millisecond {
+		op.verdict, op.hold = judge(gap), gap
+		op.seen = sprintf("pieces of %.0f bytes whatever the events, one every %s: something paces the stream", size, roundDuration(gap))
+		op.numbers = map[string]any{"batch_bytes": int(size)}
+	}
+	return op
+}
+
 // testWhole is method W: a long answer in one piece, at the end.
 func testWhole(t *timeline) opinion {
 	op := opinion{method: "W"}

@@ -130,7 +130,7 @@ func weighMissed(missed []missedEvent) (hold time.Duration, certain, maybe bool)
 	}
 	hold = median(holds)
 	maybe = len(missed) >= 2 && 2*most >= hold
-	return hold, maybe && len(missed) >= 3 && 2*least <= 3*most, maybe
+	return hold, maybe && (len(missed) >= 4 || len(missed) == 3 && 2*least <= 3*most), maybe
 }
 
 // testLead finds events that a client which comes back is given before those

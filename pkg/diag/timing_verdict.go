@@ -42,7 +42,7 @@ func newTiming(o *Observation) *timing {
 		t.pauses = worst(t.pauses, t.poolPauses(o))
 	}
 	t.flow, t.heartbeats = testFlow(t.main), testHeartbeats(t.main)
-	t.sizes, t.whole, t.period = testSizes(t.main), testWhole(t.main), testPeriod(t.main)
+	t.sizes, t.whole, t.period = worst(testSizes(t.main), testPacing(t.main)), testWhole(t.main), testPeriod(t.main)
 	c := findClock(o, t.main)
 	t.clock, t.shift = testClock(o, c), testShift(c)
 	t.first, t.lead, t.opening = testFirst(o), testLead(o), testOpening(o)
