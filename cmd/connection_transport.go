@@ -151,38 +151,73 @@ func splitColons(text string) []string {
 	return append(parts, strings.Trim(text[start:], "[]"))
 }
 
-// proxyFunc chooses the proxy: --proxy for every host, else what the
-// environment says, --noproxy excepted.
+// proxyFunc chooses the proxy: --proxy for every host, else what the environment
+// says, ALL_PROXY last; but none for those of --noproxy, or else NO_PROXY.
 func (c *connection) proxyFunc() (func(*http.Request) (*url.URL, error), error) {
 	choose := http.ProxyFromEnvironment
+	direct := c.NoProxy
+	if direct == "" {
+		direct = environment("no_proxy")
+	}
 	if c.Proxy != "" {
-		text := c.Proxy
-		if schemeOf(text) == "" {
-			text = "http://" + text
-		}
-		u, err := url.Parse(text)
-		if err != nil || u.Host == "" {
-			return nil, errors.New("--proxy: not a URL")
-		}
-		switch u.Scheme {
-		case "http", "https", "socks5", "socks5h":
-		default:
-			return nil, fmt.Errorf("--proxy: cannot speak %q, only http, https, socks5 and socks5h", u.Scheme)
-		}
-		if u.Port() == "" {
-			u.Host = net.JoinHostPort(u.Hostname(), "1080") // curl's default
+		u, err := parseProxy(c.Proxy)
+		if err != nil {
+			return nil, fmt.Errorf("--proxy: %w", err)
 		}
 		choose = http.ProxyURL(u)
-	}
-	if c.NoProxy == "" {
-		return choose, nil
+	} else if all := environment("all_proxy"); all != "" {
+		u, err := parseProxy(all)
+		if err != nil {
+			return nil, fmt.Errorf("ALL_PROXY: %w", err)
+		}
+		choose = func(req *http.Request) (*url.URL, error) {
+			special, err := http.ProxyFromEnvironment(req)
+			if special != nil || err != nil || isLoopback(req.URL.Hostname()) {
+				return special, err
+			}
+			return u, nil
+		}
 	}
 	return func(req *http.Request) (*url.URL, error) {
-		if matchesNoProxy(c.NoProxy, req.URL.Hostname()) {
+		if matchesNoProxy(direct, req.URL.Hostname()) {
 			return nil, nil
 		}
 		return choose(req)
 	}, nil
+}
+
+// isLoopback reports whether host is this machine, for which Go takes no proxy
+// from the environment either.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// environment returns a variable, which may have its name in capitals too.
+func environment(name string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return os.Getenv(strings.ToUpper(name))
+}
+
+func parseProxy(text string) (*url.URL, error) {
+	if schemeOf(text) == "" {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return nil, errors.New("not a URL")
+	}
+	switch u.Scheme {
+	case "http", "https", "socks5", "socks5h":
+	default:
+		return nil, fmt.Errorf("cannot speak %q, only http, https, socks5 and socks5h", u.Scheme)
+	}
+	if u.Port() == "" {
+		u.Host = net.JoinHostPort(u.Hostname(), "1080") // curl's default
+	}
+	return u, nil
 }
 
 // matchesNoProxy reports whether host is in a list as curl takes it: names

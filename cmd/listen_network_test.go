@@ -268,6 +268,27 @@ func TestListenProxies(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.args, got, test.want)
 		}
 	}
+
+	t.Setenv("NO_PROXY", "127.0.0.0/8")
+	if got := once(t, "-x", proxy, url); got != "direct" {
+		t.Errorf("-x and NO_PROXY: %q", got)
+	}
+	t.Setenv("NO_PROXY", "")
+	t.Setenv("ALL_PROXY", proxy)
+	for url, want := range map[string]string{
+		"http://example.com/e": "proxy for http://example.com/e ",
+		url:                    "direct", // this machine
+	} {
+		if got := once(t, url); got != want {
+			t.Errorf("ALL_PROXY, %s: %q, want %q", url, got, want)
+		}
+	}
+	t.Setenv("ALL_PROXY", "ftp://proxy")
+	r := ssectl(t, "", "listen", url)
+	r.check(t, 2)
+	if !strings.Contains(r.err, "ALL_PROXY: cannot speak") {
+		t.Error(r.err)
+	}
 }
 
 // socks serves SOCKS5 (RFC 1928) without authentication and sends every

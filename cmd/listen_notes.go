@@ -59,6 +59,8 @@ func (l *listener) changed(change listen.Change) {
 		l.hintStart(c)
 	case listen.Gap:
 		n.line("%s", n.colors.Bad(fmt.Sprintf("gap: asked for events after %q, the server goes on after %q; some were missed", output.Safe(c.Asked), output.Safe(c.Got))))
+	case listen.Ended:
+		n.line("the server ended the stream, 204")
 	case listen.Restarted:
 		n.line("%s", n.colors.Warn("starting afresh: "+c.Reason))
 		l.hinted = true

@@ -129,6 +129,31 @@ func TestListenSignals(t *testing.T) {
 	}
 }
 
+// TestListenStopsInWrite has nobody read what is printed: a write that no signal
+// ends must not keep the program.
+func TestListenStopsInWrite(t *testing.T) {
+	stuck := make(chan struct{})
+	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", stream.ContentType)
+		event := []byte("data: " + strings.Repeat("x", 64<<10) + "\n\n")
+		control := http.NewResponseController(w)
+		for n := 0; ; n++ {
+			control.SetWriteDeadline(time.Now().Add(time.Second))
+			if _, err := w.Write(event); err != nil { // all buffers on the way are full
+				close(stuck)
+				return
+			}
+		}
+	})
+	run := start(t, "listen", url, "--format", "data")
+	<-stuck
+	run.Process.Signal(os.Interrupt)
+	state, err := run.Process.Wait()
+	if err != nil || state.ExitCode() != 130 {
+		t.Errorf("%v, %v", state, err)
+	}
+}
+
 // TestListenClosedPipe runs the real program with a reader that has seen enough.
 func TestListenClosedPipe(t *testing.T) {
 	url := serving(t, func(w http.ResponseWriter, r *http.Request) {

@@ -332,7 +332,7 @@ func (l *listener) verdict(parent context.Context, why error) error {
 		lost    *listen.LostError
 		cut     *listen.UnfinishedError
 	)
-	unmet := l.hasEnd() && l.source.Stats().Connections > 0
+	unmet, began := l.hasEnd(), l.source.Stats().Connections > 0
 	switch {
 	case why == errCount, why == errUntil:
 		return nil
@@ -344,9 +344,9 @@ func (l *listener) verdict(parent context.Context, why error) error {
 		return nil
 	case errors.Is(why, errMaxTime) || l.ctx.Err() != nil:
 		switch {
-		case unmet:
+		case unmet && began:
 			return coded(exitFailed, errors.New("--max-time came before what --until waits for"), "")
-		case l.source.Stats().Connections == 0:
+		case !began:
 			return coded(exitTimeout, fmt.Errorf("%s: no stream within --max-time %v", l.target(), time.Duration(l.opts.MaxTime)), "")
 		}
 		return nil
@@ -354,7 +354,7 @@ func (l *listener) verdict(parent context.Context, why error) error {
 		return coded(exitNotStream, fmt.Errorf("%s: %w%s", l.target(), why, bodyOf(refused)), l.refusedHint(refused))
 	case errors.As(why, &timeout):
 		return coded(exitTimeout, fmt.Errorf("%s: %w", l.target(), why), "")
-	case unmet && (why == io.EOF || errors.As(why, &gaveUp) || errors.As(why, &lost) || errors.As(why, &cut)):
+	case unmet && (why == io.EOF || errors.As(why, &cut) || began && (errors.As(why, &gaveUp) || errors.As(why, &lost))):
 		return coded(exitFailed, l.early(why), "")
 	case why == io.EOF:
 		return nil

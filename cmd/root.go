@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -59,8 +60,23 @@ func Main() int {
 	}
 	// What net/http has to say of a peer is for its own log, not for ours.
 	log.SetOutput(io.Discard)
-	return Run(ctx, term.System(), args)
+	code := make(chan int, 1)
+	go func() { code <- Run(ctx, term.System(), args) }()
+	select {
+	case c := <-code:
+		return c
+	case <-ctx.Done():
+	}
+	select {
+	case c := <-code:
+		return c
+	case <-time.After(stopTime): // a write to a full pipe does not end
+		return exitInterrupted
+	}
 }
+
+// stopTime is how long a command may take to stop.
+const stopTime = 3 * time.Second
 
 // Run runs one command line and returns its exit code.
 func Run(ctx context.Context, streams *term.Streams, args []string) int {

@@ -3,7 +3,7 @@ package listen
 import "time"
 
 // A Change is a change of state that [Options.OnChange] is told of: one of
-// [Connected], [Dropped], [Waiting], [Gap] and [Restarted].
+// [Connected], [Dropped], [Waiting], [Gap], [Restarted] and [Ended].
 type Change interface{ change() }
 
 // Connected says that the server answered with the stream.
@@ -41,8 +41,12 @@ type Restarted struct {
 	Reason string
 }
 
+// Ended says that the server ended the stream for good, by 204 No Content.
+type Ended struct{}
+
 func (Connected) change() {}
 func (Dropped) change()   {}
 func (Waiting) change()   {}
 func (Gap) change()       {}
 func (Restarted) change() {}
+func (Ended) change()     {}

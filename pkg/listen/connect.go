@@ -106,6 +106,7 @@ func (s *Stream) accept(resp *http.Response) error {
 	ranged := resp.Request.Header.Get("Range") != ""
 	switch {
 	case resp.StatusCode == http.StatusNoContent:
+		s.tell(Ended{})
 		return errNoContent
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && ranged:
 		return s.nothingNew(resp)
@@ -116,7 +117,7 @@ func (s *Stream) accept(resp *http.Response) error {
 	refused := &ResponseError{
 		Status:      resp.StatusCode,
 		ContentType: resp.Header.Get("Content-Type"),
-		retryAfter:  retryAfter(resp.Header.Get("Retry-After"), time.Now()),
+		retryAfter:  retryAfter(resp.Header, time.Now()),
 	}
 	timer := time.AfterFunc(excerptTime, func() { resp.Body.Close() })
 	defer timer.Stop()

@@ -136,12 +136,16 @@ var errLocation = errors.New("redirect to what is no URL")
 
 // retryAfter reads the header of that name, seconds or a date
 // (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after). It is negative if
-// there is none that can be read.
-func retryAfter(value string, now time.Time) time.Duration {
+// there is none that can be read. A date is one by the clock of the server.
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	value := header.Get("Retry-After")
 	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
 		return time.Duration(n) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
+		if date, err := http.ParseTime(header.Get("Date")); err == nil {
+			now = date
+		}
 		return min(max(at.Sub(now), 0), maxWait)
 	}
 	return -1

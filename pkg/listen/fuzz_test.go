@@ -19,7 +19,7 @@ func FuzzRetryAfter(f *testing.F) {
 	}
 	now := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, value string) {
-		wait := retryAfter(value, now)
+		wait := retryAfter(http.Header{"Retry-After": {value}}, now)
 		if wait < -1 {
 			t.Errorf("%q is a wait of %v", value, wait)
 		}
@@ -31,6 +31,27 @@ func FuzzRetryAfter(f *testing.F) {
 			t.Errorf("%q: told to wait %v, waits %v", value, wait, d)
 		}
 	})
+}
+
+// A date is one by the clock of the server, which may be wrong.
+func TestRetryAfterDate(t *testing.T) {
+	now := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	at := func(d time.Duration) string { return now.Add(d).Format(http.TimeFormat) }
+	for _, test := range []struct {
+		after, date string
+		want        time.Duration
+	}{
+		{at(time.Minute), "", time.Minute},
+		{at(time.Minute), "soon", time.Minute},
+		{at(time.Hour + time.Minute), at(time.Hour), time.Minute},
+		{at(-time.Hour + time.Minute), at(-time.Hour), time.Minute},
+		{at(-time.Minute), at(0), 0},
+		{"7", at(time.Hour), 7 * time.Second},
+	} {
+		if got := retryAfter(http.Header{"Retry-After": {test.after}, "Date": {test.date}}, now); got != test.want {
+			t.Errorf("%+v: got %v", test, got)
+		}
+	}
 }
 
 // FuzzContentRange answers a request for the rest of a log with whatever a
