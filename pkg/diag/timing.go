@@ -232,24 +232,28 @@ func testSizes(t *timeline) opinion {
 func testPacing(t *timeline) opinion {
 	const smallest, least = 64, 12
 	op := opinion{method: "S"}
-	var sizes []float64
+	var sizes []int
 	var gaps []time.Duration
-	cuts := 0
 	for i, gap := range t.pauses {
-		if i == 0 {
-			continue
-		}
-		sizes = append(sizes, float64(t.arrivals[i].bytes))
-		gaps = append(gaps, gap)
-		if t.arrivals[i].state == inLine {
-			cuts++
+		if i > 0 { // the first is what was there when we came
+			sizes = append(sizes, t.arrivals[i].bytes)
+			gaps = append(gaps, gap)
 		}
 	}
-	size, gap := mean(sizes), median(gaps)
-	if len(sizes) >= least && size >= smallest && cv(sizes) < 0.02 && 2*cuts >= len(sizes) && gap >= 50*time.Millisecond {
+	size, gap := median(sizes), median(gaps)
+	equal, cuts := 0, 0
+	for i := range sizes {
+		if a := t.arrivals[i+1]; (a.bytes-size)*(a.bytes-size) <= 4 {
+			equal++
+			if a.state == inLine {
+				cuts++
+			}
+		}
+	}
+	if equal >= least && size >= smallest && 5*equal >= 4*len(sizes) && 2*cuts >= equal && gap >= 50*time.Millisecond {
 		op.verdict, op.hold = judge(gap), gap
-		op.seen = sprintf("pieces of %.0f bytes whatever the events, one every %s: something paces the stream", size, roundDuration(gap))
-		op.numbers = map[string]any{"batch_bytes": int(size)}
+		op.seen = sprintf("pieces of %d bytes whatever the events, one every %s: something paces the stream", size, roundDuration(gap))
+		op.numbers = map[string]any{"batch_bytes": size}
 	}
 	return op
 }
