@@ -64,6 +64,10 @@ func head(name, value string) func(*Exchange) {
 	return func(x *Exchange) { x.Header.Set(name, value) }
 }
 
+func asked(id string) func(*Exchange) {
+	return func(x *Exchange) { x.RequestHeader = http.Header{"Last-Event-ID": {id}} }
+}
+
 // TestEveryCheckBothWays holds each check to a server that passes it and one
 // that does not, and fails for a check that has neither.
 func TestEveryCheckBothWays(t *testing.T) {
@@ -328,6 +332,11 @@ func tapes() []evidence {
 		{"another gets no headers", tape(steady(RoleA, 0, 100, 60, 1), with(recorded(RoleTwin, 1400, EndTimeout, 6000), func(x *Exchange) { x.Answered, x.Status = 0, 0 })), bad(Fail, "connect-parallel")},
 		{"a recording from a cache", tape(steady(RoleA, 0, 100, 60, 1), recorded(RoleTwin, 1500, EndClient, 6000, step{1510, ev(1, 60) + ev(2, 60) + ev(3, 60) + ev(4, 60)}),
 			recorded(RoleBust, 6000, EndClient, 7000, step{6100, ev(58, 60)})), bad(Fail, "shared-cache")},
+		{"a backlog for everybody", tape(steady(RoleA, 0, 500, 20, 1), recorded(RoleTwin, 1600, EndClient, 6000, step{1610, ev(1, 60) + ev(2, 60) + ev(3, 60)}),
+			recorded(RoleBust, 9000, EndClient, 9900, step{9010, ev(14, 60) + ev(15, 60) + ev(16, 60) + ev(17, 60) + ev(18, 60)}),
+			recorded(RoleFresh, 9000, EndClient, 9900, step{9010, ev(14, 60) + ev(15, 60) + ev(16, 60) + ev(17, 60) + ev(18, 60)})), good("shared-cache")},
+		{"all again, of few", tape(steady(RoleA, 0, 1000, 7, 1), with(recorded(RoleResume1, 7500, EndClient, 8000, step{7510, ev(1, 60) + ev(2, 60) + ev(3, 60)}), asked("5")),
+			with(recorded(RoleResume2, 8000, EndClient, 8500, step{8010, ev(1, 60) + ev(2, 60) + ev(3, 60)}), asked("3")), recorded(RoleControl, 8500, EndClient, 9500)), bad(Inconclusive, "resume")},
 		{"IDs of each connection", tape(recorded(RoleA, 0, EndClient, 900, step{100, "id: 1\ndata: a\n\n"}, step{200, "id: 2\ndata: b\n\n"}),
 			recorded(RoleTwin, 400, EndClient, 900, step{500, "id: 1\ndata: c\n\n"}, step{600, "id: 2\ndata: d\n\n"})), bad(Fail, "id-stable")},
 		{"no IDs", tape(recorded(RoleA, 0, EndClient, 900, step{100, "data: a\n\n"})), bad(Warn, "id-present")},

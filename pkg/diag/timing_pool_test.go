@@ -1,0 +1,82 @@
+package diag
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestHoldsOnSeveral has holds that one connection alone does not prove, and
+// what looks like them.
+func TestHoldsOnSeveral(t *testing.T) {
+	onePiece := func(role Role, start, at int) *Exchange {
+		return recorded(role, start, EndClient, 9000, step{at, strings.Repeat(ev(1, 250), 17)[:4096]})
+	}
+	live := func(n int) string { return ev(n, 60) }
+	// What the open stream gets at 1, 2, 3 ... s comes on the others at once at 6 s.
+	open := func() *Exchange {
+		x := recorded(RoleA, 0, EndClient, 9000)
+		for n := 1; n < 9; n++ {
+			x.Body = append(x.Body, live(n)...)
+			x.Reads = append(x.Reads, Read{At: ms(1000 * n), N: len(live(n))})
+		}
+		return x
+	}
+	late := func(role Role, start, at int) *Exchange {
+		text := ""
+		for n := start/1000 + 1; n*1000 <= at; n++ {
+			text += live(n)
+		}
+		return recorded(role, start, EndClient, 9000, step{at, text}, step{7001, live(7)}, step{8001, live(8)})
+	}
+	times := func(role Role, start int, stamp func(n int) int) *Exchange {
+		x := recorded(role, start, EndClient, 9000)
+		for n := start/700 + 1; n < 12; n++ {
+			text := fmt.Sprintf("id: %d\ndata: {\"at\":%d}\n\n", n, stamp(n))
+			x.Body = append(x.Body, text...)
+			x.Reads = append(x.Reads, Read{At: ms(700 * n), N: len(text)})
+		}
+		return x
+	}
+	noon := int(recording().Time.UnixMilli())
+	vary := func(n int) int { return noon + 700*n - n*n%5*90 }
+	for _, test := range []struct {
+		name, id string
+		o        *Observation
+		want     Status
+		method   any
+	}{
+		{"one piece on each of three", "buffer-proxy", recording(onePiece(RoleA, 0, 1600), onePiece(RoleTwin, 2000, 3600), onePiece(RoleIdentity, 400, 2000)), Fail, "A"},
+		{"one piece on one of three", "buffer-proxy", recording(onePiece(RoleA, 0, 1600), steady(RoleTwin, 2000, 500, 13, 3), steady(RoleIdentity, 500, 500, 16, 1)), Inconclusive, nil},
+		{"the start of two", "buffer-proxy", recording(open(), late(RoleTwin, 1500, 6001), late(RoleFresh, 2500, 6501)), Fail, "O"},
+		{"no start held", "buffer-proxy", recording(open(), late(RoleTwin, 5500, 6001), late(RoleFresh, 4500, 5001)), Pass, "A"},
+		{"paced", "buffer-proxy", recording(pieces(RoleA, 200, 819, 30)), Warn, "S"},
+		{"times that vary, one by one", "buffer-proxy", recording(times(RoleA, 0, vary), times(RoleTwin, 1400, vary)), Inconclusive, nil},
+	} {
+		f := Lookup(test.id).Run(test.o)
+		if f.Status != test.want || test.method != nil && f.Evidence["method"] != test.method {
+			t.Errorf("%s: %s by %v, want %s by %v: %s; %s", test.name, f.Status, f.Evidence["method"], test.want, test.method, f.Title, f.Seen)
+		}
+	}
+}
+
+// TestPairsOfOtherEvents has each connection number its events from 1: they are
+// not the same, and their times are not compared.
+func TestPairsOfOtherEvents(t *testing.T) {
+	own := func(role Role, start int, word string) *Exchange {
+		x := recorded(role, start, EndClient, 9000)
+		for n := 1; start+500*n < 9000; n++ {
+			text := fmt.Sprintf("id: %d\ndata: %s %d\n\n", n, word, n)
+			x.Body = append(x.Body, text...)
+			x.Reads = append(x.Reads, Read{At: ms(start + 500*n), N: len(text)})
+		}
+		return x
+	}
+	o := recording(own(RoleA, 0, "a"), own(RoleTwin, 1700, "b"), own(RoleIdentity, 400, "c"))
+	if found := alarm(o); found != "" {
+		t.Error(found)
+	}
+	if list := pairs(o.a().timeline(), o.get(RoleTwin).timeline()); len(list) > 0 {
+		t.Errorf("%d pairs", len(list))
+	}
+}
