@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -28,15 +29,16 @@ type oracle struct {
 	arrived         map[int]time.Time
 	unnamed         []time.Time   // of events that say nothing of themselves
 	knocked         time.Duration // the longest that headers took another time
+	http1           time.Duration // until the headers were there over HTTP/1.1, 5 s at most
 	reads, noBlank  int           // of the body, and after which an event lacked but its blank line
 }
 
-func transport() *http.Transport {
-	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true, DialContext: (&net.Dialer{}).DialContext}
+func transport(http2 bool) *http.Transport {
+	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: http2, DialContext: (&net.Dialer{}).DialContext}
 }
 
 // open asks for the stream, on a connection of its own, as a browser asks.
-func (o *oracle) open(ctx context.Context, url string, mark string) (*http.Response, error) {
+func (o *oracle) open(ctx context.Context, url string, mark string, http2 bool) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
@@ -49,7 +51,7 @@ func (o *oracle) open(ctx context.Context, url string, mark string) (*http.Respo
 	if mark != "" {
 		request.Header.Set(mark, "1")
 	}
-	t := transport()
+	t := transport(http2)
 	t.DisableCompression, t.DisableKeepAlives = true, true
 	return (&http.Client{Transport: t}).Do(request)
 }
@@ -58,7 +60,8 @@ func (o *oracle) open(ctx context.Context, url string, mark string) (*http.Respo
 // first event depends on when one comes.
 func (o *oracle) knock(ctx context.Context, url string) {
 	for range 15 {
-		timer := time.NewTimer(300 * time.Millisecond)
+		// Not in step with the events that the headers may wait for.
+		timer := time.NewTimer(50*time.Millisecond + rand.N(600*time.Millisecond))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -66,7 +69,7 @@ func (o *oracle) knock(ctx context.Context, url string) {
 			return
 		}
 		opened := time.Now()
-		resp, err := o.open(ctx, url, "")
+		resp, err := o.open(ctx, url, "", true)
 		o.knocked = max(o.knocked, time.Since(opened))
 		if err != nil {
 			return
@@ -75,10 +78,21 @@ func (o *oracle) knock(ctx context.Context, url string) {
 	}
 }
 
+// older opens the stream over HTTP/1.1 where others speak HTTP/2.
+func (o *oracle) older(ctx context.Context, url string) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	opened := time.Now()
+	resp, err := o.open(ctx, url, "", false)
+	if o.http1 = time.Since(opened); err == nil {
+		resp.Body.Close()
+	}
+}
+
 func (o *oracle) listen(ctx context.Context, url string) {
 	o.opened, o.first = time.Now(), o.publisher.latest()+1
 	defer func() { o.closed = time.Now() }()
-	resp, err := o.open(ctx, url, oracleHeader)
+	resp, err := o.open(ctx, url, oracleHeader, true)
 	if err != nil {
 		return
 	}
