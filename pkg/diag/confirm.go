@@ -93,7 +93,7 @@ func (o *Observation) confirmed(id string, second *Observation) bool {
 // is a case of, or such a method agrees.
 func (t *timing) onSeveral(o *Observation) bool {
 	_, op := t.blame(o)
-	return op.several || worst(t.first, t.lead, t.opening).verdict > clean
+	return op.several || worst(t.first, t.lead, t.opening, t.phases).verdict > clean
 }
 
 // confirm takes back the faults that a second look does not show.

@@ -60,7 +60,7 @@ func (s *session) openOthers(ctx context.Context) {
 		s.identity = open(RoleIdentity, p.clock()+apart)
 	}
 	if wantsTwin {
-		s.twin = open(RoleTwin, max(delay, p.clock()+apart/2+rand.N(apart)))
+		s.twin = open(RoleTwin, max(delay, p.clock()+apart/4+rand.N(apart*3/4+1)))
 	}
 }
 

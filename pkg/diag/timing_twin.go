@@ -190,7 +190,7 @@ func testPhase(o *Observation, a, b *timeline) opinion {
 // testPhases is method D for timers where each connection shows little: on some
 // of those that were opened later, everything is late or early by the same.
 func testPhases(o *Observation, a *timeline, others []*Exchange) opinion {
-	op := opinion{method: "D"}
+	op := opinion{method: "D", several: true}
 	apart, groups := 0, 0
 	var phases []time.Duration
 	for _, x := range others {

@@ -14,7 +14,7 @@ type timing struct {
 
 	pauses, tails, flow, heartbeats, sizes, whole, period opinion
 	twin, encoding, clock, shift                          opinion
-	first, lead, opening, lump                            opinion
+	first, lead, opening, lump, phases                    opinion
 	hop                                                   opinion // between the origin and here
 
 	doubt string // what a time in the events says, and nothing else
@@ -53,7 +53,8 @@ func newTiming(o *Observation) *timing {
 		// A timer may be in phase on two connections, hardly on three.
 		t.twin = worst(t.twin, testTwin(o, a, identity.timeline()), testPhase(o, a, identity.timeline()))
 	}
-	t.twin = worst(t.twin, testPhases(o, a, o.liveStreams()))
+	t.phases = testPhases(o, a, o.liveStreams())
+	t.twin = worst(t.twin, t.phases)
 	t.doubtClock(c)
 	if dialectOf(o) != dialectNone {
 		t.lump = testLump(t.main)
