@@ -148,7 +148,7 @@ func (t *timing) blame(o *Observation) (culprit, opinion) {
 		return byTail, t.shift
 	}
 	if t.a.encoded != "" {
-		if op := worst(t.encoding, t.twin); op.verdict > clean {
+		if op := worst(t.encoding, t.bare, t.twin); op.verdict > clean {
 			return byCompression, op
 		}
 	}

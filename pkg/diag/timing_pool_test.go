@@ -80,3 +80,17 @@ func TestPairsOfOtherEvents(t *testing.T) {
 		t.Errorf("%d pairs", len(list))
 	}
 }
+
+// TestBareCompression has ten bytes of gzip and nothing behind them: that means
+// something only where headers are never late, and the plain form has none.
+func TestBareCompression(t *testing.T) {
+	for via, want := range map[string]Status{"1.1 varnish (Varnish/7.1)": Fail, "": Inconclusive} {
+		a := recorded(RoleA, 0, EndClient, 12000, step{5, "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"})
+		a.Header.Set("Content-Encoding", "gzip")
+		a.Header.Set("Via", via)
+		plain := with(recorded(RoleIdentity, 400, EndTimeout, 12000), func(x *Exchange) { x.Answered, x.Status, x.Header = 0, 0, nil })
+		if f := Lookup("buffer-compression").Run(recording(a, plain)); f.Status != want {
+			t.Errorf("via %q: %s, want %s: %s", via, f.Status, want, f.Title)
+		}
+	}
+}

@@ -301,6 +301,24 @@ func testEncoding(o *Observation, a, plain *timeline) opinion {
 	return compareRates(op, a, plain, fresh)
 }
 
+// testBare is method H: the header of the compressed form came, nothing behind
+// it, and of the plain form not even headers. Many servers behave so while they
+// have nothing to say. Varnish does not: it hands headers on at once, and what
+// it compresses it holds for all.
+func testBare(a *timeline, x, plain *Exchange) opinion {
+	op := opinion{method: "H"}
+	wait := a.endedAt - a.start
+	if a.encoded == "" || len(a.plain) > 0 || a.bytes() == 0 || a.bytes() > 20 || wait < 3*time.Second || plain == nil {
+		return op
+	}
+	varnish := slices.ContainsFunc(Hops(x.Header), func(h Hop) bool { return h.Name == "varnish" })
+	if varnish && plain.Answered == 0 && plain.End != EndError && plain.Ended-plain.Start > 3*time.Second {
+		op.verdict, op.hold = held, wait
+		op.seen = sprintf("of the %s stream only its first %d bytes, and of the plain one not even headers, which Varnish never delays", a.encoded, a.bytes())
+	}
+	return op
+}
+
 // compareRates compares how often something could be read, for streams that
 // have no events in common.
 func compareRates(op opinion, a, plain *timeline, fresh int) opinion {

@@ -13,7 +13,7 @@ type timing struct {
 	large pauseTest // A, next to large events
 
 	pauses, tails, flow, heartbeats, sizes, whole, period opinion
-	twin, encoding, clock, shift                          opinion
+	twin, encoding, bare, clock, shift                    opinion
 	first, lead, opening, lump, phases                    opinion
 	hop                                                   opinion // between the origin and here
 
@@ -62,6 +62,7 @@ func newTiming(o *Observation) *timing {
 	if origin := o.get(RoleOrigin); origin.ok() {
 		t.hop = testHop(o, origin.timeline(), t.main)
 	}
+	t.bare = testBare(a, o.a(), identity)
 	if identity.ok() {
 		t.encoding = testEncoding(o, a, identity.timeline())
 	}
