@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -144,13 +145,15 @@ func (l *listener) showHeaders() {
 		return
 	}
 	resp := source.Response()
-	w := l.streams.Err
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "%s %s\n", resp.Proto, output.Safe(resp.Status))
+	printHeaders(&text, "", resp.Header)
+	fmt.Fprintln(&text)
 	if l.opts.JQ == "" && !l.opts.Text && (l.format == "text" || l.format == "raw") {
-		w = l.streams.Out
+		l.pending = append(l.pending, text.Bytes()...)
+	} else {
+		l.streams.Err.Write(text.Bytes())
 	}
-	fmt.Fprintf(w, "%s %s\n", resp.Proto, output.Safe(resp.Status))
-	printHeaders(w, "", resp.Header)
-	fmt.Fprintln(w)
 }
 
 // target names what was listened to in a message.

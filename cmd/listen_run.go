@@ -32,11 +32,12 @@ type listener struct {
 	read   func() (*stream.Block, error)
 	*selector
 	show    func(dst []byte, b *stream.Block, at time.Time) []byte
+	once    bool   // no connection is made again behind one that brought something
 	all     bool   // blocks that are no events are shown too
-	asks    bool   // an event is asked about, not just shown
-	copies  bool   // bytes are shown as they come, not blocks
+	asks    bool   // each event has something to decide
+	copies  bool   // bytes are written as they come, so blocks show nothing
 	pending []byte // formatted, not yet written
-	broken  error  // of the output, for good
+	broken  error  // the first one of a write; nothing is written behind it
 	// lineEnded says that nothing was written or a line end was last.
 	lineEnded bool
 	cursor    *cursor.Cursor
@@ -63,11 +64,11 @@ func runListen(parent context.Context, streams *term.Streams, opts *listenOption
 	}
 	defer l.source.Close()
 	why := l.loop()
-	if l.opts.Text && streams.OutTerminal && !l.lineEnded {
-		l.pending = append(l.pending, '\n') // for the prompt
-	}
 	if err := l.flush(); err != nil {
 		why = err
+	}
+	if l.opts.Text && streams.OutTerminal && !l.lineEnded {
+		fmt.Fprintln(streams.Out) // for the prompt
 	}
 	err = l.verdict(parent, why)
 	for _, t := range l.tapes {
@@ -106,12 +107,26 @@ func (l *listener) prepare() (err error) {
 	if err := l.openSource(); err != nil {
 		return err
 	}
-	l.asks = l.selects() || l.opts.JQ != "" || l.opts.Text || l.opts.Count > 0 || l.summary != nil || l.cursor != nil
+	l.chooseWay()
+	return nil
+}
+
+// chooseWay decides how much is looked at of what comes: all bytes, blocks,
+// events, or what is in each event.
+func (l *listener) chooseWay() {
+	expression := l.opts.JQ != "" || l.opts.Text
+	raw := l.format == "raw" && !expression && l.types == nil && l.filter == nil
+	l.all = raw || l.opts.Comments && !expression
+	l.asks = expression || l.selects() || l.opts.Count > 0 || l.summary != nil || l.cursor != nil
+	if raw && l.once && !l.streams.OutTerminal && !l.selects() && l.opts.Count == 0 && l.cursor == nil && l.opts.ReconnectOn == nil {
+		// Nothing of the stream is left out, repeated, or waited for.
+		l.copies, l.all = true, false
+		l.show = func(dst []byte, _ *stream.Block, _ time.Time) []byte { return dst }
+	}
 	l.read = l.source.Next
 	if l.all || l.tapes != nil {
 		l.read = l.source.Block
 	}
-	return nil
 }
 
 // prepareOutput chooses what is shown of an event.
@@ -139,10 +154,7 @@ func (l *listener) prepareOutput() error {
 		}
 		l.show = func(dst []byte, _ *stream.Block, _ time.Time) []byte {
 			shown, err := q.Append(l.ctx, dst, l.object(), end, add)
-			if err != nil && !l.failed[q] {
-				l.failed[q] = true
-				l.warn(err)
-			}
+			l.failure(q, err)
 			return shown
 		}
 		return nil
@@ -156,17 +168,11 @@ func (l *listener) prepareOutput() error {
 		options.Width = l.streams.Width
 	}
 	l.show = output.EventFormats[l.format](options)
-	chosen := l.types != nil || l.filter != nil
-	l.all = l.opts.Comments || l.format == "raw" && !chosen
-	if l.format == "raw" && !terminal && !l.selects() && l.opts.Count == 0 && l.opts.Cursor == "" {
-		// All bytes, wherever events end: they need not wait for it.
-		l.copies, l.all = true, false
-		l.show = func(dst []byte, _ *stream.Block, _ time.Time) []byte { return dst }
-	}
 	return nil
 }
 
-// copied writes what was read, if that is what is shown.
+// copied is told of what was read, and writes it if that is the way. An error of
+// an earlier write ends the reading in any case.
 func (l *listener) copied(p []byte) error {
 	if l.copies && len(p) > 0 && l.broken == nil {
 		_, l.broken = l.streams.Out.Write(p)
@@ -187,6 +193,7 @@ func (l *listener) openSource() error {
 		if err := l.openTapes(nil); err != nil {
 			return err
 		}
+		l.once = true
 		saved, err := openSaved(l.ctx, l.streams, l.opts.Source, config.MaxEventSize, l.flush, l.copied)
 		l.source = saved
 		return err
@@ -213,6 +220,7 @@ func (l *listener) openSource() error {
 	if err := l.openTapes(req); err != nil {
 		return err
 	}
+	l.once = config.Reconnect == listen.ReconnectNever || config.Reconnect == listen.ReconnectGET && req.Method != http.MethodGet
 	config.BeforeRead = l.flush
 	config.OnRead = l.copied
 	config.OnChange = l.changed
@@ -239,6 +247,7 @@ func (l *listener) loop() error {
 		switch {
 		case b.IsEvent() && l.asks:
 			err = l.event(b, at)
+		case b.Incomplete() && !l.once: // it comes again
 		case b.IsEvent() || l.all:
 			if b.IsEvent() {
 				l.count++
@@ -264,6 +273,9 @@ var (
 
 // event shows an event that is wanted, and says whether the run ends with it.
 func (l *listener) event(b *stream.Block, at time.Time) error {
+	if err := context.Cause(l.ctx); err != nil {
+		return err // what was read before its end may be much
+	}
 	if l.summary != nil {
 		l.summary.event(at)
 	}
@@ -277,6 +289,9 @@ func (l *listener) event(b *stream.Block, at time.Time) error {
 		}
 	}
 	fails, ends := l.isFailure(), l.isEnd()
+	if err := context.Cause(l.ctx); err != nil {
+		return err // no expression could answer
+	}
 	if len(l.pending) > maxPending || l.cursor != nil {
 		if err := l.flush(); err != nil {
 			return err
@@ -295,7 +310,7 @@ func (l *listener) event(b *stream.Block, at time.Time) error {
 		return fmt.Errorf("%w: %s", errFailIf, excerpt(b.Data()))
 	case ends:
 		return errUntil
-	case l.opts.Count > 0 && l.count >= int(l.opts.Count):
+	case l.opts.Count > 0 && uint(l.count) >= l.opts.Count:
 		return errCount
 	}
 	return nil
@@ -342,6 +357,8 @@ func (l *listener) verdict(parent context.Context, why error) error {
 		return coded(exitInterrupted, errSilent, "")
 	case isClosedPipe(why):
 		return nil
+	case errors.As(why, &refused):
+		return coded(exitNotStream, fmt.Errorf("%s: %w%s", l.target(), why, bodyOf(refused)), l.refusedHint(refused))
 	case errors.Is(why, errMaxTime) || l.ctx.Err() != nil:
 		switch {
 		case unmet && began:
@@ -350,8 +367,6 @@ func (l *listener) verdict(parent context.Context, why error) error {
 			return coded(exitTimeout, fmt.Errorf("%s: no stream within --max-time %v", l.target(), time.Duration(l.opts.MaxTime)), "")
 		}
 		return nil
-	case errors.As(why, &refused):
-		return coded(exitNotStream, fmt.Errorf("%s: %w%s", l.target(), why, bodyOf(refused)), l.refusedHint(refused))
 	case errors.As(why, &timeout):
 		return coded(exitTimeout, fmt.Errorf("%s: %w", l.target(), why), "")
 	case unmet && (why == io.EOF || errors.As(why, &cut) || began && (errors.As(why, &gaveUp) || errors.As(why, &lost))):

@@ -107,13 +107,18 @@ func (s *selector) isFailure() bool {
 	return s.failIf != nil && slices.ContainsFunc(s.failIf, s.matches)
 }
 
-// matches asks one expression. One that fails on an event does not match it,
-// which is told the first time: it may be meant for other events alone.
+// matches asks one expression. One that fails on an event does not match it.
 func (s *selector) matches(q *query.Query) bool {
 	ok, err := q.Match(s.ctx, s.object())
-	if err != nil && !s.failed[q] {
+	s.failure(q, err)
+	return ok
+}
+
+// failure tells the first failure of an expression: it may be meant for other
+// events alone. That the run ended is none.
+func (s *selector) failure(q *query.Query, err error) {
+	if err != nil && s.ctx.Err() == nil && !s.failed[q] {
 		s.failed[q] = true
 		s.warn(err)
 	}
-	return ok
 }

@@ -42,6 +42,7 @@ func isFile(source string) bool {
 // A savedStream decodes a stream that was saved.
 type savedStream struct {
 	*stream.Decoder
+	ctx        context.Context
 	name       string
 	input      io.Reader
 	file       io.Closer
@@ -53,7 +54,7 @@ type savedStream struct {
 }
 
 func openSaved(ctx context.Context, streams *term.Streams, name string, maxEventSize int, beforeRead func() error, onRead func([]byte) error) (*savedStream, error) {
-	s := &savedStream{name: name, beforeRead: beforeRead, onRead: onRead, stats: listen.Stats{Started: time.Now(), Connections: 1}}
+	s := &savedStream{ctx: ctx, name: name, beforeRead: beforeRead, onRead: onRead, stats: listen.Stats{Started: time.Now(), Connections: 1}}
 	if name == "-" {
 		s.name = "standard input"
 		s.input = &interruptible{ctx: ctx, r: streams.In}
@@ -69,7 +70,7 @@ func openSaved(ctx context.Context, streams *term.Streams, name string, maxEvent
 	}
 	s.Decoder = stream.NewDecoder(s)
 	s.Decoder.MaxEventSize = maxEventSize
-	if err := s.look(ctx); err != nil {
+	if err := s.look(); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -84,6 +85,9 @@ func (s *savedStream) Read(p []byte) (int, error) {
 		return n, s.onRead(p[:n])
 	}
 	if err := s.beforeRead(); err != nil {
+		return 0, err
+	}
+	if err := context.Cause(s.ctx); err != nil {
 		return 0, err
 	}
 	n, err := s.input.Read(p)
@@ -104,11 +108,11 @@ func (s *savedStream) got(n int) {
 
 // look reads a little and tells what is no event stream by how it begins: no
 // field of a stream begins so.
-func (s *savedStream) look(ctx context.Context) error {
+func (s *savedStream) look() error {
 	head := make([]byte, 4<<10)
 	n, err := s.input.Read(head)
 	s.got(n)
-	if err != nil && err != io.EOF && err != context.Cause(ctx) { // the first read says that again
+	if err != nil && err != io.EOF && err != context.Cause(s.ctx) { // which Read returns
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
 	s.head = head[:n]
@@ -211,9 +215,6 @@ type interruptible struct {
 }
 
 func (r *interruptible) Read(p []byte) (int, error) {
-	if err := context.Cause(r.ctx); err != nil {
-		return 0, err
-	}
 	if len(r.rest) == 0 {
 		if r.err != nil {
 			return 0, r.err

@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -231,6 +230,11 @@ func TestListenExitCodes(t *testing.T) {
 	page := serving(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<title>Sign in</title>") })
 	refused := serving(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, `bad key`, http.StatusUnauthorized) })
 	gone := serving(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	slowly := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
 	hangs := serving(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	closed := httptest.NewServer(nil)
 	closed.Close()
@@ -273,6 +277,7 @@ func TestListenExitCodes(t *testing.T) {
 		{cut + " --no-reconnect", 3, "inside an event, 7 bytes dropped"},
 		{page, 4, `a page titled "Sign in"`},
 		{refused, 4, "401 Unauthorized: bad key"},
+		{slowly + " -m 0.3", 4, "404 Not Found"},
 		{silent + " --no-reconnect --idle-timeout 50ms", 5, "no byte for 50ms"},
 		{silent + " --no-reconnect --event-timeout 50ms", 5, "no event for 50ms"},
 		{silent + " --retry 1 --retry-delay 0 --idle-timeout 50ms", 5, "gave up after 1 retry"},
@@ -287,27 +292,6 @@ func TestListenExitCodes(t *testing.T) {
 				t.Errorf("stderr %q, want %q in it", r.err, test.says)
 			}
 		})
-	}
-}
-
-// A fullDisk takes nothing.
-type fullDisk struct{}
-
-func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
-
-// TestListenFullDisk wants an error of what could not be written, whenever it
-// shows: also when the stream ends in the same read.
-func TestListenFullDisk(t *testing.T) {
-	for _, format := range []string{"json", "raw", "text", "data"} {
-		var errs bytes.Buffer
-		streams := &term.Streams{In: strings.NewReader(""), Out: fullDisk{}, Err: &errs}
-		for _, source := range []string{streaming(t, "data: a\n\n"), "../testdata/streams/corners.sse"} {
-			code := cmd.Run(t.Context(), streams, []string{"listen", source, "--format", format, "--no-reconnect"})
-			if code != 3 || !strings.Contains(errs.String(), "no space left") {
-				t.Errorf("%s of %s: exit code %d, %s", format, source, code, errs.String())
-			}
-			errs.Reset()
-		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"os"
 	"os/signal"
@@ -22,8 +23,8 @@ import (
 
 // A subcommand is what the first argument can name.
 type subcommand struct {
-	name string
-	make func(*term.Streams) *cobra.Command
+	name  string
+	build func(*term.Streams) *cobra.Command
 	// prints says that it prints something and ends: there is no need to
 	// catch signals, which takes a tenth of the time of such a run.
 	prints bool
@@ -32,11 +33,11 @@ type subcommand struct {
 // named returns the subcommand that args name, alone, or else all of them.
 func named(args []string) []subcommand {
 	all := []subcommand{
-		{name: "listen", make: newListenCommand},
-		{name: "serve", make: newServeCommand},
-		{name: "diag", make: newDiagCommand},
-		{name: "demo", make: newDemoCommand},
-		{name: "version", make: newVersionCommand, prints: true},
+		{name: "listen", build: newListenCommand},
+		{name: "serve", build: newServeCommand},
+		{name: "diag", build: newDiagCommand},
+		{name: "demo", build: newDemoCommand},
+		{name: "version", build: newVersionCommand, prints: true},
 	}
 	for i, s := range all {
 		if len(args) > 0 && s.name == args[0] {
@@ -49,19 +50,19 @@ func named(args []string) []subcommand {
 // Main runs the command line of the process and returns its exit code. The
 // first SIGINT or SIGTERM asks the command to stop, a second one ends it.
 func Main() int {
-	ctx, args := context.Background(), os.Args[1:]
-	if !named(args)[0].prints {
-		var stop func()
-		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		context.AfterFunc(ctx, stop)
-		// A write to a closed pipe is an error to handle, not a signal to die of.
-		signal.Ignore(syscall.SIGPIPE)
-	}
+	// A write to a closed pipe is an error to handle, not a signal to die of.
+	signal.Ignore(syscall.SIGPIPE)
 	// What net/http has to say of a peer is for its own log, not for ours.
 	log.SetOutput(io.Discard)
+	streams, args := term.System(), os.Args[1:]
+	if with := named(args); len(with) == 1 && with[0].prints {
+		return Run(context.Background(), streams, args)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
 	code := make(chan int, 1)
-	go func() { code <- Run(ctx, term.System(), args) }()
+	go func() { code <- Run(ctx, streams, args) }()
 	select {
 	case c := <-code:
 		return c
@@ -85,11 +86,14 @@ func Run(ctx context.Context, streams *term.Streams, args []string) int {
 	running := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { running = true }
 	command, err := root.ExecuteContextC(ctx)
-	if err != nil && !running {
+	var write *fs.PathError
+	if err != nil && !running && !errors.As(err, &write) {
 		// Usage errors come from several places of cobra, all before this.
 		hint := command.CommandPath() + " --help"
-		if near := root.SuggestionsFor(command.Flags().Arg(0)); command == root && len(near) > 0 {
-			hint = "did you mean " + near[0] + "?"
+		if typed := command.Flags().Arg(0); command == root && typed != "" {
+			if near := root.SuggestionsFor(typed); len(near) > 0 {
+				hint = "did you mean " + near[0] + "?"
+			}
 		}
 		err = coded(exitUsage, plainUsage(err), hint)
 	}
@@ -116,14 +120,14 @@ func newRootCommand(streams *term.Streams, with []subcommand) *cobra.Command {
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	for _, s := range with {
-		root.AddCommand(s.make(streams))
+		root.AddCommand(s.build(streams))
 	}
 	return root
 }
 
 // strconvWords are what the parsers of Go say of a value.
 var strconvWords = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(strconv\.(\w+): parsing "[^"]*"|time): (invalid syntax)?`)
+	return regexp.MustCompile(`(strconv\.(\w+): parsing "(?:[^"\\]|\\.)*"|time): (invalid syntax)?`)
 })
 
 // plainUsage takes Go's own words out of a usage error.

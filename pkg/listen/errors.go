@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -84,15 +85,20 @@ type GaveUpError struct {
 }
 
 func (e *GaveUpError) Error() string {
-	if e.Retries == 1 {
-		return fmt.Sprintf("gave up after 1 retry: %v", e.Err)
+	why := e.Err.Error()
+	if e.Err == io.EOF {
+		why = "the server closed the stream"
 	}
-	return fmt.Sprintf("gave up after %d retries: %v", e.Retries, e.Err)
+	if e.Retries == 1 {
+		return "gave up after 1 retry: " + why
+	}
+	return fmt.Sprintf("gave up after %d retries: %s", e.Retries, why)
 }
 
 func (e *GaveUpError) Unwrap() error { return e.Err }
 
-// A callerError is one of [Options.BeforeRead]: nothing the server could mend.
+// A callerError is one that no other connection would mend, such as that of
+// [Options.BeforeRead].
 type callerError struct{ err error }
 
 func (e *callerError) Error() string { return e.err.Error() }

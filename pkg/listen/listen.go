@@ -69,9 +69,9 @@ type Options struct {
 	BeforeRead func() error
 
 	// OnRead is given the bytes of the stream as they come, also those of an
-	// event that is not whole yet; but not those that a response begins with
-	// to no use, when the place to go on is behind them. They are valid until
-	// it returns. Its error ends the stream.
+	// event that is not whole yet. Bytes that a response repeats before the
+	// position to resume from are left out. They are valid until it returns.
+	// Its error ends the stream.
 	OnRead func(p []byte) error
 }
 
@@ -268,11 +268,14 @@ func (s *Stream) drop(err error) {
 // fail decides whether err is final, and else waits for the next connection.
 // untold is err if no change has told it yet.
 func (s *Stream) fail(err, untold error) {
+	var refused *ResponseError
 	if s.ctx.Err() != nil {
 		s.err = context.Cause(s.ctx)
+		if errors.As(err, &refused) {
+			s.err = err // it came in time
+		}
 		return
 	}
-	var refused *ResponseError
 	server := time.Duration(-1)
 	again := s.reconnects()
 	if d, ok := s.decoder.Retry(); ok {
