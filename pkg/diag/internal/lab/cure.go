@@ -34,7 +34,7 @@ var Cures = []Cure{
 	{"nginx, X-Accel-Buffering ignored", Large, "proxy_buffering off", config(nginx(";", "proxy_ignore_headers X-Accel-Buffering; "+nginxOff))},
 	{"nginx before nginx, the inner one buffers", Steady, "proxy_buffering off", behind(&Setup{Program: "nginx", Config: nginx(";", nginxOff)})},
 	{"nginx before nginx, X-Accel-Buffering", Steady, "proxy_buffering off", config(nginx(";", nginxOff))},
-	{"nginx, cache", Steady, "proxy_cache off", config(nginx(";", nginxOff+"proxy_cache off;"))},
+	{"nginx, cache", Steady, "proxy_buffering off", config(nginx(";", nginxCache+nginxOff))},
 	{"nginx, HTTP/2, brotli, buffering on", Steady, "proxy_buffering off", config(nginxBrotli + nginx(nginxHTTP2, "brotli on; brotli_types text/event-stream; brotli_min_length 0; "+nginxOff))},
 	{"nginx, HTTP/2, buffering off", Sparse, `write ": ok\n\n"`, prelude},
 	{"HAProxy before nginx, HTTP/1.0", Steady, "proxy_buffering off", behind(&Setup{Program: "nginx", Config: nginx(";", nginxOff)})},
@@ -52,8 +52,7 @@ var Cures = []Cure{
 	{"Varnish, no Cache-Control", Steady, "uncacheable = true", config(varnish("set beresp.uncacheable = true;"))},
 	{"lighttpd", Steady, "server.stream-response-body = 1", config(lighttpd("server.stream-response-body = 1"))},
 	{"Caddy, encode", Bursty, "write a first comment", prelude},
-	{"Caddy, encode", Bursty, "exclude text/event-stream from encode", config(caddy("  encode gzip {\n    match {\n      header Content-Type text/html*\n    }\n  }"))},
-	{"Caddy, encode", Bursty, "encode with a matcher", config(caddy("  @other not path /events\n  encode @other gzip"))},
+	{"Caddy, encode", Bursty, "@other not path /events, encode @other gzip", config(caddy("  @other not path /events\n  encode @other gzip"))},
 	{"Caddy, encode, of any size", Bursty, "write a first comment", prelude},
 	{"Caddy, buffer_responses", Steady, "response_buffers", config(caddy(""))},
 	{"Traffic Server, compress", Steady, "flush true", func(s *Setup) {

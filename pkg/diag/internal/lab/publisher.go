@@ -153,13 +153,13 @@ func (p *Publisher) start(asked int, resumes bool) int {
 	case p.Resume == Restarts, p.Resume == History && !resumes:
 		return 0
 	case p.Resume == Backlog:
-		return latest - 5
+		return max(0, latest-5)
 	case p.Resume == LiveOnly, p.Resume == Unstable, !resumes:
 		return latest
 	case p.Resume == Inclusive:
-		return asked - 1
+		return max(0, asked-1)
 	case p.Resume == Overlap:
-		return asked - 4
+		return max(0, asked-4)
 	case p.Resume == Gap:
 		return asked + 2
 	}
@@ -179,7 +179,6 @@ func (p *Publisher) live(w http.ResponseWriter, r *http.Request, last int) {
 		defer stop()
 	}
 	var held []byte
-	last = max(0, last)
 	for sent := 0; ; {
 		events, grown := p.after(last)
 		for _, e := range events {
