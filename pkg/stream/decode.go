@@ -14,13 +14,15 @@ import (
 const DefaultMaxEventSize = 16 << 20
 
 const (
-	// bufferSize is what a decoder starts with, and what it looks at at once:
-	// bytes that are searched twice are in the nearest cache then.
-	bufferSize = 32 << 10
+	firstSize = 32 << 10 // of the buffer
 
 	// maxRead bounds one read. A source that fills what it is given gets more
-	// room, up to this, as every read has its price.
+	// room, up to this, since each read costs a system call.
 	maxRead = 512 << 10
+
+	// pieceSize is how much of what was read is searched for CR at once: bytes
+	// that are searched again for LF are still in the nearest cache then.
+	pieceSize = 32 << 10
 
 	loadSize = 8 // a field is recognised by its first eight bytes, read at once
 )
@@ -45,14 +47,15 @@ type Decoder struct {
 	err   error // what the source ended with; returned once the buffer is used up
 	block Block // the view handed out
 
-	// buf[pos:end] is known and not handed over, buf[end:filled] has been
-	// read but not looked at; buf[0] is byte base of the stream. buf ends with
-	// loadSize bytes that are never filled, so that a field name can be loaded
-	// at once wherever its line starts.
+	// buf[pos:end] has been searched for CR and not been handed over,
+	// buf[end:filled] has only been read; buf[0] is byte base of the stream.
+	// buf ends with loadSize bytes that are never filled, so that a field name
+	// can be loaded at once wherever its line starts.
 	buf              []byte
 	pos, end, filled int
 	base             int64
 	full             bool // the last read filled all it was given
+	piece            int  // pieceSize, less in tests
 
 	// clean is the place of the first CR at or after the line being looked
 	// at, or end. One search for CR per fill, not per line, keeps it, so a
@@ -172,7 +175,7 @@ func (d *Decoder) Blocks() iter.Seq2[*Block, error] {
 //     if [Block.IsEvent] says so. Comments between its fields are part of it;
 //   - a comment outside of a block, handed over as soon as its line ends,
 //     because a heartbeat may be all that comes for hours. A blank line behind
-//     it belongs to it if it has arrived by then;
+//     it belongs to it if it is at hand by then;
 //   - a blank line more than needed, or the LF of a CRLF whose CR ended the
 //     block before, or a BOM and nothing else;
 //   - at the end, and before the error, an unfinished block.
@@ -326,15 +329,15 @@ func (d *Decoder) tailIsBlank(line int) bool {
 	return line == d.end && (string(rest) == "\n" || bytes.Equal(rest, bom))
 }
 
-// fill makes more bytes known behind the unfinished block at d.pos, which has no
-// CR left to look at. It returns by how much the block moved.
+// fill gives more bytes to look at behind the unfinished block at d.pos, when
+// there is no CR left (d.clean == d.end). It returns how far the block moved.
 func (d *Decoder) fill() (shift int, err error) {
 	if d.end == d.filled {
 		if shift, err = d.read(); err != nil {
 			return shift, err
 		}
 	}
-	piece := d.buf[d.end:min(d.filled, d.end+bufferSize)]
+	piece := d.buf[d.end:min(d.filled, d.end+d.piece)]
 	i := bytes.IndexByte(piece, '\r')
 	if i < 0 {
 		i = len(piece)
@@ -344,46 +347,17 @@ func (d *Decoder) fill() (shift int, err error) {
 	return shift, nil
 }
 
-// read reads more behind the unfinished block, which it moves to the front
-// where that gains room. It returns by how much bytes moved.
+// read reads more behind the unfinished block. It returns how far the block
+// moved to make room.
 func (d *Decoder) read() (shift int, err error) {
 	if d.err != nil {
 		return 0, d.err
 	}
-	limit := d.MaxEventSize
-	if limit <= 0 {
-		limit = DefaultMaxEventSize
+	room, shift, err := d.room()
+	if err != nil {
+		d.err = err
+		return shift, err
 	}
-	if d.buf == nil {
-		d.buf = make([]byte, min(bufferSize, limit)+loadSize)
-	}
-	size := len(d.buf) - loadSize
-	if d.pos > 0 && size-d.end < bufferSize {
-		rest := d.buf[d.pos:d.end]
-		if d.full && size < min(maxRead, limit) {
-			size = min(2*size, limit)
-			d.buf = make([]byte, size+loadSize)
-		}
-		shift = d.pos
-		copy(d.buf, rest)
-		d.pos, d.end, d.filled, d.clean = 0, d.end-shift, d.end-shift, d.clean-shift
-		d.base += int64(shift)
-	}
-	most := limit
-	if d.end > d.pos && d.buf[d.pos] == '\n' {
-		most++ // the LF of a CRLF, which belongs to the block before
-	}
-	if size = min(size, d.pos+most); d.end >= size {
-		if d.end-d.pos >= most {
-			d.err = &SizeError{Offset: d.base + int64(d.pos), Limit: limit}
-			return shift, d.err
-		}
-		size = min(2*size, most)
-		grown := make([]byte, size+loadSize)
-		copy(grown, d.buf[:d.end])
-		d.buf = grown
-	}
-	room := d.buf[d.end:min(size, d.end+maxRead)]
 	for range 100 {
 		n, err := d.r.Read(room)
 		d.filled, d.full, d.err = d.end+n, n == len(room), err
@@ -396,6 +370,45 @@ func (d *Decoder) read() (shift int, err error) {
 	}
 	d.err = io.ErrNoProgress
 	return shift, d.err
+}
+
+// room returns where to read to: the buffer behind what is in it. The unfinished
+// block moves to the front where that gains room, and the buffer grows for a
+// large block or a fast source. The error is a [*SizeError].
+func (d *Decoder) room() (room []byte, shift int, err error) {
+	limit := d.MaxEventSize
+	if limit <= 0 {
+		limit = DefaultMaxEventSize
+	}
+	if d.buf == nil {
+		d.buf, d.piece = make([]byte, min(firstSize, limit)+loadSize), pieceSize
+	}
+	size := len(d.buf) - loadSize
+	if d.pos > 0 && size-d.end < firstSize {
+		rest := d.buf[d.pos:d.end]
+		if d.full && size < min(maxRead, limit) {
+			size = min(2*size, limit)
+			d.buf = make([]byte, size+loadSize)
+		}
+		shift = d.pos
+		copy(d.buf, rest)
+		d.pos, d.end, d.filled, d.clean = 0, d.end-shift, d.end-shift, d.clean-shift
+		d.base += int64(shift)
+	}
+	most := d.pos + limit
+	if d.end > d.pos && d.buf[d.pos] == '\n' {
+		most++ // the LF of a CRLF, which belongs to the block before
+	}
+	if d.end >= most {
+		return nil, shift, &SizeError{Offset: d.base + int64(d.pos), Limit: limit}
+	}
+	if d.end == size {
+		size = min(2*size, most)
+		grown := make([]byte, size+loadSize)
+		copy(grown, d.buf[:d.end])
+		d.buf = grown
+	}
+	return d.buf[d.end:min(size, most, d.end+maxRead)], shift, nil
 }
 
 // LastEventID returns the last event ID in force: that of the latest block

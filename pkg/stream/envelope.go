@@ -13,9 +13,10 @@ import (
 type envelope struct {
 	prefix, suffix parts
 
-	// To learn, the first text is kept and compared with the second. misses
-	// counts the texts in a row that were no use, wait those that are to pass
-	// before the next try, which is longer each time that nothing was learned.
+	// Without an envelope, the first text is kept and compared with the
+	// second. If they have too little in common, some texts pass before the
+	// next try, more each time: wait are left of a pause. With an envelope,
+	// misses counts the texts in a row that do not fit.
 	first               []byte
 	misses, wait, pause int
 }
@@ -78,7 +79,9 @@ func (e *envelope) miss(text []byte) {
 }
 
 // take makes what text has in common with the front of one text and the back of
-// another the envelope, if that is at least half of it.
+// another the envelope, if that is half of it and minEnvelope at least. Both
+// parts end in ASCII towards the middle, so that malformed UTF-8 there is judged
+// alone.
 func (e *envelope) take(front, back, text []byte) bool {
 	prefix := text[:commonPrefix(front, text)]
 	for len(prefix) > 0 && prefix[len(prefix)-1] >= utf8.RuneSelf {
