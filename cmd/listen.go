@@ -160,7 +160,7 @@ func (o *listenOptions) bindOutput(flags *pflag.FlagSet) {
 	o.Format, o.Color = "auto", term.ColorAuto
 	formats := strings.Join(slices.Sorted(maps.Keys(output.EventFormats)), "|")
 	flags.Var(choice(&o.Format, append(slices.Sorted(maps.Keys(output.EventFormats)), "auto")...), "format",
-		"print events as `auto|"+formats+"`; auto is text on a terminal, else json")
+		"print events as `auto|"+formats+"`; auto is text on a terminal, else json; raw is the bytes as they came, whole blocks of them where a connection may be made again")
 	flags.StringVar(&o.JQ, "jq", "", "print the results of this jq `expression` instead, strings raw")
 	flags.StringVar(&o.Filter, "filter", "", "print only events for which this jq `expression` is true")
 	flags.StringSliceVar(&o.Events, "event", nil, "print only events of these `types`")
