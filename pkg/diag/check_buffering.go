@@ -311,7 +311,7 @@ func checkBufferTail(o *Observation) Finding {
 	for _, e := range t.main.events {
 		largest = max(largest, e.size)
 	}
-	if op, ok := firstClean(t.clock, t.flow, t.first, t.hop); ok {
+	if op, ok := firstClean(t.punctual, t.flow, t.first, t.hop); ok {
 		return pass("no event waited for the next one (largest %s)", roundSize(largest)).seen("%s", op.seen).with("method", op.method)
 	}
 	if op, ok := firstClean(t.tails, t.pauses); ok || t.all.mid == 0 && t.all.aligned > 0 {

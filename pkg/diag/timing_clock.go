@@ -98,7 +98,7 @@ func testClock(o *Observation, c *clock) opinion {
 		}
 	}
 	p90 := percentile(excess, 0.9)
-	if len(excess) < 6 || drifts(excess, p90) {
+	if len(excess) < 6 || p90 > holdWarn && drifts(excess, p90) {
 		return op
 	}
 	op.numbers = map[string]any{"excess_p90_ms": milliseconds(p90), "clock": c.slot}
@@ -116,6 +116,20 @@ func testClock(o *Observation, c *clock) opinion {
 		op.seen = sprintf("against the time in %s, one in ten events is late by %s or more", c.slot, roundDuration(p90))
 	}
 	return op
+}
+
+// irregular reports whether the events were made at gaps so different that they
+// would be late by different times if each waited for the next one. Of events
+// made like clockwork, C cannot tell.
+func (c *clock) irregular() bool {
+	if c == nil || len(c.stamps) < 4 {
+		return false
+	}
+	var gaps []time.Duration
+	for i := 1; i < len(c.stamps); i++ {
+		gaps = append(gaps, c.stamps[i]-c.stamps[i-1])
+	}
+	return percentile(gaps, 0.8)-percentile(gaps, 0.2) > 2*holdWarn
 }
 
 // drifts reports whether the lag grows all the time. Then the stream is one

@@ -29,15 +29,18 @@ func TestHoldsOnSeveral(t *testing.T) {
 		}
 		return recorded(role, start, EndClient, 9000, step{at, text}, step{7001, live(7)}, step{8001, live(8)})
 	}
-	times := func(role Role, start int, stamp func(n int) int) *Exchange {
+	timesAt := func(role Role, start int, at, stamp func(n int) int) *Exchange {
 		x := recorded(role, start, EndClient, 9000)
 		for n := start/700 + 1; n < 12; n++ {
 			text := fmt.Sprintf("id: %d\ndata: {\"at\":%d}\n\n", n, stamp(n))
 			x.Body = append(x.Body, text...)
-			x.Reads = append(x.Reads, Read{At: ms(700 * n), N: len(text)})
+			x.Reads = append(x.Reads, Read{At: ms(at(n)), N: len(text)})
 		}
 		return x
 	}
+	regular := func(n int) int { return 700 * n }
+	irregular := func(n int) int { return 700*n + n*n%5*150 }
+	times := func(role Role, start int, stamp func(n int) int) *Exchange { return timesAt(role, start, regular, stamp) }
 	noon := int(recording().Time.UnixMilli())
 	vary := func(n int) int { return noon + 700*n - n*n%5*90 }
 	for _, test := range []struct {
@@ -51,6 +54,8 @@ func TestHoldsOnSeveral(t *testing.T) {
 		{"the start of two", "buffer-proxy", recording(open(), late(RoleTwin, 1500, 6001), late(RoleFresh, 2500, 6501)), Fail, "O"},
 		{"no start held", "buffer-proxy", recording(open(), late(RoleTwin, 5500, 6001), late(RoleFresh, 4500, 5001)), Pass, "A"},
 		{"paced", "buffer-proxy", recording(pieces(RoleA, 200, 819, 30)), Warn, "S"},
+		{"in time, at different gaps", "buffer-tail", recording(timesAt(RoleA, 0, irregular, func(n int) int { return noon + irregular(n) })), Pass, "C"},
+		{"in time, like clockwork", "buffer-tail", recording(times(RoleA, 0, func(n int) int { return noon + regular(n) })), Inconclusive, nil},
 		{"times that vary, one by one", "buffer-proxy", recording(times(RoleA, 0, vary), times(RoleTwin, 1400, vary)), Inconclusive, nil},
 	} {
 		f := Lookup(test.id).Run(test.o)

@@ -17,7 +17,8 @@ type timing struct {
 	first, lead, opening, lump, phases                    opinion
 	hop                                                   opinion // between the origin and here
 
-	doubt string // what a time in the events says, and nothing else
+	punctual opinion // C, where it tells that no event waits for the next one
+	doubt    string  // what a time in the events says, and nothing else
 }
 
 // timing weighs an observation, once.
@@ -56,6 +57,9 @@ func newTiming(o *Observation) *timing {
 	t.phases = testPhases(o, a, o.liveStreams())
 	t.twin = worst(t.twin, t.phases)
 	t.doubtClock(c)
+	if c.irregular() {
+		t.punctual = t.clock
+	}
 	if dialectOf(o) != dialectNone {
 		t.lump = testLump(t.main)
 	}
@@ -163,7 +167,7 @@ func enough(o *Observation) bool {
 // them, and what their headers wait for.
 func (t *timing) wantsFirst(o *Observation) bool {
 	a := o.a()
-	if t.a.ended || len(t.a.events) == 0 || t.flow.verdict == clean || t.clock.verdict == clean || len(t.a.arrivals) >= 4 && medianGap(t.a) < holdWarn {
+	if t.a.ended || len(t.a.events) == 0 || t.flow.verdict == clean || t.punctual.verdict == clean || len(t.a.arrivals) >= 4 && medianGap(t.a) < holdWarn {
 		return false // there is nothing to wait for
 	}
 	if perConnection, past := replayed(t.a, o.get(RoleTwin).timeline()); perConnection || past {
