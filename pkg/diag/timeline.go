@@ -3,6 +3,7 @@ package diag
 import (
 	"bytes"
 	"hash/maphash"
+	"strconv"
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -45,7 +46,7 @@ type event struct {
 	sum     uint64 // of type and data
 	size    int    // on the wire, compression undone
 	offset  int
-	raw     []byte // the block
+	stamp   float64 // when it was published, where serve --stamp says so, in seconds since 1970
 }
 
 // key is what the same event has on another connection.
@@ -75,6 +76,7 @@ type timeline struct {
 	endedAt   time.Duration
 	encoded   string // Content-Encoding, "" for none
 	decodeErr error
+	stamp     float64 // of the event to come
 }
 
 var seed = maphash.MakeSeed()
@@ -168,7 +170,8 @@ func (t *timeline) add(block *stream.Block, at, offset int) {
 	if d, ok := block.Retry(); ok {
 		t.retries = append(t.retries, d)
 	}
-	switch _, comment := block.Comment(); {
+	switch text, comment := block.Comment(); {
+	case comment && t.takeStamp(text):
 	case comment:
 		a.comments++
 		t.comments = append(t.comments, a.to)
@@ -180,9 +183,9 @@ func (t *timeline) add(block *stream.Block, at, offset int) {
 		sum.Write(block.Data())
 		t.events = append(t.events, event{
 			at: a.to, arrival: at, id: string(block.ID()), hasID: block.HasID(), typ: string(block.Type()),
-			data: bytes.Clone(block.Data()), sum: sum.Sum64(), size: len(block.Raw()), offset: offset,
-			raw: t.plain[offset : offset+len(block.Raw())],
+			data: bytes.Clone(block.Data()), sum: sum.Sum64(), size: len(block.Raw()), offset: offset, stamp: t.stamp,
 		})
+		t.stamp = 0
 		a.events++
 		a.largest = max(a.largest, len(block.Raw()))
 	default:
@@ -193,6 +196,18 @@ func (t *timeline) add(block *stream.Block, at, offset int) {
 			}
 		}
 	}
+}
+
+// takeStamp keeps what serve --stamp writes before each event, "t=" and the time
+// in nanoseconds. It reports whether the comment is one.
+func (t *timeline) takeStamp(comment []byte) bool {
+	text, ok := bytes.CutPrefix(bytes.TrimSpace(comment), []byte("t="))
+	digits, _, _ := bytes.Cut(text, []byte(" "))
+	ns, err := strconv.ParseInt(string(digits), 10, 64)
+	if ok = ok && err == nil; ok {
+		t.stamp = float64(ns) / 1e9
+	}
+	return ok
 }
 
 // mark sets the state at the end of arrival i; whole blocks end at done.

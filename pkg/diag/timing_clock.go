@@ -1,7 +1,6 @@
 package diag
 
 import (
-	"bytes"
 	"encoding/json"
 	"math"
 	"slices"
@@ -19,8 +18,8 @@ type clock struct {
 	resolution time.Duration
 }
 
-// findClock looks for a slot that every event has, that never goes back, and
-// that is within a day of now.
+// findClock looks for a slot that every event has, but for a goodbye, that never
+// goes back, and that is within a day of now.
 func findClock(o *Observation, t *timeline) *clock {
 	if len(t.events) < 5 {
 		return nil
@@ -35,10 +34,13 @@ func findClock(o *Observation, t *timeline) *clock {
 	}
 	var best *clock
 	for slot, values := range slots {
-		if len(values) < len(t.events) || !slices.IsSorted(values) || values[0] == values[len(values)-1] {
+		if len(values) < len(t.events)-1 || !slices.IsSorted(values) || values[0] == values[len(values)-1] {
 			continue
 		}
 		c := newClock(o, t, slot, values)
+		if slot == stampSlot {
+			return c
+		}
 		if best == nil || c.resolution < best.resolution || c.resolution == best.resolution && c.slot < best.slot {
 			best = c
 		}
@@ -183,12 +185,7 @@ func stampsOf(e *event) map[string]float64 {
 			found[slot] = seconds
 		}
 	}
-	if i := bytes.Index(e.raw, []byte(": t=")); i >= 0 && (i == 0 || e.raw[i-1] == '\n') {
-		digits, _, _ := bytes.Cut(e.raw[i+4:], []byte(" "))
-		if ns, err := strconv.ParseInt(strings.TrimSpace(string(digits)), 10, 64); err == nil {
-			note(stampSlot, float64(ns)/1e9, true)
-		}
-	}
+	note(stampSlot, e.stamp, e.stamp > 0)
 	if e.id != "" {
 		seconds, ok := stampOfID(e.id)
 		note("the id", seconds, ok)

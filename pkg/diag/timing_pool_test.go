@@ -40,7 +40,9 @@ func TestHoldsOnSeveral(t *testing.T) {
 	}
 	regular := func(n int) int { return 700 * n }
 	irregular := func(n int) int { return 700*n + n*n%5*150 }
-	times := func(role Role, start int, stamp func(n int) int) *Exchange { return timesAt(role, start, regular, stamp) }
+	times := func(role Role, start int, stamp func(n int) int) *Exchange {
+		return timesAt(role, start, regular, stamp)
+	}
 	noon := int(recording().Time.UnixMilli())
 	vary := func(n int) int { return noon + 700*n - n*n%5*90 }
 	for _, test := range []struct {
@@ -96,6 +98,28 @@ func TestBareCompression(t *testing.T) {
 		plain := with(recorded(RoleIdentity, 400, EndTimeout, 12000), func(x *Exchange) { x.Answered, x.Status, x.Header = 0, 0, nil })
 		if f := Lookup("buffer-compression").Run(recording(a, plain)); f.Status != want {
 			t.Errorf("via %q: %s, want %s: %s", via, f.Status, want, f.Title)
+		}
+	}
+}
+
+// TestStamps has events as serve --stamp writes them, each held until the next
+// one: the stamps tell, and are no heartbeats.
+func TestStamps(t *testing.T) {
+	noon := recording().Time
+	stamped := func(held int) *Exchange {
+		x := recorded(RoleA, 0, EndClient, 9000)
+		at := func(n int) int { return 700*n + n*n%5*150 }
+		for n := 1; n < 11; n++ {
+			text := fmt.Sprintf(": t=%d off=0\nid: %d\ndata: x\n\n", noon.Add(ms(at(n))).UnixNano(), n)
+			x.Body = append(x.Body, text...)
+			x.Reads = append(x.Reads, Read{At: ms(at(n + held)), N: len(text)})
+		}
+		return x
+	}
+	for held, want := range []Status{Pass, Fail} {
+		x := stamped(held)
+		if f := Lookup("buffer-tail").Run(recording(x)); f.Status != want || len(x.timeline().comments) > 0 {
+			t.Errorf("held by %d: %s by %v, want %s: %s; %d comments", held, f.Status, f.Evidence["method"], want, f.Title, len(x.timeline().comments))
 		}
 	}
 }
