@@ -30,6 +30,7 @@ type oracle struct {
 	unnamed         []time.Time   // of events that say nothing of themselves
 	knocked         time.Duration // the longest that headers took another time
 	http1           time.Duration // until the headers were there over HTTP/1.1, 5 s at most
+	beats           int           // comments that came
 	reads, noBlank  int           // of the body, and after which an event lacked but its blank line
 }
 
@@ -170,8 +171,11 @@ func decode(wire []byte, coding string) []byte {
 func (o *oracle) note(event []byte, now time.Time) {
 	_, text, ok := bytes.Cut(event, []byte(`"n":`))
 	if !ok {
-		if bytes.HasPrefix(event, []byte("event: tick")) {
+		switch {
+		case bytes.HasPrefix(event, []byte("event: tick")):
 			o.unnamed = append(o.unnamed, now)
+		case bytes.HasPrefix(event, []byte(": hb")):
+			o.beats++
 		}
 		return
 	}
@@ -183,6 +187,12 @@ func (o *oracle) note(event []byte, now time.Time) {
 	if _, twice := o.arrived[id]; !twice {
 		o.arrived[id] = now
 	}
+}
+
+// beatless reports whether two heartbeats at least were due, and none came.
+func (o *oracle) beatless() bool {
+	every := o.publisher.Traffic.heartbeat()
+	return every > 0 && o.beats == 0 && o.closed.Sub(o.opened) > 2*every+time.Second
 }
 
 // result weighs all events that were made while the oracle listened. One that

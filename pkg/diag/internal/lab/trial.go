@@ -22,11 +22,12 @@ type Trial struct {
 	Traffic Traffic
 	Resumes Resume // what is right to say of Last-Event-ID
 
-	Events  int           // that the lab's own listener saw, or should have
-	Hold    time.Duration // nine of ten events were held no longer; of many, nineteen of twenty
-	Headers time.Duration // until the headers were there
-	HTTP1   time.Duration // the same over HTTP/1.1, where HTTP/2 is spoken
-	NoBlank bool          // most events came without their blank line at first
+	Events   int           // that the lab's own listener saw, or should have
+	Hold     time.Duration // nine of ten events were held no longer; of many, nineteen of twenty
+	Headers  time.Duration // until the headers were there
+	HTTP1    time.Duration // the same over HTTP/1.1, where HTTP/2 is spoken
+	Beatless bool          // comments were due, and none came
+	NoBlank  bool          // most events came without their blank line at first
 
 	Found   []string // checks of buffering that failed or warned
 	Failed  bool     // one of them failed
@@ -77,7 +78,7 @@ func (t *Trial) Verdict() string {
 		return "undecided"
 	case truth == "held" || truth == "headers held":
 		return "MISS"
-	case len(t.Found) > 0:
+	case len(t.Found) > 0 && !t.Beatless:
 		return "FALSE ALARM"
 	}
 	return "right"
@@ -188,7 +189,7 @@ func (t *Trial) measure(ctx context.Context, publisher *Publisher, url string, d
 	stop()
 	own.Wait()
 	t.Events, t.Hold, t.Headers = o.result()
-	t.NoBlank, t.HTTP1 = 2*o.noBlank > o.reads, o.http1
+	t.NoBlank, t.HTTP1, t.Beatless = 2*o.noBlank > o.reads, o.http1, o.beatless()
 	if t.Report.Error != nil {
 		t.Err = fmt.Errorf("%s: %s", t.Report.Error.Phase, t.Report.Error.Message)
 	}
