@@ -122,7 +122,7 @@ func testClock(o *Observation, c *clock) opinion {
 
 // irregular reports whether the events were made at gaps so different that they
 // would be late by different times if each waited for the next one. Of events
-// made like clockwork, C cannot tell.
+// made like clockwork, lags alone do not tell.
 func (c *clock) irregular() bool {
 	if c == nil || len(c.stamps) < 4 {
 		return false
@@ -133,6 +133,17 @@ func (c *clock) irregular() bool {
 	}
 	return percentile(gaps, 0.8)-percentile(gaps, 0.2) > 2*holdWarn
 }
+
+// onTime reports whether the events came at the very times that they carry, by
+// clocks that must agree then: none was held, not even all for the same time.
+func (c *clock) onTime() bool {
+	lags := c.lags()
+	return slices.Min(lags) > -clockStep && percentile(lags, 0.9) < holdWarn
+}
+
+// clockStep is by how much an event may seem to come before its time, as clocks
+// are set and times are cut off.
+const clockStep = 20 * time.Millisecond
 
 // drifts reports whether the lag grows all the time. Then the stream is one
 // that was recorded, replayed slower than it was made: behind a buffer the lag

@@ -102,6 +102,26 @@ func TestBareCompression(t *testing.T) {
 	}
 }
 
+// TestStampsLikeClockwork has regular events: only where the clocks agree do stamps
+// tell that none waited for the next one.
+func TestStampsLikeClockwork(t *testing.T) {
+	for _, test := range []struct {
+		late int // all events, in ms, or the server's clock is slow
+		want Status
+	}{{0, Pass}, {100, Pass}, {-10, Pass}, {700, Inconclusive}, {-700, Inconclusive}} {
+		o := recording()
+		x := recorded(RoleA, 0, EndClient, 9000)
+		for n := 1; n < 11; n++ {
+			text := fmt.Sprintf(": t=%d off=0\nid: %d\ndata: x\n\n", o.Time.Add(ms(700*n-test.late)).UnixNano(), n)
+			x.Body = append(x.Body, text...)
+			x.Reads = append(x.Reads, Read{At: ms(700 * n), N: len(text)})
+		}
+		if f := Lookup("buffer-tail").Run(recording(x)); f.Status != test.want {
+			t.Errorf("%d ms late: %s, want %s: %s", test.late, f.Status, test.want, f.Title)
+		}
+	}
+}
+
 // TestStamps has events as serve --stamp writes them, each held until the next
 // one: the stamps tell, and are no heartbeats.
 func TestStamps(t *testing.T) {
