@@ -135,7 +135,8 @@ func (c *clock) irregular() bool {
 }
 
 // onTime reports whether the events came at the very times that they carry, by
-// clocks that must agree then: none was held, not even all for the same time.
+// clocks that must agree then: if it is that of publishing, none was held, not
+// even all for the same time.
 func (c *clock) onTime() bool {
 	lags := c.lags()
 	return slices.Min(lags) > -clockStep && percentile(lags, 0.9) < holdWarn

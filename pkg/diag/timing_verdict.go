@@ -57,7 +57,7 @@ func newTiming(o *Observation) *timing {
 	t.phases = testPhases(o, a, o.liveStreams())
 	t.twin = worst(t.twin, t.phases)
 	t.doubtClock(c)
-	if c.irregular() || t.clock.verdict == clean && c.onTime() {
+	if c.irregular() || t.clock.verdict == clean && c.slot == stampSlot && c.onTime() {
 		t.punctual = t.clock
 	}
 	if dialectOf(o) != dialectNone {
