@@ -13,6 +13,10 @@ import (
 // server in one piece may come in several.
 const together = 6 * time.Millisecond
 
+// longestArrival is where a chain of such reads is cut: a stream that never
+// pauses is no single arrival, and its events did not come at its end.
+const longestArrival = 50 * time.Millisecond
+
 // A state is where in an event a stream stands.
 type state string
 
@@ -87,7 +91,7 @@ func newTimeline(x *Exchange) *timeline {
 	total := 0
 	for i, r := range x.Reads {
 		last := len(t.arrivals) - 1
-		if i > 0 && r.At-t.arrivals[last].to < together {
+		if i > 0 && r.At-t.arrivals[last].to < together && r.At-t.arrivals[last].from < longestArrival {
 			t.arrivals[last].to = r.At
 			t.arrivals[last].bytes += r.N
 		} else {

@@ -196,3 +196,46 @@ func TestHeldStreamsFound(t *testing.T) {
 		t.Errorf("%d of %d missed", missed, all)
 	}
 }
+
+// ownPaces gives each connection a stream for itself, from its own start, in
+// the pace of gap.
+func ownPaces(r *rand.Rand, gap func(*rand.Rand) time.Duration) *Observation {
+	connect := func(role Role, from time.Duration) *Exchange {
+		x := recorded(role, int(from.Milliseconds()), EndClient, 8000)
+		for n, at := 1, from; at < 8*time.Second; n++ {
+			text := ev(n, 40)
+			x.Body = append(x.Body, text...)
+			x.Reads = append(x.Reads, Read{At: at, N: len(text)})
+			at += gap(r)
+		}
+		return x
+	}
+	return recording(connect(RoleA, 0), connect(RoleIdentity, ms(400)), connect(RoleTwin, ms(1220)), connect(RoleAgain, ms(4700)))
+}
+
+// TestFastReplayIsNotHeld has each client get the stream for itself, so fast
+// that there is no pause in it.
+func TestFastReplayIsNotHeld(t *testing.T) {
+	paces := map[string]func(*rand.Rand) time.Duration{
+		"1 ms": func(*rand.Rand) time.Duration { return time.Millisecond },
+		"3 ms": func(*rand.Rand) time.Duration { return 3 * time.Millisecond },
+		"3 ms, now and then later": func(r *rand.Rand) time.Duration {
+			if r.IntN(60) == 0 {
+				return 20 * time.Millisecond
+			}
+			return 3 * time.Millisecond
+		},
+		"up to 7 ms": func(r *rand.Rand) time.Duration { return time.Duration(r.IntN(7000)) * time.Microsecond },
+	}
+	for name, gap := range paces {
+		for seed := range uint64(10) {
+			o := ownPaces(rand.New(rand.NewPCG(seed, 7)), gap)
+			if found := alarm(o); found != "" {
+				t.Errorf("%s, seed %d: %s", name, seed, found)
+			}
+			if f := Lookup("shared-cache").Run(o); f.Title != "each stream starts anew, at its own pace" {
+				t.Errorf("%s, seed %d: shared-cache %s: %s", name, seed, f.Status, f.Title)
+			}
+		}
+	}
+}
