@@ -94,6 +94,13 @@ func (f *faults) setHeader(header http.Header) {
 	}
 }
 
+// cuts reports whether a fault ends the connection within the response.
+func (f *faults) cuts() bool {
+	return slices.ContainsFunc(f.onEvent, func(fault Fault) bool {
+		return fault.Kind == "drop" || fault.Kind == "reset" || fault.Kind == "truncate"
+	})
+}
+
 // wrap returns out with the faults of the stream before it.
 func (f *faults) wrap(out sink, c *client) sink {
 	if !f.stream {

@@ -147,6 +147,17 @@ func TestFaultsOfTheStream(t *testing.T) {
 	}
 }
 
+// TestFaultCutIsNotAnnounced wants no header that lets a client take a cut for the
+// end.
+func TestFaultCutIsNotAnnounced(t *testing.T) {
+	for fault, announced := range map[string]bool{"drop@2": false, "reset@2": false, "truncate@2": false, "duplicate@2": true} {
+		head := dial(t, faulty(t, numbered(4), fault)).head(t)
+		if strings.Contains(head, "Connection: close\r\n") != announced {
+			t.Errorf("%s: Connection: close should be there: %v\n%s", fault, announced, head)
+		}
+	}
+}
+
 func TestFaultChunkWritesSingly(t *testing.T) {
 	c := dial(t, faulty(t, numbered(2), "chunk=1"))
 	c.head(t)

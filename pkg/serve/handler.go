@@ -261,7 +261,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 	if r.ProtoMajor == 1 && r.ProtoMinor == 1 {
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			conn.SetDeadline(time.Time{})
-			out := newWire(conn, c.status, w.Header())
+			out := newWire(conn, c.status, w.Header(), c.faults.cuts())
 			c.connect(conn)
 			go c.run(c.faults.wrap(out, c))
 			return
@@ -331,10 +331,14 @@ const (
 	endRefused   = "no stream"
 )
 
-// headerBlock returns the head of a response as HTTP/1.1 has it on the wire.
-func headerBlock(status int, header http.Header) []byte {
+// headerBlock returns the head of a response as HTTP/1.1 has it on the wire. It
+// announces the end of the connection, unless a fault is to cut it: clients that
+// were told (fetch of Node.js 20) take a cut for the end of the response.
+func headerBlock(status int, header http.Header, cuts bool) []byte {
 	header.Set("Transfer-Encoding", "chunked")
-	header.Set("Connection", "close")
+	if !cuts {
+		header.Set("Connection", "close")
+	}
 	if header.Get("Date") == "" {
 		header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	}

@@ -13,8 +13,8 @@ type wire struct {
 	head []byte // still to be sent
 }
 
-func newWire(conn net.Conn, status int, header http.Header) *wire {
-	return &wire{conn: conn, head: headerBlock(status, header)}
+func newWire(conn net.Conn, status int, header http.Header, cuts bool) *wire {
+	return &wire{conn: conn, head: headerBlock(status, header, cuts)}
 }
 
 func (w *wire) batch(b *batch) error { return w.write(b.wire()) }
