@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -141,7 +142,11 @@ func onlySource(args []string, flag string) (string, error) {
 	case 1:
 		return args[0], missingFile(args[0])
 	}
-	return "", fmt.Errorf("one URL or file, not %d", len(args))
+	var shown []string
+	for _, arg := range args {
+		shown = append(shown, strconv.Quote(withoutSecrets(arg)))
+	}
+	return "", fmt.Errorf("one URL or file, not %s", strings.Join(shown, " and "))
 }
 
 // missingFile says what is wrong with a path, which no URL begins like.

@@ -231,6 +231,8 @@ func (l *listener) unreachedHint(err error) string {
 		return "--max-event-size allows more"
 	case isFile(l.opts.Source), l.source.Stats().Connections > 0:
 		return ""
+	case strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		return "try http://"
 	case strings.Contains(err.Error(), "certificate"):
 		return "--cacert FILE trusts a private authority, -k any certificate"
 	case err.Error() == http.StatusText(http.StatusProxyAuthRequired): // of a CONNECT, which net/http tells so

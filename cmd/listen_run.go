@@ -142,8 +142,11 @@ func (l *listener) prepareOutput() error {
 	add := func(dst, text []byte) []byte { return output.AppendText(dst, text, terminal) }
 	expression, end := l.opts.JQ, "\n"
 	if l.opts.Text {
-		if l.service.Text == "" {
+		switch {
+		case l.service.Text == "":
 			return errors.New("--text needs --as, to know where the text is")
+		case l.opts.JQ != "":
+			return errors.New("--text and --jq print different things")
 		}
 		expression, end = l.service.Text, ""
 	}
@@ -269,6 +272,7 @@ var (
 	errUntil    = errors.New("--until reached")
 	errFailIf   = errors.New("--fail-if matched")
 	errFailedAs = errors.New("the stream reported an error")
+	errBrokenAs = errors.New("an event is not the JSON that --as wants")
 )
 
 // event shows an event that is wanted, and says whether the run ends with it.
@@ -304,6 +308,8 @@ func (l *listener) event(b *stream.Block, at time.Time) error {
 		}
 	}
 	switch {
+	case fails && l.opts.FailIf == "" && l.object()["json"] == nil:
+		return fmt.Errorf("%w: %s", errBrokenAs, excerpt(b.Data()))
 	case fails && l.opts.FailIf == "":
 		return fmt.Errorf("%w: %s", errFailedAs, excerpt(b.Data()))
 	case fails:
@@ -351,7 +357,7 @@ func (l *listener) verdict(parent context.Context, why error) error {
 	switch {
 	case why == errCount, why == errUntil:
 		return nil
-	case errors.Is(why, errFailIf), errors.Is(why, errFailedAs):
+	case errors.Is(why, errFailIf), errors.Is(why, errFailedAs), errors.Is(why, errBrokenAs):
 		return coded(exitFailed, why, "")
 	case parent.Err() != nil:
 		return coded(exitInterrupted, errSilent, "")

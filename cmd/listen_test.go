@@ -457,6 +457,14 @@ func TestListenPresets(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a lost piece", func(t *testing.T) {
+		url := streaming(t, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"choices\":[{\"del\n\ndata: [DONE]\n\n")
+		r := ssectl(t, "", "listen", url, "--as", "openai", "-d", "{}", "--text")
+		r.check(t, 1)
+		if r.out != "a" || !strings.Contains(r.err, `not the JSON that --as wants: {"choices":[{"del`) {
+			t.Errorf("%q, stderr %q", r.out, r.err)
+		}
+	})
 	t.Run("error before the end mark", func(t *testing.T) {
 		url := streaming(t, "data: {\"error\":{\"message\":\"overloaded\"}}\n\ndata: [DONE]\n\n")
 		r := ssectl(t, "", "listen", url, "--as", "openai", "-d", "{}", "--text")

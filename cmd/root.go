@@ -127,13 +127,15 @@ func newRootCommand(streams *term.Streams, with []subcommand) *cobra.Command {
 
 // strconvWords are what the parsers of Go say of a value.
 var strconvWords = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(strconv\.(\w+): parsing "(?:[^"\\]|\\.)*"|time): (invalid syntax)?`)
+	return regexp.MustCompile(`(strconv\.(\w+): parsing "(?:[^"\\]|\\.)*"|time): (invalid syntax|missing unit in duration .*)?`)
 })
 
 // plainUsage takes Go's own words out of a usage error.
 func plainUsage(err error) error {
 	return errors.New(strconvWords().ReplaceAllStringFunc(err.Error(), func(words string) string {
 		switch {
+		case strings.HasPrefix(words, "time: missing"):
+			return "want a time with its unit, such as 500ms or 2s"
 		case !strings.HasSuffix(words, "syntax"):
 			return ""
 		case strings.HasPrefix(words, "strconv.ParseBool"):

@@ -21,6 +21,10 @@ type Preset struct {
 	Text    string   // the pieces of the growing text
 }
 
+// broken is true for an event that should have been JSON: a piece of the answer
+// is lost. Events without data say nothing.
+const broken = `(.json == null and .data != "" and .data != "null")`
+
 // Presets are all that there are, by name.
 var Presets = []Preset{
 	{
@@ -28,14 +32,14 @@ var Presets = []Preset{
 		About:   "Agent2Agent tasks",
 		Headers: []string{"Accept: application/json, text/event-stream"},
 		Until:   `.json.result? | (.statusUpdate.status.state? // "" | IN("TASK_STATE_COMPLETED", "TASK_STATE_INPUT_REQUIRED")) or .final? == true`,
-		FailIf:  `.json.error? or (.json.result.statusUpdate.status.state? // "" | IN("TASK_STATE_FAILED", "TASK_STATE_REJECTED", "TASK_STATE_CANCELED"))`,
+		FailIf:  broken + ` or .json.error? or (.json.result.statusUpdate.status.state? // "" | IN("TASK_STATE_FAILED", "TASK_STATE_REJECTED", "TASK_STATE_CANCELED"))`,
 		Text:    `(.json.result.artifactUpdate.artifact.parts[].text)? // empty`,
 	},
 	{
 		Name:   "ag-ui",
 		About:  "AG-UI agent runs",
 		Until:  `.json.type? == "RUN_FINISHED"`,
-		FailIf: `.json.type? == "RUN_ERROR"`,
+		FailIf: broken + ` or .json.type? == "RUN_ERROR"`,
 		Text:   `select(.json.type? == "TEXT_MESSAGE_CONTENT") | .json.delta`,
 	},
 	{
@@ -43,21 +47,21 @@ var Presets = []Preset{
 		About:   "Anthropic Messages",
 		Headers: []string{"Anthropic-Version: 2023-06-01"},
 		Until:   `.event == "message_stop"`,
-		FailIf:  `.event == "error"`,
+		FailIf:  broken + ` or .event == "error"`,
 		Text:    `select(.event == "content_block_delta") | .json.delta.text // empty`,
 	},
 	{
 		Name:   "gemini",
 		About:  "Gemini with alt=sse",
 		Until:  `any((.json.candidates[].finishReason)?; .)`,
-		FailIf: `.json.error? or .json.promptFeedback.blockReason?`,
+		FailIf: broken + ` or .json.error? or .json.promptFeedback.blockReason?`,
 		Text:   `(.json.candidates[].content.parts[] | select(.thought | not) | .text)? // empty`,
 	},
 	{
 		Name:   "graphql",
 		About:  "GraphQL over SSE, distinct connections",
 		Until:  `.event == "complete"`,
-		FailIf: `.event == "next" and (.json.errors? | length > 0)`,
+		FailIf: broken + ` or .event == "next" and (.json.errors? | length > 0)`,
 		Text:   `select(.event == "next") | .data + "\n"`,
 	},
 	{
@@ -65,7 +69,7 @@ var Presets = []Preset{
 		About:   "Model Context Protocol, streamable HTTP",
 		Headers: []string{"Accept: application/json, text/event-stream"},
 		Until:   `.json | objects | has("id") and has("result")`,
-		FailIf:  `.json.error? or .json.result.isError?`,
+		FailIf:  broken + ` or .json.error? or .json.result.isError?`,
 		Text:    `(.json.result.content[].text)? // empty`,
 	},
 	{
@@ -77,14 +81,14 @@ var Presets = []Preset{
 		Name:   "openai",
 		About:  "OpenAI chat completions, and those who speak like them",
 		Until:  `.data == "[DONE]"`,
-		FailIf: `.json.error?`,
+		FailIf: broken + ` and .data != "[DONE]" or .json.error?`,
 		Text:   `(.json.choices[] | .delta.content // .text)? // empty`,
 	},
 	{
 		Name:   "openai-responses",
 		About:  "OpenAI Responses",
 		Until:  `.json.type? == "response.completed"`,
-		FailIf: `.json.type? // .event | IN("error", "response.failed", "response.incomplete")`,
+		FailIf: broken + ` or (.json.type? // .event | IN("error", "response.failed", "response.incomplete"))`,
 		Text:   `select(.json.type? == "response.output_text.delta") | .json.delta`,
 	},
 }
