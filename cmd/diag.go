@@ -90,7 +90,7 @@ that is not a GET may cost money or change something, and is sent once.`,
 
 func (o *diagOptions) bindAsk(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.Duration, "duration", diag.DefaultDuration, "watch the stream for this `time` at most; less when all is decided")
-	flags.BoolVar(&o.Quick, "quick", false, "headers and framing only, in 3 s")
+	flags.BoolVar(&o.Quick, "quick", false, "headers, framing and broken bodies only, in 3 s")
 	flags.DurationVar(&o.Soak, "soak", 0, "leave the stream alone for this `time`, to see who cuts it")
 	flags.Lookup("soak").NoOptDefVal = diag.DefaultSoak.String()
 	flags.IntVar(&o.Connections, "connections", diag.DefaultConnections, "have this `number` of streams open at once, at most")
@@ -105,9 +105,9 @@ func (o *diagOptions) bindAsk(flags *pflag.FlagSet) {
 }
 
 func (o *diagOptions) bindChecks(flags *pflag.FlagSet) {
-	flags.StringSliceVar(&o.Only, "only", nil, "run these checks or groups alone, by `id`, separated by commas")
+	flags.StringSliceVar(&o.Only, "only", nil, "run these checks or groups alone, by `id`, separated by commas, and those that they refer to")
 	flags.StringSliceVar(&o.Skip, "skip", nil, "leave out these checks or groups, by `id`")
-	flags.StringSliceVar(&o.Require, "require", nil, "fail if these checks or groups, by `id`, cannot decide")
+	flags.StringSliceVar(&o.Require, "require", nil, "fail if these checks or groups, by `id`, cannot decide; what does not apply fails nothing")
 	flags.StringVar(&o.FailOn, "fail-on", "fail", "the `status` from which on the exit code is 1: fail, warn or never")
 	flags.BoolVar(&o.List, "list", false, "list all checks")
 	flags.StringVar(&o.Explain, "explain", "", "explain a check, by `id`: what, how, why, and what to try")
@@ -150,7 +150,7 @@ func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) erro
 			return err
 		}
 	}
-	style := output.ReportStyle{Colors: streams.ColorsFor(opts.Color, streams.OutTerminal), All: opts.All}
+	style := output.ReportStyle{Colors: streams.ColorsFor(opts.Color, streams.OutTerminal), All: opts.all()}
 	if streams.OutTerminal {
 		style.Width = streams.Width
 	}
@@ -159,6 +159,9 @@ func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) erro
 	}
 	return outcome(report)
 }
+
+// all reports whether each check is shown, as those are that were named.
+func (o *diagOptions) all() bool { return o.All || len(o.Only) > 0 }
 
 // outcome is the exit code of a report; what it says was shown already, but
 // for the reason of a run that could not test.
@@ -267,7 +270,7 @@ func (o *diagOptions) config(ctx context.Context) (diag.Config, error) {
 // writeReport writes one --report, whole or not at all.
 func writeReport(file reportFile, report *diag.Report, opts *diagOptions) error {
 	var text bytes.Buffer
-	style := output.ReportStyle{Colors: term.NewColors(false), All: opts.All}
+	style := output.ReportStyle{Colors: term.NewColors(false), All: opts.all()}
 	if err := output.ReportFormats[file.format](&text, report, style); err != nil {
 		return err
 	}

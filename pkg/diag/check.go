@@ -63,6 +63,8 @@ type Finding struct {
 	Expected string         // what should have been, where that is not plain
 	Evidence map[string]any // the evidence in numbers
 	Remedies []string       // overrules those of the check where not nil
+
+	see string // the check that has more to say of it
 }
 
 func found(status Status, format string, args ...any) Finding {
@@ -95,6 +97,15 @@ func (f Finding) with(key string, value any) Finding {
 	f.Evidence = evidence
 	return f
 }
+
+// refer names the check that has more to say of it, so that it is in the report.
+func (f Finding) refer(id string) Finding {
+	f.see = id
+	return f
+}
+
+// skipFor leaves it to another check.
+func skipFor(id string) Finding { return skip("see %s", id).refer(id) }
 
 // cure overrules the remedies of the check.
 func (f Finding) cure(remedies ...string) Finding {

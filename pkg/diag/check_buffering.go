@@ -194,7 +194,7 @@ func blamed(o *Observation, own culprit) (opinion, Finding, bool) {
 	case nobody, own:
 		return op, Finding{}, false
 	}
-	return op, skip("see %s", who), true
+	return op, skipFor(string(who)), true
 }
 
 func checkBufferProxy(o *Observation) Finding {
@@ -305,7 +305,7 @@ func checkBufferTail(o *Observation) Finding {
 		return attribute(o, f)
 	}
 	if _, ok := quiet(o, t.main); ok {
-		return skip("see buffer-proxy")
+		return skipFor("buffer-proxy")
 	}
 	largest := 0
 	for _, e := range t.main.events {
@@ -340,7 +340,7 @@ func checkBufferTimer(o *Observation) Finding {
 		return attribute(o, f)
 	}
 	if _, ok := quiet(o, t.main); ok {
-		return skip("see buffer-proxy")
+		return skipFor("buffer-proxy")
 	}
 	if op, ok := firstClean(t.twin, t.hop, t.clock, t.flow); ok {
 		return pass("%s", op.seen).with("method", op.method)
@@ -360,7 +360,7 @@ func checkBufferWhole(o *Observation) Finding {
 		return skip("no event stream to look at")
 	}
 	if x.Answered == 0 {
-		return skip("see headers-early")
+		return skipFor("headers-early")
 	}
 	t := o.timing()
 	op, f, other := blamed(o, byWhole)

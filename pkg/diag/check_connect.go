@@ -16,7 +16,7 @@ func checkReach(o *Observation) Finding {
 		return f.with("connect_ms", milliseconds(x.Dial)).with("rtt_ms", milliseconds(o.rtt()))
 	case x.End == EndTimeout:
 		if _, alive := o.baseline(); alive {
-			return pass("the server answers, though not this request: see headers-early")
+			return pass("the server answers, though not this request: see headers-early").refer("headers-early")
 		}
 		return fail("no answer within %s", roundDuration(x.Ended-x.Start))
 	}
@@ -181,7 +181,7 @@ func checkTTFB(o *Observation) Finding {
 		return skip("no headers")
 	}
 	if early := checkHeadersEarly(o); early.Status == Fail || early.Status == Warn {
-		return skip("see headers-early")
+		return skipFor("headers-early")
 	}
 	d := max(0, x.ttfb()-o.rtt())
 	f := pass("headers after %s", roundDuration(d))

@@ -78,7 +78,7 @@ func checkContentLength(o *Observation) Finding {
 	case x.End == EndEOF:
 		return info("%s bytes: a stored stream, not a live one", length)
 	case x.End == EndReset:
-		return skip("see end-clean")
+		return skipFor("end-clean")
 	}
 	if n, err := strconv.Atoi(length); err == nil {
 		return fail("Content-Length: %d on a stream: clients stop there", n)

@@ -192,7 +192,7 @@ func checkSharedCache(o *Observation) Finding {
 		return pass("a second stream is not a copy of the first")
 	}
 	if who, _ := o.timing().blame(o); who != nobody {
-		return inconclusive("streams start alike, but they are held: see %s", who)
+		return inconclusive("streams start alike, but they are held: see %s", who).refer(string(who))
 	}
 	bust := o.get(RoleBust)
 	if !bust.ok() || len(bust.timeline().events) == 0 {

@@ -76,7 +76,7 @@ func checkLLMTerminal(o *Observation) Finding {
 	case !t.ended:
 		return inconclusive("not at its end in %s; a longer --duration decides", roundDuration(o.Duration))
 	case modelError(t) != "":
-		return fail("ended by an error: see llm-error")
+		return fail("ended by an error: see llm-error").refer("llm-error")
 	case finished:
 		return warn("a finish reason, but no [DONE]")
 	case done:

@@ -158,7 +158,7 @@ func (res resumeResult) finding(w *witness) Finding {
 	case resumeRefused:
 		f = fail("refused: status %d where Last-Event-ID is sent", res.status)
 	default:
-		return inconclusive("%s", res.why).with("verdict", string(res.verdict))
+		return inconclusive("%s", res.why).refer(res.see).with("verdict", string(res.verdict))
 	}
 	if res.came && res.asked[0] >= 0 && res.asked[1] >= 0 && res.verdict != resumedExact && res.verdict != resumeRefused {
 		f.Seen = sprintf("asked after %s and %s, first came %s and %s", w.name(res.asked[0]), w.name(res.asked[1]), w.name(res.first[0]), w.name(res.first[1]))

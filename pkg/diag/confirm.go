@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// suspects returns the IDs of the checks of timing that find something, of
-// those that were chosen.
+// suspects returns the IDs of the checks of timing that find something, chosen
+// or not: what one says may rest on what another finds.
 func (c *Config) suspects(o *Observation) []string {
 	var ids []string
-	for _, check := range c.selected() {
-		if check.timing && isFault(check.Run(o).Status) {
+	for i := range Catalog {
+		if check := &Catalog[i]; check.timing && check.wanted(c) && isFault(check.Run(o).Status) {
 			ids = append(ids, check.ID)
 		}
 	}

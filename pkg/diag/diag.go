@@ -50,10 +50,11 @@ type Options struct {
 	ConnsURL    string        `json:"connsURL,omitempty"`    // tells how many streams the origin has open
 }
 
-// Config is what [Run] needs to know. Client and Request have to be set.
+// Config is what [Run] needs to know. Request has to be set.
 type Config struct {
-	// Client makes the requests. Its Transport has to be an *http.Transport,
-	// or nil for the default one; it is copied, never used.
+	// Client makes the requests; nil means http.DefaultClient. Its Transport
+	// has to be an *http.Transport, or nil for the default one; it is copied,
+	// never used.
 	Client *http.Client
 
 	// Request is the request that a user of the stream would make. One that
@@ -75,10 +76,12 @@ type Config struct {
 	Repeat bool
 
 	// Only and Skip choose checks by ID or group; no Only means all of the
-	// default run. Naming an opt-in check here switches it on.
+	// default run. Each that is named is in the report, and so is a check that
+	// one of them refers to; what they say does not depend on the others.
 	Only, Skip []string
 
-	// Require makes a failure of checks that could not decide.
+	// Require makes a failure of checks, by ID or group, that could not decide.
+	// What does not apply, and is skipped, fails nothing.
 	Require []string
 
 	// FailOn is the status from which on a run has failed: Fail, which is the
@@ -109,11 +112,23 @@ func Run(ctx context.Context, cfg Config) *Report {
 // look did not show is taken back.
 func Weigh(o *Observation, cfg Config) *Report {
 	r := newReport(o)
-	for _, check := range cfg.selected() {
+	chosen := cfg.selected()
+	var ids []string // of all that have been in the list
+	for len(chosen) > 0 {
+		check := chosen[0]
+		chosen = chosen[1:]
+		if slices.Contains(ids, check.ID) {
+			continue
+		}
+		ids = append(ids, check.ID)
 		begun := time.Now()
-		f := check.Run(o)
+		f := cfg.run(check, o)
 		r.add(check, f, time.Since(begun))
+		if other := Lookup(f.see); other != nil && !named(cfg.Skip, other) {
+			chosen = append(chosen, other)
+		}
 	}
+	r.sort()
 	r.confirm(o)
 	if x := o.a(); x.Status == 0 && x.End == EndError {
 		r.fault(x.Phase, x.Error)
@@ -124,23 +139,35 @@ func Weigh(o *Observation, cfg Config) *Report {
 	return r
 }
 
-// selected returns the checks to run, in the order of the catalog.
+// selected returns the checks to run, in the order of the catalog. A group
+// stands for what is wanted of it, an ID for its check in any case.
 func (c *Config) selected() []*Check {
 	var list []*Check
 	for i := range Catalog {
 		check := &Catalog[i]
-		chosen := len(c.Only) == 0 && check.wanted(c)
-		if named(c.Only, check) {
-			chosen = true
-		}
-		if c.Quick && !check.isQuick() && !contains(c.Only, check.ID) {
-			chosen = false
+		chosen := contains(c.Only, check.ID) || contains(c.Require, check.ID)
+		switch {
+		case len(c.Only) > 0:
+			chosen = chosen || contains(c.Only, check.Group) && check.wanted(c)
+		case !c.Quick || check.isQuick():
+			chosen = chosen || check.wanted(c)
 		}
 		if chosen && !named(c.Skip, check) {
 			list = append(list, check)
 		}
 	}
 	return list
+}
+
+// run has a check weigh an observation, if what it needs was asked for.
+func (c *Config) run(check *Check, o *Observation) Finding {
+	switch {
+	case !check.wanted(c):
+		return inconclusive("not looked at: it needs %s", check.Needs)
+	case c.Quick && !check.isQuick():
+		return inconclusive("not looked at: it needs a run without --quick")
+	}
+	return check.Run(o)
 }
 
 // named reports whether a list of IDs and groups has the check.

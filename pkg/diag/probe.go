@@ -35,6 +35,9 @@ func (p *prober) clock() time.Duration { return time.Since(p.began) }
 func Observe(ctx context.Context, cfg Config) *Observation {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &prober{cfg: cfg, client: cfg.Client, began: time.Now()}
+	if p.client == nil {
+		p.client = http.DefaultClient
+	}
 	p.canary = watch(ctx, p.began)
 	p.whole(ctx)
 	for _, r := range p.all {

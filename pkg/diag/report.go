@@ -2,6 +2,7 @@ package diag
 
 import (
 	_ "embed"
+	"slices"
 	"time"
 )
 
@@ -157,6 +158,14 @@ func (r *Report) add(check *Check, f Finding, took time.Duration) {
 	r.Checks = append(r.Checks, result)
 }
 
+// sort puts the results in the order of the catalog.
+func (r *Report) sort() {
+	place := func(c Result) int {
+		return slices.IndexFunc(Catalog, func(check Check) bool { return check.ID == c.ID })
+	}
+	slices.SortFunc(r.Checks, func(a, b Result) int { return place(a) - place(b) })
+}
+
 // fault makes the report one of a run that could not test. The first reason
 // stands.
 func (r *Report) fault(phase Phase, message string) {
@@ -190,8 +199,8 @@ func (r *Report) settle(cfg Config) {
 	undecided := false
 	for i := range r.Checks {
 		c := &r.Checks[i]
-		c.Required = contains(cfg.Require, c.ID) || contains(cfg.Require, c.Group)
-		undecided = undecided || c.Required && (c.Status == Inconclusive || c.Status == Skip)
+		c.Required = c.Status != Skip && named(cfg.Require, c.check)
+		undecided = undecided || c.Required && c.Status == Inconclusive
 		switch c.Status {
 		case Pass:
 			r.Summary.Pass++

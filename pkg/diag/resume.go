@@ -28,6 +28,7 @@ type resumeResult struct {
 	verdict resumption
 	n       int    // events repeated or lost
 	why     string // where undecided
+	see     string // the check that has more to say of that
 	asked   [2]int // places of the IDs that were asked with
 	first   [2]int // places of the events that came first
 	status  int    // where refused
@@ -119,7 +120,7 @@ func judgeResume(o *Observation, main, first, second, control *Exchange) resumeR
 	}
 	w := newWitness(main.timeline())
 	if len(w.place) < len(w.events) {
-		return resumeResult{verdict: resumeUndecided, why: "IDs come more than once on one connection: see id-stable"}
+		return resumeResult{verdict: resumeUndecided, why: "IDs come more than once on one connection: see id-stable", see: "id-stable"}
 	}
 	if unstableIDs(o, main) {
 		return resumeResult{verdict: idsNotStable}
@@ -247,7 +248,7 @@ func (res resumeResult) nothing(o *Observation, main, first, control *Exchange) 
 		return res
 	}
 	if who, _ := o.timing().blame(o); who != nobody {
-		res.verdict, res.why = resumeUndecided, "nothing came in time, and the stream is held: see "+string(who)
+		res.verdict, res.why, res.see = resumeUndecided, "nothing came in time, and the stream is held: see "+string(who), string(who)
 		return res
 	}
 	if control.ok() && len(control.timeline().events) == 0 && count(before(main.timeline().events, control.Ended-settled), control.Answered+settleFirst) > 0 {
