@@ -52,13 +52,18 @@ func checkStatus(o *Observation) Finding {
 	return f
 }
 
-// whatCame says in a few words what a body that is no event stream holds.
-func whatCame(x *Exchange) string {
+// plainBody is the body without its compression and the space around it.
+func (x *Exchange) plainBody() []byte {
 	body := x.Body
 	if coding := contentCoding(x.Header); coding != "" {
 		body, _ = decodePrefix(coding, body)
 	}
-	body = bytes.TrimSpace(body)
+	return bytes.TrimSpace(body)
+}
+
+// whatCame says in a few words what a body that is no event stream holds.
+func whatCame(x *Exchange) string {
+	body := x.plainBody()
 	if len(body) == 0 {
 		return "the body is empty"
 	}

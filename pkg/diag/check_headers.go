@@ -30,6 +30,14 @@ func checkContentType(o *Observation) Finding {
 		f = fail("none; text/event-stream is needed")
 	}
 	f.Expected = stream.ContentType
+	switch body := x.plainBody(); {
+	case len(body) == 0 || body[0] != '{' && body[0] != '[':
+	case hasError(body):
+		f.Title += ": an error of the API"
+		f = f.cure("API")
+	default:
+		f = f.cure("ASK")
+	}
 	return f.seen("%s", whatCame(x))
 }
 

@@ -76,7 +76,7 @@ func checkLLMTerminal(o *Observation) Finding {
 	case !t.ended:
 		return inconclusive("not at its end in %s; a longer --duration decides", roundDuration(o.Duration))
 	case modelError(t) != "":
-		return fail("ended by an error: see llm-error").refer("llm-error")
+		return fail("ended by an error: see llm-error").refer("llm-error").cure()
 	case finished:
 		return warn("a finish reason, but no [DONE]")
 	case done:
@@ -106,18 +106,22 @@ func hasFinishReason(data []byte) bool {
 // modelError returns the message of an error within the stream.
 func modelError(t *timeline) string {
 	for _, e := range t.events {
-		var payload struct {
-			Type  string          `json:"type"`
-			Error json.RawMessage `json:"error"`
-		}
-		json.Unmarshal(e.data, &payload)
-		switch {
-		case e.typ == "error", payload.Type == "error", e.typ == "response.failed",
-			len(payload.Error) > 0 && string(payload.Error) != "null":
+		if e.typ == "error" || e.typ == "response.failed" || hasError(e.data) {
 			return clip(string(e.data), 80)
 		}
 	}
 	return ""
+}
+
+// hasError reports whether a JSON object is the way in which an API tells an
+// error.
+func hasError(object []byte) bool {
+	var payload struct {
+		Type  string          `json:"type"`
+		Error json.RawMessage `json:"error"`
+	}
+	json.Unmarshal(object, &payload)
+	return payload.Type == "error" || len(payload.Error) > 0 && string(payload.Error) != "null"
 }
 
 func checkLLMError(o *Observation) Finding {
@@ -129,7 +133,7 @@ func checkLLMError(o *Observation) Finding {
 		return fail("an error: field, which clients ignore; errors belong in an event")
 	}
 	if message := modelError(t); message != "" {
-		return warn("the answer has an error").seen("%s", message)
+		return warn("the answer has an error, told as it should be").seen("%s", message).cure()
 	}
 	return pass("no error in the answer")
 }

@@ -2,6 +2,8 @@ package diag
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -87,5 +89,36 @@ func TestRunWithoutClient(t *testing.T) {
 	}
 	if report := Run(t.Context(), Config{Request: request, Options: Options{Quick: true}, Only: []string{"connect-status"}}); report.Outcome != OutcomePass {
 		t.Errorf("outcome %s: %+v", report.Outcome, report.Checks)
+	}
+}
+
+// TestFixFits holds what is to be tried to what was found.
+func TestFixFits(t *testing.T) {
+	answer := func(contentType, body string) *Exchange {
+		return with(recorded(RoleA, 0, EndEOF, 20, step{10, body}), head("Content-Type", contentType))
+	}
+	failed := chat(false, `data: {"error":{"message":"overloaded"}}`+"\n\ndata: [DONE]\n\n")
+	for name, test := range map[string]struct {
+		x     *Exchange
+		check string
+		want  string // what the first remedy says, "" for none
+	}{
+		"an error of an API":       {answer("application/json", `{"error":{"message":"bad model"}}`), "content-type", "what the error names"},
+		"an API that is not told":  {answer("application/json; charset=utf-8", ` {"id":1}`), "content-type", `"stream": true`},
+		"a stream of another type": {answer("text/plain", "data: x\n\n"), "content-type", "Content-Type: text/event-stream"},
+		"an error in the answer":   {failed, "llm-error", ""},
+		"an answer with one":       {failed, "llm-terminal", ""},
+		"a cut answer":             {chat(false, ""), "llm-terminal", "tell an error"},
+	} {
+		report := Weigh(recording(test.x), Config{Request: get(t), Only: []string{test.check}})
+		i := slices.IndexFunc(report.Checks, func(c Result) bool { return c.ID == test.check })
+		c := report.Checks[i]
+		got := ""
+		if len(c.Remedies) > 0 {
+			got = c.Remedies[0].Text
+		}
+		if !isFault(c.Status) || !strings.Contains(got, test.want) || test.want == "" && got != "" {
+			t.Errorf("%s: %s %s (%s), fix %q, want one with %q", name, c.ID, c.Status, c.Actual, got, test.want)
+		}
 	}
 }
