@@ -4,7 +4,7 @@ import "slices"
 
 // A Remedy is something to try, and for which hop.
 type Remedy struct {
-	For        string `json:"for"` // "app", or the name of a hop
+	For        string `json:"for"` // "app", "request", or the name of a hop
 	Text       string `json:"text"`
 	Recognised bool   `json:"recognised"` // the hop was seen on the way
 }
@@ -138,7 +138,7 @@ func remediesFor(names []string, hops []Hop) []Remedy {
 				other = append(other, r) // there may be an nginx that hides, but it is not the first to suspect
 			case r.Recognised:
 				known = append(known, r)
-			case r.For == "app":
+			case r.For == "app", r.For == "request":
 				app = append(app, r)
 			default:
 				other = append(other, r)
