@@ -17,7 +17,7 @@ var bufferingChecks = []Check{
 	},
 	{
 		ID: "buffer-proxy", Group: "buffering", Title: "no buffer holds events", Worst: Fail,
-		How:      "Where in an event the stream stands when it pauses (A), a second connection (D), a time in the events (C), the sizes of the pieces (S), heartbeats in groups (B), what new connections get late and in one piece (O). From 0.15 s warn, from 0.4 s fail. A fault is looked for on a second connection before it is told.",
+		How:      "Where in an event the stream stands when it pauses (A), a second connection (D), a time in the events (C), the sizes of the pieces (S), which tell of how many bytes a buffer is, heartbeats in groups (B), what new connections get late and in one piece (O). From 0.15 s warn, from 0.4 s fail. A fault is looked for on a second connection before it is told.",
 		Why:      "Events come late and in lumps, and with little traffic not at all.",
 		Cite:     "https://github.com/nginx/nginx/issues/1505",
 		Remedies: []string{"BUFFER"}, run: checkBufferProxy, timing: true,

@@ -38,7 +38,7 @@ var connectChecks = []Check{
 	},
 	{
 		ID: "connect-head", Group: "connect", Title: "HEAD ends", Worst: Warn,
-		How:      "HEAD is sent beside the stream and has 2 s; OPTIONS has to end too.",
+		How:      "HEAD is sent beside the stream and has 2 s.",
 		Why:      "A monitor that asks with HEAD pins one handler each time, until none is left.",
 		Cite:     "https://github.com/kemalcr/kemal/issues/798",
 		Remedies: []string{"HEAD"}, run: checkHead,
@@ -69,7 +69,7 @@ var headerChecks = []Check{
 	},
 	{
 		ID: "content-encoding", Group: "headers", Title: "the compression is what its name says", Worst: Fail,
-		How:      "Content-Encoding is absent, or names a compression that was asked for, and the body can be decoded.",
+		How:      "Content-Encoding is absent, or names a compression that was asked for, and the body can be decoded; a request that asks for none gets none.",
 		Why:      "Strict proxies refuse answers with a value that does not exist, and nobody reads a body that is something else.",
 		Cite:     "https://github.com/modelcontextprotocol/csharp-sdk/issues/1598",
 		Remedies: []string{"ENC"}, run: checkContentEncoding,

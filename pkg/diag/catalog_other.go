@@ -24,7 +24,7 @@ var corsChecks = []Check{
 	},
 	{
 		ID: "cors-preflight", Group: "cors", Title: "fetch clients may send their headers", Worst: Warn,
-		How:      "An OPTIONS request that asks for last-event-id, cache-control and authorization.",
+		How:      "An OPTIONS request that asks for last-event-id, cache-control and authorization, and has 2 s.",
 		Why:      "EventSource needs no preflight, clients built on fetch do.",
 		Cite:     "https://github.com/EventSource/eventsource/issues/75",
 		Remedies: []string{"CORS"}, run: checkCORSPreflight,

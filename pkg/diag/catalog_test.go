@@ -328,6 +328,14 @@ func tapes() []evidence {
 			x.RequestHeader = http.Header{"Cookie": {"a=1"}}
 		})), map[string]Status{"content-charset": Fail, "content-encoding": Warn, "content-length": Fail, "cache-control": Warn,
 			"accel-buffering": Info, "h3-advertised": Info, "path": Info, "sec-private-cache": Fail}},
+		{"OPTIONS hangs", tape(steady(RoleA, 0, 100, 9, 1), answer(RoleHead, func(*Exchange) {}), with(recorded(RolePreflight, 0, EndTimeout, 2000), func(x *Exchange) { x.Answered, x.Status = 0, 0 })),
+			map[string]Status{"cors-preflight": Warn, "connect-head": Pass}},
+		{"compressed for all", func(*testing.T) *Observation {
+			a, plain := steady(RoleA, 0, 100, 60, 1), steady(RoleIdentity, 500, 100, 50, 6)
+			zip(a)
+			zip(plain)
+			return recording(a, plain)
+		}, bad(Warn, "content-encoding")},
 		{"ETag alone", tape(with(steady(RoleA, 0, 100, 9, 1), head("Etag", `"x"`))), bad(Info, "etag-live")},
 		{"another gets no headers", tape(steady(RoleA, 0, 100, 60, 1), with(recorded(RoleTwin, 1400, EndTimeout, 6000), func(x *Exchange) { x.Answered, x.Status = 0, 0 })), bad(Fail, "connect-parallel")},
 		{"a recording from a cache", tape(steady(RoleA, 0, 100, 60, 1), recorded(RoleTwin, 1500, EndClient, 6000, step{1510, ev(1, 60) + ev(2, 60) + ev(3, 60) + ev(4, 60)}),

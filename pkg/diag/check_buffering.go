@@ -162,7 +162,7 @@ func (t *timing) blame(o *Observation) (culprit, opinion) {
 	}
 	if op := worst(t.twin, t.clock, t.hop); op.verdict > clean {
 		if _, regular := t.main.beat(); regular {
-			return byTimer, op
+			return t.regularBatches(), op
 		}
 		return bySize, op
 	}
@@ -170,7 +170,7 @@ func (t *timing) blame(o *Observation) (culprit, opinion) {
 		return byTail, t.lead
 	}
 	if t.period.verdict > clean && t.twin.verdict == undecided && t.clock.verdict == undecided {
-		return byTimer, t.period
+		return t.regularBatches(), t.period
 	}
 	return nobody, opinion{}
 }
@@ -209,7 +209,11 @@ func checkBufferProxy(o *Observation) Finding {
 			f.Title = sprintf("the start of each stream is held for about %s", roundDuration(op.hold))
 			f = f.cure("OPENING", "BUFFER")
 		}
-		if size := median(t.all.batches); op.method == "A" && size > 0 {
+		size := median(t.all.batches)
+		if op.method != "A" {
+			size = t.main.bufferSize()
+		}
+		if size > 0 && op.method != "S" && op.method != "O" {
 			f.Title += sprintf(" and let go in pieces of about %d bytes", size)
 			f = f.with("batch_bytes", size)
 		}
@@ -275,6 +279,9 @@ func checkBufferCompression(o *Observation) Finding {
 	case t.encoding.verdict == clean:
 		return pass("%s", t.encoding.seen)
 	case len(t.a.plain) == 0:
+		if t.main.encoded != "" {
+			return inconclusive("%s on each connection, and nothing in it could be read in %s: a quiet stream, or one that is never flushed; --expect-every decides", t.a.encoded, roundDuration(o.Duration))
+		}
 		return inconclusive("%s, and nothing in it could be read in %s; the plain stream was as quiet", t.a.encoded, roundDuration(o.Duration))
 	}
 	if all := testPauses(o, t.a, false); all.mid == 0 && all.aligned >= 3 && 3*all.several <= all.arrivals {
@@ -329,8 +336,8 @@ func checkBufferTimer(o *Observation) Finding {
 	}
 	if op.verdict > clean {
 		every, regular := t.main.beat()
-		f := heldFinding(op, "events come in batches, later by up to %s", roundDuration(op.hold))
-		if regular {
+		f := heldFinding(op, "events come late, by up to %s", roundDuration(op.hold))
+		if regular && !t.mostlySingle() {
 			f.Title = sprintf("events come in batches, one every %s", roundDuration(every))
 			f = f.with("period_ms", milliseconds(every))
 			if every >= holdFail && op.method != "P" {

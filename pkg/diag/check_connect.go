@@ -218,9 +218,6 @@ func checkHead(o *Observation) Finding {
 		}
 		return warn("HEAD: %s", x.Error)
 	}
-	if pre := o.get(RolePreflight); pre != nil && pre.End == EndTimeout && pre.Answered == 0 {
-		return warn("OPTIONS was not answered within %s", roundDuration(pre.Ended-pre.Start))
-	}
 	if x.Status == http.StatusOK && o.a().ok() && !isEventStream(x.Header) {
 		return info("HEAD ends after %s with another content type, %q", roundDuration(x.Ended-x.Start), x.Header.Get("Content-Type"))
 	}

@@ -68,6 +68,10 @@ func checkContentEncoding(o *Observation) Finding {
 		if err := o.a().timeline().decodeErr; err != nil {
 			return fail("the body is no %s, so nothing can read it: %v", coding, err)
 		}
+		if plain := o.get(RoleIdentity); plain.ok() && contentCoding(plain.Header) != "" {
+			return warn("%s even for a request that does not accept it: its client can read nothing", coding).
+				seen("%s after Accept-Encoding: identity", contentCoding(plain.Header)).cure("PLAIN")
+		}
 		return pass("%s; buffer-compression tells whether it is flushed", coding)
 	}
 	return warn("%q was not asked for", coding)

@@ -134,8 +134,8 @@ func checkHeartbeat(o *Observation) Finding {
 		f = warn("silent for %s: some hops cut at 30 s", roundDuration(longest))
 	case longest > 20*time.Second:
 		f = info("silent for %s", roundDuration(longest))
-	case len(t.arrivals) == 0:
-		f = inconclusive("none in %s; --soak watches longer", roundDuration(watched))
+	case len(t.arrivals) == 0, 10*longest >= 9*watched:
+		f = inconclusive("none, and nothing else, for %s; --soak watches longer", roundDuration(longest))
 	case watched >= 30*time.Second, longest*3 < watched && len(t.events)+len(t.comments) >= 4:
 		f = pass("never silent for more than %s", roundDuration(longest))
 	}
@@ -302,8 +302,11 @@ func checkCORSReflect(o *Observation) Finding {
 
 func checkCORSPreflight(o *Observation) Finding {
 	x := o.get(RolePreflight)
-	if x == nil || x.Answered == 0 {
+	switch {
+	case x == nil || x.Answered == 0 && x.End != EndTimeout:
 		return skip("not asked")
+	case x.Answered == 0:
+		return warn("OPTIONS was not answered within %s: each preflight keeps a handler busy", roundDuration(x.Ended-x.Start)).cure("OPTIONS")
 	}
 	if o.Options.WebOrigin == "" {
 		return info("not judged; --web-origin ORIGIN says which pages read the stream")

@@ -83,6 +83,9 @@ var remedies = map[string][]Remedy{
 		{For: "trafficserver", Text: "flush true for compress.so"},
 		{For: "iis", Text: `<add mimeType="text/event-stream" enabled="false"/> in dynamicTypes`},
 	},
+	"PLAIN": {
+		{For: "app", Text: "compress only where Accept-Encoding allows it, with Vary: Accept-Encoding; best leave text/event-stream as it is"},
+	},
 	"OPENING": {
 		{For: "app", Text: "what waits for the first bytes of a stream (a scanner, a minimum length of compression) has to leave text/event-stream alone"},
 	},
@@ -104,6 +107,7 @@ var remedies = map[string][]Remedy{
 	"LLM":     {{For: "app", Text: `tell an error as data: {"error":...}, never end without a word`}},
 	"SIZE":    {{For: "app", Text: "split large payloads over several events, or tell clients to raise their limit"}},
 	"HEAD":    {{For: "app", Text: "answer HEAD with the headers alone"}},
+	"OPTIONS": {{For: "app", Text: "answer OPTIONS with the headers alone, at once"}},
 	"CORS":    {{For: "app", Text: "Access-Control-Allow-Origin with the origin of the page, Vary: Origin; Allow-Credentials: true only for origins you know"}},
 	"URL":     {{For: "app", Text: "give clients the final URL"}},
 	"CT":      {{For: "app", Text: "Content-Type: text/event-stream; charset=utf-8"}},

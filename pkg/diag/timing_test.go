@@ -239,3 +239,56 @@ func TestFastReplayIsNotHeld(t *testing.T) {
 		}
 	}
 }
+
+// flushedAt is what a writer lets go of that flushes when it has size bytes, and
+// its events come each 50 ms.
+func flushedAt(size int, role Role, startMS int) *Exchange {
+	x := recorded(role, startMS, EndClient, 16000)
+	held := ""
+	for n := startMS/50 + 1; n*50 < 16000; n++ {
+		if held += ev(n, 37); len(held) >= size {
+			x.Body = append(x.Body, held...)
+			x.Reads = append(x.Reads, Read{At: ms(n*50 + 2), N: len(held)})
+			held = ""
+		}
+	}
+	return x
+}
+
+// TestSizeOfBufferNamed has a buffer of whole events let go at a beat, because
+// the events come at one: its size tells.
+func TestSizeOfBufferNamed(t *testing.T) {
+	for size, want := range map[int]culprit{1024: bySize, 2048: bySize, 1400: byTimer} {
+		o := recording(flushedAt(size, RoleA, 0), flushedAt(size, RoleIdentity, 800), flushedAt(size, RoleTwin, 2150))
+		if who, op := o.timing().blame(o); who != want {
+			t.Errorf("%d bytes: %q (%s), want %q", size, who, op.seen, want)
+		}
+		if want == bySize {
+			if f := checkBufferProxy(o); f.Evidence["batch_bytes"] != size || f.Status != Fail {
+				t.Errorf("%d bytes: %s: %s", size, f.Status, f.Title)
+			}
+		}
+	}
+}
+
+// TestHeldStartIsNoTimer has each stream begin late, with all there was until
+// then, and go on live.
+func TestHeldStartIsNoTimer(t *testing.T) {
+	late := func(role Role, startMS int) *Exchange {
+		x := recorded(role, startMS, EndClient, 9500)
+		x.Answered = ms(startMS + 3000)
+		for n := startMS/150 + 1; n*150 < 9500; n++ {
+			text := ev(n, 37)
+			x.Body = append(x.Body, text...)
+			x.Reads = append(x.Reads, Read{At: ms(max(startMS+3000, n*150)), N: len(text)})
+		}
+		return x
+	}
+	o := recording(late(RoleA, 0), late(RoleTwin, 4100))
+	for i := range bufferingChecks {
+		check := &bufferingChecks[i]
+		if f := check.Run(o); check.timing && check.ID != "headers-early" && isFault(f.Status) && f.Evidence["method"] != "O" {
+			t.Errorf("%s: %s (%s)", check.ID, f.Title, f.Seen)
+		}
+	}
+}

@@ -110,6 +110,24 @@ func groupShifts(o *Observation, a, b *timeline) []time.Duration {
 	return shifts
 }
 
+// twinShifts are those of connections in one form. Where b began with what a had
+// in many pieces, its start was held, which tells nothing of what came after.
+func twinShifts(o *Observation, a, b *timeline) []time.Duration {
+	const many = 4
+	pieces := map[int]bool{}
+	for _, p := range pairs(a, b) {
+		if p.b.arrival == 0 && p.a.at > b.start {
+			pieces[p.a.arrival] = true
+		}
+	}
+	if len(pieces) >= many {
+		later := *b
+		later.events = b.events[b.arrivals[0].events:]
+		b = &later
+	}
+	return groupShifts(o, a, b)
+}
+
 // testTwin is method D: the same events on a second connection that was opened
 // at another moment. Bursts that the source makes are the same on both; what a
 // buffer makes is not.
@@ -121,7 +139,7 @@ func testTwin(o *Observation, a, b *timeline) opinion {
 	if perConnection, _ := replayed(a, b); perConnection {
 		return op
 	}
-	shifts := groupShifts(o, a, b)
+	shifts := twinShifts(o, a, b)
 	if len(shifts) < 3 || ownPace(shifts, b.start-a.start) {
 		return op
 	}
@@ -166,7 +184,7 @@ func testPhase(o *Observation, a, b *timeline) opinion {
 	if perConnection, _ := replayed(a, b); !ok || !ok2 || perConnection || (period-other).Abs() > period/10 {
 		return op
 	}
-	shifts := groupShifts(o, a, b)
+	shifts := twinShifts(o, a, b)
 	if len(shifts) < 3 || ownPace(shifts, b.start-a.start) {
 		return op
 	}
@@ -195,7 +213,7 @@ func testPhases(o *Observation, a *timeline, others []*Exchange) opinion {
 	var phases []time.Duration
 	for _, x := range others {
 		b := x.timeline()
-		shifts := groupShifts(o, a, b)
+		shifts := twinShifts(o, a, b)
 		if perConnection, past := replayed(a, b); perConnection || past || len(shifts) < 2 || ownPace(shifts, b.start-a.start) {
 			continue
 		}

@@ -143,6 +143,46 @@ func (t *timeline) beat() (time.Duration, bool) {
 	return 0, false
 }
 
+// bufferSize is the size of a buffer by which the arrivals seem to be let go: a
+// round number of bytes that each of them just reaches, or just does not. Zero
+// stands for none.
+func (t *timeline) bufferSize() int {
+	largest, least, most := 0, 0, 0
+	for _, e := range t.events {
+		largest = max(largest, e.size)
+	}
+	for i := range t.arrivals {
+		if i == 0 {
+			continue // what was there when we came
+		}
+		size := t.arrivals[i].bytes
+		most = max(most, size)
+		if least == 0 || size < least {
+			least = size
+		}
+	}
+	if len(t.arrivals) < 3 || largest == 0 || t.encoded != "" {
+		return 0
+	}
+	for size := 512; size <= 64<<10; size *= 2 {
+		// Where events are small beside it, that is no chance.
+		fits := least >= size && most < size+largest || most <= size && least > size-largest
+		if fits && 16*largest <= size {
+			return size
+		}
+	}
+	return 0
+}
+
+// regularBatches says who lets go of batches by a beat: where they are of one
+// size and the source is regular, that makes the beat.
+func (t *timing) regularBatches() culprit {
+	if t.main.bufferSize() > 0 {
+		return bySize
+	}
+	return byTimer
+}
+
 // enough reports whether watching longer would not change what the methods say:
 // the stream flows, a second connection agrees, and none sees a hold.
 func enough(o *Observation) bool {
