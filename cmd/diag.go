@@ -59,8 +59,9 @@ sees: whether events are held back and by what, whether a client that comes back
 loses any, whether caches, proxies and browsers are told the right things. It
 shows its evidence, and the line of configuration that cures a fault.
 
-It makes up to three streams at once, ` + diag.DefaultDuration.String() + ` at most, and a few short requests. A request
-that is not a GET may cost money or change something, and is sent once.`,
+It makes up to three streams at once, for ` + diag.DefaultDuration.String() + ` or less, about twice as long where a
+fault has to be seen again, and a few short requests. A request that is not a GET
+may cost money or change something, and is sent once.`,
 		Example: `  ssectl diag https://app.example.com/events
   ssectl diag --quick :8080/events
   ssectl diag URL --format github --report junit=diag.xml --report json=diag.json
@@ -89,7 +90,7 @@ that is not a GET may cost money or change something, and is sent once.`,
 }
 
 func (o *diagOptions) bindAsk(flags *pflag.FlagSet) {
-	flags.DurationVar(&o.Duration, "duration", diag.DefaultDuration, "watch the stream for this `time` at most; less when all is decided")
+	flags.DurationVar(&o.Duration, "duration", diag.DefaultDuration, "watch the stream for this `time`; less when all is decided, about twice that to see a fault again")
 	flags.BoolVar(&o.Quick, "quick", false, "headers, framing and broken bodies only, in 3 s")
 	flags.DurationVar(&o.Soak, "soak", 0, "leave the stream alone for this `time`, to see who cuts it")
 	flags.Lookup("soak").NoOptDefVal = diag.DefaultSoak.String()
@@ -157,7 +158,7 @@ func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) erro
 	if err := output.ReportFormats[opts.Format](streams.Out, report, style); err != nil {
 		return err
 	}
-	return outcome(report)
+	return outcome(report, opts.URL)
 }
 
 // all reports whether each check is shown, as those are that were named.
@@ -165,17 +166,25 @@ func (o *diagOptions) all() bool { return o.All || len(o.Only) > 0 }
 
 // outcome is the exit code of a report; what it says was shown already, but
 // for the reason of a run that could not test.
-func outcome(report *diag.Report) error {
+func outcome(report *diag.Report, target string) error {
 	switch {
 	case report.Exit == exitOK:
 		return nil
 	case report.Error != nil:
-		return coded(report.Exit, fmt.Errorf("could not test: %s: %s", report.Error.Phase, report.Error.Message), faultHints[report.Error.Phase])
+		return coded(report.Exit, fmt.Errorf("could not test: %s: %s", report.Error.Phase, report.Error.Message), untestedHint(report.Error.Phase, target))
 	}
 	return coded(report.Exit, errSilent, "")
 }
 
-var faultHints = map[diag.Phase]string{
+// untestedHint says what may help where nothing could be tested.
+func untestedHint(phase diag.Phase, target string) string {
+	if info, err := os.Stat(target); err == nil && info.Mode().IsRegular() && phase != diag.PhaseInterrupted {
+		return "a file has that name; diag wants a URL, which \"ssectl serve FILE\" makes of one"
+	}
+	return untestedHints[phase]
+}
+
+var untestedHints = map[diag.Phase]string{
 	diag.PhaseDNS: "is the host name right? --resolve host:port:address overrules DNS",
 	diag.PhaseTCP: "is the server running, and is this its port?",
 	diag.PhaseTLS: "-k accepts any certificate, --cacert FILE trusts another authority",
@@ -187,7 +196,7 @@ func announce(cfg diag.Config) string {
 		return "asking once, for up to 3 s ..."
 	}
 	d := max(cfg.Duration, cfg.Soak)
-	return fmt.Sprintf("up to %d streams at once, for up to %s ...", cfg.Connections, d)
+	return fmt.Sprintf("up to %d streams at once, for %s or less, about twice that to see a fault again ...", cfg.Connections, d)
 }
 
 // A reportFile is one --report.

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// DefaultDuration is how long a stream is watched at most.
+	// DefaultDuration is how long a stream is watched without a fault.
 	DefaultDuration = 12 * time.Second
 
 	// QuickDuration is how long it is watched with [Options.Quick].
@@ -39,7 +39,7 @@ const (
 
 // Options choose what is asked and how it is judged.
 type Options struct {
-	Quick       bool          `json:"quick,omitempty"`       // headers and framing only
+	Quick       bool          `json:"quick,omitempty"`       // headers, framing and broken bodies only
 	Soak        time.Duration `json:"soak,omitempty"`        // leave the stream alone for so long
 	ExpectEvery time.Duration `json:"expectEvery,omitempty"` // an event is due this often
 	Profile     Profile       `json:"profile,omitempty"`     // "" is auto
@@ -62,10 +62,12 @@ type Config struct {
 	Request *http.Request
 
 	// Duration is how long the stream is watched; it ends earlier when all is
-	// decided. Zero means DefaultDuration.
+	// decided, and takes about twice as long where a fault has to be seen again.
+	// Zero means DefaultDuration.
 	Duration time.Duration
 
-	// Timeout is how long an answer may take. Zero means DefaultTimeout.
+	// Timeout is how long an answer may take. Zero means DefaultTimeout, or
+	// QuickDuration with Quick.
 	Timeout time.Duration
 
 	// Connections is how many streams may be open at once, at least 1. Zero
@@ -249,8 +251,11 @@ func (c *Config) duration() time.Duration {
 }
 
 func (c *Config) timeout() time.Duration {
-	if c.Timeout > 0 {
+	switch {
+	case c.Timeout > 0:
 		return c.Timeout
+	case c.Quick:
+		return QuickDuration
 	}
 	return DefaultTimeout
 }

@@ -122,3 +122,24 @@ func TestFixFits(t *testing.T) {
 		}
 	}
 }
+
+// TestQuickIsQuick has no headers come: a quick run gives up after its window.
+func TestQuickIsQuick(t *testing.T) {
+	f := fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/events" {
+			<-r.Context().Done()
+		}
+		return true
+	}}
+	server := f.serve(t)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := Run(t.Context(), Config{Request: request, Options: Options{Quick: true}})
+	i := slices.IndexFunc(report.Checks, func(c Result) bool { return c.ID == "headers-early" })
+	waited, _ := report.Checks[i].Evidence["waited_ms"].(float64)
+	if c := report.Checks[i]; c.Status != Fail || waited >= milliseconds(DefaultTimeout) {
+		t.Errorf("headers-early %s after %.0f ms: %s", c.Status, waited, c.Actual)
+	}
+}
