@@ -111,7 +111,7 @@ var remedies = map[string][]Remedy{
 	"CORS":    {{For: "app", Text: "Access-Control-Allow-Origin with the origin of the page, Vary: Origin; Allow-Credentials: true only for origins you know"}},
 	"URL":     {{For: "app", Text: "give clients the final URL"}},
 	"CT":      {{For: "app", Text: "Content-Type: text/event-stream; charset=utf-8"}},
-	"ASK":     {{For: "request", Text: `the API may want "stream": true in the body, or another path`}, {For: "app", Text: "Content-Type: text/event-stream, if the body is a stream of events"}},
+	"ASK":     {{For: "request", Text: `the API may want "stream": true in the body, or another path`}},
 	"API":     {{For: "request", Text: "mend what the error names"}, {For: "app", Text: "a status of its own for an error before the first event, not 200"}},
 	"END":     {{For: "app", Text: "let the server's own HTTP code frame the body, and end an answer instead of dropping the connection"}},
 	"CL":      {{For: "app", Text: "no Content-Length, so that the answer is chunked"}},
