@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // verdicts are the statuses of a report by ID.
@@ -141,5 +142,21 @@ func TestQuickIsQuick(t *testing.T) {
 	waited, _ := report.Checks[i].Evidence["waited_ms"].(float64)
 	if c := report.Checks[i]; c.Status != Fail || waited >= milliseconds(DefaultTimeout) {
 		t.Errorf("headers-early %s after %.0f ms: %s", c.Status, waited, c.Actual)
+	}
+}
+
+// TestRangeOfLongRecording has a stored stream of more events than are looked
+// at: what lies behind those is not behind its end.
+func TestRangeOfLongRecording(t *testing.T) {
+	body := strings.Repeat("data: x\n\n", maxBlocks+2)
+	f := fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.Header().Set("ETag", `"v1"`)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(body))
+		return true
+	}}
+	o := observed(t, f.serve(t).URL, nil)
+	if got := Lookup("resume-range").Run(o); got.Status != Pass {
+		t.Errorf("%s: %s", got.Status, got.Title)
 	}
 }

@@ -70,7 +70,9 @@ func (p *prober) ranges(ctx context.Context, x *Exchange) {
 	}
 	ask(RoleRange, at, validator(x.Header))
 	ask(RoleRangeIf, at, `"ssectl-`+random()+`"`)
-	ask(RoleRangeEnd, len(x.timeline().plain), "")
+	if t := x.timeline(); t.ended { // and not only as far as it was looked at
+		ask(RoleRangeEnd, len(t.plain), "")
+	}
 }
 
 // validator is what tells one state of a stored stream from another.
