@@ -239,7 +239,7 @@ func checkBufferProxy(o *Observation) Finding {
 	if t.main.ended {
 		return inconclusive("the stream ended too soon to tell a burst from a buffer (%d events in %s)", len(t.main.events), roundDuration(t.main.endedAt-t.main.start))
 	}
-	return inconclusive("too few events to tell a burst from a buffer (%d in %s); a longer --duration decides", len(t.main.events), roundDuration(o.Duration))
+	return inconclusive("too few pauses to tell a burst from a buffer (%d events in %s); a longer --duration decides", len(t.main.events), roundDuration(o.Duration))
 }
 
 // expected judges a stream by the pace that the user knows it has.
