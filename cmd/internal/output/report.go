@@ -288,7 +288,8 @@ func tapText(text string) string { return strings.ReplaceAll(Safe(text), "#", `\
 // (https://docs.github.com/actions/reference/workflow-commands-for-github-actions).
 func WriteReportGitHub(w io.Writer, r *diag.Report, _ ReportStyle) error {
 	var text strings.Builder
-	if r.Error != nil {
+	told := func(c diag.Result) bool { return failedBy(r, c) && strings.Contains(c.Actual, r.Error.Message) }
+	if r.Error != nil && !slices.ContainsFunc(r.Checks, told) {
 		fmt.Fprintf(&text, "::error title=ssectl diag::%s\n", githubData("could not test: "+r.Error.Message))
 	}
 	for _, c := range r.Checks {
