@@ -35,7 +35,7 @@ func (t *verboseTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 			if uri.Path == "" {
 				uri.Path = "/"
 			}
-			fmt.Fprintf(t.w, "> %s %s\n> Host: %s\n", req.Method, redactURL(&uri), hostOf(req))
+			fmt.Fprintf(t.w, "> %s %s\n> Host: %s\n", req.Method, redactURL(&uri), output.Safe(hostOf(req)))
 			printHeaders(t.w, "> ", req.Header)
 			fmt.Fprintln(t.w, ">")
 		},

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"syscall"
+
+	"github.com/ssectl/ssectl/cmd/internal/term"
 )
 
 // The exit codes, the same for all commands.
@@ -52,7 +54,9 @@ func exitCode(err error) int {
 }
 
 // isClosedPipe reports whether err is that the reader of our output went away,
-// as head does when it has seen enough.
+// as head does when it has seen enough. A network connection fails with EPIPE
+// too, so only errors of the output count.
 func isClosedPipe(err error) bool {
-	return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)
+	var own *term.OutputError
+	return errors.As(err, &own) && (errors.Is(own.Err, syscall.EPIPE) || errors.Is(own.Err, io.ErrClosedPipe))
 }

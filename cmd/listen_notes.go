@@ -27,8 +27,14 @@ type notes struct {
 	dropped string
 }
 
-func (n notes) line(format string, args ...any) {
-	fmt.Fprintf(n.w, "ssectl: %s\n", fmt.Sprintf(format, args...))
+// line writes one line. Its text may hold parts that a server chose, so it is
+// escaped whole, and colored after that.
+func (n notes) line(style term.Style, format string, args ...any) {
+	text := output.Safe(fmt.Sprintf(format, args...))
+	if style != nil {
+		text = style(text)
+	}
+	fmt.Fprintf(n.w, "ssectl: %s\n", text)
 }
 
 // changed tells a change of state, behind what was printed before it.
@@ -42,7 +48,7 @@ func (l *listener) changed(change listen.Change) {
 	n := l.note
 	switch c := change.(type) {
 	case listen.Connected:
-		n.line("%s", n.colors.Good(connectedLine(c, l.opts)))
+		n.line(n.colors.Good, "%s", connectedLine(c, l.opts))
 		l.showHeaders()
 		l.hintEncoded()
 	case listen.Dropped:
@@ -56,21 +62,21 @@ func (l *listener) changed(change listen.Change) {
 		if c.Err != nil {
 			why = fmt.Sprintf(" (%v)", shortError(c.Err))
 		}
-		n.line("%s", n.colors.Faint(fmt.Sprintf("reconnecting in %s%s", output.Duration(c.Delay), why)))
+		n.line(n.colors.Faint, "reconnecting in %s%s", output.Duration(c.Delay), why)
 		l.hintStart(c)
 	case listen.Gap:
-		n.line("%s", n.colors.Bad(fmt.Sprintf("gap: asked for events after %q, the server goes on after %q; some were missed", output.Safe(c.Asked), output.Safe(c.Got))))
+		n.line(n.colors.Bad, `gap: asked for events after "%s", the server goes on after "%s"; some were missed`, c.Asked, c.Got)
 	case listen.Ended:
-		n.line("the server ended the stream, 204")
+		n.line(nil, "the server ended the stream, 204")
 	case listen.Restarted:
-		n.line("%s", n.colors.Warn("starting afresh: "+c.Reason))
+		n.line(n.colors.Warn, "starting afresh: %s", c.Reason)
 		l.hinted = true
 	}
 }
 
 func (n *notes) tellDropped() {
 	if n.dropped != "" {
-		n.line("%s", n.colors.Warn(n.dropped))
+		n.line(n.colors.Warn, "%s", n.dropped)
 		n.dropped = ""
 	}
 }
@@ -82,7 +88,7 @@ func (l *listener) hintEncoded() {
 		return
 	}
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		l.note.line("the stream is compressed (%s), which was not asked for", output.Safe(encoding))
+		l.note.line(nil, "the stream is compressed (%s), which was not asked for", encoding)
 		fmt.Fprintln(l.note.w, "hint: --compressed decodes it")
 	}
 }
@@ -105,7 +111,7 @@ func connectedLine(c listen.Connected, opts *listenOptions) string {
 	case opts.Resume == "range":
 		return fmt.Sprintf("%s, resumed at byte %d", line, c.Asked.Offset)
 	}
-	return fmt.Sprintf("%s, resumed after id %q", line, output.Safe(c.Asked.LastEventID))
+	return fmt.Sprintf(`%s, resumed after id "%s"`, line, c.Asked.LastEventID)
 }
 
 func droppedLine(c listen.Dropped) string {

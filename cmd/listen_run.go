@@ -75,7 +75,7 @@ func runListen(parent context.Context, streams *term.Streams, opts *listenOption
 		err = errors.Join(err, t.end(l.reason(why)))
 	}
 	if l.cursor != nil && l.count > 0 && l.source.Position() == (listen.Position{}) {
-		l.note.line("nothing to keep in %s: the events have no IDs", opts.Cursor)
+		l.note.line(nil, "nothing to keep in %s: the events have no IDs", opts.Cursor)
 	}
 	if stats := l.source.Stats(); l.summary != nil && (opts.Stats != "" || stats.Connections > 0) {
 		ended := l.reason(why)
@@ -342,7 +342,7 @@ func (l *listener) flush() error {
 	return l.broken
 }
 
-func (l *listener) warn(err error) { l.note.line("%v", err) }
+func (l *listener) warn(err error) { l.note.line(nil, "%v", err) }
 
 // verdict turns the reason why the loop ended into the error of the run.
 func (l *listener) verdict(parent context.Context, why error) error {

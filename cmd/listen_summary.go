@@ -81,7 +81,7 @@ func (s *summary) print(streams *term.Streams, colors term.Colors, form string, 
 		now = 0
 	}
 	if ended != "" {
-		ended = ": " + ended
+		ended = ": " + output.Safe(ended)
 	}
 	fmt.Fprintf(streams.Err, "ssectl: %s\n", colors.Strong(fmt.Sprintf("%s, %s in %s, %s%s",
 		plural(s.events, "event"), humanBytes(stats.Bytes), output.Duration(now), plural(stats.Connections, "connection"), ended)))
@@ -118,7 +118,7 @@ func (s *summary) json(stats listen.Stats, ended string) summaryJSON {
 	line := summaryJSON{
 		Events: s.events, Bytes: stats.Bytes, Connections: stats.Connections,
 		Headers: since(stats.Headers), FirstByte: since(stats.FirstByte), FirstEvent: since(s.first), FirstText: since(s.firstText),
-		Ended: ended,
+		Ended: output.Safe(ended),
 	}
 	if !stats.Started.IsZero() {
 		line.Duration = *since(time.Now())

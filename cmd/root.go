@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 )
 
@@ -81,6 +82,7 @@ const stopTime = 3 * time.Second
 
 // Run runs one command line and returns its exit code.
 func Run(ctx context.Context, streams *term.Streams, args []string) int {
+	streams = streams.WithOutputErrors()
 	root := newRootCommand(streams, named(args))
 	root.SetArgs(append([]string{}, args...)) // cobra takes nil for os.Args
 	running := false
@@ -151,10 +153,10 @@ func report(streams *term.Streams, err error) {
 		return
 	}
 	message := strings.ReplaceAll(err.Error(), "\n", " ")
-	fmt.Fprintf(streams.Err, "ssectl: %s\n", message)
+	fmt.Fprintf(streams.Err, "ssectl: %s\n", output.Safe(message))
 	var known *codedError
 	if errors.As(err, &known) && known.hint != "" {
-		fmt.Fprintf(streams.Err, "hint: %s\n", known.hint)
+		fmt.Fprintf(streams.Err, "hint: %s\n", output.Safe(known.hint))
 	}
 }
 

@@ -44,6 +44,34 @@ func System() *Streams {
 	}
 }
 
+// An OutputError is an error of a write to [Streams.Out]. It sets a closed
+// standard output apart from a closed network connection, which fails with the
+// same error numbers.
+type OutputError struct{ Err error }
+
+func (e *OutputError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error of the write.
+func (e *OutputError) Unwrap() error { return e.Err }
+
+// WithOutputErrors returns the streams with an Out whose errors are
+// [*OutputError] values.
+func (s *Streams) WithOutputErrors() *Streams {
+	marked := *s
+	marked.Out = markedWriter{s.Out}
+	return &marked
+}
+
+type markedWriter struct{ w io.Writer }
+
+func (m markedWriter) Write(p []byte) (int, error) {
+	n, err := m.w.Write(p)
+	if err != nil {
+		err = &OutputError{err}
+	}
+	return n, err
+}
+
 func isTerminal(f *os.File) bool {
 	return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd())
 }
