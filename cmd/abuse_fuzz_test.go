@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/internal/redact"
 )
 
 // FuzzFlagValues reads values of flags: what is taken is within bounds.
@@ -61,10 +62,10 @@ func FuzzRedactURL(f *testing.F) {
 			}
 			return
 		}
-		if plain, err := url.QueryUnescape(name); err != nil || !isCredential(plain) || strings.ContainsAny(name, "=&#;") {
+		if plain, err := url.QueryUnescape(name); err != nil || !redact.Name(plain) || strings.ContainsAny(name, "=&#;") {
 			return
 		}
-		if got := redactURL(u); strings.Contains(got, secret) {
+		if got := redact.URL(u); strings.Contains(got, secret) {
 			t.Errorf("%q is shown as %q", u, got)
 		}
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/internal/redact"
 )
 
 // A connection is the group of flags that say how to reach a URL, with the
@@ -203,7 +204,7 @@ func (c *connection) setHeaders(req *http.Request) error {
 func (c *connection) givesCredentials() bool {
 	return c.User != "" || c.Bearer != "" || c.Cookies != nil || slices.ContainsFunc(c.Headers, func(header string) bool {
 		name, _, _ := strings.Cut(header, ":")
-		return isCredential(name)
+		return redact.Name(name)
 	})
 }
 

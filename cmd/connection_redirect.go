@@ -5,12 +5,14 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/ssectl/ssectl/internal/redact"
 )
 
-// checkRedirect follows redirects. What a header of the caller may keep secret
-// does not leave the origin, and does not come back with a redirect to it:
-// net/http alone would send it to subdomains and other ports, and the query of
-// the URL in a Referer.
+// checkRedirect follows redirects. Headers that may hold a secret, and the
+// body, do not leave the origin, and the headers do not come back with a
+// redirect to it: net/http alone would send them to subdomains and other
+// ports, and the query of the URL in a Referer.
 func (c *connection) checkRedirect(req *http.Request, via []*http.Request) error {
 	if c.MaxRedirs >= 0 && len(via) > c.MaxRedirs {
 		return fmt.Errorf("more than %d redirects", c.MaxRedirs)
@@ -25,12 +27,20 @@ func (c *connection) checkRedirect(req *http.Request, via []*http.Request) error
 	}
 	if left {
 		for name := range req.Header {
-			if isCredential(name) {
-				req.Header.Del(name)
+			if !redact.IsPlainHeader(name) {
+				delete(req.Header, name)
 			}
+		}
+		if req.Body != nil && req.ContentLength != 0 && !isUpgrade(origin, req.URL) {
+			return fmt.Errorf("the body is not sent on to another origin, %s://%s", req.URL.Scheme, req.URL.Host)
 		}
 	}
 	return nil
+}
+
+// isUpgrade reports whether b is the same host as a, over TLS.
+func isUpgrade(a, b *url.URL) bool {
+	return a.Scheme == "http" && b.Scheme == "https" && strings.EqualFold(a.Hostname(), b.Hostname())
 }
 
 func sameOrigin(a, b *url.URL) bool {
@@ -45,51 +55,4 @@ func port(u *url.URL) string {
 		return "443"
 	}
 	return "80"
-}
-
-// isCredential reports whether the value of a header, or of a query parameter,
-// is one to keep secret, as far as its name tells.
-func isCredential(name string) bool {
-	name = strings.ToLower(name)
-	for _, word := range []string{"auth", "cookie", "key", "token", "secret", "password", "passwd", "credential", "signature", "session", "jwt"} {
-		if strings.Contains(name, word) {
-			return true
-		}
-	}
-	return name == "sig" || name == "code"
-}
-
-const redacted = "REDACTED"
-
-// redactHeader returns the value of a header as it may be shown.
-func redactHeader(name, value string) string {
-	switch {
-	case name == "Location" || name == "Referer":
-		if u, err := url.Parse(value); err == nil {
-			return redactURL(u)
-		}
-		return redacted
-	case !isCredential(name):
-		return value
-	}
-	if scheme, _, ok := strings.Cut(value, " "); ok && strings.EqualFold(name, "Authorization") {
-		return scheme + " " + redacted
-	}
-	return redacted
-}
-
-// redactURL returns a URL as it may be shown and kept: without user
-// information and fragment, the values of secret query parameters replaced.
-func redactURL(u *url.URL) string {
-	shown := *u
-	shown.User, shown.Fragment, shown.RawFragment = nil, "", ""
-	parts := strings.Split(u.RawQuery, "&")
-	for i, part := range parts {
-		name, _, ok := strings.Cut(part, "=")
-		if plain, err := url.QueryUnescape(name); ok && (err != nil || isCredential(plain)) {
-			parts[i] = name + "=" + redacted
-		}
-	}
-	shown.RawQuery = strings.Join(parts, "&")
-	return shown.String()
 }

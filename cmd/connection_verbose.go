@@ -8,8 +8,10 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"sort"
+	"strings"
 
 	"github.com/ssectl/ssectl/cmd/internal/output"
+	"github.com/ssectl/ssectl/internal/redact"
 )
 
 // A verboseTransport tells what goes over the wire as curl -v does, but never
@@ -35,15 +37,15 @@ func (t *verboseTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 			if uri.Path == "" {
 				uri.Path = "/"
 			}
-			fmt.Fprintf(t.w, "> %s %s\n> Host: %s\n", req.Method, redactURL(&uri), output.Safe(hostOf(req)))
-			printHeaders(t.w, "> ", req.Header)
+			fmt.Fprintf(t.w, "> %s %s\n> Host: %s\n", req.Method, redact.URL(&uri), output.Safe(hostOf(req)))
+			printHeaders(t.w, "> ", req.Header, redact.RequestHeader)
 			fmt.Fprintln(t.w, ">")
 		},
 	}
 	resp, err := t.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err == nil {
 		fmt.Fprintf(t.w, "< %s %s\n", resp.Proto, output.Safe(resp.Status))
-		printHeaders(t.w, "< ", resp.Header)
+		printHeaders(t.w, "< ", resp.Header, redact.ResponseHeader)
 		fmt.Fprintln(t.w, "<")
 	}
 	return resp, err
@@ -56,8 +58,11 @@ func hostOf(req *http.Request) string {
 	return req.URL.Host
 }
 
-// printHeaders writes headers by name, one a line, credentials redacted.
-func printHeaders(w io.Writer, prefix string, header http.Header) {
+// printHeaders writes headers by name, one a line, with their values as show
+// returns them. The session of an MCP server is shown in any case: nobody can
+// go on with a session by hand without its ID.
+// https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
+func printHeaders(w io.Writer, prefix string, header http.Header, show func(name, value string) string) {
 	var names []string
 	for name := range header {
 		names = append(names, name)
@@ -65,7 +70,10 @@ func printHeaders(w io.Writer, prefix string, header http.Header) {
 	sort.Strings(names)
 	for _, name := range names {
 		for _, value := range header[name] {
-			fmt.Fprintf(w, "%s%s: %s\n", prefix, output.Safe(name), output.Safe(redactHeader(name, value)))
+			if !strings.EqualFold(name, "Mcp-Session-Id") {
+				value = show(name, value)
+			}
+			fmt.Fprintf(w, "%s%s: %s\n", prefix, output.Safe(name), output.Safe(value))
 		}
 	}
 }

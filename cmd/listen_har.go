@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/listen"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -110,25 +111,25 @@ func (h *har) openEntry(at time.Time) {
 	h.json(h.asked.UTC().Format(time.RFC3339Nano))
 	h.pending = append(h.pending, `,"request":`...)
 	h.json(harRequest{
-		Method: resp.Request.Method, URL: redactURL(resp.Request.URL), HTTPVersion: resp.Proto,
-		Headers: harHeaders(sent), QueryString: []harPair{}, Cookies: []harPair{}, HeadersSize: -1, BodySize: max(h.req.ContentLength, 0),
+		Method: resp.Request.Method, URL: redact.URL(resp.Request.URL), HTTPVersion: resp.Proto,
+		Headers: harHeaders(sent, redact.RequestHeader), QueryString: []harPair{}, Cookies: []harPair{}, HeadersSize: -1, BodySize: max(h.req.ContentLength, 0),
 	})
 	h.pending = append(h.pending, `,"response":`...)
 	h.json(harResponse{
 		Status: resp.StatusCode, StatusText: http.StatusText(resp.StatusCode), HTTPVersion: resp.Proto,
-		Headers: harHeaders(resp.Header), Cookies: []harPair{},
+		Headers: harHeaders(resp.Header, redact.ResponseHeader), Cookies: []harPair{},
 		Content:     harContent{MimeType: resp.Header.Get("Content-Type")},
 		HeadersSize: -1, BodySize: -1,
 	})
 	h.pending = append(h.pending, `,"_eventSourceMessages":[`...)
 }
 
-// harHeaders lists headers by name, credentials redacted.
-func harHeaders(header http.Header) []harPair {
+// harHeaders lists headers by name, with their values as show returns them.
+func harHeaders(header http.Header, show func(name, value string) string) []harPair {
 	pairs := []harPair{}
 	for name, values := range header {
 		for _, value := range values {
-			pairs = append(pairs, harPair{name, redactHeader(name, value)})
+			pairs = append(pairs, harPair{name, show(name, value)})
 		}
 	}
 	sort.Slice(pairs, func(i, j int) bool { return pairs[i].Name < pairs[j].Name })

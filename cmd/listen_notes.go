@@ -14,6 +14,7 @@ import (
 
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/listen"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -153,7 +154,7 @@ func (l *listener) showHeaders() {
 	resp := source.Response()
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "%s %s\n", resp.Proto, output.Safe(resp.Status))
-	printHeaders(&text, "", resp.Header)
+	printHeaders(&text, "", resp.Header, redact.ResponseHeader)
 	fmt.Fprintln(&text)
 	if l.opts.JQ == "" && !l.opts.Text && (l.format == "text" || l.format == "raw") {
 		l.pending = append(l.pending, text.Bytes()...)
@@ -175,7 +176,7 @@ func (l *listener) target() string {
 		return output.Safe(l.opts.Source)
 	}
 	u.RawQuery = ""
-	return redactURL(u)
+	return redact.URL(u)
 }
 
 // bodyOf is what of an answer fits into a message.

@@ -2,10 +2,12 @@ package cmd
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/cursor"
@@ -13,6 +15,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/preset"
 	"github.com/ssectl/ssectl/cmd/internal/query"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/listen"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -232,8 +235,19 @@ func (l *listener) openSource() error {
 }
 
 func (l *listener) openCursor(req *http.Request) (position listen.Position, err error) {
-	l.cursor, position, err = cursor.Open(l.opts.Cursor, redactURL(req.URL))
+	l.cursor, position, err = cursor.Open(l.opts.Cursor, cursorKey(req.URL))
 	return position, err
+}
+
+// cursorKey names a stream in a cursor file: its URL as it may be shown. Where
+// that leaves something out, a hash tells the URL from others that look alike.
+func cursorKey(u *url.URL) string {
+	shown := redact.URL(u)
+	if whole := u.String(); shown != whole {
+		sum := sha256.Sum256([]byte(whole))
+		shown += fmt.Sprintf(" sha256:%x", sum[:8])
+	}
+	return shown
 }
 
 // loop hands blocks on until there is a reason to end.

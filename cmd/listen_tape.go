@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/listen"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -72,7 +73,7 @@ type recording struct {
 func newRecording(w io.WriteCloser, req *http.Request) *recording {
 	r := &recording{w: w}
 	if req != nil {
-		r.meta(time.Now(), map[string]any{"request": map[string]any{"method": req.Method, "url": redactURL(req.URL)}})
+		r.meta(time.Now(), map[string]any{"request": map[string]any{"method": req.Method, "url": redact.URL(req.URL)}})
 	}
 	return r
 }

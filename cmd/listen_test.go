@@ -169,6 +169,23 @@ func TestListenCursorFile(t *testing.T) {
 	}
 }
 
+// TestListenCursorTellsURLsApart keeps streams in one file whose URLs differ in
+// a value that is not shown.
+func TestListenCursorTellsURLsApart(t *testing.T) {
+	url := serving(t, numbered(5, func(http.ResponseWriter, int) bool { return false }))
+	file := filepath.Join(t.TempDir(), "cursor.json")
+	for _, query := range []string{"?author=alice", "?author=bob", "?token=a", "?token=b", "?a", "?b"} {
+		for _, want := range []string{"1\n2\n3\n4\n5\n", ""} {
+			if r := ssectl(t, "", "listen", url+query, "--format", "data", "--cursor", file); r.out != want || r.code != 0 {
+				t.Errorf("%s: printed %q, want %q", query, r.out, want)
+			}
+		}
+	}
+	if text, err := os.ReadFile(file); err != nil || strings.Contains(string(text), "alice") {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
 func TestListenLargeEvents(t *testing.T) {
 	large := "data: " + strings.Repeat("x", 8<<20) + "\n\n"
 	r := ssectl(t, "", "listen", streaming(t, large), "--no-reconnect", "--format", "raw")

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/redact"
 )
 
 func checkReach(o *Observation) Finding {
@@ -147,7 +149,7 @@ func chain(x *Exchange) string {
 			steps = append(steps, "...")
 			break
 		}
-		steps = append(steps, sprintf("%d to %s", r.Status, redactURL(r.To)))
+		steps = append(steps, sprintf("%d to %s", r.Status, redact.URLText(r.To)))
 	}
 	return strings.Join(steps, ", ")
 }

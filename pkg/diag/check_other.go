@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/redact"
 )
 
 func checkRetry(o *Observation) Finding {
@@ -404,7 +406,7 @@ func checkURLToken(o *Observation) Finding {
 		return skip("no URL")
 	}
 	for _, part := range strings.Split(u.RawQuery, "&") {
-		if name, value, _ := strings.Cut(part, "="); value != "" && isSecretName(name) {
+		if name, value, _ := strings.Cut(part, "="); value != "" && redact.Name(name) {
 			return warn("%q in the URL ends up in access logs", name)
 		}
 	}

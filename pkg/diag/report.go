@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"slices"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/redact"
 )
 
 // Schema is the JSON Schema of a [Report], SchemaID its name. What it names
@@ -115,7 +117,7 @@ type Result struct {
 func newReport(o *Observation) *Report {
 	a := o.a()
 	r := &Report{
-		SchemaID: SchemaID, URL: redactURL(o.URL), Started: o.Time.UTC(), Duration: o.Duration,
+		SchemaID: SchemaID, URL: redact.URLText(o.URL), Started: o.Time.UTC(), Duration: o.Duration,
 		Path:   Path{Protocol: a.Proto, RTT: milliseconds(o.rtt()), Hops: []Hop{}},
 		Checks: []Result{}, Connections: []Connection{},
 	}
@@ -134,7 +136,7 @@ func newReport(o *Observation) *Report {
 	for _, x := range o.Exchanges {
 		t := x.timeline()
 		r.Connections = append(r.Connections, Connection{
-			Role: x.Role, Method: x.Method, Request: redactHeader(x.RequestHeader), Status: x.Status,
+			Role: x.Role, Method: x.Method, Request: shownRequest(x.RequestHeader), Status: x.Status,
 			TTFB: milliseconds(x.ttfb()), Bytes: len(x.Body), Events: len(t.events), Comments: len(t.comments),
 			Arrivals: len(t.arrivals), Encoding: contentCoding(x.Header), End: x.End,
 		})

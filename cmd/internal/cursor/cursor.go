@@ -3,6 +3,7 @@ package cursor
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,6 +73,8 @@ func (c *Cursor) Save(position listen.Position) error {
 }
 
 func (c *Cursor) save(p place) error {
+	unlock := lock(filepath.Dir(c.path))
+	defer unlock()
 	// Another process may have written the place of another stream.
 	if now, err := os.Stat(c.path); err == nil && !c.isOurs(now) {
 		if err := c.load(); err != nil {
@@ -86,16 +89,17 @@ func (c *Cursor) save(p place) error {
 	if err := encoder.Encode(c.document); err != nil {
 		return err
 	}
-	temporary := c.temporary()
-	if err := os.WriteFile(temporary, text.Bytes(), 0o600); err != nil {
+	temporary, err := c.temporary()
+	if err != nil {
 		return err
 	}
-	written, err := os.Stat(temporary)
-	if err == nil {
-		err = os.Rename(temporary, c.path)
+	_, writeErr := temporary.Write(text.Bytes())
+	written, statErr := temporary.Stat()
+	if err = cmp.Or(writeErr, statErr, temporary.Close()); err == nil {
+		err = os.Rename(temporary.Name(), c.path)
 	}
 	if err != nil {
-		os.Remove(temporary)
+		os.Remove(temporary.Name())
 		return err
 	}
 	c.written = written
@@ -104,15 +108,19 @@ func (c *Cursor) save(p place) error {
 
 // try finds out whether a new file can be made.
 func (c *Cursor) try() error {
-	err := os.WriteFile(c.temporary(), nil, 0o600)
-	if err == nil {
-		err = os.Remove(c.temporary())
+	temporary, err := c.temporary()
+	if err != nil {
+		return err
 	}
-	return err
+	return cmp.Or(temporary.Close(), os.Remove(temporary.Name()))
 }
 
-// temporary is where a new file is written before it takes the place of the old.
-func (c *Cursor) temporary() string { return fmt.Sprintf("%s.%d.tmp", c.path, os.Getpid()) }
+// temporary makes the file that is to take the place of the old one. No other
+// process has its name, on this machine or in another container, and nobody
+// could have made a link of that name before.
+func (c *Cursor) temporary() (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(c.path), filepath.Base(c.path)+".*.tmp")
+}
 
 // isOurs reports whether a file is the one we wrote or read last. Inodes are used
 // again, so the time counts too.
