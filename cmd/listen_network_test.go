@@ -112,6 +112,24 @@ func TestListenCompressed(t *testing.T) {
 	}
 }
 
+// TestListenCodingNone reads a stream whose server says that it has no coding,
+// in words that no standard knows.
+func TestListenCodingNone(t *testing.T) {
+	for _, coding := range []string{"none", "identity", "None", "identity, none"} {
+		url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", stream.ContentType)
+			w.Header().Set("Content-Encoding", coding)
+			io.WriteString(w, "data: a\n\n")
+		})
+		for _, more := range [][]string{nil, {"--compressed"}} {
+			r := ssectl(t, "", append([]string{"listen", url, "--no-reconnect", "--format", "data"}, more...)...)
+			if r.code != 0 || r.out != "a\n" || strings.Contains(r.err, "hint:") {
+				t.Errorf("%s %v: %+v", coding, more, r)
+			}
+		}
+	}
+}
+
 func TestListenTellsOfCompression(t *testing.T) {
 	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)

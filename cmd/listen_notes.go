@@ -14,6 +14,7 @@ import (
 
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/internal/coding"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/listen"
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -88,7 +89,7 @@ func (l *listener) hintEncoded() {
 	if resp == nil || l.opts.Connection.Compressed {
 		return
 	}
-	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+	if encoding := coding.Of(resp.Header); encoding != "" {
 		l.note.line(nil, "the stream is compressed (%s), which was not asked for", encoding)
 		fmt.Fprintln(l.note.w, "hint: --compressed decodes it")
 	}

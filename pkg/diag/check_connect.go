@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/coding"
 	"github.com/ssectl/ssectl/internal/redact"
 )
 
@@ -57,7 +58,7 @@ func checkStatus(o *Observation) Finding {
 // plainBody is the body without its compression and the space around it.
 func (x *Exchange) plainBody() []byte {
 	body := x.Body
-	if coding := contentCoding(x.Header); coding != "" {
+	if coding := coding.Of(x.Header); coding != "" {
 		body, _ = decodePrefix(coding, body)
 	}
 	return bytes.TrimSpace(body)
@@ -231,7 +232,7 @@ func checkParallel(o *Observation) Finding {
 	var others []*Exchange
 	for _, role := range []Role{RoleIdentity, RoleTwin} {
 		// What differs in form too may be slow for that reason.
-		if x := o.get(role); x != nil && (role == RoleTwin || contentCoding(a.Header) == "") {
+		if x := o.get(role); x != nil && (role == RoleTwin || coding.Of(a.Header) == "") {
 			others = append(others, x)
 		}
 	}
@@ -257,7 +258,7 @@ func checkParallel(o *Observation) Finding {
 			return fail("a second stream had to wait for the first to end (%s)", roundDuration(x.ttfb()))
 		}
 		live := count(a.timeline().events, x.Answered+due)
-		if x.ok() && contentCoding(x.Header) == contentCoding(a.Header) && live >= 4 && len(x.timeline().events) == 0 && x.Ended-x.Answered > 2*due && a.Ended > x.Answered+2*due {
+		if x.ok() && coding.Of(x.Header) == coding.Of(a.Header) && live >= 4 && len(x.timeline().events) == 0 && x.Ended-x.Answered > 2*due && a.Ended > x.Answered+2*due {
 			return fail("a second stream at the same time got no event in %s, the first %d", roundDuration(x.Ended-x.Answered), live)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ssectl/ssectl/internal/coding"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -222,7 +223,7 @@ func checkHTML(o *Observation) Finding {
 		return skip("no answer")
 	}
 	body := x.Body
-	if contentCoding(x.Header) != "" {
+	if coding.Of(x.Header) != "" {
 		body = x.timeline().plain
 	}
 	if title, ok := htmlTitle(body); ok {

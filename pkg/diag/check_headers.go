@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ssectl/ssectl/internal/coding"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -58,23 +59,23 @@ func checkCharset(o *Observation) Finding {
 
 func checkContentEncoding(o *Observation) Finding {
 	h := o.a().Header
-	coding := strings.ToLower(strings.TrimSpace(h.Get("Content-Encoding")))
-	switch coding {
+	name := strings.ToLower(strings.TrimSpace(h.Get("Content-Encoding")))
+	switch name {
 	case "":
 		return pass("none")
 	case "identity", "none":
-		return warn("%q is no value for the header: strict proxies refuse it", coding)
+		return warn("%q is no value for the header: strict proxies refuse it", name)
 	case "gzip", "x-gzip", "br", "zstd", "deflate":
 		if err := o.a().timeline().decodeErr; err != nil {
-			return fail("the body is no %s, so nothing can read it: %v", coding, err)
+			return fail("the body is no %s, so nothing can read it: %v", name, err)
 		}
-		if plain := o.get(RoleIdentity); plain.ok() && contentCoding(plain.Header) != "" {
-			return warn("%s even for a request that does not accept it: its client can read nothing", coding).
-				seen("%s after Accept-Encoding: identity", contentCoding(plain.Header)).cure("PLAIN")
+		if plain := o.get(RoleIdentity); plain.ok() && coding.Of(plain.Header) != "" {
+			return warn("%s even for a request that does not accept it: its client can read nothing", name).
+				seen("%s after Accept-Encoding: identity", coding.Of(plain.Header)).cure("PLAIN")
 		}
-		return pass("%s; buffer-compression tells whether it is flushed", coding)
+		return pass("%s; buffer-compression tells whether it is flushed", name)
 	}
-	return warn("%q was not asked for", coding)
+	return warn("%q was not asked for", name)
 }
 
 func checkContentLength(o *Observation) Finding {
@@ -170,8 +171,8 @@ func checkNoTransform(o *Observation) Finding {
 	_, set := directives(h)["no-transform"]
 	origin := o.get(RoleOrigin)
 	switch {
-	case origin.ok() && contentCoding(h) != "" && contentCoding(origin.Header) == "":
-		return warn("a hop before the origin compresses the stream (%s)", contentCoding(h))
+	case origin.ok() && coding.Of(h) != "" && coding.Of(origin.Header) == "":
+		return warn("a hop before the origin compresses the stream (%s)", coding.Of(h))
 	case set:
 		return pass("set")
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/ssectl/ssectl/internal/coding"
 )
 
 // noIDs is what the checks of IDs say where there are none.
@@ -276,7 +278,7 @@ func checkResumeRange(o *Observation) Finding {
 	switch {
 	case !strings.HasPrefix(part.Header.Get("Content-Range"), "bytes "+offset+"-"):
 		return warn("206 with another range: %q", part.Header.Get("Content-Range"))
-	case contentCoding(part.Header) != "":
+	case coding.Of(part.Header) != "":
 		return warn("206 of the compressed form: its offsets mean other bytes")
 	case at <= total && !bytes.HasPrefix(o.a().Body[at:], part.Body[:min(len(part.Body), total-at)]):
 		return warn("206 with other bytes than the whole has there")

@@ -2,16 +2,10 @@ package diag
 
 import (
 	"bytes"
-	"compress/flate"
-	"compress/gzip"
-	"compress/zlib"
 	"errors"
 	"io"
-	"net/http"
-	"strings"
 
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/zstd"
+	"github.com/ssectl/ssectl/internal/coding"
 )
 
 const (
@@ -23,43 +17,13 @@ const (
 	maxPlain = 32 << 20
 )
 
-// contentCoding returns the compression that a header names, "" for none.
-func contentCoding(h http.Header) string {
-	coding := strings.ToLower(strings.TrimSpace(h.Get("Content-Encoding")))
-	if coding == "identity" || coding == "none" {
-		return ""
-	}
-	return coding
-}
-
-// newDecoder returns a reader that undoes a compression.
-func newDecoder(coding string, r io.Reader) (io.Reader, error) {
-	switch coding {
-	case "gzip", "x-gzip":
-		return gzip.NewReader(r)
-	case "deflate":
-		// https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1.2 means zlib,
-		// and servers that send bare deflate are old enough to be let be.
-		zr, err := zlib.NewReader(r)
-		if errors.Is(err, zlib.ErrHeader) {
-			return flate.NewReader(r), nil
-		}
-		return zr, err
-	case "br":
-		return brotli.NewReader(r), nil
-	case "zstd":
-		return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPlain))
-	}
-	return nil, errors.New("unknown content coding " + coding)
-}
-
 // decodePrefixes decodes a body, and finds how much of it a client could read
 // when it had only the first ends[i] bytes. A reader on a live connection would
 // not tell: Go's shows data at the end of a flush or block only, while what a
 // browser has decoded it shows at once. At the end of a truncated input both
 // hand out what they have, so each prefix is decoded on its own.
-func decodePrefixes(coding string, body []byte, ends []int) (plain []byte, plainEnds []int, err error) {
-	plain, err = decodePrefix(coding, body)
+func decodePrefixes(name string, body []byte, ends []int) (plain []byte, plainEnds []int, err error) {
+	plain, err = decodePrefix(name, body)
 	plainEnds = make([]int, len(ends))
 	work, readable := 0, 0
 	for i, end := range ends {
@@ -71,7 +35,7 @@ func decodePrefixes(coding string, body []byte, ends []int) (plain []byte, plain
 			// never below what an earlier prefix gave.
 			readable = max(readable, int(int64(len(plain))*int64(end)/int64(len(body))))
 		default:
-			prefix, _ := decodePrefix(coding, body[:end])
+			prefix, _ := decodePrefix(name, body[:end])
 			readable = max(readable, min(len(prefix), len(plain)))
 			work += end + len(prefix)
 		}
@@ -82,12 +46,10 @@ func decodePrefixes(coding string, body []byte, ends []int) (plain []byte, plain
 
 // decodePrefix decodes what can be decoded. Its error is that of damage, not
 // that of a missing end.
-func decodePrefix(coding string, body []byte) ([]byte, error) {
-	r, err := newDecoder(coding, bytes.NewReader(body))
+func decodePrefix(name string, body []byte) ([]byte, error) {
+	r, err := coding.NewReader(name, bytes.NewReader(body))
 	if err == nil {
-		if zr, ok := r.(*zstd.Decoder); ok {
-			defer zr.Close()
-		}
+		defer r.Close()
 		var plain bytes.Buffer
 		_, err = io.Copy(&plain, io.LimitReader(r, maxPlain))
 		if truncated(err) {

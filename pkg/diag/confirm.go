@@ -3,6 +3,8 @@ package diag
 import (
 	"slices"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/coding"
 )
 
 // suspects returns the IDs of the checks of timing that find something, chosen
@@ -41,7 +43,7 @@ func (o *Observation) second() *Observation {
 	for _, x := range o.Exchanges {
 		switch x.Role {
 		case RoleIdentity:
-			if contentCoding(again.Header) == "" {
+			if coding.Of(again.Header) == "" {
 				continue // it belongs to the first look
 			}
 			fallthrough

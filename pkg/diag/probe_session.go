@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/coding"
 )
 
 // A session watches one stream beside others, resumes it, and looks again at
@@ -64,7 +66,7 @@ func (s *session) openOthers(ctx context.Context) {
 	}
 }
 
-func (s *session) encoded() bool { return contentCoding(s.a.snapshot().Header) != "" }
+func (s *session) encoded() bool { return coding.Of(s.a.snapshot().Header) != "" }
 
 // look weighs what has been seen. That costs time by which the arrivals to come
 // are stamped late, so it is not done often.

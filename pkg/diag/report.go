@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/coding"
 	"github.com/ssectl/ssectl/internal/redact"
 )
 
@@ -138,7 +139,7 @@ func newReport(o *Observation) *Report {
 		r.Connections = append(r.Connections, Connection{
 			Role: x.Role, Method: x.Method, Request: shownRequest(x.RequestHeader), Status: x.Status,
 			TTFB: milliseconds(x.ttfb()), Bytes: len(x.Body), Events: len(t.events), Comments: len(t.comments),
-			Arrivals: len(t.arrivals), Encoding: contentCoding(x.Header), End: x.End,
+			Arrivals: len(t.arrivals), Encoding: coding.Of(x.Header), End: x.End,
 		})
 	}
 	return r

@@ -3,6 +3,8 @@ package diag
 import (
 	"net/http"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/coding"
 )
 
 // A resumption says what a server made of Last-Event-ID.
@@ -52,7 +54,7 @@ type reply struct {
 // the first, or the plain one where that was closed for a second look.
 func (o *Observation) witness() *Exchange {
 	a, plain := o.a(), o.get(RoleIdentity)
-	if plain.ok() && contentCoding(a.Header) != "" && a.End == EndClient && plain.Ended > a.Ended+time.Second {
+	if plain.ok() && coding.Of(a.Header) != "" && a.End == EndClient && plain.Ended > a.Ended+time.Second {
 		return plain
 	}
 	return a

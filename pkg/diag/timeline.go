@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/coding"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -87,7 +88,7 @@ var seed = maphash.MakeSeed()
 
 func newTimeline(x *Exchange) *timeline {
 	t := &timeline{start: x.Start, ended: x.End == EndEOF || x.End == EndReset, endedAt: x.Ended}
-	t.encoded = contentCoding(x.Header)
+	t.encoded = coding.Of(x.Header)
 	total := 0
 	for i, r := range x.Reads {
 		last := len(t.arrivals) - 1

@@ -3,6 +3,8 @@ package diag
 import (
 	"slices"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/coding"
 )
 
 // How long a connection is given to be one of those that events are sent to,
@@ -30,7 +32,7 @@ func (o *Observation) liveStreams() []*Exchange {
 	for _, x := range o.Exchanges {
 		switch x.Role {
 		case RoleTwin, RoleIdentity, RoleAgain, RoleFresh, RoleControl:
-			if x.ok() && x.Start > a.Start && contentCoding(x.Header) == contentCoding(a.Header) {
+			if x.ok() && x.Start > a.Start && coding.Of(x.Header) == coding.Of(a.Header) {
 				list = append(list, x)
 			}
 		}

@@ -3,6 +3,8 @@ package diag
 import (
 	"slices"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/coding"
 )
 
 // headersFail is how late headers are a fault on their own.
@@ -39,7 +41,7 @@ func (o *Observation) headerWaits() headerWait {
 			plainAlone = plainAlone || headersAlone(x)
 		}
 	}
-	if contentCoding(o.a().Header) != "" {
+	if coding.Of(o.a().Header) != "" {
 		w.compressed = plainAlone && w.alone == nil
 		return w // what a browser does not ask for is another stream
 	}

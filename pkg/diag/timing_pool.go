@@ -1,5 +1,7 @@
 package diag
 
+import "github.com/ssectl/ssectl/internal/coding"
+
 // poolPauses is method A over all connections, where each pauses too seldom:
 // long pauses, within an event, on more than one of them.
 func (t *timing) poolPauses(o *Observation) opinion {
@@ -7,7 +9,7 @@ func (t *timing) poolPauses(o *Observation) opinion {
 	all := pauseTest{mid: t.all.mid, aligned: t.all.aligned, holds: t.all.holds, batches: t.all.batches}
 	cut := min(1, t.all.mid)
 	for _, x := range o.liveStreams() {
-		if contentCoding(x.Header) != t.main.encoded {
+		if coding.Of(x.Header) != t.main.encoded {
 			continue
 		}
 		p := testPauses(o, x.timeline(), false)

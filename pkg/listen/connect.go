@@ -48,6 +48,9 @@ func (s *Stream) connect() error {
 		}
 		req.Body = body
 	}
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
 	setDefault(req.Header, "Accept", stream.ContentType)
 	setDefault(req.Header, "Cache-Control", "no-cache")
 	s.resumed = s.ask(req.Header)
@@ -83,7 +86,7 @@ func (s *Stream) connect() error {
 	if s.stats.Headers.IsZero() {
 		s.stats.Headers = time.Now()
 	}
-	if err := s.accept(resp); err != nil {
+	if err := s.accept(resp, cancel); err != nil {
 		resp.Body.Close()
 		cancel(nil)
 		return err
@@ -101,8 +104,10 @@ func setDefault(header http.Header, name, value string) {
 
 // accept decides whether a response is the stream. Only 200 is
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model),
-// and the 206 and 416 that a request for a range asks for.
-func (s *Stream) accept(resp *http.Response) error {
+// and the 206 and 416 that a request for a range asks for. It calls cancel where
+// the body of another answer takes too long: to close a body while it is read
+// is not safe for those that decode.
+func (s *Stream) accept(resp *http.Response, cancel context.CancelCauseFunc) error {
 	ranged := resp.Request.Header.Get("Range") != ""
 	switch {
 	case resp.StatusCode == http.StatusNoContent:
@@ -119,7 +124,7 @@ func (s *Stream) accept(resp *http.Response) error {
 		ContentType: resp.Header.Get("Content-Type"),
 		retryAfter:  retryAfter(resp.Header, time.Now()),
 	}
-	timer := time.AfterFunc(excerptTime, func() { resp.Body.Close() })
+	timer := time.AfterFunc(excerptTime, func() { cancel(nil) })
 	defer timer.Stop()
 	refused.Body, _ = io.ReadAll(io.LimitReader(resp.Body, bodyExcerpt))
 	return refused

@@ -283,14 +283,14 @@ func (s *Stream) fail(err, untold error) {
 	}
 	switch {
 	case errors.As(err, &refused):
-		again = s.options.RetryOn != nil && s.options.RetryOn(refused.Status) && s.options.Reconnect != ReconnectNever
+		again = s.options.RetryOn != nil && s.options.RetryOn(refused.Status) && s.options.Reconnect != ReconnectNever && s.isRepeatable()
 		if refused.retryAfter >= 0 {
 			server = refused.retryAfter
 		}
 	case err == errNoContent, isFinal(err), s.options.FailFast && !s.answered:
 		again = false
 	case !s.answered && isUnsent(err):
-		again = true
+		again = s.isRepeatable()
 	}
 	if !again {
 		s.err = s.final(err)
@@ -319,13 +319,19 @@ func (s *Stream) fail(err, untold error) {
 }
 
 func (s *Stream) reconnects() bool {
+	isGET := s.request.Method == "" || s.request.Method == http.MethodGet
 	switch s.options.Reconnect {
-	case ReconnectAlways:
-		return s.request.Body == nil || s.request.GetBody != nil
 	case ReconnectNever:
 		return false
+	case ReconnectGET:
+		return isGET && s.isRepeatable()
 	}
-	return s.request.Method == "" || s.request.Method == http.MethodGet
+	return s.isRepeatable()
+}
+
+// isRepeatable reports whether the request can be sent again with its body.
+func (s *Stream) isRepeatable() bool {
+	return s.request.Body == nil || s.request.Body == http.NoBody || s.request.GetBody != nil
 }
 
 // final returns the error that a stream ends with which err has ended.

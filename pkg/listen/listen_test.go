@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"syscall"
@@ -329,6 +330,87 @@ func TestRetryOn(t *testing.T) {
 			t.Errorf("waited %v for a date in a minute", wait)
 		}
 	})
+}
+
+// TestBodyThatCannotBeRewound must not be sent a second time, when it is empty.
+func TestBodyThatCannotBeRewound(t *testing.T) {
+	for _, options := range []Options{
+		{RetryOn: func(int) bool { return true }},
+		{RetryOn: func(int) bool { return true }, Reconnect: ReconnectAlways},
+		{},
+	} {
+		for _, answer := range []func(*http.Request) (*http.Response, error){
+			reply(503, "", nil),
+			func(*http.Request) (*http.Response, error) {
+				return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+			},
+			dropping("data: 1\n\n"),
+		} {
+			s := serving(answer, events("data: ok\n\n"))
+			options.Client = &http.Client{Transport: s}
+			req, _ := http.NewRequest(http.MethodPost, "http://x/", struct{ io.Reader }{strings.NewReader("body")})
+			l := New(req, options)
+			for {
+				if _, err := l.Next(); err == io.EOF {
+					t.Error("no error")
+				} else if err == nil {
+					continue
+				}
+				break
+			}
+			if len(s.requests) != 1 {
+				t.Errorf("%d requests with the bodies %q", len(s.requests), s.bodies)
+			}
+		}
+	}
+}
+
+// TestRequestWithoutHeader takes a request that was made by hand.
+func TestRequestWithoutHeader(t *testing.T) {
+	s := serving(events("data: 1\n\n"))
+	u, _ := url.Parse("http://x/")
+	l := New(&http.Request{URL: u}, Options{Client: &http.Client{Transport: s}})
+	if b, err := l.Next(); err != nil || string(b.Data()) != "1" || s.requests[0].Header.Get("Accept") == "" {
+		t.Errorf("%v, %v", err, s.requests)
+	}
+}
+
+// TestErrorBodyThatNeverEnds is read for a while, and closed only when no
+// reading goes on.
+func TestErrorBodyThatNeverEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body := &closeWhileRead{}
+		s := serving(func(req *http.Request) (*http.Response, error) {
+			body.ctx = req.Context()
+			return &http.Response{StatusCode: 500, Header: http.Header{}, Request: req, Body: body}, nil
+		})
+		req, _ := http.NewRequest(http.MethodGet, "http://x/", nil)
+		var refused *ResponseError
+		if _, err := New(req, Options{Client: &http.Client{Transport: s}}).Next(); !errors.As(err, &refused) {
+			t.Errorf("got %v", err)
+		}
+		if !body.closed || body.bad {
+			t.Errorf("closed %v, during a read %v", body.closed, body.bad)
+		}
+	})
+}
+
+// A closeWhileRead is a body that gives nothing, and notes a Close during a Read.
+type closeWhileRead struct {
+	ctx                  context.Context
+	reading, closed, bad bool
+}
+
+func (b *closeWhileRead) Read([]byte) (int, error) {
+	b.reading = true
+	<-b.ctx.Done()
+	b.reading = false
+	return 0, b.ctx.Err()
+}
+
+func (b *closeWhileRead) Close() error {
+	b.closed, b.bad = true, b.bad || b.reading
+	return nil
 }
 
 func TestGivesUp(t *testing.T) {
