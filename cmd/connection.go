@@ -180,6 +180,11 @@ func (c *connection) setHeaders(req *http.Request) error {
 			req.Header.Set("Cookie", line)
 		}
 	}
+	for name, values := range req.Header {
+		if strings.ContainsFunc(values[0], notInValue) {
+			return controlError(name)
+		}
+	}
 	seen := map[string]bool{}
 	for _, header := range c.Headers {
 		lines := []string{header}
@@ -208,6 +213,10 @@ func (c *connection) givesCredentials() bool {
 	})
 }
 
+func controlError(name string) error {
+	return fmt.Errorf("header %s has a control character in its value", name)
+}
+
 // setHeader does what curl does with a -H: "Name: value" sets, "Name:" takes
 // away, "Name;" sends the header empty. The first of a name replaces what was
 // there by itself, further ones are added.
@@ -228,7 +237,13 @@ func setHeader(req *http.Request, line string, seen map[string]bool) error {
 	case name == "" || strings.ContainsFunc(name, notInToken):
 		return fmt.Errorf("no header can have the name %q", name)
 	case strings.ContainsFunc(value, notInValue):
-		return fmt.Errorf("header %s has a control character in its value", name)
+		return controlError(name)
+	case name == "Content-Length" && value != strconv.FormatInt(req.ContentLength, 10):
+		return fmt.Errorf("header Content-Length is that of the body, %d", req.ContentLength)
+	case name == "Transfer-Encoding" && !strings.EqualFold(value, "chunked"):
+		return errors.New("header Transfer-Encoding: want chunked")
+	case name == "Transfer-Encoding":
+		req.TransferEncoding = []string{"chunked"}
 	case name == "Host" && value != "":
 		req.Host = value
 	case value == "" && !empty:

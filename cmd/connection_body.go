@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -75,12 +76,7 @@ func (c *connection) partData(part bodyPart) ([]byte, error) {
 	}
 	data, err := c.readFile(file)
 	if part.flag == "data" {
-		data = bytes.Map(func(r rune) rune {
-			if r == '\r' || r == '\n' || r == 0 {
-				return -1
-			}
-			return r
-		}, data)
+		data = slices.DeleteFunc(data, func(c byte) bool { return c == '\r' || c == '\n' || c == 0 })
 	}
 	return data, err
 }

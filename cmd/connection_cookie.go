@@ -6,7 +6,9 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // cookieJar returns a jar with the cookies of the files given by --cookie, nil
@@ -51,6 +53,13 @@ func addCookie(jar http.CookieJar, line string) error {
 	}
 	host := strings.TrimPrefix(fields[0], ".")
 	cookie := &http.Cookie{Name: fields[5], Value: fields[6], Path: fields[2], Secure: fields[3] == "TRUE"}
+	expires, err := strconv.ParseInt(fields[4], 10, 64)
+	if err != nil {
+		return fmt.Errorf("not a line of a cookie file: the expiry is %q, want seconds since 1970", fields[4])
+	}
+	if expires != 0 { // 0 is a cookie of the session
+		cookie.Expires = time.Unix(expires, 0)
+	}
 	if fields[1] == "TRUE" {
 		cookie.Domain = host
 	}

@@ -2,10 +2,14 @@ package cmd_test
 
 import (
 	"bufio"
+	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"unicode"
@@ -37,6 +41,77 @@ func TestListenFailedPost(t *testing.T) {
 		if r.check(t, 3); !strings.Contains(r.err, "ssectl: ") {
 			t.Fatalf("no error in %q", r.err)
 		}
+	}
+}
+
+// TestListenKeepsTheOldRecording where a server refuses.
+func TestListenKeepsTheOldRecording(t *testing.T) {
+	url := serving(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	dir := t.TempDir()
+	old, fresh := filepath.Join(dir, "old"), filepath.Join(dir, "fresh")
+	if err := os.WriteFile(old, []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ssectl(t, "", "listen", url, "--record", old, "--save-har", fresh).check(t, 4)
+	ssectl(t, "", "listen", url, "--record", fresh, "--save-har", old).check(t, 4)
+	if text, err := os.ReadFile(old); err != nil || string(text) != "kept" {
+		t.Errorf("the old file holds %q, %v", text, err)
+	}
+	if _, err := os.Stat(fresh); err == nil {
+		t.Error("a recording of nothing was left")
+	}
+	ssectl(t, "", "listen", streaming(t, "data: x\n\n"), "--no-reconnect", "--record", old, "--save-har", fresh).check(t, 0)
+	for _, file := range []string{old, fresh} {
+		text, _ := os.ReadFile(file)
+		if info, err := os.Stat(file); err != nil || !bytes.HasPrefix(text, []byte("{")) || info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+			t.Errorf("%s: %v, %v, %.40q", file, info.Mode(), err, text)
+		}
+	}
+}
+
+// TestListenRefusesHeaders that cannot be sent as they were given.
+func TestListenRefusesHeaders(t *testing.T) {
+	for _, args := range [][]string{
+		{"-A", "a\r\nX: y"}, {"-b", "a=1\r\nX: y"}, {"--oauth2-bearer", "a\nb"}, {"-u", "a\x00:b", "-A", "\x01"},
+		{"-H", "X: a\rb"}, {"-H", "Content-Length: 5"}, {"-H", "Transfer-Encoding: gzip"}, {"-d", "abc", "-H", "Content-Length: 5"},
+	} {
+		r := ssectl(t, "", append([]string{"listen", "localhost:1"}, args...)...)
+		if r.code != 2 || !strings.Contains(r.err, "header ") {
+			t.Errorf("%q: %+v", args, r)
+		}
+	}
+	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%q %v %d", body, r.TransferEncoding, r.ContentLength)
+	})
+	for _, test := range []struct {
+		header, want string
+	}{{"Content-Length: 3", `"\x80bc" [] 3`}, {"Transfer-Encoding: chunked", `"\x80bc" [chunked] -1`}} {
+		r := ssectl(t, "\x80b\r\nc\x00", "listen", url, "-d", "@-", "-H", test.header)
+		if !strings.Contains(r.err, test.want) {
+			t.Errorf("%s: %+v", test.header, r)
+		}
+	}
+}
+
+// TestListenExpiredCookies of a cookie file are not sent.
+func TestListenExpiredCookies(t *testing.T) {
+	url := serving(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Cookie")) })
+	file := filepath.Join(t.TempDir(), "cookies")
+	line := func(expires, name string) string {
+		return "127.0.0.1\tFALSE\t/\tFALSE\t" + expires + "\t" + name + "\t1\n"
+	}
+	if err := os.WriteFile(file, []byte(line("1", "old")+line("0", "session")+line("99999999999", "new")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := ssectl(t, "", "listen", url, "-b", file); strings.Contains(r.err, "old") || !strings.Contains(r.err, "session=1; new=1") {
+		t.Errorf("%+v", r)
+	}
+	if err := os.WriteFile(file, []byte(line("soon", "x")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := ssectl(t, "", "listen", url, "-b", file); r.code != 2 {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -183,6 +183,9 @@ func (h *har) json(value any) {
 }
 
 func (h *har) flush() error {
+	if h.entries == 0 {
+		return nil
+	}
 	if h.err == nil && len(h.pending) > 0 {
 		_, err := h.w.Write(h.pending)
 		h.err = wrapTape("--save-har", err)

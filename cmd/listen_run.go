@@ -196,13 +196,13 @@ func (l *listener) openSource() error {
 		if l.opts.Cursor != "" {
 			return usageError(errors.New("--cursor is for a URL"))
 		}
-		if err := l.openTapes(nil); err != nil {
-			return err
-		}
 		l.once = true
 		saved, err := openSaved(l.ctx, l.streams, l.opts.Source, config.MaxEventSize, l.flush, l.copied)
+		if err != nil {
+			return err
+		}
 		l.source = saved
-		return err
+		return l.openTapes(nil)
 	}
 	for _, header := range l.service.Headers {
 		l.opts.Connection.Headers = append([]string{header}, l.opts.Connection.Headers...)

@@ -1,11 +1,13 @@
 package cmd
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/ssectl/ssectl/internal/redact"
@@ -24,33 +26,79 @@ type tape interface {
 // openTapes opens the files of --record and --save-har; req is nil for a file.
 func (l *listener) openTapes(req *http.Request) error {
 	if l.opts.Record != "" {
-		f, err := createTape(l.opts.Record, l.opts.Source)
+		f, err := openTape(l.opts.Record, l.opts.Source, l.opts.Cursor)
 		if err != nil {
 			return usageError(fmt.Errorf("--record: %w", err))
 		}
 		l.tapes = append(l.tapes, newRecording(f, req))
 	}
-	if l.opts.SaveHAR != "" {
-		if req == nil {
-			return usageError(fmt.Errorf("--save-har is for a URL"))
-		}
-		f, err := createTape(l.opts.SaveHAR, l.opts.Record)
-		if err != nil {
-			return usageError(fmt.Errorf("--save-har: %w", err))
-		}
-		l.tapes = append(l.tapes, newHAR(f, req, l.response))
+	if l.opts.SaveHAR == "" {
+		return nil
 	}
+	if req == nil {
+		return usageError(fmt.Errorf("--save-har is for a URL"))
+	}
+	f, err := openTape(l.opts.SaveHAR, l.opts.Record, l.opts.Cursor)
+	if err != nil {
+		for _, t := range l.tapes {
+			t.end("")
+		}
+		return usageError(fmt.Errorf("--save-har: %w", err))
+	}
+	l.tapes = append(l.tapes, newHAR(f, req, l.response))
 	return nil
 }
 
-// createTape creates a file, but not in place of one that is in use.
-func createTape(path, used string) (*os.File, error) {
-	if a, err := os.Stat(path); err == nil && a.Mode().IsRegular() {
-		if b, err := os.Stat(used); err == nil && os.SameFile(a, b) {
-			return nil, fmt.Errorf("%s is %s, which is in use", path, used)
+// A tapeFile is the file of a tape. It takes the place of an older one only
+// with the first write, so that a server which refuses costs no recording.
+type tapeFile struct {
+	*os.File
+	created, written bool
+}
+
+// openTape opens a file for writing, but not one that is in use.
+func openTape(path string, used ...string) (*tapeFile, error) {
+	for _, other := range used {
+		if other != "" && isSameFile(path, other) {
+			return nil, fmt.Errorf("%s is %s, which is in use", path, other)
 		}
 	}
-	return os.Create(path)
+	_, err := os.Stat(path)
+	f, openErr := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600) // the data of a stream may be private
+	return &tapeFile{File: f, created: err != nil}, openErr
+}
+
+// isSameFile reports whether two paths name one file, which need not exist.
+func isSameFile(path, other string) bool {
+	a, err := os.Stat(path)
+	b, otherErr := os.Stat(other)
+	if err == nil && otherErr == nil {
+		return a.Mode().IsRegular() && os.SameFile(a, b)
+	}
+	path, err = filepath.Abs(path)
+	other, otherErr = filepath.Abs(other)
+	return err == nil && otherErr == nil && path == other
+}
+
+func (f *tapeFile) Write(p []byte) (int, error) {
+	if !f.written {
+		f.written = true
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			if err := f.Truncate(0); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return f.File.Write(p)
+}
+
+// Close removes the file if it is new and nothing was written.
+func (f *tapeFile) Close() error {
+	err := f.File.Close()
+	if f.created && !f.written {
+		err = cmp.Or(err, os.Remove(f.Name()))
+	}
+	return err
 }
 
 // response returns the response that is being read.
@@ -64,6 +112,7 @@ func (l *listener) response() *http.Response {
 // A recording is a file of JSON lines that serve replays exactly.
 type recording struct {
 	w       io.WriteCloser
+	started bool // there is a stream
 	pending []byte
 	err     error
 }
@@ -71,7 +120,7 @@ type recording struct {
 // newRecording notes the request, but neither its headers nor its body: they
 // may hold credentials.
 func newRecording(w io.WriteCloser, req *http.Request) *recording {
-	r := &recording{w: w}
+	r := &recording{w: w, started: req == nil}
 	if req != nil {
 		r.meta(time.Now(), map[string]any{"request": map[string]any{"method": req.Method, "url": redact.URL(req.URL)}})
 	}
@@ -79,6 +128,7 @@ func newRecording(w io.WriteCloser, req *http.Request) *recording {
 }
 
 func (r *recording) block(b *stream.Block, at time.Time) {
+	r.started = true
 	record := b.Record(at)
 	r.pending = record.AppendJSON(r.pending)
 	if len(r.pending) > maxPending {
@@ -89,6 +139,7 @@ func (r *recording) block(b *stream.Block, at time.Time) {
 func (r *recording) change(change listen.Change, at time.Time) {
 	switch c := change.(type) {
 	case listen.Connected:
+		r.started = true
 		response := map[string]any{"status": c.Status, "protocol": c.Proto}
 		if c.Resumed {
 			response["resumed_after"] = c.Asked.LastEventID
@@ -110,6 +161,9 @@ func (r *recording) meta(at time.Time, facts map[string]any) {
 }
 
 func (r *recording) flush() error {
+	if !r.started {
+		return nil
+	}
 	if r.err == nil && len(r.pending) > 0 {
 		_, err := r.w.Write(r.pending)
 		r.err = wrapTape("--record", err)
