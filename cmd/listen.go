@@ -16,7 +16,6 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/preset"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/listen"
-	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // listenOptions are what the flags of listen say.
@@ -214,10 +213,9 @@ func (o *listenOptions) bindResume(flags *pflag.FlagSet) {
 }
 
 func (o *listenOptions) bindRecording(flags *pflag.FlagSet) {
-	o.MaxEventSize = stream.DefaultMaxEventSize
 	flags.StringVar(&o.Record, "record", "", "write all that comes to this `file`, exact and timed, for \"ssectl serve\"")
 	flags.StringVar(&o.SaveHAR, "save-har", "", "write a HAR `file` for the developer tools of browsers")
-	flags.Var(&o.MaxEventSize, "max-event-size", "fail on an event larger than this `size`")
+	flags.Var(&o.MaxEventSize, "max-event-size", "fail on an event larger than this `size` (default 16m; 256m with --as, as events of those services hold images)")
 }
 
 // listenConfig turns the options into those of package listen.

@@ -51,6 +51,9 @@ func (s *byteSize) Set(text string) error {
 
 func (s *byteSize) String() string {
 	n := int(*s)
+	if n == 0 {
+		return "" // pflag shows no default then
+	}
 	for _, suffix := range []string{"", "k", "m"} {
 		if n == 0 || n%1024 != 0 {
 			return strconv.Itoa(n) + suffix

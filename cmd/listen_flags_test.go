@@ -26,9 +26,8 @@ func parseListen(t *testing.T, line string) (*listenOptions, error) {
 
 func TestListenFlagsMean(t *testing.T) {
 	standard := listen.Options{
-		FailFast:     true,
-		MaxEventSize: 16 << 20,
-		Backoff:      listen.Backoff{Delay: 3 * time.Second, MaxDelay: time.Minute},
+		FailFast: true,
+		Backoff:  listen.Backoff{Delay: 3 * time.Second, MaxDelay: time.Minute},
 	}
 	for _, test := range []struct {
 		line   string

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/cursor"
@@ -37,6 +39,7 @@ type listener struct {
 	show    func(dst []byte, b *stream.Block, at time.Time) []byte
 	once    bool   // no connection is made again behind one that brought something
 	all     bool   // blocks that are no events are shown too
+	inner   bool   // comments and reconnection times within blocks are shown too
 	asks    bool   // each event has something to decide
 	copies  bool   // bytes are written as they come, so blocks show nothing
 	pending []byte // formatted, not yet written
@@ -120,6 +123,7 @@ func (l *listener) chooseWay() {
 	expression := l.opts.JQ != "" || l.opts.Text
 	raw := l.format == "raw" && !expression && l.types == nil && l.filter == nil
 	l.all = raw || l.opts.Comments && !expression
+	l.inner = l.opts.Comments && !expression && l.format != "raw" && l.format != "data"
 	l.asks = expression || l.selects() || l.opts.Count > 0 || l.summary != nil || l.cursor != nil
 	if raw && l.once && !l.streams.OutTerminal && !l.selects() && l.opts.Count == 0 && l.cursor == nil && l.opts.ReconnectOn == nil {
 		// Nothing of the stream is left out, repeated, or waited for.
@@ -142,7 +146,6 @@ func (l *listener) prepareOutput() error {
 			l.format = "text"
 		}
 	}
-	add := func(dst, text []byte) []byte { return output.AppendText(dst, text, terminal) }
 	expression, end := l.opts.JQ, "\n"
 	if l.opts.Text {
 		switch {
@@ -158,9 +161,20 @@ func (l *listener) prepareOutput() error {
 		if err != nil {
 			return err
 		}
+		add := func(dst, text []byte) ([]byte, error) {
+			dst = append(output.AppendText(dst, text, terminal), end...)
+			if len(dst) <= maxPending {
+				return dst, nil
+			}
+			l.pending = dst
+			err := l.flush()
+			return l.pending, err
+		}
 		l.show = func(dst []byte, _ *stream.Block, _ time.Time) []byte {
-			shown, err := q.Append(l.ctx, dst, l.object(), end, add)
-			l.failure(q, err)
+			shown, err := q.Append(l.ctx, dst, l.object(), add)
+			if l.broken == nil {
+				l.failure(q, err)
+			}
 			return shown
 		}
 		return nil
@@ -210,6 +224,9 @@ func (l *listener) openSource() error {
 	req, err := l.opts.Connection.request(l.ctx, l.opts.Source)
 	if err != nil {
 		return usageError(err)
+	}
+	if config.MaxEventSize == 0 {
+		config.MaxEventSize = l.service.MaxEventSize
 	}
 	if config.Client, err = l.opts.Connection.client(); err != nil {
 		return usageError(err)
@@ -261,10 +278,13 @@ func (l *listener) loop() error {
 		for _, t := range l.tapes {
 			t.block(b, at)
 		}
+		if l.inner {
+			l.showInner(b, at)
+		}
 		switch {
 		case b.IsEvent() && l.asks:
 			err = l.event(b, at)
-		case b.Incomplete() && !l.once: // it comes again
+		case b.Incomplete() && (l.inner || !l.once): // it comes again, or is none
 		case b.IsEvent() || l.all:
 			if b.IsEvent() {
 				l.count++
@@ -277,6 +297,33 @@ func (l *listener) loop() error {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// showInner shows the comments between the fields of a block, before the block,
+// and the reconnection time of one that has no end: by the standard it counts
+// from the end of its line on. They are shown as blocks of their own.
+func (l *listener) showInner(b *stream.Block, at time.Time) {
+	if _, alone := b.Comment(); alone {
+		return
+	}
+	raw := b.Raw()
+	cut := b.Incomplete() && raw[len(raw)-1] != '\n' && raw[len(raw)-1] != '\r'
+	fields := slices.Collect(b.Fields())
+	if cut {
+		fields = fields[:len(fields)-1]
+	}
+	var text []byte
+	for _, field := range fields {
+		switch {
+		case len(field.Name) == 0:
+			text = stream.AppendComment(text, string(field.Value))
+		case b.Incomplete() && string(field.Name) == "retry":
+			text = fmt.Appendf(text, "retry: %s\n\n", field.Value)
+		}
+	}
+	for piece := range stream.NewDecoder(bytes.NewReader(text)).Blocks() {
+		l.pending = l.show(l.pending, piece, at)
 	}
 }
 

@@ -58,6 +58,7 @@ type serveOptions struct {
 	RetryHint    time.Duration
 	Heartbeat    time.Duration
 	MaxClients   int
+	MaxEventSize byteSize
 	WriteTimeout time.Duration
 
 	Faults []string
@@ -113,6 +114,7 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 		f.DurationVar(&opts.Clock, "clock", 0, "serve the time, one event every `interval`; a client starts with the next one")
 		f.BoolVar(&opts.Canary, "canary", false, "serve a short script of small, large and silent phases, which shows what a path does to a stream")
 		f.StringArrayVar(&opts.Routes, "route", nil, "answer PATH with the events of FILE: `[METHOD ]PATH=FILE`; may be repeated")
+		f.Var(&opts.MaxEventSize, "max-event-size", "refuse an event of the input that is larger than this `size` (default 16m)")
 		f.IntVar(&opts.History, "history", 10000, "`number` of events of live input that are kept for clients to come")
 	})
 	addFlags(c, "Pace", func(f *pflag.FlagSet) {

@@ -145,7 +145,7 @@ func (f *feeder) open(name string, r io.Reader) (history *serve.History, live bo
 
 func (f *feeder) load(name string, r io.Reader) (*serve.History, error) {
 	history := &serve.History{}
-	source, format, err := serve.NewSource(r, serve.Format(f.opts.From))
+	source, format, err := serve.NewSource(r, serve.Format(f.opts.From), int(f.opts.MaxEventSize))
 	if err == nil {
 		err = history.Load(serve.NumberIDs(source, f.ids(format)))
 	}
@@ -170,7 +170,7 @@ func (f *feeder) ids(format serve.Format) serve.IDs {
 
 // read follows a live input until it ends.
 func (f *feeder) read(name string, history *serve.History, r io.Reader) {
-	source, format, err := serve.NewSource(r, serve.Format(f.opts.From))
+	source, format, err := serve.NewSource(r, serve.Format(f.opts.From), int(f.opts.MaxEventSize))
 	if err != nil {
 		history.End()
 		f.tell(fmt.Sprintf("%s: %v", name, err))

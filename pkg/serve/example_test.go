@@ -40,7 +40,7 @@ func ExampleHistory_Load() {
 	input := `{"event":"tick","data":{"n":1}}
 {"event":"tick","data":{"n":2},"delay":"50ms"}
 `
-	source, format, err := serve.NewSource(strings.NewReader(input), serve.FormatAuto)
+	source, format, err := serve.NewSource(strings.NewReader(input), serve.FormatAuto, 0)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -14,7 +14,7 @@ func FuzzReplayIsByteForByte(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		source, _, err := serve.NewSource(strings.NewReader(text), serve.FormatSSE)
+		source, _, err := serve.NewSource(strings.NewReader(text), serve.FormatSSE, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func FuzzSources(f *testing.F) {
 	f.Add("text", "a\nb", "auto")
 	f.Add("sse", "id: 1\ndata: x\n\n", "none")
 	f.Fuzz(func(t *testing.T, format, text, ids string) {
-		source, _, err := serve.NewSource(strings.NewReader(text), serve.Format(format))
+		source, _, err := serve.NewSource(strings.NewReader(text), serve.Format(format), 0)
 		if err != nil {
 			return
 		}

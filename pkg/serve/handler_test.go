@@ -67,7 +67,7 @@ func load(t *testing.T, path string, ids serve.IDs) *serve.History {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	source, _, err := serve.NewSource(file, serve.FormatAuto)
+	source, _, err := serve.NewSource(file, serve.FormatAuto, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

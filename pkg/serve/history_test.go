@@ -128,7 +128,7 @@ func TestRecordingOfSeveralResponsesBecomesOneStream(t *testing.T) {
 {"meta":{"reconnect":1}}
 {"event":"message","data":"b","raw":"\ufeffdata:b\n\n"}
 `
-	source, _, err := serve.NewSource(strings.NewReader(recording), serve.FormatAuto)
+	source, _, err := serve.NewSource(strings.NewReader(recording), serve.FormatAuto, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,19 +40,24 @@ const (
 )
 
 // NewSource returns a source that reads r in the given format; [FormatAuto]
-// looks at the first bytes, and waits for them. It also returns the format.
-func NewSource(r io.Reader, format Format) (Source, Format, error) {
+// looks at the first bytes, and waits for them. It also returns the format. An
+// event larger than maxEventSize bytes is an error; zero means
+// [stream.DefaultMaxEventSize].
+func NewSource(r io.Reader, format Format, maxEventSize int) (Source, Format, error) {
+	if maxEventSize <= 0 {
+		maxEventSize = stream.DefaultMaxEventSize
+	}
 	buffered := bufio.NewReaderSize(r, 64<<10)
 	if format == FormatAuto {
 		format = sniff(buffered)
 	}
 	switch format {
 	case FormatJSONL:
-		return jsonlSource(buffered), format, nil
+		return jsonlSource(buffered, maxEventSize), format, nil
 	case FormatSSE:
-		return sseSource(buffered), format, nil
+		return sseSource(buffered, maxEventSize), format, nil
 	case FormatText:
-		return textSource(buffered), format, nil
+		return textSource(buffered, maxEventSize), format, nil
 	case FormatHAR:
 		source, err := harSource(buffered)
 		return source, format, err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -62,9 +63,9 @@ func harSource(r io.Reader) (Source, error) {
 			if err != nil {
 				return nil, fmt.Errorf("har: %w", err)
 			}
-			sources = append(sources, sseSource(bytes.NewReader(text)))
+			sources = append(sources, sseSource(bytes.NewReader(text), maxHAR))
 		default:
-			sources = append(sources, sseSource(bytes.NewReader([]byte(content.Text))))
+			sources = append(sources, sseSource(strings.NewReader(content.Text), maxHAR))
 		}
 	}
 	if len(sources) == 0 {

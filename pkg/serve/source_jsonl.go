@@ -11,8 +11,9 @@ import (
 var errNoKey = errors.New("no key that makes an event (event, data, id, retry, comment); as text, each line would be the data of one")
 
 // jsonlSource reads JSON lines.
-func jsonlSource(r io.Reader) Source {
+func jsonlSource(r io.Reader, maxEventSize int) Source {
 	reader := stream.NewRecordReader(r)
+	reader.MaxLineSize = stream.MaxLineSize(maxEventSize)
 	return func() (stream.Record, error) {
 		record, err := reader.Read()
 		var bad *stream.RecordError

@@ -8,8 +8,9 @@ import (
 )
 
 // sseSource reads an event stream, and keeps each byte of it.
-func sseSource(r io.Reader) Source {
+func sseSource(r io.Reader, maxEventSize int) Source {
 	decoder := stream.NewDecoder(r)
+	decoder.MaxEventSize = maxEventSize
 	return func() (stream.Record, error) {
 		block, err := decoder.Block()
 		if err != nil {

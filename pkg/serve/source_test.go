@@ -55,7 +55,7 @@ func TestFormatIsToldByTheFirstBytes(t *testing.T) {
 		{"[1,2]\n", serve.FormatText},
 		{"", serve.FormatText},
 	} {
-		_, got, _ := serve.NewSource(iotestOneByte{strings.NewReader(test.input)}, serve.FormatAuto)
+		_, got, _ := serve.NewSource(iotestOneByte{strings.NewReader(test.input)}, serve.FormatAuto, 0)
 		if got != test.want {
 			t.Errorf("%q: format %q, want %q", test.input, got, test.want)
 		}
@@ -73,7 +73,7 @@ func TestFormatOfLiveInputIsToldWithoutWaiting(t *testing.T) {
 		go io.WriteString(out, first)
 		done := make(chan bool)
 		go func() {
-			serve.NewSource(in, serve.FormatAuto)
+			serve.NewSource(in, serve.FormatAuto, 0)
 			close(done)
 		}()
 		select {
@@ -104,7 +104,7 @@ func TestSources(t *testing.T) {
 		{serve.FormatHAR, serve.IDsKeep, `{"log":`, "<har: unexpected EOF>"},
 		{"yaml", serve.IDsKeep, "", `<unknown format "yaml": want jsonl, sse, text or har>`},
 	} {
-		source, _, err := serve.NewSource(strings.NewReader(test.input), test.format)
+		source, _, err := serve.NewSource(strings.NewReader(test.input), test.format, 0)
 		got := fmt.Sprintf("<%v>", err)
 		if err == nil {
 			got = read(t, serve.NumberIDs(source, test.ids))
@@ -130,7 +130,7 @@ const har = `{"log":{"entries":[
 
 func TestBadLineOfLiveInputIsSkipped(t *testing.T) {
 	input := `{"data":"a"}` + "\nbroken\n" + `{"data":"b"}` + "\n"
-	source, _, err := serve.NewSource(strings.NewReader(input), serve.FormatJSONL)
+	source, _, err := serve.NewSource(strings.NewReader(input), serve.FormatJSONL, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestBadLineOfLiveInputIsSkipped(t *testing.T) {
 
 func TestLongLineOfTextIsSkipped(t *testing.T) {
 	input := strings.Repeat("x", stream.DefaultMaxEventSize+1) + "\nshort\n"
-	source, _, _ := serve.NewSource(strings.NewReader(input), serve.FormatText)
+	source, _, _ := serve.NewSource(strings.NewReader(input), serve.FormatText, 0)
 	_, err := source()
 	var bad *serve.LineError
 	if !errors.As(err, &bad) || bad.Line != 1 {

@@ -12,7 +12,7 @@ import (
 var errLongLine = errors.New("line is too long for an event")
 
 // textSource makes an event of each line. Its buffer need not hold one.
-func textSource(r *bufio.Reader) Source {
+func textSource(r *bufio.Reader, maxEventSize int) Source {
 	var long []byte
 	number := 0
 	return func() (stream.Record, error) {
@@ -21,7 +21,7 @@ func textSource(r *bufio.Reader) Source {
 		for {
 			part, err := r.ReadSlice('\n')
 			size += len(part)
-			if size <= stream.DefaultMaxEventSize {
+			if size <= maxEventSize {
 				long = append(long, part...)
 			}
 			if err == bufio.ErrBufferFull {
@@ -33,7 +33,7 @@ func textSource(r *bufio.Reader) Source {
 			break
 		}
 		number++
-		if size > stream.DefaultMaxEventSize {
+		if size > maxEventSize {
 			return stream.Record{}, &LineError{Line: number, Err: errLongLine}
 		}
 		line := bytes.TrimSuffix(bytes.TrimSuffix(long, []byte("\n")), []byte("\r"))

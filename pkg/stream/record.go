@@ -207,9 +207,10 @@ func (b *Block) isCanonical() bool {
 
 var lf = []byte("\n")
 
-// DefaultMaxLineSize is the size in bytes that a JSON line may have when
-// [RecordReader.MaxLineSize] is zero.
-const DefaultMaxLineSize = 64 << 20
+// MaxLineSize returns the size in bytes of the largest JSON line of an event of
+// eventSize bytes. Escapes make six bytes of a control character, in the data
+// and once more where the line has the raw bytes too.
+func MaxLineSize(eventSize int) int { return 12*eventSize + 64<<10 }
 
 // A RecordError says which line of a JSON-lines file is wrong, and why.
 type RecordError struct {
@@ -234,7 +235,7 @@ var ErrLineTooLong = errors.New("line is too long")
 // A RecordReader reads a JSON-lines file of events.
 type RecordReader struct {
 	// MaxLineSize bounds a line in bytes, its line feed not counted. Zero
-	// means [DefaultMaxLineSize].
+	// means that of an event of [DefaultMaxEventSize].
 	MaxLineSize int
 
 	lines lineReader
@@ -258,7 +259,7 @@ func (rr *RecordReader) Line() int { return rr.lines.number }
 func (rr *RecordReader) Read() (Record, error) {
 	limit := rr.MaxLineSize
 	if limit <= 0 {
-		limit = DefaultMaxLineSize
+		limit = MaxLineSize(DefaultMaxEventSize)
 	}
 	for rr.err == nil {
 		line, err := rr.lines.next(limit)

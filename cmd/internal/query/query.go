@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/itchyny/gojq"
@@ -54,13 +55,17 @@ func Input(b *stream.Block, at time.Time) map[string]any {
 	return input
 }
 
-// parse keeps numbers as they are written, so that long ones stay exact.
+// parse returns the value of a JSON text, nil where it is not JSON. Numbers stay
+// as they are written, so that long ones stay exact.
 func parse(data string) any {
 	decoder := json.NewDecoder(bytes.NewReader([]byte(data)))
 	decoder.UseNumber()
 	var value any
-	if decoder.Decode(&value) != nil || decoder.More() {
+	if decoder.Decode(&value) != nil {
 		return nil
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil // More would take a stray bracket after the value for an end
 	}
 	return value
 }
@@ -75,9 +80,10 @@ func (q *Query) Match(ctx context.Context, input map[string]any) (bool, error) {
 	return ok && value != nil && value != false, nil
 }
 
-// Append appends the results, strings as they are and other values as JSON, each
-// by means of add and followed by end.
-func (q *Query) Append(ctx context.Context, dst []byte, input map[string]any, end string, add func(dst, text []byte) []byte) ([]byte, error) {
+// Append appends the results by means of add, strings as they are and other
+// values as JSON. An expression may have results without end, so add may write
+// what it appends to elsewhere, and an error of it is the last thing it does.
+func (q *Query) Append(ctx context.Context, dst []byte, input map[string]any, add func(dst, text []byte) ([]byte, error)) ([]byte, error) {
 	for results := q.code.RunWithContext(ctx, input); ; {
 		value, ok := results.Next()
 		if !ok {
@@ -92,7 +98,10 @@ func (q *Query) Append(ctx context.Context, dst []byte, input map[string]any, en
 		default:
 			text, _ = gojq.Marshal(value) // values of gojq always can be
 		}
-		dst = append(add(dst, text), end...)
+		var err error
+		if dst, err = add(dst, text); err != nil {
+			return dst, err
+		}
 	}
 }
 

@@ -30,6 +30,10 @@ func TestAppend(t *testing.T) {
 		{text, "$ENV | length", "0\n"},
 		{"data: not json\n\n", ".json", "null\n"},
 		{"data: 1 2\n\n", ".json", "null\n"},
+		{"data: {\"a\":1}}\n\n", ".json", "null\n"},
+		{"data: 1]\n\n", ".json", "null\n"},
+		{"data: [1],\n\n", ".json", "null\n"},
+		{"data:  \"x\" \n\n", ".json", "x\n"},
 		{"data: x\n\n", "has(\"id\")", "false\n"},
 		{"id\ndata: x\n\n", ".id", "\n"},
 	} {
@@ -37,7 +41,9 @@ func TestAppend(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := q.Append(t.Context(), nil, input(t, test.text), "\n", func(dst, text []byte) []byte { return append(dst, text...) })
+		got, err := q.Append(t.Context(), nil, input(t, test.text), func(dst, text []byte) ([]byte, error) {
+			return append(append(dst, text...), '\n'), nil
+		})
 		if err != nil || string(got) != test.want {
 			t.Errorf("%s of %q: %q, %v, want %q", test.expression, test.text, got, err, test.want)
 		}

@@ -25,7 +25,7 @@ func startServer(t *testing.T) *server {
 // startRecording starts a server that replays JSON lines at their recorded pace.
 func startRecording(t *testing.T, lines ...string) *server {
 	t.Helper()
-	source, _, err := serve.NewSource(strings.NewReader(strings.Join(lines, "\n")), serve.FormatJSONL)
+	source, _, err := serve.NewSource(strings.NewReader(strings.Join(lines, "\n")), serve.FormatJSONL, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func NewFile(t testing.TB, file string, faults ...string) *Server {
 		t.Fatalf("servetest: %v", err)
 	}
 	defer f.Close()
-	source, _, err := serve.NewSource(f, serve.FormatAuto)
+	source, _, err := serve.NewSource(f, serve.FormatAuto, 0)
 	if err != nil {
 		t.Fatalf("servetest: %s: %v", file, err)
 	}

@@ -1,0 +1,117 @@
+package cmd_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/ssectl/ssectl/cmd"
+	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// TestListenBrokenJSON must not take an event that has too much for a whole one.
+func TestListenBrokenJSON(t *testing.T) {
+	for _, data := range []string{`{"a":1}}`, `1]`, `{"a":1} x`} {
+		url := streaming(t, "data: "+data+"\n\ndata: [DONE]\n\n")
+		if r := ssectl(t, "", "listen", url, "--as", "openai", "-d", "{}"); r.code != 1 || !strings.Contains(r.err, "not the JSON that --as wants") {
+			t.Errorf("%s: %+v", data, r)
+		}
+	}
+}
+
+// TestListenCommentsWithinBlocks wants all comments and reconnection times, in
+// the order of the stream.
+func TestListenCommentsWithinBlocks(t *testing.T) {
+	const saved = ": a\n\n: b\ndata: 1\n:c\nid: 7\n\nevent: x\n: d\n\n\n: e\nid: 8\nretry: 5\n: cut"
+	file := filepath.Join(t.TempDir(), "saved.sse")
+	if err := os.WriteFile(file, []byte(saved), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`"comment":"a"`, `"comment":"b"`, `"comment":"c"`, `"event":"message","id":"7","data":"1"`,
+		`"comment":"d"`, `"comment":"e"`, `"retry":5`,
+	}
+	for source, args := range map[string][]string{"file": {file}, "url": {streaming(t, saved), "--no-reconnect"}, "count": {file, "-n", "2"}} {
+		r := ssectl(t, "", append([]string{"listen", "--comments", "--format", "json"}, args...)...)
+		lines := strings.Split(strings.TrimSpace(r.out), "\n")
+		if len(lines) != len(want) {
+			t.Fatalf("%s: %d lines, want %d: %s", source, len(lines), len(want), r.out)
+		}
+		for i, line := range lines {
+			if !strings.HasPrefix(line, "{"+want[i]+",\"time\"") {
+				t.Errorf("%s: line %d is %s, want %s", source, i, line, want[i])
+			}
+		}
+	}
+	if r := ssectl(t, "", "listen", "--comments", "--format", "text", file); strings.Count(r.out, "\n") != len(want) || strings.Contains(r.out, "cut") || strings.Contains(r.out, "8") {
+		t.Errorf("text: %s", r.out)
+	}
+}
+
+// A closingPipe is closed by its reader after so many bytes.
+type closingPipe struct{ left int }
+
+func (c *closingPipe) Write(p []byte) (int, error) {
+	if c.left -= len(p); c.left < 0 {
+		return 0, syscall.EPIPE
+	}
+	return len(p), nil
+}
+
+// TestListenEndlessExpression writes results while an expression makes more.
+func TestListenEndlessExpression(t *testing.T) {
+	url := streaming(t, "data: x\n\n")
+	code := cmd.Run(t.Context(), &term.Streams{In: strings.NewReader(""), Out: &closingPipe{1 << 20}, Err: io.Discard}, []string{"listen", url, "--jq", "range(1e18)"})
+	if code != 0 {
+		t.Errorf("exit code %d, want 0 as for any closed pipe", code)
+	}
+}
+
+// TestListenMedia lets an event with a picture through where a preset is given,
+// and takes no memory for its limit.
+func TestListenMedia(t *testing.T) {
+	const size = 20 << 20
+	url := serving(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", stream.ContentType)
+		io.WriteString(w, `data: {"choices":[],"image":"`)
+		for range size >> 20 {
+			io.WriteString(w, strings.Repeat("A", 1<<20))
+		}
+		io.WriteString(w, "\"}\n\ndata: [DONE]\n\n")
+	})
+	ssectl(t, "", "listen", url, "-d", "{}", "--as", "openai", "--text").check(t, 0)
+	ssectl(t, "", "listen", url, "-d", "{}", "--as", "openai", "--text", "--max-event-size", "16m").check(t, 3)
+	small := streaming(t, "data: {}\n\ndata: [DONE]\n\n")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	ssectl(t, "", "listen", small, "-d", "{}", "--as", "openai").check(t, 0)
+	if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 8<<20 {
+		t.Errorf("a small stream took %d MiB", (after.TotalAlloc-before.TotalAlloc)>>20)
+	}
+}
+
+// TestServeReadsWhatListenWrites sends the event whose JSON line is longest around.
+func TestServeReadsWhatListenWrites(t *testing.T) {
+	text := "data: " + strings.Repeat("\x01", 12<<20) + "\n\n"
+	file := filepath.Join(t.TempDir(), "printed.jsonl")
+	r := ssectl(t, "", "listen", streaming(t, text), "--no-reconnect")
+	r.check(t, 0)
+	if err := os.WriteFile(file, []byte(r.out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again := ssectl(t, "", "listen", serveFile(t, file), "--no-reconnect", "--format", "raw"); again.out != text {
+		t.Errorf("%d bytes came back, want %d: %s", len(again.out), len(text), again.err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if code := cmd.Run(ctx, &term.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard}, []string{"serve", "-p", "0", "--max-event-size", "1k", file}); code != 2 {
+		t.Errorf("--max-event-size 1k: exit code %d, want 2", code)
+	}
+}
