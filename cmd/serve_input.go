@@ -43,7 +43,12 @@ func (f *feeder) wait() { f.wg.Wait() }
 func (f *feeder) site(base *serve.Handler) (*serve.Site, error) {
 	site := &serve.Site{Missed: base.Closed}
 	add := func(method, path string, history *serve.History) {
-		site.Endpoints = append(site.Endpoints, serve.Endpoint{Method: method, Path: path, Handler: base.With(f.shared(base, history))})
+		handler := base.With(history)
+		if f.opts.Shared {
+			replay := handler.Share(f.opts.History)
+			f.live = append(f.live, func() { replay(f.ctx) })
+		}
+		site.Endpoints = append(site.Endpoints, serve.Endpoint{Method: method, Path: path, Handler: handler})
 	}
 	history, err := f.input()
 	if err != nil {
@@ -209,25 +214,13 @@ func (f *feeder) exec() *serve.History {
 		command.WaitDelay = 500 * time.Millisecond
 		asGroup(command)
 		f.wg.Go(func() { f.read("--exec", history, out) })
-		if err := command.Run(); err != nil && f.ctx.Err() == nil {
+		err := command.Run()
+		if f.ctx.Err() != nil {
+			killGroup(command) // those that a SIGTERM did not end
+		} else if err != nil {
 			f.tell(fmt.Sprintf("--exec: %v", err))
 		}
 		in.Close()
 	})
 	return history
-}
-
-// shared returns the history that clients read: the given one, or with --shared
-// one that is filled from it at the pace of base, which is left without.
-func (f *feeder) shared(base *serve.Handler, from *serve.History) *serve.History {
-	if !f.opts.Shared {
-		return from
-	}
-	to := &serve.History{Limit: f.opts.History}
-	pace, rounds := base.Pace, max(base.Rounds, 1)
-	if base.AtEnd == serve.EndLoop {
-		rounds = 0
-	}
-	f.live = append(f.live, func() { to.Replay(f.ctx, from, pace, rounds) })
-	return to
 }

@@ -30,3 +30,10 @@ func asGroup(command *exec.Cmd) {
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGTERM) }
 }
+
+// killGroup ends what is left of the group of a command.
+func killGroup(command *exec.Cmd) {
+	if command.Process != nil {
+		syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
+	}
+}

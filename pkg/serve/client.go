@@ -34,11 +34,13 @@ type client struct {
 	beat   atomic.Bool            // a heartbeat is due
 
 	events, bytes atomic.Int64 // sent
+	moved         atomic.Int64 // bytes that the connection took, of unfinished batches too
 	position      atomic.Int64 // events of the history before place
 	busy          atomic.Bool  // in a write
 	ended         string       // how it did, once it did
 
 	conn   net.Conn        // nil if the connection is not ours
+	answer *response       // nil if it is
 	socket syscall.RawConn // under it; nil if only a read can tell that the peer left
 	raw    syscall.RawConn // the same where it may be written to directly
 

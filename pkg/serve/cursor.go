@@ -139,6 +139,21 @@ func (s *segment) lastIDBefore(index int) string {
 	return s.lastID
 }
 
+// newestIDBefore returns the last event ID in force before entry index, and
+// whether no event came after the block that set it.
+func (s *segment) newestIDBefore(index int) (id string, newest bool) {
+	b := s.all()
+	for i := index - 1; i >= 0; i-- {
+		switch flags := b.entries[i].flags; {
+		case flags&entryHasID != 0:
+			return idOf(b.text(i)), true
+		case flags&entryIsEvent != 0:
+			return "", false
+		}
+	}
+	return s.lastID, s.newest
+}
+
 // idOf returns the ID that a block of the stream sets.
 func idOf(text []byte) string {
 	d := stream.NewDecoder(bytes.NewReader(text))
@@ -146,6 +161,17 @@ func idOf(text []byte) string {
 	for range d.Blocks() {
 	}
 	return d.LastEventID()
+}
+
+// typeOf returns the type of the event that a block of the stream dispatches.
+func typeOf(text []byte) string {
+	d := stream.NewDecoder(bytes.NewReader(text))
+	d.MaxEventSize = len(text) + 1
+	b, err := d.Next()
+	if err != nil {
+		return ""
+	}
+	return b.Event().Type
 }
 
 // segments ranges over what is kept, from the oldest on.
@@ -213,19 +239,23 @@ func (h *History) live() cursor {
 	return c
 }
 
-// find returns the place behind the newest event that has the given ID.
+// find returns the place after the newest event that has the given ID. That may
+// be the newest of those that are no longer kept: after it, nothing is missing.
 func (h *History) find(id string) (c cursor, ok bool) {
 	h.init()
 	hash, oldest := h.hash(id), h.start()
-	old := true
+	if newest, known := oldest.seg.newestIDBefore(oldest.index); known && newest == id {
+		c, ok = oldest, true
+	}
 	for s := range h.segments() {
+		// The oldest segment may have been trimmed since.
+		if s.events < oldest.seg.events {
+			continue
+		}
 		b := s.all()
 		from := 0
 		if s == oldest.seg {
-			old, from = false, oldest.index
-		}
-		if old {
-			continue
+			from = oldest.index
 		}
 		for i := b.to - 1; i >= from; i-- {
 			e := &b.entries[i]

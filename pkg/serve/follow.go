@@ -214,7 +214,7 @@ func (c *client) park(out sink) error {
 	if rest := c.rest; rest != nil {
 		c.rest = nil
 		c.busy.Store(true)
-		_, err := c.conn.Write(rest)
+		err := out.(*wire).writeOn(rest) // which all clients of the pump write to
 		c.busy.Store(false)
 		return err
 	}

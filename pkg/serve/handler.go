@@ -59,6 +59,7 @@ const (
 //
 // Over HTTP/1.1 a handler takes its connections over from the server, so
 // neither [http.Server.Shutdown] nor [http.Server.Close] ends them: Close does.
+// It ends them within about a second, whatever the clients do.
 type Handler struct {
 	History *History
 
@@ -123,17 +124,27 @@ func (h *Handler) With(history *History) *Handler {
 // Close ends all connections and waits until they have ended.
 func (h *Handler) Close() error {
 	h.init()
-	h.mu.Lock()
-	h.closed = true
-	for c := range h.clients {
-		c.end(EndedServer)
-		if c.conn != nil {
-			c.conn.SetWriteDeadline(time.Now().Add(closeTimeout))
+	deadline := time.Now().Add(closeTimeout)
+	for {
+		h.mu.Lock()
+		h.closed = true
+		for c := range h.clients {
+			c.end(EndedServer)
+			c.setWriteDeadline(deadline)
+		}
+		left := h.left
+		none := len(h.clients) == 0
+		h.mu.Unlock()
+		if none {
+			h.wg.Wait()
+			return nil
+		}
+		// A client that was about to write may have set a later deadline.
+		select {
+		case <-left:
+		case <-time.After(closeTimeout):
 		}
 	}
-	h.mu.Unlock()
-	h.wg.Wait()
-	return nil
 }
 
 // ServeHTTP answers one request. The method does not matter, but for HEAD and
@@ -261,8 +272,8 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 	if r.ProtoMajor == 1 && r.ProtoMinor == 1 {
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			conn.SetDeadline(time.Time{})
-			out := newWire(conn, c.status, w.Header(), c.faults.cuts())
 			c.connect(conn)
+			out := newWire(c, w.Header())
 			go c.run(c.faults.wrap(out, c))
 			return
 		}
@@ -277,7 +288,11 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 		case <-stop:
 		}
 	})
-	cut := c.run(c.faults.wrap(newResponse(w, c.status, h.writeTimeout()), c))
+	out := newResponse(w, c)
+	h.mu.Lock()
+	c.answer = out
+	h.mu.Unlock()
+	cut := c.run(c.faults.wrap(out, c))
 	close(stop)
 	wg.Wait()
 	if cut && ctx.Err() == nil {

@@ -75,6 +75,7 @@ type segment struct {
 	events int64  // events
 	body   int64  // bytes, without the framing of chunks
 	lastID string // the last event ID in force
+	newest bool   // no event came after the block that set lastID
 }
 
 // An entry is one block of the stream.
@@ -284,6 +285,7 @@ func (h *History) grow(size int) *segment {
 	s.events = tail.eventsBefore(count)
 	s.body = tail.bodyBefore(count)
 	s.lastID = tail.lastIDBefore(count)
+	_, s.newest = tail.newestIDBefore(count)
 	return s
 }
 

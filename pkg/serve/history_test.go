@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +46,70 @@ func TestLimitIsWhatLateClientsGet(t *testing.T) {
 	if _, got := get(t, url, "Last-Event-ID", "7"); got != wireOf(8, 9, 10) {
 		t.Errorf("after 7: got %q", got)
 	}
+}
+
+// TestBorderOfTheHistory has clients that have just what is no longer kept: they
+// missed nothing, wherever a segment of the log ends.
+func TestBorderOfTheHistory(t *testing.T) {
+	for _, size := range []int{10, 100 << 10} { // events of a few bytes, and such that three fill a segment
+		for n := 5; n < 12; n++ {
+			h := &serve.History{Limit: 3}
+			for i := range n {
+				h.Append(stream.Event{ID: fmt.Sprint(i + 1), Data: strings.Repeat("x", size)})
+				h.AppendRecord(&stream.Record{Comment: "between", HasComment: true})
+			}
+			h.End()
+			url := start(t, &serve.Handler{History: h, OnUnknownID: serve.UnknownConflict})
+			for last := n - 4; last < n; last++ {
+				response, got := get(t, url, "Last-Event-ID", fmt.Sprint(last))
+				want := 200
+				if last < n-3 {
+					want = 409
+				}
+				if response.StatusCode != want || want == 200 && strings.Count(got, "data: ") != n-last {
+					t.Errorf("%d events of %d bytes, after %d: status %d, %d events", n, size, last, response.StatusCode, strings.Count(got, "data: "))
+				}
+			}
+		}
+	}
+	h := &serve.History{Limit: 2}
+	for _, id := range []string{"1", "", "", ""} {
+		h.Append(stream.Event{ID: id, Data: "x"})
+	}
+	h.End()
+	if response, _ := get(t, start(t, &serve.Handler{History: h, OnUnknownID: serve.UnknownConflict}), "Last-Event-ID", "1"); response.StatusCode != 409 {
+		t.Errorf("after an event that another one without ID followed: status %d, want 409", response.StatusCode)
+	}
+}
+
+// TestResumeDuringTrim asks for the newest ID while the history lets go of others.
+func TestResumeDuringTrim(t *testing.T) {
+	h := &serve.History{Limit: 4}
+	stop, done := make(chan struct{}), make(chan struct{})
+	var newest atomic.Int64
+	go func() {
+		defer close(done)
+		for i := int64(1); ; i++ {
+			h.Append(stream.Event{ID: fmt.Sprint(i), Data: strings.Repeat("x", 200<<10)})
+			newest.Store(i)
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	for newest.Load() < 10 {
+		runtime.Gosched()
+	}
+	for range 300 {
+		before := newest.Load()
+		if !serve.Knows(h, fmt.Sprint(before)) && newest.Load() < before+2 {
+			t.Fatalf("ID %d is not known", before)
+		}
+	}
+	close(stop)
+	<-done
 }
 
 // A long stream through a short history, with clients that come, follow,

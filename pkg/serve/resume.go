@@ -117,10 +117,11 @@ func (c *client) beginRange(header http.Header, r *http.Request) (status int) {
 	if !ok || !open || r.Method != http.MethodGet || !c.exact() {
 		return 0
 	}
-	offset, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || offset < 0 {
+	unsigned, err := strconv.ParseUint(text, 10, 63) // no sign, as the standard has it
+	if err != nil {
 		return 0
 	}
+	offset := int64(unsigned)
 	if match := r.Header.Get("If-Range"); match != "" && match != c.h.History.tag() {
 		return 0
 	}

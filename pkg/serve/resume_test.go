@@ -91,6 +91,16 @@ func TestByteRanges(t *testing.T) {
 	}
 }
 
+// TestByteRangesAreOfDigits ignores a Range that is none by the standard.
+func TestByteRangesAreOfDigits(t *testing.T) {
+	url := start(t, &serve.Handler{History: numbered(3)})
+	for _, value := range []string{"bytes=+5-", "bytes=-5-", "bytes= 5-", "bytes=0x5-", "bytes=5_0-", "bytes=-"} {
+		if response, _ := get(t, url, "Range", value); response.StatusCode != 200 {
+			t.Errorf("%s: status %d, want 200", value, response.StatusCode)
+		}
+	}
+}
+
 func TestByteRangesAfterADrop(t *testing.T) {
 	url := faulty(t, numbered(5), "drop@2")
 	response, first := get(t, url)

@@ -1,20 +1,30 @@
 package serve
 
 import (
+	"cmp"
+	"errors"
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
+// smallWrite is how much is written at once where a client takes less than there
+// is, so that each write it makes possible is seen as progress.
+const smallWrite = 16 << 10
+
 // wire is the connection itself: batches go out as they are in the log.
 type wire struct {
-	conn net.Conn
-	head []byte // still to be sent
+	conn   net.Conn
+	socket syscall.RawConn // nil if bytes cannot be written to it directly
+	head   []byte          // still to be sent
+	moved  *atomic.Int64   // counts the bytes that conn took
 }
 
-func newWire(conn net.Conn, status int, header http.Header, cuts bool) *wire {
-	return &wire{conn: conn, head: headerBlock(status, header, cuts)}
+func newWire(c *client, header http.Header) *wire {
+	return &wire{conn: c.conn, socket: rawOf(c.conn), head: headerBlock(c.status, header, c.faults.cuts()), moved: &c.moved}
 }
 
 func (w *wire) batch(b *batch) error { return w.write(b.wire()) }
@@ -33,22 +43,46 @@ func (w *wire) write(bytes []byte) error {
 	if w.head == nil {
 		return w.writeOn(bytes)
 	}
-	buffers := net.Buffers{w.head, bytes}
+	buffers := net.Buffers{w.head, bytes[:min(len(bytes), smallWrite)]}
 	w.head = nil
-	_, err := buffers.WriteTo(w.conn)
-	return err
+	n, err := buffers.WriteTo(w.conn)
+	w.moved.Add(n)
+	if err != nil {
+		return err
+	}
+	return w.writeOn(bytes[min(len(bytes), smallWrite):])
 }
 
-// writeOn writes at most a segment at once, so that progress can be seen.
+// writeOn writes all that the connection takes at once, and a little of the
+// rest when it takes more: a client that is slow but reads is not stuck.
 func (w *wire) writeOn(bytes []byte) error {
 	for len(bytes) > 0 {
-		n, err := w.conn.Write(bytes[:min(len(bytes), segmentSize)])
+		n, err := w.try(bytes)
+		if n == 0 && err == nil {
+			n, err = w.conn.Write(bytes[:min(len(bytes), smallWrite)])
+		}
+		w.moved.Add(int64(n))
 		if err != nil {
 			return err
 		}
 		bytes = bytes[n:]
 	}
 	return nil
+}
+
+// try writes what the socket has room for.
+func (w *wire) try(bytes []byte) (n int, err error) {
+	if w.socket == nil {
+		return 0, nil
+	}
+	rawErr := w.socket.Write(func(fd uintptr) bool {
+		n, err = tryWrite(fd, bytes)
+		return true
+	})
+	if errors.Is(err, syscall.EAGAIN) {
+		return 0, nil
+	}
+	return max(n, 0), cmp.Or(err, rawErr)
 }
 
 func (w *wire) finish() error {
@@ -75,16 +109,16 @@ type response struct {
 	control *http.ResponseController
 	status  int // still to be sent
 	timeout time.Duration
+	moved   *atomic.Int64 // counts the bytes that w took
 }
 
-func newResponse(w http.ResponseWriter, status int, timeout time.Duration) *response {
-	return &response{w: w, control: http.NewResponseController(w), status: status, timeout: timeout}
+func newResponse(w http.ResponseWriter, c *client) *response {
+	return &response{w: w, control: http.NewResponseController(w), status: c.status, timeout: c.h.writeTimeout(), moved: &c.moved}
 }
 
 func (r *response) batch(b *batch) error {
-	r.begin()
 	for i := b.from; i < b.to; i++ {
-		if _, err := r.w.Write(b.text(i)); err != nil {
+		if err := r.write(b.text(i)); err != nil {
 			return err
 		}
 	}
@@ -92,11 +126,22 @@ func (r *response) batch(b *batch) error {
 }
 
 func (r *response) text(text []byte) error {
-	r.begin()
-	if _, err := r.w.Write(text); err != nil {
+	if err := r.write(text); err != nil {
 		return err
 	}
 	return r.control.Flush()
+}
+
+// write writes in small pieces, each with a deadline of its own.
+func (r *response) write(text []byte) error {
+	for {
+		r.begin()
+		n, err := r.w.Write(text[:min(len(text), smallWrite)])
+		r.moved.Add(int64(n))
+		if text = text[n:]; err != nil || len(text) == 0 {
+			return err
+		}
+	}
 }
 
 func (r *response) begin() {
@@ -111,7 +156,9 @@ func (r *response) begin() {
 }
 
 func (r *response) finish() error {
-	r.begin()
+	if r.status != 0 {
+		r.begin()
+	}
 	return nil
 }
 

@@ -3,10 +3,10 @@ package serve
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -127,31 +127,52 @@ const (
 	IDsNone IDs = "none" // they are taken away
 )
 
-// NumberIDs returns a source whose events have the IDs that mode says.
+// NumberIDs returns a source whose events have the IDs that mode says. An
+// automatic ID is the place of the event in the input, or one more than the ID
+// before it where that is a larger number. An ID of the input that is a number
+// but not above the automatic one before it is a [*LineError]: two events could
+// have it.
 func NumberIDs(source Source, mode IDs) Source {
-	var place int64
+	var place, number, auto int64 // of the event; highest so far; latest given
 	return func() (stream.Record, error) {
 		r, err := source()
 		if err != nil {
 			return r, err
 		}
-		if r.IsEvent {
-			place++
-		}
-		switch {
-		case mode == IDsAuto && r.IsEvent && r.ID == "" && !r.HasID:
-			r.ID, r.HasID = strconv.FormatInt(place, 10), true
-			if raw, ok := bytes.CutPrefix(r.Raw, bom); ok {
-				r.Raw = append(fmt.Appendf(bytes.Clone(bom), "id: %s\n", r.ID), raw...)
-			} else if r.Raw != nil {
-				r.Raw = append(fmt.Appendf(nil, "id: %s\n", r.ID), raw...)
-			}
-		case mode == IDsNone:
+		if mode == IDsNone {
 			r.ID, r.HasID = "", false
 			r.Raw = withoutIDs(r.Raw)
 		}
+		if mode != IDsAuto {
+			return r, nil
+		}
+		if r.IsEvent {
+			place++
+		}
+		switch n, err := strconv.ParseInt(r.ID, 10, 64); {
+		case r.ID == "" && r.IsEvent && !r.HasID:
+			number = max(number+1, place)
+			auto = number
+			r.ID, r.HasID = strconv.FormatInt(auto, 10), true
+			r.Raw = withID(r.Raw, r.ID)
+		case err == nil && n > 0 && n <= auto:
+			return r, &LineError{Line: int(place), Err: fmt.Errorf("ID %q is not above the automatic ID %d before it", r.ID, auto)}
+		case err == nil:
+			number = max(number, n)
+		}
 		return r, nil
 	}
+}
+
+// withID puts an ID in front of the fields of a block. Line ends in front of them
+// may be the rest of the block before: an LF whose CR came earlier.
+func withID(raw []byte, id string) []byte {
+	if raw == nil {
+		return nil
+	}
+	fields := bytes.TrimLeft(bytes.TrimPrefix(raw, bom), "\r\n")
+	before := raw[:len(raw)-len(fields)]
+	return slices.Concat(before, []byte("id: "+id+"\n"), fields)
 }
 
 // withoutIDs returns the lines of raw but for the id fields.
@@ -224,68 +245,6 @@ func (h *History) Follow(source Source, skipped func(error)) error {
 			return err
 		}
 	}
-}
-
-// Replay appends what from has when it is due, the given number of times, 0 for
-// without end. It ends the history, and returns, when that is done or ctx is.
-func (h *History) Replay(ctx context.Context, from *History, pace Pace, rounds int) error {
-	h.init()
-	defer h.End()
-	place := from.start()
-	clock := pacer{pace: pace}
-	clock.begin(time.Now(), 0)
-	for round := 1; ; {
-		var (
-			b, _ = place.next()
-			wake <-chan struct{}
-			due  <-chan time.Time
-		)
-		if b.seg != nil {
-			wait := clock.through(&b, time.Now())
-			place.index = b.to
-			if err := h.copy(&b); err != nil {
-				return err
-			}
-			if wait <= 0 {
-				continue
-			}
-			due = clock.after(wait)
-		} else {
-			var done bool
-			wake, done = from.waitChan(&place)
-			if done && (round == rounds || from.Len() == 0) {
-				return nil
-			}
-			if done {
-				round++
-				place, clock.at = from.again(), 0
-			}
-			if done || wake == nil {
-				continue
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-due:
-		case <-wake:
-			clock.idle(time.Now())
-		}
-	}
-}
-
-// copy appends the entries of a batch of another history.
-func (h *History) copy(b *batch) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i := b.from; i < b.to; i++ {
-		e := entry{at: b.entries[i].at, flags: b.entries[i].flags}
-		if e.flags&entryHasID != 0 {
-			e.hash = h.hash(idOf(b.text(i)))
-		}
-		h.put(b.text(i), e)
-	}
-	return nil
 }
 
 // A timeline turns the times and delays of records into one time axis.

@@ -147,6 +147,82 @@ func TestBadLineOfLiveInputIsSkipped(t *testing.T) {
 	}
 }
 
+// TestAutomaticIDsOfSplitLineEnds has a CRLF come in two reads: the LF is then the
+// start of the next block.
+func TestAutomaticIDsOfSplitLineEnds(t *testing.T) {
+	input := strings.Repeat("data: x\r\n\r\n", 20)
+	for size := 1; size < 20; size++ {
+		source, _, err := serve.NewSource(inPieces{strings.NewReader(input), size}, serve.FormatSSE, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		history := &serve.History{}
+		if err := history.Load(serve.NumberIDs(source, serve.IDsAuto)); err != nil {
+			t.Fatal(err)
+		}
+		_, got := get(t, start(t, &serve.Handler{History: history}))
+		n := 0
+		for block, err := range stream.NewDecoder(strings.NewReader(got)).Blocks() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n++; !block.IsEvent() || string(block.ID()) != fmt.Sprint(n) {
+				t.Fatalf("reads of %d bytes: block %d is %q", size, n, block.Raw())
+			}
+		}
+		if n != 20 {
+			t.Errorf("reads of %d bytes: %d events, want 20", size, n)
+		}
+	}
+}
+
+// inPieces gives at most so many bytes a read.
+type inPieces struct {
+	io.Reader
+	size int
+}
+
+func (r inPieces) Read(p []byte) (int, error) { return r.Reader.Read(p[:min(len(p), r.size)]) }
+
+// TestAutomaticIDsBesideOthers wants no ID twice.
+func TestAutomaticIDsBesideOthers(t *testing.T) {
+	for _, test := range []struct{ input, want string }{
+		{"1 - -", "1 2 3"},
+		{"2 -", "2 3"},
+		{"- 5 - x -", "1 5 6 x 7"},
+		{"- -  2", "1 2 error"},
+		{"- 1", "1 error"},
+		{"007 -", "007 8"},
+	} {
+		var input strings.Builder
+		for _, id := range strings.Fields(test.input) {
+			if id != "-" {
+				fmt.Fprintf(&input, "id: %s\n", id)
+			}
+			input.WriteString("data: x\n\n")
+		}
+		source, _, err := serve.NewSource(strings.NewReader(input.String()), serve.FormatSSE, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source = serve.NumberIDs(source, serve.IDsAuto)
+		var got []string
+		for {
+			record, err := source()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				record.ID = "error"
+			}
+			got = append(got, record.ID)
+		}
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("%s: the IDs are %s, want %s", test.input, got, test.want)
+		}
+	}
+}
+
 func TestLongLineOfTextIsSkipped(t *testing.T) {
 	input := strings.Repeat("x", stream.DefaultMaxEventSize+1) + "\nshort\n"
 	source, _, _ := serve.NewSource(strings.NewReader(input), serve.FormatText, 0)

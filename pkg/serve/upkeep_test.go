@@ -432,19 +432,3 @@ func TestJitterStaysInItsShare(t *testing.T) {
 		}
 	})
 }
-
-func TestSharedClock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		shared := &serve.History{}
-		go shared.Replay(t.Context(), numbered(4), serve.Pace{Every: time.Second}, 2)
-		time.Sleep(2500 * time.Millisecond)
-		var got []time.Duration
-		arrivals(&serve.Handler{History: shared}, 8, func(at time.Duration, _ string) { got = append(got, at/time.Millisecond) })
-		want := []time.Duration{0, 0, 0, 500, 1500, 2500, 3500, 4500}
-		for i := range want {
-			if i >= len(got) || got[i] != want[i] {
-				t.Fatalf("a client that comes after 2.5 s gets events after %v ms, want %v", got, want)
-			}
-		}
-	})
-}

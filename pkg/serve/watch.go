@@ -40,7 +40,7 @@ func (h *Handler) watch(left <-chan struct{}) {
 
 // lookAfter looks after one client; h.mu is held.
 func (h *Handler) lookAfter(c *client, now time.Time, look bool) {
-	sent, busy := c.bytes.Load(), c.busy.Load()
+	sent, busy := c.bytes.Load()+c.moved.Load(), c.busy.Load()
 	if sent != c.seen || busy != c.seenBusy {
 		c.seen, c.seenBusy, c.unchanged = sent, busy, now
 	}
@@ -60,7 +60,15 @@ func (h *Handler) lookAfter(c *client, now time.Time, look bool) {
 // unblock ends a client even if it is in a write.
 func (h *Handler) unblock(c *client, cause string) {
 	c.end(cause)
-	if c.conn != nil {
-		c.conn.SetWriteDeadline(time.Now())
+	c.setWriteDeadline(time.Now())
+}
+
+// setWriteDeadline bounds the write under way; h.mu is held.
+func (c *client) setWriteDeadline(at time.Time) {
+	switch {
+	case c.conn != nil:
+		c.conn.SetWriteDeadline(at)
+	case c.answer != nil:
+		c.answer.control.SetWriteDeadline(at)
 	}
 }
