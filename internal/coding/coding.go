@@ -44,7 +44,11 @@ func Of(header http.Header) string {
 func NewReader(coding string, r io.Reader) (io.ReadCloser, error) {
 	switch coding {
 	case "gzip", "x-gzip":
-		return gzip.NewReader(r)
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, err // and not a *gzip.Reader that is nil
+		}
+		return z, nil
 	case "deflate":
 		return newDeflateReader(r)
 	case "br":

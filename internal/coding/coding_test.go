@@ -7,6 +7,7 @@ import (
 	"compress/zlib"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/andybalholm/brotli"
@@ -51,7 +52,9 @@ func TestNewReader(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
-	if _, err := NewReader("x", nil); err == nil {
-		t.Error("x: no error")
+	for _, coding := range []string{"gzip", "deflate", "x"} {
+		if r, err := NewReader(coding, strings.NewReader("x")); err == nil || r != nil {
+			t.Errorf("%s: %v, %v, want an error and no reader", coding, r, err)
+		}
 	}
 }
