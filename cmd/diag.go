@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -141,6 +142,13 @@ func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) erro
 	if err != nil {
 		return usageError(err)
 	}
+	for i := range files {
+		// Now, not when the probe is over and its report would be lost.
+		if files[i].file, err = openTape(files[i].name); err != nil {
+			return usageError(fmt.Errorf("--report: %w", err))
+		}
+		defer files[i].file.Close()
+	}
 	if streams.ErrTerminal && opts.Format == "text" {
 		fmt.Fprintf(streams.Err, "%s\n", announce(cfg))
 	}
@@ -200,7 +208,10 @@ func announce(cfg diag.Config) string {
 }
 
 // A reportFile is one --report.
-type reportFile struct{ format, name string }
+type reportFile struct {
+	format, name string
+	file         *tapeFile // once it is open
+}
 
 // validate checks what cobra cannot, and returns the reports to write.
 func (o *diagOptions) validate() ([]reportFile, error) {
@@ -216,7 +227,7 @@ func (o *diagOptions) validate() ([]reportFile, error) {
 		if !ok || name == "" || output.ReportFormats[format] == nil {
 			return nil, fmt.Errorf("--report %q: want FORMAT=FILE, FORMAT one of %s", report, strings.Join(output.ReportFormatNames(), ", "))
 		}
-		files = append(files, reportFile{format, name})
+		files = append(files, reportFile{format: format, name: name})
 	}
 	for flag, names := range map[string][]string{"only": o.Only, "skip": o.Skip, "require": o.Require} {
 		for _, name := range names {
@@ -283,8 +294,9 @@ func writeReport(file reportFile, report *diag.Report, opts *diagOptions) error 
 	if err := output.ReportFormats[file.format](&text, report, style); err != nil {
 		return err
 	}
-	if err := os.WriteFile(file.name, text.Bytes(), 0o644); err != nil {
-		return coded(exitUsage, fmt.Errorf("report: %w", err), "")
+	_, err := file.file.Write(text.Bytes())
+	if err = cmp.Or(err, file.file.Close()); err != nil {
+		return coded(exitUsage, fmt.Errorf("--report: %w", err), "")
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func TestDiagConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []reportFile{{"junit", "a=b.xml"}, {"json", "c.json"}}; !slices.Equal(files, want) {
+	if want := []reportFile{{format: "junit", name: "a=b.xml"}, {format: "json", name: "c.json"}}; !slices.Equal(files, want) {
 		t.Errorf("files %v, want %v", files, want)
 	}
 	cfg, err := opts.config(t.Context())

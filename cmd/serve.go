@@ -113,7 +113,7 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 		f.StringVar(&opts.Exec, "exec", "", "serve the output of a shell `command`, each line an event")
 		f.DurationVar(&opts.Clock, "clock", 0, "serve the time, one event every `interval`; a client starts with the next one")
 		f.BoolVar(&opts.Canary, "canary", false, "serve a short script of small, large and silent phases, which shows what a path does to a stream")
-		f.StringArrayVar(&opts.Routes, "route", nil, "answer PATH with the events of FILE: `[METHOD ]PATH=FILE`; may be repeated")
+		f.StringArrayVar(&opts.Routes, "route", nil, "answer PATH with the events of FILE: `[METHOD ]PATH=FILE`; {name} and * in PATH stand for any segment; may be repeated")
 		f.Var(&opts.MaxEventSize, "max-event-size", "refuse an event of the input that is larger than this `size` (default 16m)")
 		f.IntVar(&opts.History, "history", 10000, "`number` of events of live input that are kept for clients to come")
 	})
@@ -144,7 +144,7 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 	})
 	addFlags(c, "Answers", func(f *pflag.FlagSet) {
 		f.StringArrayVarP(&opts.Headers, "header", "H", nil, "add a `\"Name: value\"` to every answer; may be repeated")
-		f.StringVar(&opts.CORS, "cors", "*", "`origin` of pages that may read the stream; \"\" for no other than our own")
+		f.StringVar(&opts.CORS, "cors", "*", "`origin` of pages that may read the stream, with cookies unless it is *; \"\" for no other than our own")
 		f.DurationVar(&opts.RetryHint, "retry-hint", 0, "tell clients to wait this `duration` before they reconnect")
 		f.DurationVar(&opts.Heartbeat, "heartbeat", serve.DefaultHeartbeat, "send a comment after this `duration` of silence; 0 for none")
 		f.IntVar(&opts.MaxClients, "max-clients", 0, "answer 503 beyond this `number` of clients at the same time")
@@ -227,7 +227,7 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 	if err != nil {
 		return err
 	}
-	announceServe(streams, opts, feeds.what, url)
+	announceServe(streams, opts, strings.Join(feeds.what, ", "), url)
 	if limit := raiseFileLimit(); opts.MaxClients > 0 && limit < opts.MaxClients+spareFiles {
 		served.tell(fmt.Sprintf("--max-clients %d is more than the limit of %d open files allows", opts.MaxClients, limit))
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ type feeder struct {
 	opts    *serveOptions
 	tell    func(string)
 
-	what string // is served, for people
+	what []string // is served, for people
 	live []func()
 	wg   sync.WaitGroup
 }
@@ -42,20 +43,27 @@ func (f *feeder) wait() { f.wg.Wait() }
 // site returns what to serve: a copy of base for each input.
 func (f *feeder) site(base *serve.Handler) (*serve.Site, error) {
 	site := &serve.Site{Missed: base.Closed}
-	add := func(method, path string, history *serve.History) {
-		handler := base.With(history)
+	add := func(method, path string, history *serve.History) error {
+		if err := f.checkFaults(base, history); err != nil {
+			return usageError(err)
+		}
+		endpoint := serve.Endpoint{Method: method, Path: path, Handler: base.With(history)}
+		if slices.ContainsFunc(site.Endpoints, func(e serve.Endpoint) bool { return e.Method == method && e.Path == path }) {
+			return usageError(fmt.Errorf("two inputs for the route %s", endpoint.String()))
+		}
 		if f.opts.Shared {
-			replay := handler.Share(f.opts.History)
+			replay := endpoint.Handler.Share(f.opts.History)
 			f.live = append(f.live, func() { replay(f.ctx) })
 		}
-		site.Endpoints = append(site.Endpoints, serve.Endpoint{Method: method, Path: path, Handler: handler})
+		site.Endpoints = append(site.Endpoints, endpoint)
+		return nil
 	}
 	history, err := f.input()
+	if err == nil && history != nil {
+		err = add("", f.opts.Path, history)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if history != nil {
-		add("", f.opts.Path, history)
 	}
 	for _, route := range f.opts.Routes {
 		place, file, _ := strings.Cut(route, "=")
@@ -67,15 +75,29 @@ func (f *feeder) site(base *serve.Handler) (*serve.Site, error) {
 			return nil, usageError(fmt.Errorf("--route %q: want [METHOD ]PATH=FILE, the path with a slash in front", route))
 		}
 		history, err := f.file(file)
+		if err == nil {
+			err = add(method, path, history)
+		}
 		if err != nil {
 			return nil, err
 		}
-		add(method, path, history)
-		if f.what == "" {
-			f.what = fmt.Sprintf("%d routes", len(f.opts.Routes))
-		}
+		last := len(f.what) - 1
+		f.what[last] = place + ": " + f.what[last]
 	}
 	return site, nil
+}
+
+// checkFaults returns an error for a fault that can never happen in a history.
+func (f *feeder) checkFaults(base *serve.Handler, history *serve.History) error {
+	if !history.Ended() || base.AtEnd == serve.EndLoop {
+		return nil
+	}
+	for _, fault := range base.Faults {
+		if err := fault.Check(history.Len() * int64(max(base.Rounds, 1))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // input returns the history of the one input that has no route, nil if there
@@ -96,11 +118,11 @@ func (f *feeder) input() (*serve.History, error) {
 	case opts.File != "":
 		return f.file(opts.File)
 	case opts.Canary:
-		f.what = "the canary script"
+		f.what = append(f.what, "the canary script")
 		history := &serve.History{}
 		return history, history.Load(serve.Canary())
 	case opts.Clock > 0:
-		f.what = "the time"
+		f.what = append(f.what, "the time")
 		history := &serve.History{Limit: opts.History}
 		f.follow("clock", history, serve.Clock(f.ctx, opts.Clock), serve.FormatText)
 		return history, nil
@@ -140,7 +162,7 @@ func (f *feeder) open(name string, r io.Reader) (history *serve.History, live bo
 			return history, false, err
 		}
 	}
-	f.what = name
+	f.what = append(f.what, name)
 	history = &serve.History{Limit: f.opts.History}
 	// A read of a pipe cannot be called off, so nobody waits for it: the
 	// process ends with it or without.
@@ -157,7 +179,7 @@ func (f *feeder) load(name string, r io.Reader) (*serve.History, error) {
 	if err != nil {
 		return nil, usageError(fmt.Errorf("%s: %w", name, err))
 	}
-	f.what = fmt.Sprintf("%s (%d events)", name, history.Len())
+	f.what = append(f.what, fmt.Sprintf("%s (%d events)", name, history.Len()))
 	return history, nil
 }
 
@@ -202,7 +224,7 @@ func (f *feeder) stdin() (*serve.History, error) {
 
 // exec returns the history of what a command prints.
 func (f *feeder) exec() *serve.History {
-	f.what = "the output of " + f.opts.Exec
+	f.what = append(f.what, "the output of "+f.opts.Exec)
 	if f.opts.From == "" {
 		f.opts.From = string(serve.FormatText)
 	}

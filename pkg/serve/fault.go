@@ -48,7 +48,7 @@ var faultKinds = []FaultKind{
 	{"truncate", "truncate@5", "close the connection in the middle of event 5", placeRequired, nil},
 	{"stall", "stall@5=30s", "send nothing at all, heartbeats included, for 30s after event 5", placeRequired, faultDuration},
 	{"delay", "delay=200ms", "send everything, the header included, 200ms late", placeNone, faultDuration},
-	{"status", "status=503@1-2", "answer connections 1 and 2 with status 503", placeOptional, faultStatus},
+	{"status", "status=503@1-2", "answer connections 1 and 2 of each route with status 503", placeOptional, faultStatus},
 	{"type", "type=text/plain", "claim another content type", placeNone, faultType},
 	{"buffer", "buffer=16k", "hold back all bytes, the header included, until 16k are there or the end", placeNone, faultSize},
 	{"chunk", "chunk=1", "write one byte at a time, each in a chunk of its own", placeNone, faultSize},
@@ -58,7 +58,7 @@ var faultKinds = []FaultKind{
 	{"gzip", "gzip", "compress, whether the client accepts it or not", placeNone, nil},
 	{"no-resume", "no-resume", "take no notice of the last event ID", placeNone, nil},
 	{"duplicate", "duplicate@3", "send event 3 twice", placeOptional, nil},
-	{"garble", "garble@4", "put bytes that are not UTF-8 into the data of event 4", placeOptional, nil},
+	{"garble", "garble@4", "overwrite the middle of the data of event 4 with bytes that are not UTF-8", placeOptional, nil},
 	{"big", "big@2=8m", "send an event with 8m of data before event 2; without @, before the first", placeOptional, faultBig},
 }
 
@@ -147,6 +147,15 @@ func (f *Fault) setPlace(text string, want faultPlace) (err error) {
 	return nil
 }
 
+// Check returns an error if the fault can never happen where a connection gets
+// at most so many events.
+func (f *Fault) Check(events int64) error {
+	if f.Kind != "status" && f.First > events {
+		return fmt.Errorf("fault %s@%d never happens: there are %d events", f.Kind, f.First, events)
+	}
+	return nil
+}
+
 // covers reports whether the fault is for the given event or connection.
 func (f *Fault) covers(n int64) bool {
 	return f.First == 0 || f.First <= n && n <= f.Last
@@ -167,7 +176,7 @@ func faultStatus(f *Fault, value string) (err error) {
 }
 
 func faultType(f *Fault, value string) error {
-	if f.Text = value; value == "" || strings.ContainsAny(value, "\r\n") {
+	if f.Text = value; value == "" || strings.ContainsFunc(value, isControl) {
 		return fmt.Errorf("want a content type")
 	}
 	return nil
@@ -181,6 +190,10 @@ func faultEOL(f *Fault, value string) error {
 	f.Text = eol
 	return nil
 }
+
+// isControl reports whether r cannot be in the value of a header
+// (https://www.rfc-editor.org/rfc/rfc9110#section-5.5).
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // maxFaultSize bounds what a fault may have in memory for each client.
 const maxFaultSize = 1 << 30

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"syscall"
@@ -228,6 +229,57 @@ func TestFaultStatusIsForConnections(t *testing.T) {
 	for i, want := range []int{503, 503, 200, 200} {
 		if response, _ := get(t, url); response.StatusCode != want {
 			t.Errorf("connection %d: status %d, want %d", i+1, response.StatusCode, want)
+		}
+	}
+}
+
+// TestFaultStatusAnswers in the form that the client accepts, with headers that
+// are for errors alone.
+func TestFaultStatusAnswers(t *testing.T) {
+	fault, _ := serve.ParseFault("status=429@1-2")
+	h := &serve.Handler{History: numbered(1), Faults: []serve.Fault{fault}, Header: http.Header{"Retry-After": {"7"}, "X-A": {"b"}}}
+	url := start(t, h)
+	for _, test := range []struct{ accept, contentType, body, retryAfter string }{
+		{"application/json", "application/json", `{"error":{"code":429,"message":"Too Many Requests"}}` + "\n", "7"},
+		{"text/event-stream", "text/plain; charset=utf-8", "Too Many Requests\n", "7"},
+		{"application/json", stream.ContentType, wireOf(1), ""},
+	} {
+		response, body := get(t, url, "Accept", test.accept)
+		header := response.Header
+		if header.Get("Content-Type") != test.contentType || body != test.body || header.Get("Retry-After") != test.retryAfter || header.Get("X-A") != "b" {
+			t.Errorf("%s: %v %q, want %+v", test.accept, header, body, test)
+		}
+	}
+}
+
+// TestFaultResetComesAfterTheData has a client that reads late: the reset must
+// not take from it what was sent before.
+func TestFaultResetComesAfterTheData(t *testing.T) {
+	history := &serve.History{}
+	text := strings.Repeat("x", 100<<10)
+	for range 3 {
+		history.Append(stream.Event{Data: text})
+	}
+	history.End()
+	for range 3 {
+		c := dial(t, faulty(t, history, "reset@3"))
+		c.head(t)
+		got, err := io.ReadAll(c.in)
+		if strings.Count(string(got), text) != 3 || !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%d whole events, then %v; want 3, then a reset", strings.Count(string(got), text), err)
+		}
+	}
+}
+
+// TestFaultThatNeverHappens is found before anything is served.
+func TestFaultThatNeverHappens(t *testing.T) {
+	for text, happens := range map[string]bool{"drop@3": true, "drop@4": false, "big@9=1k": false, "status=503@9": true, "garble": true} {
+		fault, err := serve.ParseFault(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := fault.Check(3); (err == nil) != happens {
+			t.Errorf("%s of 3 events: %v", text, err)
 		}
 	}
 }

@@ -2,11 +2,13 @@ package serve
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/textproto"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,7 +76,7 @@ type Handler struct {
 	RetryHint   time.Duration // reconnection time to tell each client, if not zero
 
 	Header       http.Header   // added to every answer
-	CORS         string        // origin that may read the answers, or "*"
+	CORS         string        // origin that may read the answers, with cookies too, or "*"
 	MaxClients   int           // at the same time; zero means any number
 	WriteTimeout time.Duration // for a client that takes nothing; negative for ever
 
@@ -164,22 +166,25 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if status := c.faults.statusOf(h.connections.Add(1)); status != 0 {
-		http.Error(w, http.StatusText(status), status)
+		h.answer(w, r, status)
 		c.refuse(status)
 		return
 	}
 	h.readBody(w, r) // it may take its time, so it is not yet a client
 	c.faults.setHeader(w.Header())
 	if status := c.begin(w.Header(), r); status != 0 {
-		h.answer(w, status)
+		h.answer(w, r, status)
 		c.refuse(status)
 		return
 	}
 	if !h.enter(c) {
 		w.Header().Set("Retry-After", "5")
-		h.answer(w, http.StatusServiceUnavailable)
+		h.answer(w, r, http.StatusServiceUnavailable)
 		c.refuse(http.StatusServiceUnavailable)
 		return
+	}
+	for _, name := range refusals {
+		w.Header().Del(name)
 	}
 	h.stream(w, r, c)
 }
@@ -204,6 +209,12 @@ func (h *Handler) setHeader(header http.Header, r *http.Request) {
 	header.Set("X-Accel-Buffering", "no")
 	if h.CORS != "" {
 		header.Set("Access-Control-Allow-Origin", h.CORS)
+		if h.CORS != "*" {
+			// A page that sends cookies gets the answer only with this
+			// (https://fetch.spec.whatwg.org/#cors-protocol-and-credentials).
+			header.Set("Access-Control-Allow-Credentials", "true")
+			header.Set("Vary", "Origin")
+		}
 		header.Set("Access-Control-Expose-Headers", "Last-Event-ID")
 		if method := r.Header.Get("Access-Control-Request-Method"); method != "" {
 			header.Set("Access-Control-Allow-Methods", method)
@@ -218,14 +229,28 @@ func (h *Handler) setHeader(header http.Header, r *http.Request) {
 	}
 }
 
-// answer answers without events.
-func (h *Handler) answer(w http.ResponseWriter, status int) {
+// refusals are the headers that say something of an error, and nothing of a
+// stream.
+var refusals = []string{"Retry-After", "Www-Authenticate", "Proxy-Authenticate"}
+
+// answer answers without events: with an error in JSON for clients that accept
+// that, as SDKs of APIs do, else in words.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, status int) {
 	if status == http.StatusNoContent {
 		w.Header().Del("Content-Type")
 		w.WriteHeader(status)
 		return
 	}
-	http.Error(w, http.StatusText(status), status)
+	contentType, body := "text/plain; charset=utf-8", http.StatusText(status)+"\n"
+	if strings.Contains(r.Header.Get("Accept"), "application/json") {
+		contentType, body = "application/json", fmt.Sprintf(`{"error":{"code":%d,"message":%q}}`+"\n", status, http.StatusText(status))
+	}
+	if h.Header.Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", contentType)
+	}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	io.WriteString(w, body)
 }
 
 // enter makes c one of the clients, if there is room.

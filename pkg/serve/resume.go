@@ -77,7 +77,7 @@ func (c *client) begin(header http.Header, r *http.Request) (status int) {
 	if position == "" {
 		position = earliest
 	}
-	if !strings.ContainsAny(position, "\r\n") {
+	if !strings.ContainsFunc(position, isControl) {
 		header.Set("Last-Event-ID", position)
 	}
 	return 0

@@ -14,8 +14,26 @@ import (
 // An Endpoint is a handler at a place.
 type Endpoint struct {
 	Method  string // any if empty
-	Path    string // all that no other endpoint has, if empty
+	Path    string // all that no other endpoint has, if empty; see [Endpoint.Matches]
 	Handler *Handler
+}
+
+// Matches reports whether the endpoint is for a path. In the Path of the
+// endpoint, a segment {name} or * stands for any one segment, and {name...} or *
+// at the end for all that follow.
+func (e *Endpoint) Matches(path string) bool {
+	want, got := strings.Split(e.Path, "/"), strings.Split(path, "/")
+	for i, segment := range want {
+		named := strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "}")
+		last := i == len(want)-1
+		switch {
+		case last && (segment == "*" || named && strings.HasSuffix(segment, "...}")):
+			return len(got) > i && got[i] != ""
+		case i >= len(got), segment != got[i] && (!named && segment != "*" || got[i] == ""):
+			return false
+		}
+	}
+	return len(want) == len(got)
 }
 
 func (e *Endpoint) String() string {
@@ -90,10 +108,15 @@ func (s *Site) asset(w http.ResponseWriter, contentType string, body []byte) {
 func (s *Site) serveEndpoint(w http.ResponseWriter, r *http.Request) {
 	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 	var methods, all []string
-	for _, exact := range []bool{true, false} {
+	path := r.URL.Path
+	for _, is := range []func(e *Endpoint) bool{
+		func(e *Endpoint) bool { return e.Path != "" && e.Path == path },
+		func(e *Endpoint) bool { return e.Path != "" && e.Path != path && e.Matches(path) },
+		func(e *Endpoint) bool { return e.Path == "" },
+	} {
 		for i := range s.Endpoints {
 			e := &s.Endpoints[i]
-			if exact != (e.Path != "") || e.Path != "" && e.Path != r.URL.Path {
+			if !is(e) {
 				continue
 			}
 			if e.Method == "" || e.Method == r.Method || preflight || e.Method == http.MethodGet && r.Method == http.MethodHead {

@@ -62,6 +62,47 @@ func TestSiteMatchesMethodAndPath(t *testing.T) {
 	}
 }
 
+func TestEndpointMatches(t *testing.T) {
+	for _, test := range []struct {
+		pattern string
+		yes, no []string
+	}{
+		{"/models/{m}", []string{"/models/a"}, []string{"/models/", "/models", "/models/a/b", "/other/a"}},
+		{"/*/chat", []string{"/v1/chat"}, []string{"//chat", "/v1/x", "/v1/chat/"}},
+		{"/v1/*", []string{"/v1/a", "/v1/a/b"}, []string{"/v1/", "/v1"}},
+		{"/{a}/{rest...}", []string{"/x/y", "/x/y/z"}, []string{"/x", "/x/"}},
+		{"/plain", []string{"/plain"}, []string{"/plain/", "/plai"}},
+	} {
+		e := serve.Endpoint{Path: test.pattern}
+		for _, path := range test.yes {
+			if !e.Matches(path) {
+				t.Errorf("%s is not for %s", test.pattern, path)
+			}
+		}
+		for _, path := range test.no {
+			if e.Matches(path) {
+				t.Errorf("%s is for %s", test.pattern, path)
+			}
+		}
+	}
+}
+
+func TestCORSWithCredentials(t *testing.T) {
+	for origin, credentials := range map[string]string{"https://app.example": "true", "*": ""} {
+		for _, method := range []string{"GET", "OPTIONS"} {
+			request := httptest.NewRequest(method, "/", nil)
+			request.Header.Set("Origin", "https://app.example")
+			request.Header.Set("Access-Control-Request-Method", "GET")
+			w := httptest.NewRecorder()
+			(&serve.Handler{History: numbered(1), CORS: origin}).ServeHTTP(w, request)
+			header := w.Result().Header
+			if header.Get("Access-Control-Allow-Credentials") != credentials || header.Get("Access-Control-Allow-Origin") != origin || (header.Get("Vary") == "Origin") != (credentials != "") {
+				t.Errorf("%s %s: %v", method, origin, header)
+			}
+		}
+	}
+}
+
 func TestBrowserGetsThePageAndEventSourceTheStream(t *testing.T) {
 	base := startSite(t, &serve.Site{Endpoints: []serve.Endpoint{{Path: "/a\"b", Handler: &serve.Handler{History: numbered(1)}}, {Handler: &serve.Handler{History: numbered(2)}}}})
 	response, page := get(t, base, "Accept", "text/html,application/xhtml+xml,*/*;q=0.8")

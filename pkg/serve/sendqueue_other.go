@@ -1,0 +1,8 @@
+//go:build !linux
+
+package serve
+
+import "syscall"
+
+// unsent returns 0: this system does not tell.
+func unsent(syscall.RawConn) int { return 0 }
