@@ -24,14 +24,16 @@ type floor struct {
 // library and their own subfolders. Code that breaks it is probably one floor
 // too high.
 var floors = []floor{
+	{folder: "internal/coding", may: []string{"github.com/andybalholm/brotli", "github.com/klauspost/compress"}},
 	{folder: "internal"},
 	{folder: "pkg/stream", mayNot: []string{"net", "os"}},
-	{folder: "pkg/listen", may: []string{module + "/pkg/stream"}},
-	{folder: "pkg/serve", may: []string{module + "/pkg/stream"}},
-	{folder: "pkg/diag", may: []string{module + "/internal", module + "/pkg/stream", "github.com/andybalholm/brotli", "github.com/klauspost/compress"}},
+	{folder: "pkg/listen", may: []string{module + "/internal", module + "/pkg/stream"}},
+	{folder: "pkg/serve", may: []string{module + "/internal", module + "/pkg/stream"}},
+	{folder: "pkg/diag/internal/lab", may: []string{module, "github.com/klauspost/compress"}},
+	{folder: "pkg/diag", may: []string{module + "/internal", module + "/pkg/stream"}},
 	{folder: "cmd/internal/term", may: []string{"github.com/fatih/color", "github.com/mattn/go-isatty", "golang.org/x/term"}},
 	{folder: "cmd/internal", may: []string{module + "/pkg", module + "/cmd/internal", "github.com/itchyny/gojq", "github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/text/width"}},
-	{folder: "cmd", may: []string{module + "/internal", module + "/pkg", module + "/cmd/internal", "github.com/HdrHistogram/hdrhistogram-go", "github.com/spf13", "github.com/itchyny/gojq", "github.com/andybalholm/brotli", "github.com/klauspost/compress"}},
+	{folder: "cmd", may: []string{module + "/internal", module + "/pkg", module + "/cmd/internal", "github.com/HdrHistogram/hdrhistogram-go", "github.com/spf13", "github.com/itchyny/gojq"}},
 	{folder: ".", may: []string{module + "/cmd"}},
 }
 

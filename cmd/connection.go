@@ -213,6 +213,14 @@ func (c *connection) givesCredentials() bool {
 	})
 }
 
+// gives reports whether a --header is of the given name.
+func (c *connection) gives(name string) bool {
+	return slices.ContainsFunc(c.Headers, func(header string) bool {
+		given, _, _ := strings.Cut(header, ":")
+		return strings.EqualFold(strings.TrimSpace(given), name)
+	})
+}
+
 func controlError(name string) error {
 	return fmt.Errorf("header %s has a control character in its value", name)
 }

@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/httpx"
 )
 
 // transport returns a transport that connects as the flags say.
@@ -172,7 +174,7 @@ func (c *connection) proxyFunc() (func(*http.Request) (*url.URL, error), error) 
 		}
 		choose = func(req *http.Request) (*url.URL, error) {
 			special, err := http.ProxyFromEnvironment(req)
-			if special != nil || err != nil || isLoopback(req.URL.Hostname()) {
+			if special != nil || err != nil || httpx.IsLoopback(req.URL.Hostname()) {
 				return special, err
 			}
 			return u, nil
@@ -184,13 +186,6 @@ func (c *connection) proxyFunc() (func(*http.Request) (*url.URL, error), error) 
 		}
 		return choose(req)
 	}, nil
-}
-
-// isLoopback reports whether host is this machine, for which Go takes no proxy
-// from the environment either.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // environment returns a variable, which may have its name in capitals too.

@@ -5,7 +5,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"maps"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -152,8 +155,13 @@ func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) erro
 	if streams.ErrTerminal && opts.Format == "text" {
 		fmt.Fprintf(streams.Err, "%s\n", announce(cfg))
 	}
+	// What servers send is bounded; its garbage is not to double it.
+	debug.SetGCPercent(gcPercent)
 	report := diag.Run(ctx, cfg)
 	report.Tool.Version = versionString()
+	if opts.Connection.Verbose {
+		showConnections(streams.Err, report)
+	}
 	for _, file := range files {
 		if err := writeReport(file, report, opts); err != nil {
 			return err
@@ -168,6 +176,25 @@ func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) erro
 	}
 	return outcome(report, opts.URL)
 }
+
+// showConnections writes what was asked and answered, a line for each request.
+func showConnections(w io.Writer, report *diag.Report) {
+	for _, c := range report.Connections {
+		var headers []string
+		for _, name := range slices.Sorted(maps.Keys(c.Request)) {
+			headers = append(headers, name+": "+c.Request[name])
+		}
+		fmt.Fprintf(w, "> %s for %s; %s\n", c.Method, c.Role, output.Safe(strings.Join(headers, "; ")))
+		if c.Status == 0 {
+			fmt.Fprintf(w, "< no answer, ended by %s\n", c.End)
+			continue
+		}
+		fmt.Fprintf(w, "< %d after %.0f ms, %d bytes, %d events, %d comments, ended by %s\n", c.Status, c.TTFB, c.Bytes, c.Events, c.Comments, c.End)
+	}
+}
+
+// gcPercent is the growth of the heap after which it is collected, in percent.
+const gcPercent = 40
 
 // all reports whether each check is shown, as those are that were named.
 func (o *diagOptions) all() bool { return o.All || len(o.Only) > 0 }
@@ -254,7 +281,9 @@ func (o *diagOptions) validate() ([]reportFile, error) {
 // config makes the client and the request.
 func (o *diagOptions) config(ctx context.Context) (diag.Config, error) {
 	// The probe asks for compression and undoes it itself.
+	verbose := o.Connection.Verbose
 	o.Connection.Compressed, o.Connection.Verbose = false, false
+	defer func() { o.Connection.Verbose = verbose }()
 	client, err := o.Connection.client()
 	if err != nil {
 		return diag.Config{}, err
@@ -262,6 +291,9 @@ func (o *diagOptions) config(ctx context.Context) (diag.Config, error) {
 	request, err := o.Connection.request(ctx, o.URL)
 	if err != nil {
 		return diag.Config{}, err
+	}
+	if !o.Connection.gives("Accept-Encoding") {
+		request.Header.Del("Accept-Encoding") // the probe asks as a browser does
 	}
 	cfg := diag.Config{
 		Client: client, Request: request, Duration: o.Duration, Connections: o.Connections, Repeat: o.Repeat,

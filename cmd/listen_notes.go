@@ -15,6 +15,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/internal/coding"
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/listen"
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -182,20 +183,16 @@ func (l *listener) target() string {
 
 // bodyOf is what of an answer fits into a message.
 func bodyOf(refused *listen.ResponseError) string {
-	text := string(refused.Body)
-	if title, ok := htmlTitle(text); ok {
-		return fmt.Sprintf(`, a page titled "%s"`, title)
+	if title, ok := httpx.Title(refused.Body); ok {
+		if title == "" {
+			return ", a page without a title"
+		}
+		return fmt.Sprintf(`, a page titled "%s"`, excerpt([]byte(title)))
 	}
-	if strings.TrimSpace(text) == "" || !strings.Contains(refused.ContentType, "json") && !strings.HasPrefix(refused.ContentType, "text/plain") {
+	if len(bytes.TrimSpace(refused.Body)) == 0 || !strings.Contains(refused.ContentType, "json") && !strings.HasPrefix(refused.ContentType, "text/plain") {
 		return ""
 	}
 	return ": " + excerpt(refused.Body)
-}
-
-func htmlTitle(text string) (string, bool) {
-	_, rest, ok := strings.Cut(text, "<title>")
-	title, _, closed := strings.Cut(rest, "</title>")
-	return excerpt([]byte(title)), ok && closed
 }
 
 const proxyHint = "-x http://user:password@host:port gives credentials to a proxy"

@@ -17,6 +17,10 @@ func checkHeadersEarly(o *Observation) Finding {
 		}
 		f := fail("no headers within %s, though another request was answered after %s", roundDuration(x.Ended-x.Start), roundDuration(base)).
 			with("waited_ms", milliseconds(x.Ended-x.Start)).with("baseline_ms", milliseconds(base)).cure("FLUSH", "BUFFER")
+		if plain := o.get(RoleIdentity); plain.ok() {
+			f.Title = sprintf("no headers within %s, without compression after %s: a compressor holds them until its buffer is full", roundDuration(x.Ended-x.Start), roundDuration(plain.ttfb()))
+			return f.with("identity_ms", milliseconds(plain.ttfb())).cure("ENC", "FLUSH")
+		}
 		if origin := o.get(RoleOrigin); origin.ok() {
 			f.Seen = sprintf("the origin gave them after %s: the fault is between the origin and here", roundDuration(origin.ttfb()))
 		}

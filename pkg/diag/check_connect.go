@@ -2,12 +2,14 @@ package diag
 
 import (
 	"bytes"
+	"crypto/tls"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/ssectl/ssectl/internal/coding"
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/redact"
 )
 
@@ -59,7 +61,7 @@ func checkStatus(o *Observation) Finding {
 func (x *Exchange) plainBody() []byte {
 	body := x.Body
 	if coding := coding.Of(x.Header); coding != "" {
-		body, _ = decodePrefix(coding, body)
+		body, _ = decodePrefix(coding, body, maxOtherPlain)
 	}
 	return bytes.TrimSpace(body)
 }
@@ -70,45 +72,29 @@ func whatCame(x *Exchange) string {
 	if len(body) == 0 {
 		return "the body is empty"
 	}
-	if title, ok := htmlTitle(body); ok {
-		if title == "" {
-			return "an HTML page came"
-		}
-		return sprintf("an HTML page came, titled %q", title)
+	if page := pageCame(body); page != "" {
+		return page
 	}
 	kind := "the body begins with"
 	if body[0] == '{' || body[0] == '[' {
 		kind = "a JSON answer came"
 	}
-	const most = 80
-	text := string(body)
-	if len(text) > most {
-		text = text[:most] + "..."
-	}
-	return sprintf("%s: %q", kind, text)
+	return sprintf("%s: %q", kind, httpx.Clip(string(body), shownText))
 }
 
-// htmlTitle reports whether a body is an HTML page, and its title.
-func htmlTitle(body []byte) (string, bool) {
-	head := bytes.ToLower(bytes.TrimSpace(body[:min(len(body), 16<<10)]))
-	if !bytes.HasPrefix(head, []byte("<!doctype html")) && !bytes.HasPrefix(head, []byte("<html")) {
-		return "", false
+// shownText is how many bytes of a text are shown in a finding.
+const shownText = 80
+
+// pageCame returns words for an HTML page, "" for another body.
+func pageCame(body []byte) string {
+	switch title, ok := httpx.Title(body); {
+	case !ok:
+		return ""
+	case title == "":
+		return "an HTML page came"
+	default:
+		return sprintf("an HTML page came, titled %q", httpx.Clip(title, shownText))
 	}
-	from := bytes.Index(head, []byte("<title"))
-	if from < 0 {
-		return "", true
-	}
-	open := bytes.IndexByte(head[from:], '>')
-	end := bytes.Index(head[from:], []byte("</title"))
-	if open < 0 || end < open {
-		return "", true
-	}
-	trimmed := bytes.TrimSpace(body)
-	title := strings.Join(strings.Fields(string(trimmed[from+open+1:from+end])), " ")
-	if len(title) > 80 {
-		title = title[:80] + "..."
-	}
-	return title, true
 }
 
 func checkRedirect(o *Observation) Finding {
@@ -164,23 +150,13 @@ func checkTLS(o *Observation) Finding {
 		return skip("no TLS")
 	}
 	if x.TLS.Unproven {
-		return info("%s, the certificate was not looked at", tlsName(x.TLS.Version))
+		return info("%s, the certificate was not looked at", tls.VersionName(x.TLS.Version))
 	}
 	left := x.TLS.NotAfter.Sub(o.Time)
 	if left < 14*24*time.Hour {
 		return warn("the certificate ends in %d days", int(left.Hours()/24)).with("days_left", int(left.Hours()/24))
 	}
-	return pass("%s, the certificate is good for %d days", tlsName(x.TLS.Version), int(left.Hours()/24))
-}
-
-func tlsName(version uint16) string {
-	switch version {
-	case 0x0304:
-		return "TLS 1.3"
-	case 0x0303:
-		return "TLS 1.2"
-	}
-	return "an old TLS"
+	return pass("%s, the certificate is good for %d days", tls.VersionName(x.TLS.Version), int(left.Hours()/24))
 }
 
 func checkTTFB(o *Observation) Finding {

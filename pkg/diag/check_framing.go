@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ssectl/ssectl/internal/coding"
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -51,7 +52,7 @@ func checkField(o *Observation) Finding {
 				line := name
 				if before == "data" && strings.ContainsAny(line[:1], "\"}]{[<' \t") {
 					return fail("a line that is no field follows data: a raw line break in a payload, and what follows it is lost").
-						seen("line %q", clip(line, 60))
+						seen("line %q", httpx.Clip(line, 60))
 				}
 				if unknown == "" {
 					unknown = line
@@ -61,16 +62,9 @@ func checkField(o *Observation) Finding {
 		}
 	}
 	if unknown != "" {
-		return warn("a line that clients ignore: %q", clip(unknown, 60))
+		return warn("a line that clients ignore: %q", httpx.Clip(unknown, 60))
 	}
 	return pass("all %d lines are fields or comments", lines)
-}
-
-func clip(s string, n int) string {
-	if len(s) > n {
-		return s[:n] + "..."
-	}
-	return s
 }
 
 func checkNewlineLost(o *Observation) Finding {
@@ -94,7 +88,7 @@ func checkNewlineLost(o *Observation) Finding {
 	case good == 0:
 		return skip("the data is not JSON")
 	case cut > 0 && good >= 4*cut:
-		return fail("%d of %d payloads of JSON are broken", cut, good+cut).seen("the first is %q", clip(first, 60))
+		return fail("%d of %d payloads of JSON are broken", cut, good+cut).seen("the first is %q", httpx.Clip(first, 60))
 	case cut > 0:
 		return info("%d of %d payloads are JSON", good, good+cut)
 	}
@@ -110,7 +104,7 @@ func checkTerminator(o *Observation) Finding {
 	hasData := bytes.HasPrefix(t.tail, []byte("data")) || bytes.Contains(t.tail, []byte("\ndata"))
 	switch {
 	case x.End == EndEOF && hasData:
-		return fail("the last event is never dispatched: no blank line behind it").seen("%q", clip(string(t.tail), 60))
+		return fail("the last event is never dispatched: no blank line behind it").seen("%q", httpx.Clip(string(t.tail), 60))
 	case len(t.events) == 0 && len(t.plain) > 0 && bytes.Count(t.plain, []byte("\ndata")) >= 2:
 		return fail("no blank line in %d bytes, so no event", len(t.plain))
 	}
@@ -226,8 +220,8 @@ func checkHTML(o *Observation) Finding {
 	if coding.Of(x.Header) != "" {
 		body = x.timeline().plain
 	}
-	if title, ok := htmlTitle(body); ok {
-		return fail("an HTML page came, titled %q", title)
+	if page := pageCame(body); page != "" {
+		return fail("%s", page)
 	}
 	return pass("no HTML page")
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/redact"
 )
 
@@ -20,7 +21,7 @@ func checkRetry(o *Observation) Finding {
 			continue
 		}
 		if digits := strings.TrimPrefix(string(value), " "); strings.Trim(digits, "0123456789") != "" || digits == "" {
-			return warn("%q is not a number of ms, so clients ignore it", clip(digits, 40))
+			return warn("%q is not a number of ms, so clients ignore it", httpx.Clip(digits, 40))
 		}
 	}
 	if len(t.retries) == 0 {
@@ -152,13 +153,13 @@ func checkHeartbeatKind(o *Observation) Finding {
 	for _, e := range t.events {
 		switch strings.ToLower(e.typ) {
 		case "ping", "heartbeat", "keepalive", "keep-alive", "hb":
-			return info("events of type %q", clip(e.typ, 40))
+			return info("events of type %q", httpx.Clip(e.typ, 40))
 		}
 	}
 	for _, e := range t.events {
 		switch strings.ToLower(strings.Trim(string(e.data), `"`)) {
 		case "ping", "heartbeat", "keepalive", "keep-alive", ":":
-			return info("messages with the data %q, which reach onmessage as payload", clip(string(e.data), 40))
+			return info("messages with the data %q, which reach onmessage as payload", httpx.Clip(string(e.data), 40))
 		}
 	}
 	return info("none seen in %s", roundDuration(o.Duration))
@@ -332,7 +333,7 @@ func checkH1Limit(o *Observation) Finding {
 	switch {
 	case x.Proto == "HTTP/2.0":
 		return pass("HTTP/2: tabs share one connection")
-	case x.TLS == nil || isLoopback(o.URL):
+	case x.TLS == nil || onThisMachine(o.URL):
 		return info("HTTP/1.1: a browser opens six streams at most, over all its tabs")
 	case o.get(RoleProtocol).ok() && o.get(RoleProtocol).Proto == "HTTP/2.0":
 		return pass("HTTP/2 is offered")
@@ -367,6 +368,10 @@ func checkProtocolParity(o *Observation) Finding {
 	}
 	late := func(x *Exchange) bool { return x.Answered == 0 || x.ttfb() > 3*time.Second }
 	switch {
+	case b.Answered == 0 && b.End == EndError:
+		return skip("%s is not to be had: %s", otherName(a.Proto), b.Error)
+	case b.Answered > 0 && b.Proto == a.Proto:
+		return skip("only %s is to be had", a.Proto)
 	case late(a) == late(b):
 		return pass("%s and %s alike", a.Proto, nameOr(b.Proto, "the other version"))
 	case late(b):
@@ -391,13 +396,9 @@ func otherName(proto string) string {
 	return "HTTP/2.0"
 }
 
-func isLoopback(raw string) bool {
+func onThisMachine(raw string) bool {
 	u, err := url.Parse(raw)
-	if err != nil {
-		return false
-	}
-	host := u.Hostname()
-	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.") || strings.HasSuffix(host, ".localhost")
+	return err == nil && httpx.IsLoopback(u.Hostname())
 }
 
 func checkURLToken(o *Observation) Finding {
@@ -422,7 +423,7 @@ func checkPlain(o *Observation) Finding {
 		return skip("no URL")
 	case u.Scheme == "https":
 		return pass("TLS")
-	case isLoopback(o.URL):
+	case onThisMachine(o.URL):
 		return pass("no TLS, on this machine")
 	}
 	return warn("no TLS: everyone on the way can read the stream")

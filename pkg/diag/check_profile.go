@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -107,7 +108,7 @@ func hasFinishReason(data []byte) bool {
 func modelError(t *timeline) string {
 	for _, e := range t.events {
 		if e.typ == "error" || e.typ == "response.failed" || hasError(e.data) {
-			return clip(string(e.data), 80)
+			return httpx.Clip(string(e.data), 80)
 		}
 	}
 	return ""

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ssectl/ssectl/internal/coding"
+	"github.com/ssectl/ssectl/internal/httpx"
 )
 
 // noIDs is what the checks of IDs say where there are none.
@@ -49,9 +50,9 @@ func checkIDStable(o *Observation) Finding {
 	sums := map[string]uint64{}
 	for _, e := range idEvents(a.events) {
 		if sum, twice := sums[e.id]; twice && sum != e.sum {
-			return fail("ID %q came twice on one connection, with other data", clip(e.id, 40))
+			return fail("ID %q came twice on one connection, with other data", httpx.Clip(e.id, 40))
 		} else if twice {
-			return warn("ID %q came twice on one connection, with the same data: a replay in a loop?", clip(e.id, 40))
+			return warn("ID %q came twice on one connection, with the same data: a replay in a loop?", httpx.Clip(e.id, 40))
 		}
 		sums[e.id] = e.sum
 	}
@@ -74,9 +75,9 @@ func checkIDStable(o *Observation) Finding {
 	}
 	switch {
 	case other > 0 && 2*other >= common:
-		return fail("the same ID stands for other data on another connection (%d of %d)", other, common).seen("for example %q", clip(example, 40))
+		return fail("the same ID stands for other data on another connection (%d of %d)", other, common).seen("for example %q", httpx.Clip(example, 40))
 	case other > 0:
-		return warn("the same ID stands for other data on another connection (%d of %d)", other, common).seen("for example %q", clip(example, 40))
+		return warn("the same ID stands for other data on another connection (%d of %d)", other, common).seen("for example %q", httpx.Clip(example, 40))
 	case common == 0:
 		return inconclusive("%d different IDs, none of them seen on two connections", len(sums))
 	}
@@ -98,9 +99,9 @@ func checkIDSyntax(o *Observation) Finding {
 		case len(e.id) > 1024:
 			return warn("an ID of %d bytes, all of them sent in a header", len(e.id))
 		case strings.TrimSpace(e.id) != e.id:
-			return warn("ID %q has a space at its end, which HTTP drops from the header", clip(e.id, 40))
+			return warn("ID %q has a space at its end, which HTTP drops from the header", httpx.Clip(e.id, 40))
 		case !utf8.ValidString(e.id), strings.ContainsFunc(e.id, func(r rune) bool { return r < 0x20 || r == 0x7f }):
-			return warn("ID %q cannot be sent as a header", clip(e.id, 40))
+			return warn("ID %q cannot be sent as a header", httpx.Clip(e.id, 40))
 		}
 	}
 	return pass("good to send in a header")
@@ -173,7 +174,7 @@ func (w *witness) name(place int) string {
 	if place < 0 || place >= len(w.events) {
 		return "an older one"
 	}
-	return strconv.Quote(clip(w.events[place].id, 40))
+	return strconv.Quote(httpx.Clip(w.events[place].id, 40))
 }
 
 func checkResumeHop(o *Observation) Finding {
@@ -304,7 +305,7 @@ func checkResumeHeader(o *Observation) Finding {
 		case got == asked:
 			return info("%s confirms the ID: nothing is lost", name)
 		default:
-			return warn("%s: %s where %s was asked: events in between are lost", name, clip(got, 40), clip(asked, 40))
+			return warn("%s: %s where %s was asked: events in between are lost", name, httpx.Clip(got, 40), httpx.Clip(asked, 40))
 		}
 	}
 	return info("none; only some hubs tell")

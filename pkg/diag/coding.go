@@ -13,8 +13,10 @@ const (
 	// what could be read when.
 	prefixWork = 64 << 20
 
-	// maxPlain bounds what a compressed body may grow to.
-	maxPlain = 32 << 20
+	// maxPlain bounds the size that a compressed body of the main stream may
+	// grow to, maxOtherPlain that of the others.
+	maxPlain      = 8 << 20
+	maxOtherPlain = 2 << 20
 )
 
 // decodePrefixes decodes a body, and finds how much of it a client could read
@@ -22,8 +24,8 @@ const (
 // not tell: Go's shows data at the end of a flush or block only, while what a
 // browser has decoded it shows at once. At the end of a truncated input both
 // hand out what they have, so each prefix is decoded on its own.
-func decodePrefixes(name string, body []byte, ends []int) (plain []byte, plainEnds []int, err error) {
-	plain, err = decodePrefix(name, body)
+func decodePrefixes(name string, body []byte, ends []int, limit int) (plain []byte, plainEnds []int, err error) {
+	plain, err = decodePrefix(name, body, limit)
 	plainEnds = make([]int, len(ends))
 	work, readable := 0, 0
 	for i, end := range ends {
@@ -35,7 +37,7 @@ func decodePrefixes(name string, body []byte, ends []int) (plain []byte, plainEn
 			// never below what an earlier prefix gave.
 			readable = max(readable, int(int64(len(plain))*int64(end)/int64(len(body))))
 		default:
-			prefix, _ := decodePrefix(name, body[:end])
+			prefix, _ := decodePrefix(name, body[:end], limit)
 			readable = max(readable, min(len(prefix), len(plain)))
 			work += end + len(prefix)
 		}
@@ -44,14 +46,14 @@ func decodePrefixes(name string, body []byte, ends []int) (plain []byte, plainEn
 	return plain, plainEnds, err
 }
 
-// decodePrefix decodes what can be decoded. Its error is that of damage, not
+// decodePrefix decodes as much as can be decoded, up to limit bytes. Its error is that of damage, not
 // that of a missing end.
-func decodePrefix(name string, body []byte) ([]byte, error) {
+func decodePrefix(name string, body []byte, limit int) ([]byte, error) {
 	r, err := coding.NewReader(name, bytes.NewReader(body))
 	if err == nil {
 		defer r.Close()
 		var plain bytes.Buffer
-		_, err = io.Copy(&plain, io.LimitReader(r, maxPlain))
+		_, err = io.Copy(&plain, io.LimitReader(r, int64(limit)))
 		if truncated(err) {
 			err = nil
 		}

@@ -19,7 +19,7 @@ func TestDecodePrefixesOfBomb(t *testing.T) {
 	for end := body.Len() / 2; end < body.Len(); end += 500 {
 		ends = append(ends, end)
 	}
-	plain, plainEnds, err := decodePrefixes("gzip", body.Bytes(), append(ends, body.Len()))
+	plain, plainEnds, err := decodePrefixes("gzip", body.Bytes(), append(ends, body.Len()), maxPlain)
 	if err != nil || len(plain) != maxPlain {
 		t.Fatalf("%d bytes, %v", len(plain), err)
 	}

@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	maxHeader    = 1 << 20  // bytes of a response header
-	maxBody      = 16 << 20 // bytes kept of a body
+	maxHeader    = 1 << 20 // bytes of a response header
+	maxBody      = 8 << 20 // bytes kept of the body of the main stream
+	maxOtherBody = 2 << 20 // and of the others
 	maxRedirects = 20
 	readBuffer   = 64 << 10
 )
@@ -137,6 +138,9 @@ func (p *prober) start(ctx context.Context, role Role, req *http.Request, transp
 	p.all = append(p.all, r)
 
 	client := &http.Client{Transport: transport, Jar: p.client.Jar, CheckRedirect: r.redirected}
+	if role == RolePreflight {
+		client.Jar = nil
+	}
 	if p.client.CheckRedirect != nil {
 		client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
 			if err := r.redirected(next, via); err != nil {
@@ -323,10 +327,14 @@ func (r *running) read(ctx context.Context, body io.Reader, clock func() time.Du
 		n, err := body.Read(buf)
 		r.mu.Lock()
 		if n > 0 {
-			keep := min(n, maxBody-len(r.x.Body))
+			most := maxOtherBody
+			if r.x.Role == RoleA {
+				most = maxBody
+			}
+			keep := min(n, most-len(r.x.Body))
 			r.x.Body = append(r.x.Body, buf[:keep]...)
 			r.x.Reads = append(r.x.Reads, Read{At: r.stamp(clock), N: keep})
-			r.x.Clipped = r.x.Clipped || keep < n || len(r.x.Body) == maxBody
+			r.x.Clipped = r.x.Clipped || keep < n || len(r.x.Body) == most
 		}
 		full := r.x.Clipped
 		if err != nil || full {

@@ -25,7 +25,7 @@ type session struct {
 
 // watchAndResume is the plan of a session.
 func (p *prober) watchAndResume(ctx context.Context, a *running) {
-	s := &session{p: p, a: a, window: p.cfg.duration(), twin: p.find(RoleTwin)}
+	s := &session{p: p, a: a, window: p.cfg.duration(), twin: p.find(RoleTwin), identity: p.find(RoleIdentity)}
 	s.openOthers(ctx)
 	s.watch(ctx)
 	s.otherProtocol(ctx)
@@ -47,7 +47,7 @@ func (s *session) openOthers(ctx context.Context) {
 	apart := min(identityDelay, s.window/8)
 	// With room for two, the other form is the better witness where there is
 	// one, and the twin where not.
-	wantsIdentity, wantsTwin := room >= 3 || room == 2 && encoded, s.twin == nil && (room >= 3 || room == 2 && !encoded)
+	wantsIdentity, wantsTwin := s.identity == nil && (room >= 3 || room == 2 && encoded), s.twin == nil && (room >= 3 || room == 2 && !encoded)
 	open := func(role Role, at time.Duration) *running {
 		p.until(ctx, at, func() bool { return over(s.a) })
 		return p.stream(ctx, role, nil)

@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"crypto/tls"
 	_ "embed"
 	"slices"
 	"time"
@@ -123,7 +124,7 @@ func newReport(o *Observation) *Report {
 		Checks: []Result{}, Connections: []Connection{},
 	}
 	if a.TLS != nil {
-		r.Path.TLS = tlsName(a.TLS.Version)
+		r.Path.TLS = tls.VersionName(a.TLS.Version)
 	}
 	for _, role := range []Role{RoleA, RoleHead, RoleBaseline} {
 		if x := o.get(role); x != nil && len(r.Path.Hops) == 0 {

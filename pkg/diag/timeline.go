@@ -82,6 +82,7 @@ type timeline struct {
 	encoded   string // Content-Encoding, "" for none
 	decodeErr error
 	stamp     float64 // of the event to come
+	most      bound
 }
 
 var seed = maphash.MakeSeed()
@@ -89,6 +90,10 @@ var seed = maphash.MakeSeed()
 func newTimeline(x *Exchange) *timeline {
 	t := &timeline{start: x.Start, ended: x.End == EndEOF || x.End == EndReset, endedAt: x.Ended}
 	t.encoded = coding.Of(x.Header)
+	t.most = otherBound
+	if x.Role == RoleA {
+		t.most = mainBound
+	}
 	total := 0
 	for i, r := range x.Reads {
 		last := len(t.arrivals) - 1
@@ -116,16 +121,23 @@ func (t *timeline) decode(body []byte) {
 	if t.encoded == "" {
 		t.plain = body
 	} else {
-		t.plain, ends, t.decodeErr = decodePrefixes(t.encoded, body, ends)
+		t.plain, ends, t.decodeErr = decodePrefixes(t.encoded, body, ends, t.most.plain)
 	}
 	for i := range t.arrivals {
 		t.arrivals[i].plain = ends[i]
 	}
 }
 
-// maxBlocks bounds what is kept of a body: a small one that is compressed may
-// hold millions, and they would tell nothing new.
-const maxBlocks = 100_000
+// A bound is how much is kept of a body: a small one that is compressed may hold
+// millions of events, and they would tell nothing new.
+type bound struct{ plain, blocks int }
+
+var (
+	mainBound  = bound{maxPlain, maxBlocks}
+	otherBound = bound{maxOtherPlain, maxBlocks / 5}
+)
+
+const maxBlocks = 50_000
 
 // parse takes the decoded body apart, and finds the state at the end of each
 // arrival.
@@ -138,7 +150,7 @@ func (t *timeline) parse() {
 		if err != nil || block.Incomplete() {
 			break
 		}
-		if blocks++; blocks > maxBlocks {
+		if blocks++; blocks > t.most.blocks {
 			t.clip(at, done)
 			break
 		}
@@ -188,7 +200,7 @@ func (t *timeline) add(block *stream.Block, at, offset int) {
 		sum.Write(block.Data())
 		t.events = append(t.events, event{
 			at: a.to, arrival: at, id: string(block.ID()), hasID: block.HasID(), typ: string(block.Type()),
-			data: bytes.Clone(block.Data()), sum: sum.Sum64(), size: len(block.Raw()), offset: offset, stamp: t.stamp,
+			data: t.view(block, offset), sum: sum.Sum64(), size: len(block.Raw()), offset: offset, stamp: t.stamp,
 		})
 		t.stamp = 0
 		a.events++
@@ -201,6 +213,17 @@ func (t *timeline) add(block *stream.Block, at, offset int) {
 			}
 		}
 	}
+}
+
+// view returns the data of a block that begins at offset of the plain text, as a
+// part of that where it is one.
+func (t *timeline) view(block *stream.Block, offset int) []byte {
+	data := block.Data()
+	if i := bytes.Index(block.Raw(), data); i >= 0 {
+		from := offset + i
+		return t.plain[from : from+len(data) : from+len(data)]
+	}
+	return bytes.Clone(data)
 }
 
 // takeStamp keeps what serve --stamp writes before each event, "t=" and the time

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -51,8 +52,8 @@ func (s *Stream) connect() error {
 	if req.Header == nil {
 		req.Header = http.Header{}
 	}
-	setDefault(req.Header, "Accept", stream.ContentType)
-	setDefault(req.Header, "Cache-Control", "no-cache")
+	httpx.SetDefault(req.Header, "Accept", stream.ContentType)
+	httpx.SetDefault(req.Header, "Cache-Control", "no-cache")
 	s.resumed = s.ask(req.Header)
 	if s.stats.Started.IsZero() {
 		s.stats.Started = time.Now()
@@ -93,13 +94,6 @@ func (s *Stream) connect() error {
 	}
 	s.open(resp)
 	return nil
-}
-
-// setDefault sets a header that the caller neither set nor took away.
-func setDefault(header http.Header, name, value string) {
-	if _, ok := header[name]; !ok {
-		header.Set(name, value)
-	}
 }
 
 // accept decides whether a response is the stream. Only 200 is

@@ -1,0 +1,67 @@
+// Package httpx holds small facts about HTTP that both the commands and the
+// libraries need.
+package httpx
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+	"strings"
+)
+
+// SetDefault sets a header that the caller neither set nor took away: a key
+// with no values means that the header is not to be sent.
+func SetDefault(header http.Header, name, value string) {
+	if _, ok := header[http.CanonicalHeaderKey(name)]; !ok {
+		header.Set(name, value)
+	}
+}
+
+// IsLoopback reports whether a host, without a port, is this machine.
+func IsLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// pageStarts are the tags that HTML pages begin with.
+var pageStarts = [][]byte{[]byte("<!doctype html"), []byte("<html"), []byte("<head"), []byte("<title")}
+
+// Title returns the title of an HTML page, and whether body is one. A page
+// without a title has an empty one. Bytes that are not UTF-8 become U+FFFD.
+func Title(body []byte) (title string, isPage bool) {
+	const most = 16 << 10
+	body = bytes.TrimSpace(body)
+	body = body[:min(len(body), most)]
+	// Offsets in lower stand for the same places in body, as only letters of
+	// ASCII change: a page may be in any encoding.
+	lower := bytes.Clone(body)
+	for i, c := range lower {
+		if 'A' <= c && c <= 'Z' {
+			lower[i] = c | 0x20
+		}
+	}
+	for _, start := range pageStarts {
+		isPage = isPage || bytes.HasPrefix(lower, start)
+	}
+	from := bytes.Index(lower, []byte("<title"))
+	if !isPage || from < 0 {
+		return "", isPage
+	}
+	open := bytes.IndexByte(lower[from:], '>')
+	end := bytes.Index(lower[from:], []byte("</title"))
+	if open < 0 || end < open {
+		return "", true
+	}
+	return strings.Join(strings.Fields(strings.ToValidUTF8(string(body[from+open+1:from+end]), "\ufffd")), " "), true
+}
+
+// Clip returns at most n bytes of text, cut between characters.
+func Clip(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && text[n]&0xc0 == 0x80 {
+		n--
+	}
+	return text[:n] + "..."
+}
