@@ -29,7 +29,6 @@ var floors = []floor{
 	{folder: "pkg/stream", mayNot: []string{"net", "os"}},
 	{folder: "pkg/listen", may: []string{module + "/internal", module + "/pkg/stream"}},
 	{folder: "pkg/serve", may: []string{module + "/internal", module + "/pkg/stream"}},
-	{folder: "pkg/diag/internal/lab", may: []string{module, "github.com/klauspost/compress"}},
 	{folder: "pkg/diag", may: []string{module + "/internal", module + "/pkg/stream"}},
 	{folder: "cmd/internal/term", may: []string{"github.com/fatih/color", "github.com/mattn/go-isatty", "golang.org/x/term"}},
 	{folder: "cmd/internal", may: []string{module + "/pkg", module + "/cmd/internal", "github.com/itchyny/gojq", "github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/text/width"}},

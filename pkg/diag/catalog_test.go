@@ -4,12 +4,11 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -72,39 +71,32 @@ func asked(id string) func(*Exchange) {
 // that does not, and fails for a check that has neither.
 func TestEveryCheckBothWays(t *testing.T) {
 	passed, found := map[string]bool{}, map[string]bool{}
-	var mu sync.Mutex // guards passed, found
-	var all sync.WaitGroup
-	for _, e := range append(append(liveEvidence(), tapes()...), finiteTapes()...) {
-		all.Go(func() {
-			o := e.observe(t)
-			for range 3 {
-				if len(o.Stalls) == 0 {
-					break
-				}
-				o = e.observe(t) // this machine slept, and a test is no time for that
+	hold := func(t *testing.T, e evidence) {
+		o := e.observe(t)
+		for id, want := range e.want {
+			check := Lookup(id)
+			if check == nil {
+				t.Errorf("%s: no check %q", e.name, id)
+				continue
 			}
-			for id, want := range e.want {
-				check := Lookup(id)
-				if check == nil {
-					t.Errorf("%s: no check %q", e.name, id)
-					continue
-				}
-				got := check.Run(o)
-				if got.Status != want {
-					t.Errorf("%s: %s is %s (%s; %s), want %s", e.name, id, got.Status, got.Title, got.Seen, want)
-				}
-				mu.Lock()
-				if want == Pass || want == Info {
-					passed[id] = true
-				}
-				if want == Fail || want == Warn || want == Info && check.Worst == Info {
-					found[id] = true
-				}
-				mu.Unlock()
+			got := check.Run(o)
+			if got.Status != want {
+				t.Errorf("%s: %s is %s (%s; %s), want %s", e.name, id, got.Status, got.Title, got.Seen, want)
 			}
-		})
+			if want == Pass || want == Info {
+				passed[id] = true
+			}
+			if want == Fail || want == Warn || want == Info && check.Worst == Info {
+				found[id] = true
+			}
+		}
 	}
-	all.Wait()
+	for _, e := range liveEvidence() {
+		synctest.Test(t, func(t *testing.T) { hold(t, e) })
+	}
+	for _, e := range append(tapes(), finiteTapes()...) {
+		hold(t, e)
+	}
 	for _, check := range Catalog {
 		if !passed[check.ID] {
 			t.Errorf("%s has no server that passes it", check.ID)
@@ -173,19 +165,12 @@ func liveEvidence() []evidence {
 			return true
 		}}, func(c *Config) { c.Injection = true }), bad(Fail, "sec-echo")},
 		{"no TLS that can be trusted", func(t *testing.T) *Observation {
-			server := httptest.NewUnstartedServer(&fake{every: time.Hour})
-			server.Config.ErrorLog = log.New(io.Discard, "", 0)
-			server.StartTLS()
-			t.Cleanup(server.Close)
+			server := serveInMemory(t, &fake{every: time.Hour}, (*httptest.Server).StartTLS)
 			return observed(t, server.URL, nil)
 		}, bad(Fail, "connect-tls", "connect-reach")},
 		{"TLS", func(t *testing.T) *Observation {
 			f := &fake{every: 25 * time.Millisecond, start: time.Now()}
-			server := httptest.NewUnstartedServer(f)
-			server.EnableHTTP2 = true
-			server.Config.ErrorLog = log.New(io.Discard, "", 0)
-			server.StartTLS()
-			t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+			server := serveInMemory(t, f, func(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() })
 			return observed(t, server.URL, func(c *Config) {
 				c.Client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
 			})
@@ -448,8 +433,7 @@ func TestQuickBrokenBody(t *testing.T) {
 		"a chunk cut short":    "Transfer-Encoding: chunked\r\n\r\n20\r\ndata: 1\n\n",
 		"less than its length": "Content-Length: 100\r\n\r\ndata: 1\n\n",
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
 			f := fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
 				conn, _, err := http.NewResponseController(w).Hijack()
 				if err == nil {
@@ -461,7 +445,7 @@ func TestQuickBrokenBody(t *testing.T) {
 			o := observed(t, f.serve(t).URL, func(c *Config) { c.Quick = true })
 			report := Weigh(o, Config{Options: Options{Quick: true}})
 			if got := Lookup("end-clean").Run(o); got.Status != Fail || report.Outcome != OutcomeFail {
-				t.Errorf("end-clean %s (%s), outcome %s", got.Status, got.Title, report.Outcome)
+				t.Errorf("%s: end-clean %s (%s), outcome %s", name, got.Status, got.Title, report.Outcome)
 			}
 		})
 	}

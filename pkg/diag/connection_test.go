@@ -4,12 +4,12 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // overTLS has a client that takes any certificate.
@@ -21,62 +21,59 @@ func overTLS(c *Config) {
 // TestRawHeaderOverTLS has an answer in HTTP/1.1 over TLS with two lengths,
 // of which net/http shows one.
 func TestRawHeaderOverTLS(t *testing.T) {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
+	synctest.Test(t, func(t *testing.T) {
+		server := serveInMemory(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n0\r\n\r\n")
+			conn.Close()
+		}), (*httptest.Server).StartTLS)
+		o := observed(t, server.URL, overTLS)
+		x := o.a()
+		if x.TLS == nil || x.Proto != "HTTP/1.1" || !strings.HasPrefix(string(x.RawHeader), "HTTP/1.1 200") {
+			t.Fatalf("TLS %v, %s, raw header %q, %s", x.TLS, x.Proto, x.RawHeader, x.Error)
 		}
-		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n0\r\n\r\n")
-		conn.Close()
-	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
-	defer server.Close()
-	o := observed(t, server.URL, overTLS)
-	x := o.a()
-	if x.TLS == nil || x.Proto != "HTTP/1.1" || !strings.HasPrefix(string(x.RawHeader), "HTTP/1.1 200") {
-		t.Fatalf("TLS %v, %s, raw header %q, %s", x.TLS, x.Proto, x.RawHeader, x.Error)
-	}
-	if f := Lookup("content-length").Run(o); f.Status != Fail {
-		t.Errorf("content-length: %s: %s", f.Status, f.Title)
-	}
-	if f := Lookup("connect-tls").Run(o); f.Status != Info {
-		t.Errorf("connect-tls: %s: %s", f.Status, f.Title)
-	}
+		if f := Lookup("content-length").Run(o); f.Status != Fail {
+			t.Errorf("content-length: %s: %s", f.Status, f.Title)
+		}
+		if f := Lookup("connect-tls").Run(o); f.Status != Info {
+			t.Errorf("connect-tls: %s: %s", f.Status, f.Title)
+		}
+	})
 }
 
 // TestResetOverHTTP2 has an answer in HTTP/2 with a header that is none there,
 // whose stream is then reset.
 func TestResetOverHTTP2(t *testing.T) {
-	plain := httptest.NewTLSServer(nil)
-	defer plain.Close()
-	config := &tls.Config{Certificates: plain.TLS.Certificates, NextProtos: []string{"h2"}}
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
+	synctest.Test(t, func(t *testing.T) {
+		plain := serveInMemory(t, nil, (*httptest.Server).StartTLS)
+		config := &tls.Config{Certificates: plain.TLS.Certificates, NextProtos: []string{"h2"}}
+		listener := tls.NewListener(listenInMemory(), config)
+		defer listener.Close()
+		go func() {
+			for {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				go resetting(conn)
 			}
-			go resetting(conn)
+		}()
+		o := observed(t, "https://"+listener.Addr().String(), func(c *Config) {
+			overTLS(c)
+			c.Profile = ProfileOpenAI // which is asked once, and not with HEAD
+		})
+		if x := o.a(); x.Proto != "HTTP/2.0" || x.End != EndReset || !strings.Contains(x.Error, "INTERNAL_ERROR") {
+			t.Errorf("%s, end %s: %s", x.Proto, x.End, x.Error)
 		}
-	}()
-	o := observed(t, "https://"+listener.Addr().String(), func(c *Config) {
-		overTLS(c)
-		c.Profile = ProfileOpenAI // which is asked once, and not with HEAD
+		for _, id := range []string{"end-clean", "connection-header"} {
+			if f := Lookup(id).Run(o); f.Status != Fail {
+				t.Errorf("%s: %s: %s", id, f.Status, f.Title)
+			}
+		}
 	})
-	if x := o.a(); x.Proto != "HTTP/2.0" || x.End != EndReset || !strings.Contains(x.Error, "INTERNAL_ERROR") {
-		t.Errorf("%s, end %s: %s", x.Proto, x.End, x.Error)
-	}
-	for _, id := range []string{"end-clean", "connection-header"} {
-		if f := Lookup(id).Run(o); f.Status != Fail {
-			t.Errorf("%s: %s: %s", id, f.Status, f.Title)
-		}
-	}
 }
 
 // resetting speaks as much HTTP/2 as it takes: it answers the first HEADERS.

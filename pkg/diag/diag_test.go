@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -84,13 +85,18 @@ func TestRequire(t *testing.T) {
 
 // TestRunWithoutClient needs no more than a request.
 func TestRunWithoutClient(t *testing.T) {
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, (&fake{}).serve(t).URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if report := Run(t.Context(), Config{Request: request, Options: Options{Quick: true}, Only: []string{"connect-status"}}); report.Outcome != OutcomePass {
-		t.Errorf("outcome %s: %+v", report.Outcome, report.Checks)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		usual := http.DefaultTransport
+		defer func() { http.DefaultTransport = usual }()
+		http.DefaultTransport = &http.Transport{DialContext: dialInMemory}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, (&fake{}).serve(t).URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report := Run(t.Context(), Config{Request: request, Options: Options{Quick: true}, Only: []string{"connect-status"}}); report.Outcome != OutcomePass {
+			t.Errorf("outcome %s: %+v", report.Outcome, report.Checks)
+		}
+	})
 }
 
 // TestFixFits holds what is to be tried to what was found.
@@ -126,37 +132,43 @@ func TestFixFits(t *testing.T) {
 
 // TestQuickIsQuick has no headers come: a quick run gives up after its window.
 func TestQuickIsQuick(t *testing.T) {
-	f := fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
-		if r.URL.Path == "/events" {
-			<-r.Context().Done()
+	synctest.Test(t, func(t *testing.T) {
+		f := fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/events" {
+				<-r.Context().Done()
+			}
+			return true
+		}}
+		server := f.serve(t)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return true
-	}}
-	server := f.serve(t)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/events", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	report := Run(t.Context(), Config{Request: request, Options: Options{Quick: true}})
-	i := slices.IndexFunc(report.Checks, func(c Result) bool { return c.ID == "headers-early" })
-	waited, _ := report.Checks[i].Evidence["waited_ms"].(float64)
-	if c := report.Checks[i]; c.Status != Fail || waited >= milliseconds(DefaultTimeout) {
-		t.Errorf("headers-early %s after %.0f ms: %s", c.Status, waited, c.Actual)
-	}
+		cfg := Config{Client: &http.Client{}, Request: request, Options: Options{Quick: true}}
+		inMemory(&cfg)
+		report := Run(t.Context(), cfg)
+		i := slices.IndexFunc(report.Checks, func(c Result) bool { return c.ID == "headers-early" })
+		waited, _ := report.Checks[i].Evidence["waited_ms"].(float64)
+		if c := report.Checks[i]; c.Status != Fail || waited >= milliseconds(DefaultTimeout) {
+			t.Errorf("headers-early %s after %.0f ms: %s", c.Status, waited, c.Actual)
+		}
+	})
 }
 
 // TestRangeOfLongRecording has a stored stream of more events than are looked
 // at: what lies behind those is not behind its end.
 func TestRangeOfLongRecording(t *testing.T) {
-	body := strings.Repeat("data: x\n\n", maxBlocks+2)
-	f := fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
-		w.Header().Set("Content-Type", "text/event-stream")
-		w.Header().Set("ETag", `"v1"`)
-		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(body))
-		return true
-	}}
-	o := observed(t, f.serve(t).URL, nil)
-	if got := Lookup("resume-range").Run(o); got.Status != Pass {
-		t.Errorf("%s: %s", got.Status, got.Title)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		body := strings.Repeat("data: x\n\n", maxBlocks+2)
+		f := fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
+			w.Header().Set("Content-Type", "text/event-stream")
+			w.Header().Set("ETag", `"v1"`)
+			http.ServeContent(w, r, "", time.Time{}, strings.NewReader(body))
+			return true
+		}}
+		o := observed(t, f.serve(t).URL, nil)
+		if got := Lookup("resume-range").Run(o); got.Status != Pass {
+			t.Errorf("%s: %s", got.Status, got.Title)
+		}
+	})
 }

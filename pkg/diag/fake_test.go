@@ -31,9 +31,7 @@ func (f *fake) serve(t *testing.T) *httptest.Server {
 	}
 	// A while ago, so that there is a past to ask for.
 	f.start = time.Now().Add(-20 * f.every)
-	server := httptest.NewServer(f)
-	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
-	return server
+	return serveInMemory(t, f, (*httptest.Server).Start)
 }
 
 func (f *fake) text(n int) string {
@@ -126,6 +124,7 @@ func observed(t *testing.T, url string, change func(*Config)) *Observation {
 	if change != nil {
 		change(&cfg)
 	}
+	inMemory(&cfg)
 	return Observe(t.Context(), cfg)
 }
 

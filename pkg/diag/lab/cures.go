@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ssectl/ssectl/pkg/diag/internal/lab"
+	"github.com/ssectl/ssectl/pkg/diag/lab/internal/lab"
 )
 
 // A tried cure is one with what came of it.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/diag"
-	"github.com/ssectl/ssectl/pkg/diag/internal/lab"
+	"github.com/ssectl/ssectl/pkg/diag/lab/internal/lab"
 )
 
 // write writes a row for each set-up, what came out wrong, and the sums.

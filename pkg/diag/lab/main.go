@@ -1,7 +1,7 @@
 // Diaglab tries diag on real servers, and prints a table: the set-up, the
 // traffic, what the publish times say, and what diag made of it.
 //
-//	SSECTL_LAB_NODE=DIR go run ./pkg/diag/internal/diaglab [-setup REGEXP] [-traffic NAME,NAME] [-n RUNS]
+//	cd pkg/diag/lab; SSECTL_LAB_NODE=DIR go run . [-setup REGEXP] [-traffic NAME,NAME] [-n RUNS]
 //
 // Servers that are not installed are left out. DIR is a folder in which npm
 // installed what the set-ups of node need; -list tells what that is.
@@ -20,7 +20,7 @@ import (
 	"sync"
 
 	"github.com/ssectl/ssectl/pkg/diag"
-	"github.com/ssectl/ssectl/pkg/diag/internal/lab"
+	"github.com/ssectl/ssectl/pkg/diag/lab/internal/lab"
 )
 
 func main() {
