@@ -15,8 +15,8 @@ const (
 
 	// maxPlain bounds the size that a compressed body of the main stream may
 	// grow to, maxOtherPlain that of the others.
-	maxPlain      = 8 << 20
-	maxOtherPlain = 2 << 20
+	maxPlain      = 4 << 20
+	maxOtherPlain = 1 << 20
 )
 
 // decodePrefixes decodes a body, and finds how much of it a client could read

@@ -18,8 +18,8 @@ import (
 
 const (
 	maxHeader    = 1 << 20 // bytes of a response header
-	maxBody      = 8 << 20 // bytes kept of the body of the main stream
-	maxOtherBody = 2 << 20 // and of the others
+	maxBody      = 4 << 20 // bytes kept of the body of the main stream
+	maxOtherBody = 1 << 20 // and of the others
 	maxRedirects = 20
 	readBuffer   = 64 << 10
 )

@@ -1,4 +1,4 @@
-package cmd_test
+package attack
 
 import (
 	"context"
@@ -23,20 +23,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-var (
-	soakTime  = flag.Duration("soak", 20*time.Second, "how long TestAbuseSoak goes on")
-	abuseSeed = flag.Uint64("abuse-seed", 0, "seed of the tests under abuse; 0 takes a new one")
-)
-
-// newSeed returns the seed of a test, and tells it.
-func newSeed(t *testing.T) uint64 {
-	seed := *abuseSeed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("-abuse-seed %d", seed)
-	return seed
-}
+var soakTime = flag.Duration("soak", 20*time.Second, "how long TestAbuseSoak goes on")
 
 // TestAbuseSoak has a thousand listeners read streams with every kind of fault
 // at once, again and again: each must get exactly the events that the faults of

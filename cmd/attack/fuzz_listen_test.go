@@ -1,4 +1,4 @@
-package cmd_test
+package attack
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 // FuzzListenFile decodes any file on a terminal, with everything on: it ends
 // with an exit code of the list, and nothing of the file is raw on the terminal.
 func FuzzListenFile(f *testing.F) {
-	for _, text := range []string{"data: a\n\n", "data: {\"a\":1}\n\nid: \x1b\n: c\n\nretry: 5\n\n", "{\"data\":\"x\"}\n", "<html>", "\x1f\x8b", "HTTP/1.1 200 OK\r\n\r\n", "\ufeff\u202e", escapes} {
+	for _, text := range []string{"data: a\n\n", "data: {\"a\":1}\n\nid: \x1b\n: c\n\nretry: 5\n\n", "{\"data\":\"x\"}\n", "<html>", "\x1f\x8b", "HTTP/1.1 200 OK\r\n\r\n", "\ufeff\u202e", "\x1b[2J\x1b]0;owned\a\u009b31m\u009d0;x\u009c\b\x7f\u202egnp\u2066\u200f"} {
 		f.Add(text, "text", ".json.a")
 		f.Add(text, "json", "")
 		f.Add(text, "raw", ".data | tostring")
