@@ -48,7 +48,7 @@ func start(t *testing.T, args ...string) *process {
 // TestListenAfterKill kills the real program again and again: what it has kept
 // in its cursor file may be one event behind what it has printed, never ahead.
 func TestListenAfterKill(t *testing.T) {
-	kills := 100
+	kills := 30
 	if testing.Short() {
 		kills = 10
 	}

@@ -266,14 +266,14 @@ func TestListenExitCodes(t *testing.T) {
 		{ok + " --until-event end", 0, ""},
 		{ok + " --until-data b", 0, ""},
 		{ok + " --until .data=='\"b\"'", 0, ""},
-		{silent + " -m 0.05", 0, ""},
+		{silent + " -m 3", 0, ""},
 		{gone, 0, "the server ended the stream, 204"},
 		{gone + " --until-event other", 1, "ended before"},
 		{ok + " --fail-if .event=='\"end\"'", 1, "--fail-if matched: b"},
 		{ok + " --no-reconnect --until-event other", 1, "ended before"},
 		{cut + " --no-reconnect --until-event other", 1, "7 bytes of an unfinished event"},
 		{broken + " --no-reconnect --until-event other", 1, "7 bytes of an unfinished event"},
-		{silent + " -m 50ms --until-event other", 1, "--max-time"},
+		{silent + " -m 3s --until-event other", 1, "--max-time"},
 		{"", 2, "nothing to listen to"},
 		{ok + " --no-such-flag", 2, "unknown flag"},
 		{ok + " -n -1", 2, "want a number"},
@@ -294,7 +294,7 @@ func TestListenExitCodes(t *testing.T) {
 		{cut + " --no-reconnect", 3, "inside an event, 7 bytes dropped"},
 		{page, 4, `a page titled "Sign in"`},
 		{refused, 4, "401 Unauthorized: bad key"},
-		{slowly + " -m 0.3", 4, "404 Not Found"},
+		{slowly + " -m 1", 4, "404 Not Found"},
 		{silent + " --no-reconnect --idle-timeout 50ms", 5, "no byte for 50ms"},
 		{silent + " --no-reconnect --event-timeout 50ms", 5, "no event for 50ms"},
 		{silent + " --retry 1 --retry-delay 0 --idle-timeout 50ms", 5, "gave up after 1 retry"},
@@ -302,6 +302,7 @@ func TestListenExitCodes(t *testing.T) {
 		{hangs + " -m 0.05 --until-event x", 5, "no stream within --max-time 50ms"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
 			args := strings.Fields(strings.ReplaceAll(test.args, "'", ""))
 			r := ssectl(t, "", append([]string{"listen"}, args...)...)
 			r.check(t, test.code)

@@ -94,7 +94,7 @@ type server struct {
 func (s *server) end() error {
 	s.once.Do(func() {
 		s.cmd.Process.Signal(syscall.SIGTERM)
-		limit := time.NewTimer(10 * time.Second)
+		limit := time.NewTimer(time.Minute)
 		defer limit.Stop()
 		select {
 		case s.err = <-s.done:

@@ -157,7 +157,7 @@ func TestStatsAndDrop(t *testing.T) {
 	}
 
 	var stats siteStats
-	for deadline := time.Now().Add(10 * time.Second); stats.Events == 0; {
+	for deadline := time.Now().Add(time.Minute); stats.Events == 0; {
 		_, body := get(t, base+"/.ssectl/stats?client=secret")
 		if err := json.Unmarshal([]byte(body), &stats); err != nil {
 			t.Fatal(err)

@@ -78,7 +78,7 @@ func TestFormatOfLiveInputIsToldWithoutWaiting(t *testing.T) {
 		}()
 		select {
 		case <-done:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Errorf("%q: the source waits for more", first)
 		}
 		out.Close()
