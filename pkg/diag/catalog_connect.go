@@ -48,7 +48,7 @@ var connectChecks = []Check{
 		How:      "Up to three streams are open at once: each has to get headers, and events within twice the usual gap and a second.",
 		Why:      "One reader keeps all others waiting: a single worker, a cache lock, coalesced requests.",
 		Cite:     "https://github.com/niwinz/django-sse/issues/12",
-		Remedies: []string{"CACHE"}, run: checkParallel, timing: true,
+		Remedies: []string{"WORKERS", "CACHE"}, run: checkParallel, timing: true,
 	},
 }
 

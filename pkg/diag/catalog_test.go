@@ -178,6 +178,7 @@ func liveEvidence() []evidence {
 		{"cut young, though it flows", live(fake{instead: shortLived}, func(c *Config) { c.Soak = 4 * time.Second }),
 			map[string]Status{"lifetime-cut": Fail, "end-clean": Warn, "idle-cut": Pass}},
 		{"MCP", live(fake{instead: mcpServer(http.StatusMethodNotAllowed)}, func(c *Config) { c.Profile = ProfileMCP }), good("mcp-get mcp-post")},
+		{"MCP with sessions", live(fake{instead: mcpSessions}, func(c *Config) { c.Profile = ProfileMCP }), good("mcp-get mcp-post connect-status")},
 		{"MCP without a handshake", live(fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
 			switch {
 			case r.Method != http.MethodPost:
@@ -192,6 +193,27 @@ func liveEvidence() []evidence {
 		}}, func(c *Config) { c.Profile = ProfileMCP }), good("mcp-get mcp-post connect-status")},
 		{"MCP that gives GET a page", live(fake{instead: mcpServer(http.StatusOK)}, func(c *Config) { c.Profile = ProfileMCP }), bad(Fail, "mcp-get", "mcp-post")},
 	}
+}
+
+// mcpSessions is a server of MCP that keeps sessions, as the specification has
+// it: 400 without one, and one stream for each.
+func mcpSessions(w http.ResponseWriter, r *http.Request) bool {
+	body, _ := io.ReadAll(r.Body)
+	switch {
+	case r.Method == http.MethodPost && strings.Contains(string(body), `"initialize"`):
+		w.Header().Set("Mcp-Session-Id", "s1")
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25"}}`)
+	case r.Header.Get("Mcp-Session-Id") != "s1":
+		w.WriteHeader(http.StatusBadRequest)
+	case r.Method == http.MethodPost:
+		w.WriteHeader(http.StatusAccepted)
+	default:
+		w.Header().Set("Content-Type", "text/event-stream")
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+	return true
 }
 
 // shortLived sends all the time, and breaks off when a stream is 2.2 s old.

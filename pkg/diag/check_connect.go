@@ -40,6 +40,8 @@ func checkStatus(o *Observation) Finding {
 			return pass("200 after %d redirects", len(x.Redirects))
 		}
 		return pass("200, no redirect")
+	case x.Status == http.StatusBadRequest && header(x, "Mcp-Session-Id") == "" && mcpSession(o) != "":
+		return pass("400: a request needs the session of initialize, as MCP wants it told")
 	case x.Status == http.StatusMethodNotAllowed && o.Options.Profile == ProfileMCP:
 		return pass("405: no stream but for requests, as MCP wants it told")
 	case x.Status == http.StatusNoContent:
@@ -203,6 +205,16 @@ func checkHead(o *Observation) Finding {
 	return pass("HEAD ends after %s", roundDuration(x.Ended-x.Start))
 }
 
+// aliveBeside reports whether something came on a stream while a was open too.
+func aliveBeside(x, a *Exchange) bool {
+	for _, arrival := range x.timeline().arrivals {
+		if arrival.from <= a.Ended {
+			return true
+		}
+	}
+	return false
+}
+
 func checkParallel(o *Observation) Finding {
 	a := o.a()
 	var others []*Exchange
@@ -237,6 +249,15 @@ func checkParallel(o *Observation) Finding {
 		if x.ok() && coding.Of(x.Header) == coding.Of(a.Header) && live >= 4 && len(x.timeline().events) == 0 && x.Ended-x.Answered > 2*due && a.Ended > x.Answered+2*due {
 			return fail("a second stream at the same time got no event in %s, the first %d", roundDuration(x.Ended-x.Answered), live)
 		}
+	}
+	alive := 1
+	for _, x := range others {
+		if aliveBeside(x, a) {
+			alive++
+		}
+	}
+	if alive <= len(others) && len(gaps) > 0 {
+		return inconclusive("%d streams were open at once, but only %d were seen to get events meanwhile", len(others)+1, alive)
 	}
 	return pass("%d streams at once, all alive", len(others)+1)
 }

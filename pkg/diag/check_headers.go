@@ -64,7 +64,7 @@ func checkContentEncoding(o *Observation) Finding {
 	case "":
 		return pass("none")
 	case "identity", "none":
-		return warn("%q is no value for the header: strict proxies refuse it", name)
+		return warn("%q is no value for the header: strict proxies refuse it", name).cure("NOENC")
 	case "gzip", "x-gzip", "br", "zstd", "deflate":
 		if err := o.a().timeline().decodeErr; err != nil {
 			return fail("the body is no %s, so nothing can read it: %v", name, err)

@@ -168,6 +168,14 @@ func checkLLMCadence(o *Observation) Finding {
 		with("ttft_ms", milliseconds(first)).with("gap_p50_ms", milliseconds(median(gaps)))
 }
 
+// mcpSession returns the session that initialize gave, "" for none.
+func mcpSession(o *Observation) string {
+	if x := o.get(RoleMCPPost); x != nil {
+		return x.Header.Get("Mcp-Session-Id")
+	}
+	return ""
+}
+
 func checkMCPGet(o *Observation) Finding {
 	x := o.get(RoleMCPGet)
 	switch {
@@ -181,6 +189,8 @@ func checkMCPGet(o *Observation) Finding {
 		return fail("GET gives 200 with %q: clients that want a stream come back without end", x.Header.Get("Content-Type"))
 	case x.Status == http.StatusUnauthorized, x.Status == http.StatusForbidden:
 		return inconclusive("GET gives %d: credentials are needed", x.Status)
+	case x.Status == http.StatusConflict:
+		return pass("409: the session has a stream already")
 	case x.Status == http.StatusBadRequest, x.Status == http.StatusNotFound:
 		return warn("GET gives %d; 405 is due where there is no stream", x.Status)
 	}
@@ -274,6 +284,8 @@ const (
 const (
 	mcpInitialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"` + mcpStateful +
 		`","capabilities":{},"clientInfo":{"name":"ssectl-diag","version":"1"}}}`
+
+	mcpInitialized = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
 
 	// https://modelcontextprotocol.io/specification/2026-07-28/server/discover
 	mcpDiscover = `{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{` +

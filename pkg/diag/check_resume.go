@@ -145,9 +145,9 @@ func (res resumeResult) finding(w *witness) Finding {
 	case resumedExact:
 		f = pass("exact: nothing lost or repeated, from two places")
 	case resumedInclusive:
-		f = warn("inclusive: the event that the ID names comes again")
+		f = warn("inclusive: the event that the ID names comes again").cure("AFTER")
 	case resumedOverlap:
-		f = warn("overlap: %d events come again", res.n)
+		f = warn("overlap: %d events come again", res.n).cure("AFTER")
 	case resumedGap:
 		f = fail("gap: %d events are lost after a drop", res.n)
 	case ignoredLiveOnly:

@@ -35,6 +35,7 @@ const (
 	RoleInject    Role = "injection"
 	RoleMCPGet    Role = "mcp-get"
 	RoleMCPPost   Role = "mcp-post"
+	RoleMCPReady  Role = "mcp-ready" // the notification after the handshake
 	RoleDiscover  Role = "mcp-discover"
 
 	RoleOriginResume1 Role = "origin-resume1"

@@ -94,6 +94,9 @@ func (p *prober) request(role Role) *http.Request {
 	if req.Header == nil {
 		req.Header = http.Header{}
 	}
+	if p.cfg.Profile == ProfileMCP && req.Method == http.MethodPost {
+		httpx.SetDefault(req.Header, "Accept", mcpAccept)
+	}
 	httpx.SetDefault(req.Header, "Accept", "text/event-stream")
 	httpx.SetDefault(req.Header, "Cache-Control", "no-cache")
 	httpx.SetDefault(req.Header, "User-Agent", "ssectl-diag")

@@ -84,16 +84,27 @@ func validator(h http.Header) string {
 }
 
 // mcp asks as a client of the Model Context Protocol does: with the handshake
-// of the revisions that have one, else with the request that took its place.
+// of the revisions that have one, and in its session, else with the request that
+// took its place. A session that the user gave is used as it is.
 func (p *prober) mcp(ctx context.Context) {
+	inSession := map[string]string{"Mcp-Protocol-Version": mcpStateful}
+	if p.cfg.Request.Header.Get("Mcp-Session-Id") == "" {
+		x := p.mcpPost(ctx, RoleMCPPost, mcpInitialize, nil)
+		session := x.Header.Get("Mcp-Session-Id")
+		switch {
+		case x.Status != http.StatusOK || checkMCPAnswer(x).Status != Pass:
+			p.mcpPost(ctx, RoleDiscover, mcpDiscover, map[string]string{"Mcp-Protocol-Version": mcpStateless, "Mcp-Method": "server/discover"})
+		case session != "":
+			inSession["Mcp-Session-Id"] = session
+			p.mcpPost(ctx, RoleMCPReady, mcpInitialized, inSession)
+		}
+	}
 	p.short(ctx, RoleMCPGet, func(r *http.Request) {
 		r.Method, r.Body = http.MethodGet, nil
-		r.Header.Set("Mcp-Protocol-Version", mcpStateful)
+		for name, value := range inSession {
+			r.Header.Set(name, value)
+		}
 	})
-	if x := p.mcpPost(ctx, RoleMCPPost, mcpInitialize, nil); x.Status == http.StatusOK && checkMCPAnswer(x).Status == Pass {
-		return
-	}
-	p.mcpPost(ctx, RoleDiscover, mcpDiscover, map[string]string{"Mcp-Protocol-Version": mcpStateless, "Mcp-Method": "server/discover"})
 }
 
 func (p *prober) mcpPost(ctx context.Context, role Role, body string, header map[string]string) *Exchange {

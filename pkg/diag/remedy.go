@@ -83,6 +83,12 @@ var remedies = map[string][]Remedy{
 		{For: "trafficserver", Text: "flush true for compress.so"},
 		{For: "iis", Text: `<add mimeType="text/event-stream" enabled="false"/> in dynamicTypes`},
 	},
+	"NOENC": {
+		{For: "app", Text: "leave Content-Encoding out; Cache-Control: no-transform keeps compressors away"},
+	},
+	"WORKERS": {
+		{For: "app", Text: "each stream keeps a worker: let one worker hold many streams, or start more (gunicorn -k gevent or --threads 100, PHP_CLI_SERVER_WORKERS for php -S, Puma in place of Unicorn)"},
+	},
 	"PLAIN": {
 		{For: "app", Text: "compress only where Accept-Encoding allows it, with Vary: Accept-Encoding; best leave text/event-stream as it is"},
 	},
@@ -99,6 +105,7 @@ var remedies = map[string][]Remedy{
 	"NL":      {{For: "app", Text: "one data: line for each line of a payload, JSON in one line, no CR or LF in an id or event"}},
 	"TERM":    {{For: "app", Text: "write each event with its blank line, in one write"}},
 	"RESUME":  {{For: "app", Text: "keep a ring of past events, and send what follows Last-Event-ID before going live"}},
+	"AFTER":   {{For: "app", Text: "send what follows the event of Last-Event-ID, and not that event again"}},
 	"ID":      {{For: "app", Text: "give each event an ID that means the same on every connection, such as epoch-sequence"}},
 	"STALE":   {{For: "app", Text: "answer a stale ID with an event that says reset, and go on live"}},
 	"204":     {{For: "app", Text: "answer 204 when there is nothing more to come"}},
@@ -123,8 +130,34 @@ var remedies = map[string][]Remedy{
 	"TLS":     {{For: "app", Text: "serve https"}},
 }
 
+// languages are what apps are written in or run by. An answer names at most one,
+// and a cure for another one cures nothing; servers are what tell their names.
+var (
+	languages = []string{"php", "express", "next", "uvicorn", "gunicorn", "jetty", "kestrel", "go"}
+	servers   = []string{"apache", "lighttpd", "iis"}
+)
+
+// mayBeThere reports whether a product that was not recognised may be on a path
+// of which hops were.
+func mayBeThere(product string, hops []Hop) bool {
+	named := func(list []string) bool {
+		return slices.ContainsFunc(hops, func(h Hop) bool { return slices.Contains(list, h.Name) })
+	}
+	switch {
+	case hops == nil:
+		return true // nobody looked
+	case product == "php":
+		return false // it tells its name
+	case slices.Contains(languages, product):
+		return !named(languages)
+	case slices.Contains(servers, product):
+		return len(hops) == 0
+	}
+	return true
+}
+
 // remediesFor returns those of the given names, each once, the ones for
-// recognised hops first.
+// recognised hops first. Hops are nil where nobody looked for them.
 func remediesFor(names []string, hops []Hop) []Remedy {
 	seen := map[string]bool{}
 	var known, app, other []Remedy
@@ -138,6 +171,7 @@ func remediesFor(names []string, hops []Hop) []Remedy {
 				r.Recognised = r.Recognised || hop.Name == r.For
 			}
 			switch {
+			case !r.Recognised && !mayBeThere(r.For, hops):
 			case r.Text == appText && len(hops) > 0 && !slices.ContainsFunc(hops, func(h Hop) bool { return h.Name == "nginx" || h.Name == "apisix" }):
 				other = append(other, r) // there may be an nginx that hides, but it is not the first to suspect
 			case r.Recognised:
