@@ -20,7 +20,7 @@ func FuzzFlagValues(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		var size byteSize
-		if err := size.Set(text); err == nil && (size <= 0 || size > 1<<40) {
+		if err := size.Set(text); err == nil && (size <= 0 || size > maxSize) {
 			t.Errorf("%q is taken for %d bytes", text, size)
 		}
 		var wait seconds

@@ -93,7 +93,7 @@ func cost(b *testing.B, line string) (cpu time.Duration, peak int64) {
 	if !ok {
 		b.Skip("no resource usage on this system")
 	}
-	return run.ProcessState.UserTime() + run.ProcessState.SystemTime(), usage.Maxrss
+	return run.ProcessState.UserTime() + run.ProcessState.SystemTime(), int64(usage.Maxrss)
 }
 
 // BenchmarkListenThroughput states the CPU time of listen for a 500 MB stream as

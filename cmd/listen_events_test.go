@@ -115,3 +115,41 @@ func TestServeReadsWhatListenWrites(t *testing.T) {
 		t.Errorf("--max-event-size 1k: exit code %d, want 2", code)
 	}
 }
+
+// TestListenContinuesMCP fetches the rest of an answer by GET, as MCP 2025-11-25
+// has it: the tool is called once, whatever --reconnect says.
+func TestListenContinuesMCP(t *testing.T) {
+	for _, more := range [][]string{nil, {"--reconnect", "always"}} {
+		var asked []string
+		url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			asked = append(asked, strings.Join([]string{r.Method, r.Header.Get("Last-Event-ID"), r.Header.Get("Mcp-Session-Id"), r.Header.Get("Content-Type"), string(body)}, " "))
+			w.Header().Set("Content-Type", stream.ContentType)
+			switch len(asked) {
+			case 1:
+				w.Header().Set("Mcp-Session-Id", "s1")
+				io.WriteString(w, "id: 1\nretry: 1\ndata:\n\n")
+			case 2:
+				io.WriteString(w, "id: 2\ndata: {\"method\":\"notifications/progress\"}\n\n")
+			default:
+				io.WriteString(w, "id: 3\ndata: {\"id\":1,\"result\":{}}\n\n")
+			}
+		})
+		r := ssectl(t, "", append([]string{"listen", url, "--as", "mcp", "--json", "{}"}, more...)...)
+		want := "POST   application/json {}|GET 1 s1  |GET 2 s1  "
+		if r.check(t, 0); strings.Join(asked, "|") != want {
+			t.Errorf("asked %q, want %q", strings.Join(asked, "|"), want)
+		}
+	}
+	url := serving(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
+	ssectl(t, "", "listen", url, "--as", "mcp", "--json", "{}").check(t, 0)
+	ssectl(t, "", "listen", url, "--json", "{}").check(t, 4)
+}
+
+// TestListenNamesItsSourceOnce in an error.
+func TestListenNamesItsSourceOnce(t *testing.T) {
+	r := ssectl(t, "data: "+strings.Repeat("x", 2000)+"\n\n", "listen", "-", "--max-event-size", "1k")
+	if r.check(t, 3); strings.Count(r.err, "standard input") != 1 {
+		t.Errorf("%s", r.err)
+	}
+}

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,9 @@ func (c *choiceValue) String() string { return *c.value }
 // Type implements pflag.Value.
 func (c *choiceValue) Type() string { return "choice" }
 
+// maxSize is the largest size that a flag takes, in bytes.
+const maxSize = math.MaxInt >> 8
+
 // byteSize is a number of bytes, written as 16k, 8m or 1g.
 type byteSize int
 
@@ -42,7 +46,7 @@ func (s *byteSize) Set(text string) error {
 		}
 	}
 	n, err := strconv.Atoi(digits)
-	if err != nil || n <= 0 || n > 1<<40/factor {
+	if err != nil || n <= 0 || n > maxSize/factor {
 		return fmt.Errorf("want a size such as 64k or 16m")
 	}
 	*s = byteSize(n * factor)

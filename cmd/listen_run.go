@@ -243,7 +243,10 @@ func (l *listener) openSource() error {
 	if err := l.openTapes(req); err != nil {
 		return err
 	}
-	l.once = config.Reconnect == listen.ReconnectNever || config.Reconnect == listen.ReconnectGET && req.Method != http.MethodGet
+	if l.service.ContinueByGET {
+		config.Continue = continueByGET
+	}
+	l.once = config.Reconnect == listen.ReconnectNever || config.Reconnect == listen.ReconnectGET && req.Method != http.MethodGet && config.Continue == nil
 	config.BeforeRead = l.flush
 	config.OnRead = l.copied
 	config.OnChange = l.changed
@@ -254,6 +257,22 @@ func (l *listener) openSource() error {
 func (l *listener) openCursor(req *http.Request) (position listen.Position, err error) {
 	l.cursor, position, err = cursor.Open(l.opts.Cursor, cursorKey(req.URL))
 	return position, err
+}
+
+// continueByGET returns the request for what follows the last event ID, nil if no
+// event had one.
+func continueByGET(sent *http.Request, answer http.Header, at listen.Position) *http.Request {
+	if at.LastEventID == "" {
+		return nil
+	}
+	next := sent.Clone(sent.Context())
+	next.Method, next.Body, next.GetBody, next.ContentLength, next.TransferEncoding = http.MethodGet, nil, nil, 0, nil
+	next.Header.Del("Content-Type")
+	next.Header.Set("Accept", stream.ContentType)
+	if session := answer.Get("Mcp-Session-Id"); session != "" {
+		next.Header.Set("Mcp-Session-Id", session)
+	}
+	return next
 }
 
 // cursorKey names a stream in a cursor file: its URL as it may be shown. Where
@@ -423,6 +442,9 @@ func (l *listener) verdict(parent context.Context, why error) error {
 	case parent.Err() != nil:
 		return coded(exitInterrupted, errSilent, "")
 	case isClosedPipe(why):
+		return nil
+	case errors.As(why, &refused) && refused.Status == http.StatusAccepted && l.service.Notifies:
+		l.note.line(nil, "accepted, 202: a notification has no other answer")
 		return nil
 	case errors.As(why, &refused):
 		return coded(exitNotStream, fmt.Errorf("%s: %w%s", l.target(), why, bodyOf(refused)), l.refusedHint(refused))

@@ -3,7 +3,6 @@ package cmd
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -190,12 +189,9 @@ func (s *savedStream) Next() (*stream.Block, error) { return s.end(s.Decoder.Nex
 func (s *savedStream) Block() (*stream.Block, error) { return s.end(s.Decoder.Block()) }
 
 func (s *savedStream) end(b *stream.Block, err error) (*stream.Block, error) {
-	var size *stream.SizeError
 	switch {
 	case err == nil:
 		return b, nil
-	case errors.As(err, &size):
-		return nil, fmt.Errorf("%s: %w", s.name, err)
 	case err == io.EOF && s.Unfinished() > 0:
 		return nil, &listen.UnfinishedError{Bytes: s.Unfinished()}
 	}

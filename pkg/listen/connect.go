@@ -136,7 +136,7 @@ func (s *Stream) isStream(contentType string) bool {
 // open begins to read a response.
 func (s *Stream) open(resp *http.Response) {
 	s.stats.Connections++
-	s.response = resp
+	s.response, s.answer = resp, resp.Header
 	s.got = false
 	s.decoder.Reset(&reader{s: s, body: resp.Body})
 	connected := Connected{Status: resp.StatusCode, Proto: resp.Proto, URL: resp.Request.URL.String(), Resumed: s.resumed, Asked: s.Position()}

@@ -24,7 +24,7 @@ func FuzzRetryAfter(f *testing.F) {
 			t.Errorf("%q is a wait of %v", value, wait)
 		}
 		var seconds int
-		if n, err := fmt.Sscanf(value, "%d", &seconds); n == 1 && err == nil && fmt.Sprint(seconds) == value && seconds >= 0 && seconds < 1<<31 && wait != time.Duration(seconds)*time.Second {
+		if n, err := fmt.Sscanf(value, "%d", &seconds); n == 1 && err == nil && fmt.Sprint(seconds) == value && seconds >= 0 && seconds < 1<<31-1 && wait != time.Duration(seconds)*time.Second {
 			t.Errorf("%q is a wait of %v", value, wait)
 		}
 		if d := (Backoff{}).Wait(3, wait); wait > 0 && (d < wait || d > wait+wait/4) {

@@ -42,6 +42,14 @@ type Options struct {
 	// final. The request was refused then, so this holds for any method.
 	RetryOn func(status int) bool
 
+	// Continue returns the request for the rest of a stream that ended or broke
+	// off, nil if there is none. It is given the request that was sent last,
+	// the header of its answer, and the position. With it, an answer to a POST
+	// goes on without the POST being sent again: the request it returns is the
+	// one that is repeated from then on, and Last-Event-ID is added to it.
+	// ReconnectNever overrules it.
+	Continue func(sent *http.Request, answer http.Header, at Position) *http.Request
+
 	// FreshAfter makes the position forgotten after so many resumed
 	// connections in a row that brought no event: a server may answer an ID
 	// that it no longer knows with silence. Zero means never.
@@ -110,6 +118,7 @@ type Stream struct {
 
 	// The connection, if there is one.
 	response *http.Response
+	answer   http.Header // of the latest response that was the stream
 	watch    watch
 	got      bool // it brought an event
 	resumed  bool // it was asked to go on somewhere
@@ -289,6 +298,8 @@ func (s *Stream) fail(err, untold error) {
 		}
 	case err == errNoContent, isFinal(err), s.options.FailFast && !s.answered:
 		again = false
+	case s.continues():
+		again = true
 	case !s.answered && isUnsent(err):
 		again = s.isRepeatable()
 	}
@@ -327,6 +338,19 @@ func (s *Stream) reconnects() bool {
 		return isGET && s.isRepeatable()
 	}
 	return s.isRepeatable()
+}
+
+// continues takes up the request for the rest of the stream, if there is one.
+func (s *Stream) continues() bool {
+	if s.options.Continue == nil || s.answer == nil || s.options.Reconnect == ReconnectNever {
+		return false
+	}
+	next := s.options.Continue(s.request, s.answer, s.Position())
+	if next == nil {
+		return false
+	}
+	s.request = next
+	return true
 }
 
 // isRepeatable reports whether the request can be sent again with its body.

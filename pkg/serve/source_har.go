@@ -48,8 +48,12 @@ type harMessage struct {
 // other.
 func harSource(r io.Reader) (Source, error) {
 	var file harFile
-	if err := json.NewDecoder(io.LimitReader(r, maxHAR)).Decode(&file); err != nil {
+	decoder := json.NewDecoder(io.LimitReader(r, maxHAR))
+	if err := decoder.Decode(&file); err != nil {
 		return nil, fmt.Errorf("har: %w", err)
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, fmt.Errorf("har: something follows the archive at byte %d", decoder.InputOffset())
 	}
 	var sources []Source
 	for _, e := range file.Log.Entries {

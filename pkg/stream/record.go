@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 )
 
@@ -210,7 +211,7 @@ var lf = []byte("\n")
 // MaxLineSize returns the size in bytes of the largest JSON line of an event of
 // eventSize bytes. Escapes make six bytes of a control character, in the data
 // and once more where the line has the raw bytes too.
-func MaxLineSize(eventSize int) int { return 12*eventSize + 64<<10 }
+func MaxLineSize(eventSize int) int { return 12*min(eventSize, (math.MaxInt-64<<10)/12) + 64<<10 }
 
 // A RecordError says which line of a JSON-lines file is wrong, and why.
 type RecordError struct {

@@ -20,6 +20,13 @@ type Preset struct {
 	FailIf  string   // true for an event that is an error
 	Text    string   // the pieces of the growing text
 
+	// ContinueByGET has the rest of an answer to a POST fetched by a GET with
+	// Last-Event-ID, in the session that the answer named.
+	ContinueByGET bool
+
+	// Notifies takes 202 for the answer to a notification, which has no other.
+	Notifies bool
+
 	// MaxEventSize is the size in bytes that an event may have unless the
 	// user gives another.
 	MaxEventSize int
@@ -78,13 +85,16 @@ var Presets = []Preset{
 		MaxEventSize: maxMedia,
 	},
 	{
-		Name:         "mcp",
-		About:        "Model Context Protocol, streamable HTTP",
-		Headers:      []string{"Accept: application/json, text/event-stream"},
-		Until:        `.json | objects | has("id") and has("result")`,
-		FailIf:       broken + ` or .json.error? or .json.result.isError?`,
-		Text:         `(.json.result.content[].text)? // empty`,
-		MaxEventSize: maxMedia,
+		Name: "mcp",
+		// https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery
+		ContinueByGET: true,
+		Notifies:      true,
+		About:         "Model Context Protocol, streamable HTTP",
+		Headers:       []string{"Accept: application/json, text/event-stream"},
+		Until:         `.json | objects | has("id") and has("result")`,
+		FailIf:        broken + ` or .json.error? or .json.result.isError?`,
+		Text:          `(.json.result.content[].text)? // empty`,
+		MaxEventSize:  maxMedia,
 	},
 	{
 		Name:         "mercure",

@@ -2,11 +2,11 @@
 package query
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/itchyny/gojq"
@@ -58,7 +58,7 @@ func Input(b *stream.Block, at time.Time) map[string]any {
 // parse returns the value of a JSON text, nil where it is not JSON. Numbers stay
 // as they are written, so that long ones stay exact.
 func parse(data string) any {
-	decoder := json.NewDecoder(bytes.NewReader([]byte(data)))
+	decoder := json.NewDecoder(strings.NewReader(data))
 	decoder.UseNumber()
 	var value any
 	if decoder.Decode(&value) != nil {
