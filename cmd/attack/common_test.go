@@ -19,7 +19,6 @@ import (
 
 	"github.com/ssectl/ssectl/cmd"
 	"github.com/ssectl/ssectl/cmd/internal/term"
-	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // beProgram is the variable that makes this test binary ssectl, so that its
@@ -130,19 +129,6 @@ func serving(t *testing.T, h http.HandlerFunc) string {
 	s := httptest.NewServer(h)
 	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
 	return s.URL
-}
-
-// streaming returns the URL of a server that answers every request with text,
-// and resumes with 204.
-func streaming(t *testing.T, text string) string {
-	return serving(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Last-Event-ID") != "" {
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		w.Header().Set("Content-Type", stream.ContentType)
-		io.WriteString(w, text)
-	})
 }
 
 // serveFile serves a file with ssectl serve and returns its URL.

@@ -81,7 +81,44 @@ func checkIDStable(o *Observation) Finding {
 	case common == 0:
 		return inconclusive("%d different IDs, none of them seen on two connections", len(sums))
 	}
+	if alien := alienConnections(o); alien > 0 {
+		return warn("%d of %d connections shared no ID with the first one at the same time, others did: several origins answer, each with its own IDs", alien, connections)
+	}
 	return pass("%d IDs, the same data on %d connections", len(sums), connections)
+}
+
+// alienConnections returns how many connections got events at the same time as
+// the main one and shared no ID with it, though others shared some: a balancer
+// sends each to one of several origins. Zero if none shared any, as streams may
+// be made for each connection.
+func alienConnections(o *Observation) int {
+	const least = 3
+	alien, kin := 0, 0
+	a := o.a()
+	for _, x := range o.liveStreams() {
+		known := map[string]bool{}
+		for _, e := range idEvents(a.timeline().events) {
+			if e.at >= x.Answered && e.at <= x.Ended {
+				known[e.id] = true
+			}
+		}
+		events, common := idEvents(x.timeline().events), 0
+		for _, e := range events {
+			if known[e.id] {
+				common++
+			}
+		}
+		switch {
+		case common > 0:
+			kin++
+		case len(known) >= least && len(events) >= least:
+			alien++
+		}
+	}
+	if kin == 0 {
+		return 0
+	}
+	return alien
 }
 
 func checkIDSyntax(o *Observation) Finding {

@@ -80,6 +80,10 @@ func (o *Observation) confirmed(id string, second *Observation) bool {
 		return true // nothing speaks against it; the first event may have been quicker this time
 	case id == "connect-parallel":
 		return isFault(check.Run(&Observation{Exchanges: []*Exchange{o.a(), second.a().as(RoleTwin)}}).Status)
+	case id == "terminator-late":
+		// A short second look has few pauses, and all of them count.
+		p := second.timing().all
+		return p.noBlank > 0 && p.noBlank >= p.aligned+p.mid
 	case check.Group == "buffering":
 		for i := range bufferingChecks {
 			if c := &bufferingChecks[i]; c.timing && isFault(c.Run(second).Status) {

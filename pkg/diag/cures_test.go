@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"net/http"
 	"slices"
 	"testing"
 )
@@ -37,5 +38,30 @@ func TestParallelWantsProof(t *testing.T) {
 	o = recording(steady(RoleA, 0, 100, 70, 1), steady(RoleTwin, 500, 100, 60, 6))
 	if f := Lookup("connect-parallel").Run(o); f.Status != Pass {
 		t.Errorf("%s: %s", f.Status, f.Title)
+	}
+}
+
+// TestSeveralOrigins has a balancer send one of three connections to another
+// origin, which counts its own events.
+func TestSeveralOrigins(t *testing.T) {
+	o := recording(steady(RoleA, 0, 100, 70, 1), steady(RoleTwin, 500, 100, 60, 6), steady(RoleIdentity, 700, 100, 60, 9001))
+	if f := Lookup("id-stable").Run(o); f.Status != Warn {
+		t.Errorf("%s: %s", f.Status, f.Title)
+	}
+	o = recording(steady(RoleA, 0, 100, 70, 1), steady(RoleTwin, 500, 100, 60, 6), steady(RoleIdentity, 700, 100, 60, 8))
+	if f := Lookup("id-stable").Run(o); f.Status != Pass {
+		t.Errorf("%s: %s", f.Status, f.Title)
+	}
+}
+
+// TestSlowReplayIsARestart has a server start again at each reconnection, so slowly
+// that the replay does not come to what the witness saw.
+func TestSlowReplayIsARestart(t *testing.T) {
+	asked := func(role Role, start int, id string) *Exchange {
+		return with(steady(role, start, 10, 30, 1), func(x *Exchange) { x.RequestHeader = http.Header{"Last-Event-ID": {id}} })
+	}
+	o := recording(steady(RoleA, 0, 100, 70, 500), asked(RoleResume1, 7100, "560"), asked(RoleResume2, 7500, "556"), steady(RoleControl, 8000, 10, 30, 1))
+	if f := Lookup("resume").Run(o); f.Status != Fail || f.Evidence["verdict"] != "ignored-restarts" {
+		t.Errorf("%s: %s %v", f.Status, f.Title, f.Evidence)
 	}
 }

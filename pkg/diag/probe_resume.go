@@ -136,8 +136,33 @@ func (s *session) awaitReplay(ctx context.Context, witness, r *running) {
 	if over(r) {
 		return
 	}
-	// The rest of the replay, to see gaps inside it.
-	p.until(ctx, p.clock()+300*time.Millisecond, func() bool { return over(r) })
+	// The rest of the replay, to see gaps inside it: as long as it goes on
+	// without a pause, and the path is given its round trips.
+	const pause, most = 300 * time.Millisecond, 2 * time.Second
+	end := p.clock() + most
+	for had := -1; had != r.bytes() && p.clock() < end && !over(r) && ctx.Err() == nil; {
+		had = r.bytes()
+		p.until(ctx, min(end, p.clock()+pause+4*x.Dial), func() bool { return over(r) })
+		if r.replayed(witness.snapshot()) {
+			return
+		}
+	}
+}
+
+// replayed reports whether the replay has come to what the witness got last
+// before it was asked for.
+func (r *running) replayed(witness *Exchange) bool {
+	x := r.snapshot()
+	past := idEvents(before(witness.timeline().events, x.Start))
+	if len(past) == 0 {
+		return false
+	}
+	for _, e := range x.timeline().events {
+		if e.id == past[len(past)-1].id {
+			return true
+		}
+	}
+	return false
 }
 
 func withID(id string) func(*http.Request) {
