@@ -50,7 +50,7 @@ func TestResetOverHTTP2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plain := serveInMemory(t, nil, (*httptest.Server).StartTLS)
 		config := &tls.Config{Certificates: plain.TLS.Certificates, NextProtos: []string{"h2"}}
-		listener := tls.NewListener(listenInMemory(), config)
+		listener := tls.NewListener(listenInMemory(t), config)
 		defer listener.Close()
 		go func() {
 			for {

@@ -30,9 +30,13 @@ type memoryListener struct {
 	conns chan net.Conn
 	done  chan struct{}
 	once  sync.Once
+	ends  sync.WaitGroup // the ends of its connections that are not closed yet
 }
 
-func listenInMemory() *memoryListener {
+// listenInMemory ends the test only after both ends of every connection are
+// closed: in a bubble of synctest no time passes after its test has returned,
+// so a write that waits for its deadline would wait for ever.
+func listenInMemory(t *testing.T) *memoryListener {
 	memory.mu.Lock()
 	defer memory.mu.Unlock()
 	memory.last++
@@ -41,6 +45,7 @@ func listenInMemory() *memoryListener {
 		memory.listeners = map[string]*memoryListener{}
 	}
 	memory.listeners[l.addr] = l
+	t.Cleanup(l.ends.Wait)
 	return l
 }
 
@@ -76,7 +81,7 @@ func dialInMemory(ctx context.Context, _, addr string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
 	a, b := net.Pipe()
-	near, far := newQueued(a), newQueued(b)
+	near, far := newQueued(a, &l.ends), newQueued(b, &l.ends)
 	select {
 	case l.conns <- far:
 		return near, nil
@@ -97,9 +102,9 @@ type queued struct {
 	once  sync.Once
 }
 
-func newQueued(conn net.Conn) *queued {
+func newQueued(conn net.Conn, ends *sync.WaitGroup) *queued {
 	q := &queued{Conn: conn, queue: make(chan []byte, 256), done: make(chan struct{})}
-	go func() {
+	ends.Go(func() {
 		defer q.Conn.Close()
 		for {
 			select {
@@ -119,7 +124,7 @@ func newQueued(conn net.Conn) *queued {
 				return
 			}
 		}
-	}()
+	})
 	return q
 }
 
@@ -153,7 +158,7 @@ func (q *queued) Close() error {
 func serveInMemory(t *testing.T, h http.Handler, start func(*httptest.Server)) *httptest.Server {
 	server := httptest.NewUnstartedServer(h)
 	server.Listener.Close()
-	server.Listener = listenInMemory()
+	server.Listener = listenInMemory(t)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	start(server)
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
