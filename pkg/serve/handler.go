@@ -368,6 +368,7 @@ const (
 	EndedDropped = "dropped on request"         // by a person at the inspector page
 	EndedStuck   = "client took no data"        // for the write timeout
 	EndedBehind  = "client fell too far behind" // what it needs is no longer kept
+	EndedInput   = "cut, as the input failed"   // so that it does not look whole
 	endRefused   = "no stream"
 )
 

@@ -27,7 +27,13 @@ func (h *Handler) Share(keep int) (replay func(ctx context.Context) error) {
 // without end. It ends the history, and returns, when that is done or ctx is.
 func (h *History) replay(ctx context.Context, from *History, pace Pace, rounds int) error {
 	h.init()
-	defer h.End()
+	defer func() {
+		if from.broken.Load() {
+			h.fail()
+		} else {
+			h.End()
+		}
+	}()
 	place := from.start()
 	clock := pacer{pace: pace}
 	clock.begin(time.Now(), 0)
@@ -52,7 +58,7 @@ func (h *History) replay(ctx context.Context, from *History, pace Pace, rounds i
 		} else {
 			var done bool
 			wake, done = from.waitChan(&place)
-			if done && (round == rounds || from.Len() == 0) {
+			if done && (round == rounds || from.Len() == 0 || from.broken.Load()) {
 				return nil
 			}
 			if done {
