@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -31,6 +32,7 @@ func TestMain(m *testing.M) {
 		os.Unsetenv(name)
 		os.Unsetenv(strings.ToUpper(name))
 	}
+	log.SetOutput(io.Discard) // as cmd.Main does: net/http has a word for each cut
 	if os.Getenv(beProgram) == "" {
 		os.Exit(m.Run())
 	}
