@@ -157,6 +157,7 @@ func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) erro
 	}
 	// What servers send is bounded; its garbage is not to double it.
 	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
 	report := diag.Run(ctx, cfg)
 	report.Tool.Version = versionString()
 	if opts.Connection.Verbose {
@@ -195,6 +196,10 @@ func showConnections(w io.Writer, report *diag.Report) {
 
 // gcPercent is the growth of the heap after which it is collected, in percent.
 const gcPercent = 40
+
+// memoryLimit is the number of bytes from which on garbage is collected whatever
+// gcPercent says. The program itself takes some 15 MiB besides.
+const memoryLimit = 40 << 20
 
 // all reports whether each check is shown, as those are that were named.
 func (o *diagOptions) all() bool { return o.All || len(o.Only) > 0 }
