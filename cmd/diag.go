@@ -199,7 +199,7 @@ const gcPercent = 40
 
 // memoryLimit is the number of bytes from which on garbage is collected whatever
 // gcPercent says. The program itself takes some 15 MiB besides.
-const memoryLimit = 40 << 20
+const memoryLimit = 28 << 20
 
 // all reports whether each check is shown, as those are that were named.
 func (o *diagOptions) all() bool { return o.All || len(o.Only) > 0 }

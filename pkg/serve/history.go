@@ -20,9 +20,10 @@ const (
 	// maxKept bounds in bytes what a history with a Limit keeps, whatever the
 	// size of its events.
 	maxKept = 256 << 20
-	// maxIdle bounds in bytes what it keeps besides events: an input that never
-	// sends one, only comments or blank lines, must not grow it.
-	maxIdle = 8 << 20
+	// maxIdle and idlePerEvent bound in bytes what it keeps besides its Limit of
+	// events: an input of nothing but comments or blank lines must not grow it.
+	maxIdle      = 2 << 20
+	idlePerEvent = 1 << 10
 
 	maxTypes = 1000
 )
@@ -318,7 +319,7 @@ func (h *History) trim() {
 			return
 		}
 		kept := h.tail.events - next.events
-		if kept < int64(h.Limit) && h.tail.body-next.body < maxKept && h.tail.idle-next.idle < maxIdle {
+		if kept < int64(h.Limit) && h.tail.body-next.body < maxKept && h.tail.idle-next.idle < maxIdle+idlePerEvent*int64(h.Limit) {
 			return
 		}
 		h.first.Store(next)
