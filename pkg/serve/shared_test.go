@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -190,5 +191,24 @@ func TestSharedLongFile(t *testing.T) {
 	h.Share(10_000)
 	if h.History.Limit != events {
 		t.Errorf("a loop keeps %d events, want those of a round, %d", h.History.Limit, events)
+	}
+}
+
+// TestSharedLoopEnds has a loop of events that are due at once, which never waits
+// for anything.
+func TestSharedLoopEnds(t *testing.T) {
+	h := &serve.Handler{History: numbered(2), AtEnd: serve.EndLoop}
+	ctx, cancel := context.WithCancel(t.Context())
+	replay := h.Share(10)
+	done := make(chan struct{})
+	go func() { replay(ctx); close(done) }()
+	for h.History.Len() < 100 {
+		runtime.Gosched()
+	}
+	cancel()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("the replay did not end with its context within a minute")
 	}
 }
