@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -255,7 +254,7 @@ func (l *listener) openSource() error {
 }
 
 func (l *listener) openCursor(req *http.Request) (position listen.Position, err error) {
-	l.cursor, position, err = cursor.Open(l.opts.Cursor, cursorKey(req.URL))
+	l.cursor, position, err = cursor.Open(l.opts.Cursor, cursorKey(req, l.opts.Connection.UnixSocket))
 	return position, err
 }
 
@@ -276,10 +275,31 @@ func continueByGET(sent *http.Request, answer http.Header, at listen.Position) *
 }
 
 // cursorKey names a stream in a cursor file: its URL as it may be shown. Where
-// that leaves something out, a hash tells the URL from others that look alike.
-func cursorKey(u *url.URL) string {
-	shown := redact.URL(u)
-	if whole := u.String(); shown != whole {
+// that leaves something out, or the URL is not all that the server chooses the
+// stream by, a hash tells it from others that look alike. Tokens and cookies do
+// not count, as they change from run to run.
+func cursorKey(req *http.Request, socket string) string {
+	shown := redact.URL(req.URL)
+	whole := req.URL.String()
+	if name, _, ok := req.BasicAuth(); ok {
+		whole += "\nuser " + name
+	}
+	if req.Host != "" && req.Host != req.URL.Host {
+		whole += "\nhost " + req.Host
+	}
+	if socket != "" {
+		whole += "\nsocket " + socket
+	}
+	if req.Method != http.MethodGet {
+		whole += "\nmethod " + req.Method
+	}
+	if req.GetBody != nil {
+		if body, err := req.GetBody(); err == nil {
+			text, _ := io.ReadAll(body) // from memory
+			whole += "\nbody " + string(text)
+		}
+	}
+	if shown != whole {
 		sum := sha256.Sum256([]byte(whole))
 		shown += fmt.Sprintf(" sha256:%x", sum[:8])
 	}
