@@ -88,6 +88,9 @@ func TestListenMedia(t *testing.T) {
 	})
 	ssectl(t, "", "listen", url, "-d", "{}", "--as", "openai", "--text").check(t, 0)
 	ssectl(t, "", "listen", url, "-d", "{}", "--as", "openai", "--text", "--max-event-size", "16m").check(t, 3)
+	saved := "data: {\"image\":\"" + strings.Repeat("A", size) + "\"}\n\ndata: [DONE]\n\n"
+	ssectl(t, saved, "listen", "-", "--as", "openai", "--text").check(t, 0)
+	ssectl(t, saved, "listen", "-").check(t, 3)
 	small := streaming(t, "data: {}\n\ndata: [DONE]\n\n")
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

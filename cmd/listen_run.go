@@ -205,6 +205,9 @@ func (l *listener) openSource() error {
 	if err != nil {
 		return usageError(err)
 	}
+	if config.MaxEventSize == 0 {
+		config.MaxEventSize = l.service.MaxEventSize
+	}
 	if isFile(l.opts.Source) {
 		if l.opts.Cursor != "" {
 			return usageError(errors.New("--cursor is for a URL"))
@@ -223,9 +226,6 @@ func (l *listener) openSource() error {
 	req, err := l.opts.Connection.request(l.ctx, l.opts.Source)
 	if err != nil {
 		return usageError(err)
-	}
-	if config.MaxEventSize == 0 {
-		config.MaxEventSize = l.service.MaxEventSize
 	}
 	if config.Client, err = l.opts.Connection.client(); err != nil {
 		return usageError(err)
