@@ -65,3 +65,30 @@ func TestSlowReplayIsARestart(t *testing.T) {
 		t.Errorf("%s: %s %v", f.Status, f.Title, f.Evidence)
 	}
 }
+
+// TestTwoWorkers has a server of two workers, which keeps the third stream waiting
+// until the second one has ended, and later ones without an answer.
+func TestTwoWorkers(t *testing.T) {
+	late := func(role Role, start, answered, n int) *Exchange {
+		return with(steady(role, answered, 300, n, 1), func(x *Exchange) { x.Start, x.Connected = ms(start), ms(start) })
+	}
+	unanswered := func(role Role, start, end int) *Exchange {
+		return with(recorded(role, start, EndTimeout, end), func(x *Exchange) { x.Answered, x.Status = 0, 0 })
+	}
+	for _, o := range []*Observation{
+		recording(steady(RoleA, 0, 300, 40, 1), steady(RoleIdentity, 800, 300, 8, 1), late(RoleTwin, 900, 3600, 25)),
+		recording(steady(RoleA, 0, 300, 40, 1), steady(RoleIdentity, 800, 300, 35, 1), unanswered(RoleFresh, 4000, 9000)),
+	} {
+		if f := Lookup("connect-parallel").Run(o); f.Status != Fail || f.Evidence["open"] != 2 || !slices.Contains(f.Remedies, "WORKERS") {
+			t.Errorf("%s: %s %v", f.Status, f.Title, f.Evidence)
+		}
+		if f := Lookup("headers-early").Run(o); f.Status != Skip {
+			t.Errorf("%s: %s", f.Status, f.Title)
+		}
+	}
+	// Headers that wait for the first event do not wait for another to end.
+	o := recording(steady(RoleA, 0, 300, 40, 1), steady(RoleIdentity, 800, 300, 35, 1), late(RoleTwin, 900, 3600, 25))
+	if f := Lookup("connect-parallel").Run(o); f.Evidence["open"] != nil {
+		t.Errorf("%s: %s %v", f.Status, f.Title, f.Evidence)
+	}
+}
