@@ -308,6 +308,8 @@ func checkCORSPreflight(o *Observation) Finding {
 	switch {
 	case x == nil || x.Answered == 0 && x.End != EndTimeout:
 		return skip("not asked")
+	case x.Answered == 0 && checkParallel(o).Status == Fail:
+		return skipFor("connect-parallel")
 	case x.Answered == 0:
 		return warn("OPTIONS was not answered within %s: each preflight keeps a handler busy", roundDuration(x.Ended-x.Start)).cure("OPTIONS")
 	}
