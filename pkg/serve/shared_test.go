@@ -101,6 +101,21 @@ func TestSharedClockIsOne(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, uint64(n)))
 		synctest.Test(t, func(t *testing.T) {
 			history, text := randomHistory(random)
+			live := random.IntN(3) == 0
+			if live { // what comes in while clients are there, to its end
+				history = &serve.History{}
+				waits := make([]time.Duration, 1+random.IntN(12))
+				for i := range waits {
+					waits[i] = time.Duration(random.IntN(3_000_000)) * time.Microsecond
+				}
+				go func() {
+					for i, wait := range waits {
+						time.Sleep(wait)
+						history.Append(stream.Event{ID: strconv.Itoa(i), Data: "live"})
+					}
+					history.End()
+				}()
+			}
 			h := &serve.Handler{History: history, Heartbeat: -1, Rounds: random.IntN(4)}
 			h.Pace = []serve.Pace{{}, {Every: time.Second}, {Recorded: true}, {Every: time.Second, Speed: 3, Jitter: 0.5}}[random.IntN(4)]
 			h.AtEnd = []serve.AtEnd{serve.EndClose, serve.EndHold, serve.EndLoop}[random.IntN(3)]
@@ -110,7 +125,7 @@ func TestSharedClockIsOne(t *testing.T) {
 			if random.IntN(2) == 0 {
 				h.CloseEvent = "bye"
 			}
-			what := fmt.Sprintf("case %d: pace %+v, %d rounds, at end %s, %q of\n%s", n, h.Pace, h.Rounds, h.AtEnd, h.CloseEvent, text)
+			what := fmt.Sprintf("case %d: live %v, pace %+v, %d rounds, at end %s, %q of\n%s", n, live, h.Pace, h.Rounds, h.AtEnd, h.CloseEvent, text)
 			ctx, cancel := context.WithCancel(t.Context())
 			replay := h.Share(1 << 20)
 			watch, stop := watchers(h)
