@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +52,7 @@ type listener struct {
 	note      notes
 	count     int
 	hinted    bool // that a stream without IDs starts again
+	notifies  bool // the request is one that a 202 answers
 }
 
 var errMaxTime = errors.New("--max-time reached")
@@ -242,6 +244,7 @@ func (l *listener) openSource() error {
 	if err := l.openTapes(req); err != nil {
 		return err
 	}
+	l.notifies = l.service.Notifies && !isCall(req)
 	if l.service.ContinueByGET {
 		config.Continue = continueByGET
 	}
@@ -272,6 +275,32 @@ func continueByGET(sent *http.Request, answer http.Header, at listen.Position) *
 		next.Header.Set("Mcp-Session-Id", session)
 	}
 	return next
+}
+
+// isCall reports whether a request wants an answer of JSON-RPC, as all do but those
+// whose body is a notification or a response
+// (https://www.jsonrpc.org/specification#notification).
+func isCall(req *http.Request) bool {
+	if req.GetBody == nil {
+		return true
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return true
+	}
+	type message struct {
+		ID     json.RawMessage `json:"id"`
+		Method *string         `json:"method"`
+	}
+	text, _ := io.ReadAll(body) // from memory
+	var one message
+	var batch []message
+	if json.Unmarshal(text, &one) == nil {
+		batch = []message{one}
+	} else if json.Unmarshal(text, &batch) != nil {
+		return true
+	}
+	return slices.ContainsFunc(batch, func(m message) bool { return m.Method != nil && m.ID != nil })
 }
 
 // cursorKey names a stream in a cursor file: its URL as it may be shown. Where
@@ -463,7 +492,7 @@ func (l *listener) verdict(parent context.Context, why error) error {
 		return coded(exitInterrupted, errSilent, "")
 	case isClosedPipe(why):
 		return nil
-	case errors.As(why, &refused) && refused.Status == http.StatusAccepted && l.service.Notifies:
+	case errors.As(why, &refused) && refused.Status == http.StatusAccepted && l.notifies:
 		l.note.line(nil, "accepted, 202: a notification has no other answer")
 		return nil
 	case errors.As(why, &refused):
