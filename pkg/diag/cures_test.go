@@ -92,3 +92,19 @@ func TestTwoWorkers(t *testing.T) {
 		t.Errorf("%s: %s %v", f.Status, f.Title, f.Evidence)
 	}
 }
+
+// TestLists takes whole items of a list, and no parts of words.
+func TestLists(t *testing.T) {
+	h := http.Header{"Vary": {"Accept, X-Origin", "ORIGIN "}}
+	if !lists(h, "Vary", "origin") || lists(h, "Vary", "accept-encoding") || lists(http.Header{"Vary": {"X-Origin"}}, "Vary", "origin") {
+		t.Error("a list is not read by its items")
+	}
+	o := recording(steady(RoleA, 0, 100, 70, 1), with(recorded(RolePreflight, 100, EndEOF, 110), func(x *Exchange) {
+		x.Header.Set("Access-Control-Allow-Origin", "*")
+		x.Header.Set("Access-Control-Allow-Headers", "Last-Event-ID, Cache-Control, X-Authorization")
+	}))
+	o.Options.WebOrigin = "https://o.example"
+	if f := Lookup("cors-preflight").Run(o); f.Status != Warn {
+		t.Errorf("%s: %s", f.Status, f.Title)
+	}
+}
