@@ -246,6 +246,8 @@ func setHeader(req *http.Request, line string, seen map[string]bool) error {
 		return fmt.Errorf("no header can have the name %q", name)
 	case strings.ContainsFunc(value, notInValue):
 		return controlError(name)
+	case value == "" && !empty && (name == "Transfer-Encoding" || name == "Content-Length" && req.ContentLength == 0):
+		// There is none to leave out.
 	case name == "Content-Length" && value != strconv.FormatInt(req.ContentLength, 10):
 		return fmt.Errorf("header Content-Length is that of the body, %d", req.ContentLength)
 	case name == "Transfer-Encoding" && !strings.EqualFold(value, "chunked"):

@@ -145,12 +145,14 @@ func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) erro
 	if err != nil {
 		return usageError(err)
 	}
+	var names []string
 	for i := range files {
 		// Now, not when the probe is over and its report would be lost.
-		if files[i].file, err = openTape(files[i].name); err != nil {
+		if files[i].file, err = openTape(files[i].name, names...); err != nil {
 			return usageError(fmt.Errorf("--report: %w", err))
 		}
 		defer files[i].file.Close()
+		names = append(names, files[i].name)
 	}
 	if streams.ErrTerminal && opts.Format == "text" {
 		fmt.Fprintf(streams.Err, "%s\n", announce(cfg))

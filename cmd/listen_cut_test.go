@@ -80,6 +80,9 @@ func TestListenRefusesHeaders(t *testing.T) {
 			t.Errorf("%q: %+v", args, r)
 		}
 	}
+	for _, header := range []string{"Transfer-Encoding:", "Content-Length:", "Expect:"} { // lines of curl have them
+		ssectl(t, "", "listen", streaming(t, "data: x\n\n"), "--no-reconnect", "-H", header).check(t, 0)
+	}
 	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%q %v %d", body, r.TransferEncoding, r.ContentLength)

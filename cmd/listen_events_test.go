@@ -88,6 +88,9 @@ func TestListenMedia(t *testing.T) {
 	})
 	ssectl(t, "", "listen", url, "-d", "{}", "--as", "openai", "--text").check(t, 0)
 	ssectl(t, "", "listen", url, "-d", "{}", "--as", "openai", "--text", "--max-event-size", "16m").check(t, 3)
+	saved := "data: {\"image\":\"" + strings.Repeat("A", size) + "\"}\n\ndata: [DONE]\n\n"
+	ssectl(t, saved, "listen", "-", "--as", "openai", "--text").check(t, 0)
+	ssectl(t, saved, "listen", "-").check(t, 3)
 	small := streaming(t, "data: {}\n\ndata: [DONE]\n\n")
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -142,6 +145,18 @@ func TestListenContinuesMCP(t *testing.T) {
 		}
 	}
 	url := serving(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
+	for body, code := range map[string]int{
+		`{"jsonrpc":"2.0","method":"notifications/initialized"}`: 0,
+		`{"jsonrpc":"2.0","id":1,"result":{}}`:                   0,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call"}`:         4, // a call has another answer than that
+		`[{"method":"x"},{"id":"a","method":"y"}]`:               4,
+		`not JSON`: 4,
+	} {
+		if r := ssectl(t, "", "listen", url, "--as", "mcp", "--json", body); r.code != code {
+			t.Errorf("%s: exit code %d, want %d", body, r.code, code)
+		}
+	}
+	ssectl(t, "", "listen", url, "--as", "mcp").check(t, 4)
 	ssectl(t, "", "listen", url, "--as", "mcp", "--json", "{}").check(t, 0)
 	ssectl(t, "", "listen", url, "--json", "{}").check(t, 4)
 }

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -52,6 +52,7 @@ type listener struct {
 	note      notes
 	count     int
 	hinted    bool // that a stream without IDs starts again
+	notifies  bool // the request is one that a 202 answers
 }
 
 var errMaxTime = errors.New("--max-time reached")
@@ -206,6 +207,9 @@ func (l *listener) openSource() error {
 	if err != nil {
 		return usageError(err)
 	}
+	if config.MaxEventSize == 0 {
+		config.MaxEventSize = l.service.MaxEventSize
+	}
 	if isFile(l.opts.Source) {
 		if l.opts.Cursor != "" {
 			return usageError(errors.New("--cursor is for a URL"))
@@ -225,9 +229,6 @@ func (l *listener) openSource() error {
 	if err != nil {
 		return usageError(err)
 	}
-	if config.MaxEventSize == 0 {
-		config.MaxEventSize = l.service.MaxEventSize
-	}
 	if config.Client, err = l.opts.Connection.client(); err != nil {
 		return usageError(err)
 	}
@@ -243,6 +244,7 @@ func (l *listener) openSource() error {
 	if err := l.openTapes(req); err != nil {
 		return err
 	}
+	l.notifies = l.service.Notifies && !isCall(req)
 	if l.service.ContinueByGET {
 		config.Continue = continueByGET
 	}
@@ -255,7 +257,7 @@ func (l *listener) openSource() error {
 }
 
 func (l *listener) openCursor(req *http.Request) (position listen.Position, err error) {
-	l.cursor, position, err = cursor.Open(l.opts.Cursor, cursorKey(req.URL))
+	l.cursor, position, err = cursor.Open(l.opts.Cursor, cursorKey(req, l.opts.Connection.UnixSocket))
 	return position, err
 }
 
@@ -275,11 +277,58 @@ func continueByGET(sent *http.Request, answer http.Header, at listen.Position) *
 	return next
 }
 
+// isCall reports whether a request wants an answer of JSON-RPC, as all do but those
+// whose body is a notification or a response
+// (https://www.jsonrpc.org/specification#notification).
+func isCall(req *http.Request) bool {
+	if req.GetBody == nil {
+		return true
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return true
+	}
+	type message struct {
+		ID     json.RawMessage `json:"id"`
+		Method *string         `json:"method"`
+	}
+	text, _ := io.ReadAll(body) // from memory
+	var one message
+	var batch []message
+	if json.Unmarshal(text, &one) == nil {
+		batch = []message{one}
+	} else if json.Unmarshal(text, &batch) != nil {
+		return true
+	}
+	return slices.ContainsFunc(batch, func(m message) bool { return m.Method != nil && m.ID != nil })
+}
+
 // cursorKey names a stream in a cursor file: its URL as it may be shown. Where
-// that leaves something out, a hash tells the URL from others that look alike.
-func cursorKey(u *url.URL) string {
-	shown := redact.URL(u)
-	if whole := u.String(); shown != whole {
+// that leaves something out, or the URL is not all that the server chooses the
+// stream by, a hash tells it from others that look alike. Tokens and cookies do
+// not count, as they change from run to run.
+func cursorKey(req *http.Request, socket string) string {
+	shown := redact.URL(req.URL)
+	whole := req.URL.String()
+	if name, _, ok := req.BasicAuth(); ok {
+		whole += "\nuser " + name
+	}
+	if req.Host != "" && req.Host != req.URL.Host {
+		whole += "\nhost " + req.Host
+	}
+	if socket != "" {
+		whole += "\nsocket " + socket
+	}
+	if req.Method != http.MethodGet {
+		whole += "\nmethod " + req.Method
+	}
+	if req.GetBody != nil {
+		if body, err := req.GetBody(); err == nil {
+			text, _ := io.ReadAll(body) // from memory
+			whole += "\nbody " + string(text)
+		}
+	}
+	if shown != whole {
 		sum := sha256.Sum256([]byte(whole))
 		shown += fmt.Sprintf(" sha256:%x", sum[:8])
 	}
@@ -443,7 +492,7 @@ func (l *listener) verdict(parent context.Context, why error) error {
 		return coded(exitInterrupted, errSilent, "")
 	case isClosedPipe(why):
 		return nil
-	case errors.As(why, &refused) && refused.Status == http.StatusAccepted && l.service.Notifies:
+	case errors.As(why, &refused) && refused.Status == http.StatusAccepted && l.notifies:
 		l.note.line(nil, "accepted, 202: a notification has no other answer")
 		return nil
 	case errors.As(why, &refused):

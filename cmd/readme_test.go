@@ -5,11 +5,13 @@ package cmd_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -131,15 +133,23 @@ func usePorts(t *testing.T, block string) string {
 		block = strings.ReplaceAll(block, "ssectl serve &", "ssectl serve -p 8080 &")
 	}
 	for _, port := range []string{"8080", "8081"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, free, _ := net.SplitHostPort(l.Addr().String())
-		l.Close()
-		block = strings.ReplaceAll(block, port, free)
+		block = strings.ReplaceAll(block, port, freePort(t))
 	}
 	return block
+}
+
+// freePort returns a port that nobody listens on. It is below those that systems
+// give to connections and to port 0, so that none of these takes it meanwhile.
+func freePort(t *testing.T) string {
+	for range 1000 {
+		port := strconv.Itoa(20_000 + rand.IntN(12_000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // awaitServers waits after each line that leaves a server in the background

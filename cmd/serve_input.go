@@ -239,9 +239,8 @@ func (f *feeder) exec() *serve.History {
 		asGroup(command)
 		f.wg.Go(func() { f.read("--exec", history, out) })
 		err := command.Run()
-		if f.ctx.Err() != nil {
-			killGroup(command) // those that a SIGTERM did not end
-		} else if err != nil {
+		killGroup(command) // those that a SIGTERM did not end, or that outlive it in the background
+		if f.ctx.Err() == nil && err != nil {
 			f.tell(fmt.Sprintf("--exec: %v", err))
 		}
 		in.Close()

@@ -37,7 +37,7 @@ func (h *History) replay(ctx context.Context, from *History, pace Pace, rounds i
 	place := from.start()
 	clock := pacer{pace: pace}
 	clock.begin(time.Now(), 0)
-	for round := 1; ; {
+	for round := 1; ctx.Err() == nil; { // a loop of events that are due at once never waits
 		b, behind := place.next()
 		var (
 			wake <-chan struct{}
@@ -71,12 +71,12 @@ func (h *History) replay(ctx context.Context, from *History, pace Pace, rounds i
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-due:
 		case <-wake:
 			clock.idle(time.Now())
 		}
 	}
+	return nil
 }
 
 // copy appends the entries of a batch of another history. An unfinished block

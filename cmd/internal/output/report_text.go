@@ -156,7 +156,7 @@ func (t *reportText) wrap(text string, indent int) {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case i == 0:
-		case column+1+n > t.width && indent+n < t.width:
+		case column+1+n > t.width && indent+n < t.width && !strings.HasPrefix(word, "::"): // which begins a command of GitHub Actions
 			t.text.WriteString("\n" + strings.Repeat(" ", indent))
 			column = indent
 		default:
