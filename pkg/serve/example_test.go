@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -40,13 +41,13 @@ func ExampleHistory_Load() {
 	input := `{"event":"tick","data":{"n":1}}
 {"event":"tick","data":{"n":2},"delay":"50ms"}
 `
-	source, format, err := serve.NewSource(strings.NewReader(input), serve.FormatAuto, 0)
+	source, format, err := record.Read(strings.NewReader(input), record.FormatAuto, 0)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	var history serve.History
-	err = history.Load(serve.NumberIDs(source, serve.IDsAuto))
+	err = history.Load(record.NumberIDs(source, record.IDsAuto))
 	fmt.Println(format, history.Len(), err)
 	// Output: jsonl 2 <nil>
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -127,12 +128,12 @@ func newSegment(size int) *segment {
 // cannot be written, or [ErrEnded].
 func (h *History) Append(event stream.Event) error {
 	h.init()
-	return h.append(&stream.Record{Event: event, IsEvent: true}, time.Since(h.epoch))
+	return h.append(&record.Record{Event: event, IsEvent: true}, time.Since(h.epoch))
 }
 
 // AppendRecord adds a record: an event, or a comment, with the bytes that it
 // was recorded with. A meta record adds nothing.
-func (h *History) AppendRecord(r *stream.Record) error {
+func (h *History) AppendRecord(r *record.Record) error {
 	h.init()
 	return h.append(r, time.Since(h.epoch))
 }
@@ -161,7 +162,7 @@ func (h *History) Len() int64 {
 	return h.tail.eventsBefore(h.tail.count())
 }
 
-func (h *History) append(r *stream.Record, at time.Duration) error {
+func (h *History) append(r *record.Record, at time.Duration) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ended.Load() {

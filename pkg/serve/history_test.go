@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -56,7 +57,7 @@ func TestBorderOfTheHistory(t *testing.T) {
 			h := &serve.History{Limit: 3}
 			for i := range n {
 				h.Append(stream.Event{ID: fmt.Sprint(i + 1), Data: strings.Repeat("x", size)})
-				h.AppendRecord(&stream.Record{Comment: "between", HasComment: true})
+				h.AppendRecord(&record.Record{Comment: "between", HasComment: true})
 			}
 			h.End()
 			url := start(t, &serve.Handler{History: h, OnUnknownID: serve.UnknownConflict})
@@ -194,7 +195,7 @@ func TestRecordingOfSeveralResponsesBecomesOneStream(t *testing.T) {
 {"meta":{"reconnect":1}}
 {"event":"message","data":"b","raw":"\ufeffdata:b\n\n"}
 `
-	source, _, err := serve.NewSource(strings.NewReader(recording), serve.FormatAuto, 0)
+	source, _, err := record.Read(strings.NewReader(recording), record.FormatAuto, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -71,7 +72,7 @@ func (c *client) begin(header http.Header, r *http.Request) (status int) {
 	case h.OnUnknownID == UnknownConflict:
 		return http.StatusConflict
 	case h.OnUnknownID == UnknownGap:
-		c.prelude = appendEvent(c.prelude, "gap", string(stream.AppendString(nil, []byte(id))))
+		c.prelude = appendEvent(c.prelude, "gap", string(record.AppendString(nil, []byte(id))))
 	}
 	position := c.place.seg.lastIDBefore(c.place.index)
 	if position == "" {

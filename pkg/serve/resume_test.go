@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -47,7 +48,7 @@ func TestResponseStatesThePosition(t *testing.T) {
 }
 
 func TestByteRanges(t *testing.T) {
-	url := start(t, &serve.Handler{History: load(t, "../../testdata/streams/mercure.sse", serve.IDsKeep)})
+	url := start(t, &serve.Handler{History: load(t, "../../testdata/streams/mercure.sse", record.IDsKeep)})
 	whole, _ := os.ReadFile("../../testdata/streams/mercure.sse")
 	response, _ := get(t, url)
 	tag := response.Header.Get("ETag")
@@ -136,7 +137,7 @@ func TestReplica(t *testing.T) {
 	if file == "" {
 		t.Skip("for TestReplicasNeedNoSharedState")
 	}
-	fmt.Println(faulty(t, load(t, file, serve.IDsAuto), "drop@41"))
+	fmt.Println(faulty(t, load(t, file, record.IDsAuto), "drop@41"))
 	io.Copy(io.Discard, os.Stdin) // until the other side closes it
 }
 

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -73,7 +74,7 @@ func randomHistory(random *rand.Rand) (*serve.History, string) {
 	if random.IntN(2) == 0 {
 		text.WriteString(`{"raw":"data: tail","incomplete":true}` + "\n")
 	}
-	source, _, err := serve.NewSource(strings.NewReader(text.String()), serve.FormatJSONL, 0)
+	source, _, err := record.Read(strings.NewReader(text.String()), record.FormatJSONL, 0)
 	history := &serve.History{}
 	if err == nil {
 		err = history.Load(source)
@@ -151,7 +152,7 @@ func TestSharedClockIsOne(t *testing.T) {
 // one alone, and types are known.
 func TestSharedRounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source, _, _ := serve.NewSource(strings.NewReader("event: x\ndata: a\n\ndata: b"), serve.FormatSSE, 0)
+		source, _, _ := record.Read(strings.NewReader("event: x\ndata: a\n\ndata: b"), record.FormatSSE, 0)
 		h := &serve.Handler{History: &serve.History{}, Rounds: 2, Heartbeat: -1}
 		if err := h.History.Load(source); err != nil {
 			t.Fatal(err)

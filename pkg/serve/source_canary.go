@@ -2,18 +2,18 @@ package serve
 
 import (
 	"fmt"
-	"io"
+	"iter"
 	"strings"
 	"time"
 
-	"github.com/ssectl/ssectl/pkg/stream"
+	"github.com/ssectl/ssectl/pkg/record"
 )
 
 // Canary returns a script of about five seconds that shows what a path does to
 // a stream, if it is replayed at its recorded pace: a first event after half a
 // second, small ones in a row, a large one, silence with a heartbeat in it, a
 // larger one, and an event of the type "close". Each event says its phase.
-func Canary() Source {
+func Canary() iter.Seq2[record.Record, error] {
 	steps := []struct {
 		delay time.Duration
 		phase string
@@ -29,26 +29,25 @@ func Canary() Source {
 		{500 * time.Millisecond, "larger", 64 << 10},
 		{time.Second, "close", 0},
 	}
-	place, id := 0, 0
-	return func() (stream.Record, error) {
-		if place == len(steps) {
-			return stream.Record{}, io.EOF
+	return func(yield func(record.Record, error) bool) {
+		id := 0
+		for _, step := range steps {
+			r := record.Record{Delay: step.delay}
+			if step.phase == "heartbeat" {
+				r.Comment, r.HasComment = "heartbeat", true
+			} else {
+				id++
+				r.IsEvent = true
+				r.ID = fmt.Sprint(id)
+				r.Type = "canary"
+				if step.phase == "close" {
+					r.Type = "close"
+				}
+				r.Data = fmt.Sprintf(`{"phase":%q,"size":%d,"fill":%q}`, step.phase, step.size, strings.Repeat("x", step.size))
+			}
+			if !yield(r, nil) {
+				return
+			}
 		}
-		step := steps[place]
-		place++
-		r := stream.Record{Delay: step.delay}
-		if step.phase == "heartbeat" {
-			r.Comment, r.HasComment = "heartbeat", true
-			return r, nil
-		}
-		id++
-		r.IsEvent = true
-		r.ID = fmt.Sprint(id)
-		r.Type = "canary"
-		if step.phase == "close" {
-			r.Type = "close"
-		}
-		r.Data = fmt.Sprintf(`{"phase":%q,"size":%d,"fill":%q}`, step.phase, step.size, strings.Repeat("x", step.size))
-		return r, nil
 	}
 }

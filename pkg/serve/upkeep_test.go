@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -73,7 +74,7 @@ func TestHoldAndLoopDoNotEnd(t *testing.T) {
 func TestTailIsTheLastThingSent(t *testing.T) {
 	const text = "data: a\n\ndata: unfini"
 	tail := func() *serve.History {
-		source, _, _ := serve.NewSource(strings.NewReader(text), serve.FormatSSE, 0)
+		source, _, _ := record.Read(strings.NewReader(text), record.FormatSSE, 0)
 		history := &serve.History{}
 		if err := history.Load(source); err != nil {
 			t.Fatal(err)
@@ -95,7 +96,7 @@ func TestTailIsTheLastThingSent(t *testing.T) {
 }
 
 func TestByteOrderMarkIsNotRepeated(t *testing.T) {
-	source, _, _ := serve.NewSource(strings.NewReader("\ufeffdata: a\n\ndata: b\n\n"), serve.FormatAuto, 0)
+	source, _, _ := record.Read(strings.NewReader("\ufeffdata: a\n\ndata: b\n\n"), record.FormatAuto, 0)
 	history := &serve.History{}
 	if err := history.Load(source); err != nil {
 		t.Fatal(err)
@@ -368,7 +369,7 @@ func TestPace(t *testing.T) {
 		{serve.Pace{Recorded: true, Speed: 2}, []time.Duration{1000, 1000, 2500, 2500, 2750}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			source, _, err := serve.NewSource(strings.NewReader(recorded), serve.FormatAuto, 0)
+			source, _, err := record.Read(strings.NewReader(recorded), record.FormatAuto, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

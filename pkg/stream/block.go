@@ -22,13 +22,7 @@ type Block struct {
 	id, idEnd       int    // the last id field
 	retry           time.Duration
 	flags           flags
-
-	lastType string // the latest type of Event, which is mostly the next one too
-
-	envelope envelope // what the data of most events have in common
-
-	stamp   []byte // the end of a JSON line at stampAt: all events of one read share it
-	stampAt time.Time
+	decoder         *Decoder
 }
 
 type flags uint8
@@ -293,11 +287,8 @@ func (b *Block) Event() Event {
 	switch {
 	case b.flags&hasType == 0:
 		event.Type = DefaultType
-	case b.lastType == string(typ):
-		event.Type = b.lastType
 	default:
-		b.lastType = string(typ)
-		event.Type = b.lastType
+		event.Type = b.decoder.typeString(typ)
 	}
 	// The ID and the data share one string, and so one allocation.
 	if len(id) == 0 {

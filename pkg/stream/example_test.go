@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -94,43 +93,4 @@ func ExampleEncoder() {
 	// data: world
 	//
 	// stream: id "2\ndata: injected" contains a line feed
-}
-
-// A record goes to a JSON line and back without losing a byte.
-func ExampleRecord() {
-	at := time.Date(2026, 11, 20, 22, 45, 1, 123456000, time.UTC)
-	block, _ := stream.NewDecoder(strings.NewReader("id:7\ndata: x\n\n")).Block()
-	record := block.Record(at)
-	line := record.AppendJSON(nil)
-	fmt.Printf("%s", line)
-
-	back, _ := stream.ParseRecord(line)
-	wire, _ := back.AppendText(nil)
-	fmt.Printf("%q\n", wire)
-	// Output:
-	// {"event":"message","id":"7","data":"x","time":"2026-11-20T22:45:01.123456Z","raw":"id:7\ndata: x\n\n"}
-	// "id:7\ndata: x\n\n"
-}
-
-func ExampleRecordReader() {
-	file := strings.NewReader(`{"event":"tick","data":{"n": 1}}
-{"event":"tick","id":2}
-{"comment":"keepalive"}
-`)
-	records := stream.NewRecordReader(file)
-	for {
-		record, err := records.Read()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			fmt.Println(err)
-			continue
-		}
-		fmt.Printf("event %v, data %q, comment %q\n", record.IsEvent, record.Data, record.Comment)
-	}
-	// Output:
-	// event true, data "{\"n\":1}", comment ""
-	// line 2, column 22: id: want a string, got a number
-	// event false, data "", comment "keepalive"
 }

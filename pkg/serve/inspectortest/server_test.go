@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
-	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // A server is what "ssectl serve" answers with, on a port of its own.
@@ -25,7 +25,7 @@ func startServer(t *testing.T) *server {
 // startRecording starts a server that replays JSON lines at their recorded pace.
 func startRecording(t *testing.T, lines ...string) *server {
 	t.Helper()
-	source, _, err := serve.NewSource(strings.NewReader(strings.Join(lines, "\n")), serve.FormatJSONL, 0)
+	source, _, err := record.Read(strings.NewReader(strings.Join(lines, "\n")), record.FormatJSONL, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func startSite(t *testing.T, handler *serve.Handler) *server {
 func (s *server) send(lines ...string) {
 	s.t.Helper()
 	for _, line := range lines {
-		record, err := stream.ParseRecord([]byte(line))
+		record, err := record.ParseJSON([]byte(line))
 		if err == nil {
 			err = s.history.AppendRecord(&record)
 		}

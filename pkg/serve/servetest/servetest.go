@@ -21,6 +21,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -57,7 +58,7 @@ func NewFile(t testing.TB, file string, faults ...string) *Server {
 		t.Fatalf("servetest: %v", err)
 	}
 	defer f.Close()
-	source, _, err := serve.NewSource(f, serve.FormatAuto, 0)
+	source, _, err := record.Read(f, record.FormatAuto, 0)
 	if err != nil {
 		t.Fatalf("servetest: %s: %v", file, err)
 	}

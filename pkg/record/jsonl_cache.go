@@ -1,4 +1,4 @@
-package stream
+package record
 
 import (
 	"bytes"
@@ -7,33 +7,33 @@ import (
 	"unicode/utf8"
 )
 
-// An envelope is what the texts of a stream begin and end with. Events of a
-// service differ in a few bytes in the middle: a token of a model, a price. What
-// is around them needs to be escaped but once.
-type envelope struct {
+// An escapeCache keeps what the texts of a stream begin and end with. Events of
+// one service differ in a few bytes in the middle: a token of a model, a price.
+// The text around them needs to be escaped only once.
+type escapeCache struct {
 	prefix, suffix parts
 
-	// Without an envelope, the first text is kept and compared with the
+	// While the cache is empty, the first text is kept and compared with the
 	// second. If they have too little in common, some texts pass before the
-	// next try, more each time: wait are left of a pause. With an envelope,
+	// next try, more each time: wait are left of a pause. While it is not,
 	// misses counts the texts in a row that do not fit.
 	first               []byte
 	misses, wait, pause int
 }
 
-// parts are a piece of text, which begins and ends between characters, and what
-// it is when escaped.
+// parts are a piece of text, which begins and ends between characters, and the
+// same escaped.
 type parts struct{ text, escaped []byte }
 
 const (
-	minEnvelope = 32      // bytes; less is not worth the comparison
-	maxEnvelope = 4 << 10 // bytes of a text that is kept
-	maxMisses   = 4       // in a row, until another envelope is looked for
-	maxPause    = 1 << 10 // texts between two tries
+	minCached = 32      // bytes; less is not worth the comparison
+	maxCached = 4 << 10 // bytes of a text that is kept
+	maxMisses = 4       // in a row, until the cache is emptied
+	maxPause  = 1 << 10 // texts between two tries
 )
 
-// appendEscaped does what the function appendEscaped does.
-func (e *envelope) appendEscaped(dst, text []byte) []byte {
+// appendEscaped is the function appendEscaped for the whole of text.
+func (e *escapeCache) appendEscaped(dst, text []byte) []byte {
 	around := len(e.prefix.text) + len(e.suffix.text)
 	if around == 0 || len(text) < around || !bytes.HasPrefix(text, e.prefix.text) || !bytes.HasSuffix(text, e.suffix.text) {
 		e.miss(text)
@@ -45,13 +45,13 @@ func (e *envelope) appendEscaped(dst, text []byte) []byte {
 	return append(dst, e.suffix.escaped...)
 }
 
-// miss learns from a text that the envelope does not fit.
-func (e *envelope) miss(text []byte) {
+// miss learns from a text that does not fit.
+func (e *escapeCache) miss(text []byte) {
 	if e.wait > 0 {
 		e.wait--
 		return
 	}
-	if len(text) < minEnvelope || len(text) > maxEnvelope {
+	if len(text) < minCached || len(text) > maxCached {
 		return
 	}
 	if len(e.prefix.text)+len(e.suffix.text) > 0 {
@@ -78,11 +78,10 @@ func (e *envelope) miss(text []byte) {
 	e.first = e.first[:0]
 }
 
-// take makes what text has in common with the front of one text and the back of
-// another the envelope, if that is half of it and minEnvelope at least. Both
-// parts end in ASCII towards the middle, so that malformed UTF-8 there is judged
-// alone.
-func (e *envelope) take(front, back, text []byte) bool {
+// take keeps the parts that text has in common with the front of one text and the
+// back of another, if they are half of it and minCached at least. Both end in
+// ASCII towards the middle, so that malformed UTF-8 there is judged alone.
+func (e *escapeCache) take(front, back, text []byte) bool {
 	prefix := text[:commonPrefix(front, text)]
 	for len(prefix) > 0 && prefix[len(prefix)-1] >= utf8.RuneSelf {
 		prefix = prefix[:len(prefix)-1]
@@ -92,7 +91,7 @@ func (e *envelope) take(front, back, text []byte) bool {
 	for len(suffix) > 0 && suffix[0] >= utf8.RuneSelf {
 		suffix = suffix[1:]
 	}
-	if len(prefix)+len(suffix) < max(len(text)/2, minEnvelope) {
+	if len(prefix)+len(suffix) < max(len(text)/2, minCached) {
 		return false
 	}
 	e.prefix.set(prefix)

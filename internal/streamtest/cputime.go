@@ -1,14 +1,14 @@
 //go:build unix
 
-package stream_test
+package streamtest
 
 import (
 	"syscall"
 	"time"
 )
 
-// cpuTime is the CPU time that the process has used.
-func cpuTime() time.Duration {
+// CPUTime returns the CPU time that the process has used.
+func CPUTime() time.Duration {
 	var u syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())

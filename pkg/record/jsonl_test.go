@@ -1,4 +1,4 @@
-package stream_test
+package record_test
 
 import (
 	"bytes"
@@ -11,23 +11,25 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/streamtest"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 var recordTime = time.Date(2026, 11, 20, 22, 45, 1, 123456000, time.UTC)
 
 // checkRecord sends a block through a JSON line and back to bytes.
-func checkRecord(t *testing.T, b *stream.Block) {
+func checkRecord(t *testing.T, lines *record.Writer, b *stream.Block) {
 	t.Helper()
-	r := b.Record(recordTime)
+	r := record.FromBlock(b, recordTime)
 	line := r.AppendJSON(nil)
 	if !json.Valid(line) || bytes.Count(line, []byte("\n")) != 1 {
 		t.Fatalf("block %q: not a JSON line: %q", b.Raw(), line)
 	}
 	// Further into a stream than its start, where a BOM is text.
-	rr := stream.NewRecordReader(strings.NewReader("{}\n" + string(line)))
+	rr := record.NewReader(strings.NewReader("{}\n" + string(line)))
 	if bytes.HasPrefix(b.Raw(), []byte("\ufeff")) {
-		rr = stream.NewRecordReader(bytes.NewReader(line))
+		rr = record.NewReader(bytes.NewReader(line))
 	} else if _, err := rr.Read(); err != nil {
 		t.Fatal(err)
 	}
@@ -42,16 +44,16 @@ func checkRecord(t *testing.T, b *stream.Block) {
 	if !reflect.DeepEqual(back, r) && !bytes.HasPrefix(b.Raw(), []byte("\ufeff")) {
 		t.Fatalf("block %q: line %q:\n got %+v\nwant %+v", b.Raw(), line, back, r)
 	}
-	checkPlainLine(t, b, r)
+	checkPlainLine(t, lines, b, r)
 }
 
 // checkPlainLine compares the line for a pipe with the exact record.
-func checkPlainLine(t *testing.T, b *stream.Block, r stream.Record) {
+func checkPlainLine(t *testing.T, lines *record.Writer, b *stream.Block, r record.Record) {
 	t.Helper()
 	if b.Incomplete() {
 		return
 	}
-	line := b.AppendJSON(nil, recordTime)
+	line := lines.AppendBlock(nil, b, recordTime)
 	r.Raw = nil
 	if want := r.AppendJSON(nil); !bytes.Equal(line, want) {
 		t.Fatalf("block %q:\n got %s\nwant %s", b.Raw(), line, want)
@@ -61,31 +63,31 @@ func checkPlainLine(t *testing.T, b *stream.Block, r stream.Record) {
 // TestRecordSamples wants every sample back byte for byte, through a file of
 // JSON lines.
 func TestRecordSamples(t *testing.T) {
-	for _, sample := range samples(t) {
+	for _, sample := range streamtest.Samples(t) {
 		var file []byte
-		for b, err := range stream.NewDecoder(strings.NewReader(sample.text)).Blocks() {
+		for b, err := range stream.NewDecoder(strings.NewReader(sample.Text)).Blocks() {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := b.Record(recordTime)
+			r := record.FromBlock(b, recordTime)
 			file = r.AppendJSON(file)
 		}
 		var back []byte
-		rr := stream.NewRecordReader(bytes.NewReader(file))
+		rr := record.NewReader(bytes.NewReader(file))
 		for {
 			r, err := rr.Read()
 			if err == io.EOF {
 				break
 			}
 			if err != nil {
-				t.Fatalf("%s: %v", sample.name, err)
+				t.Fatalf("%s: %v", sample.Name, err)
 			}
 			if back, err = r.AppendText(back); err != nil {
-				t.Fatalf("%s: %v", sample.name, err)
+				t.Fatalf("%s: %v", sample.Name, err)
 			}
 		}
-		if string(back) != sample.text {
-			t.Errorf("%s: got\n%q\nwant\n%q", sample.name, back, sample.text)
+		if string(back) != sample.Text {
+			t.Errorf("%s: got\n%q\nwant\n%q", sample.Name, back, sample.Text)
 		}
 	}
 }
@@ -108,7 +110,7 @@ func TestRecordJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := b.Record(recordTime)
+		r := record.FromBlock(b, recordTime)
 		if got := string(r.AppendJSON(nil)); got != c.want+"\n" {
 			t.Errorf("%q:\n got %swant %s", c.stream, got, c.want)
 		}
@@ -150,7 +152,7 @@ func TestRecordRead(t *testing.T) {
 		{"{\"data\":[\"\xff\"]}", "data: [\"\ufffd\"]\n\n"},
 		{`{"event":"message","data":"a","raw":"\ufeffid\ndata: a\n\n"}`, "\ufeffid\ndata: a\n\n"},
 	} {
-		r, err := stream.ParseRecord([]byte(c.line))
+		r, err := record.ParseJSON([]byte(c.line))
 		if err != nil {
 			t.Errorf("%s: %v", c.line, err)
 			continue
@@ -162,11 +164,11 @@ func TestRecordRead(t *testing.T) {
 }
 
 func TestRecordReadTimes(t *testing.T) {
-	r, err := stream.ParseRecord([]byte(`{"data":"a","time":"2026-11-20T23:45:01.123456+01:00","delay":"1.5s"}`))
+	r, err := record.ParseJSON([]byte(`{"data":"a","time":"2026-11-20T23:45:01.123456+01:00","delay":"1.5s"}`))
 	if err != nil || !r.Time.Equal(recordTime) || r.Delay != 1500*time.Millisecond {
 		t.Errorf("got %v, %v, %v", r.Time, r.Delay, err)
 	}
-	r, err = stream.ParseRecord([]byte(`{"delay":2.5,"data":"a"}`))
+	r, err = record.ParseJSON([]byte(`{"delay":2.5,"data":"a"}`))
 	if err != nil || r.Delay != 2500*time.Microsecond {
 		t.Errorf("got %v, %v", r.Delay, err)
 	}
@@ -174,29 +176,29 @@ func TestRecordReadTimes(t *testing.T) {
 
 func TestRecordReaderErrors(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
-		{`{"data":"a"`, `line 2, column 11: not JSON: unexpected end of JSON input`},
-		{`{"data":"a"} x`, `line 2, column 14: not JSON: invalid character 'x' after top-level value`},
-		{`{data:"a"}`, `line 2, column 2: not JSON: invalid character 'd' looking for beginning of object key string`},
+		{`{"data":"a"`, `line 2: column 11: not JSON: unexpected end of JSON input`},
+		{`{"data":"a"} x`, `line 2: column 14: not JSON: invalid character 'x' after top-level value`},
+		{`{data:"a"}`, `line 2: column 2: not JSON: invalid character 'd' looking for beginning of object key string`},
 		{`["a"]`, `line 2: want a JSON object, one a line, got an array`},
-		{`data: a`, `line 2, column 1: not JSON: invalid character 'd' looking for beginning of value`},
-		{`{"event":7}`, `line 2, column 10: event: want a string, got a number`},
-		{`{"id": 7}`, `line 2, column 8: id: want a string, got a number`},
-		{`{"retry":"5"}`, `line 2, column 10: retry: want a number of milliseconds, got a string`},
-		{`{"retry":-5}`, `line 2, column 10: retry: want whole milliseconds, 0 or more, got -5`},
-		{`{"time":"noon"}`, `line 2, column 9: time: want an RFC 3339 time, got "noon"`},
-		{`{"delay":"soon"}`, `line 2, column 10: delay: want a duration as "500ms", 0 or more, got "soon"`},
-		{`{"delay":-1}`, `line 2, column 10: delay: want milliseconds, 0 or more, got -1`},
-		{`{"comment":{}}`, `line 2, column 12: comment: want a string, got an object`},
-		{`{"incomplete":1}`, `line 2, column 15: incomplete: want true or false, got a number`},
-		{`{"meta":"x"}`, `line 2, column 9: meta: want an object, got a string`},
+		{`data: a`, `line 2: column 1: not JSON: invalid character 'd' looking for beginning of value`},
+		{`{"event":7}`, `line 2: column 10: event: want a string, got a number`},
+		{`{"id": 7}`, `line 2: column 8: id: want a string, got a number`},
+		{`{"retry":"5"}`, `line 2: column 10: retry: want a number of milliseconds, got a string`},
+		{`{"retry":-5}`, `line 2: column 10: retry: want whole milliseconds, 0 or more, got -5`},
+		{`{"time":"noon"}`, `line 2: column 9: time: want an RFC 3339 time, got "noon"`},
+		{`{"delay":"soon"}`, `line 2: column 10: delay: want a duration as "500ms", 0 or more, got "soon"`},
+		{`{"delay":-1}`, `line 2: column 10: delay: want milliseconds, 0 or more, got -1`},
+		{`{"comment":{}}`, `line 2: column 12: comment: want a string, got an object`},
+		{`{"incomplete":1}`, `line 2: column 15: incomplete: want true or false, got a number`},
+		{`{"meta":"x"}`, `line 2: column 9: meta: want an object, got a string`},
 		{`{"raw":"data: a\n\ndata: b\n\n"}`, `line 2: raw holds more than one block`},
-		{`{"time":"9999-12-31T23:59:59-23:59"}`, `line 2, column 9: time: want an RFC 3339 time, got "9999-12-31T23:59:59-23:59"`},
-		{`{"raw_b64":"?"}`, `line 2, column 12: raw_b64: illegal base64 data at input byte 0`},
+		{`{"time":"9999-12-31T23:59:59-23:59"}`, `line 2: column 9: time: want an RFC 3339 time, got "9999-12-31T23:59:59-23:59"`},
+		{`{"raw_b64":"?"}`, `line 2: column 12: raw_b64: illegal base64 data at input byte 0`},
 		{`{"id":"a\nb","data":""}`, `line 2: stream: id "a\nb" contains a line feed`},
 		{`{"event":"a\rdata: x","data":""}`, `line 2: stream: event "a\rdata: x" contains a carriage return`},
 		{`{"id":"\u0000","data":""}`, `line 2: stream: id "\x00" contains a NUL`},
 	} {
-		rr := stream.NewRecordReader(strings.NewReader("{\"data\":\"1\"}\n" + c.line + "\n\n{\"data\":\"4\"}"))
+		rr := record.NewReader(strings.NewReader("{\"data\":\"1\"}\n" + c.line + "\n\n{\"data\":\"4\"}"))
 		if _, err := rr.Read(); err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +206,7 @@ func TestRecordReaderErrors(t *testing.T) {
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%s:\n got %v\nwant %s", c.line, err, c.want)
 		}
-		var bad *stream.RecordError
+		var bad *record.LineError
 		if !errors.As(err, &bad) || bad.Line != 2 {
 			t.Errorf("%s: got %#v", c.line, err)
 		}
@@ -221,7 +223,7 @@ func TestRecordReaderErrors(t *testing.T) {
 func TestRecordReaderLines(t *testing.T) {
 	long := strings.Repeat("x", 300<<10)
 	input := "\ufeff{\"data\":\"a\"}\r\n\r\n  \n{\"data\":\"" + long + "\"}\n{\"data\":\"" + long + long + "\"}\n{\"data\":\"b\"}"
-	rr := stream.NewRecordReader(strings.NewReader(input))
+	rr := record.NewReader(strings.NewReader(input))
 	rr.MaxLineSize = 400 << 10
 	var got []string
 	for {
@@ -229,7 +231,7 @@ func TestRecordReaderLines(t *testing.T) {
 		if err == io.EOF {
 			break
 		}
-		if errors.Is(err, stream.ErrLineTooLong) {
+		if errors.Is(err, record.ErrLineTooLong) {
 			got = append(got, err.Error())
 			continue
 		}
@@ -243,6 +245,39 @@ func TestRecordReaderLines(t *testing.T) {
 	}
 }
 
+// checkBlocks checks each block of a stream that is read in pieces.
+func checkBlocks(t *testing.T, input string, cuts []byte) {
+	t.Helper()
+	var lines record.Writer
+	for b, err := range stream.NewDecoder(&streamtest.SplitReader{Input: input, Cuts: cuts}).Blocks() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkRecord(t, &lines, b)
+	}
+}
+
+// TestRecordSpec sends all blocks of the cases of the standard around, cut at
+// every byte.
+func TestRecordSpec(t *testing.T) {
+	for _, c := range streamtest.Cases(t) {
+		for _, cuts := range [][]byte{nil, {0}, {1}, {2, 0}, {6}, {0, 4, 1}} {
+			checkBlocks(t, c.In, cuts)
+		}
+	}
+}
+
+// FuzzRecord wants each block of any stream back, byte for byte.
+func FuzzRecord(f *testing.F) {
+	for _, c := range streamtest.Cases(f) {
+		f.Add(c.In, []byte{0, 3, 1})
+	}
+	for _, sample := range streamtest.Samples(f) {
+		f.Add(sample.Text, []byte{20, 7})
+	}
+	f.Fuzz(checkBlocks)
+}
+
 // FuzzRecordRead wants that whatever reads as a record comes back the same
 // after being written, and that nothing panics.
 func FuzzRecordRead(f *testing.F) {
@@ -250,7 +285,7 @@ func FuzzRecordRead(f *testing.F) {
 	f.Add(`{"raw":"data:a\n\n","incomplete":true,"meta":{}}`)
 	f.Add(`{"raw_b64":"/w==","data":"\ud800\u0000"}`)
 	f.Fuzz(func(t *testing.T, line string) {
-		r, err := stream.ParseRecord([]byte(line))
+		r, err := record.ParseJSON([]byte(line))
 		if err != nil {
 			return
 		}
@@ -259,7 +294,7 @@ func FuzzRecordRead(f *testing.F) {
 			t.Fatalf("%q: read, but not written: %v", line, err)
 		}
 		written := r.AppendJSON(nil)
-		again, err := stream.ParseRecord(written)
+		again, err := record.ParseJSON(written)
 		if err != nil {
 			t.Fatalf("%q: written as %q: %v", line, written, err)
 		}
@@ -269,8 +304,8 @@ func FuzzRecordRead(f *testing.F) {
 	})
 }
 
-// checkJSONLines wants of one decoder what a new one for each event would
-// write: what it learns from one event must not show in the next.
+// checkJSONLines wants one Writer to write the lines that a new one for each event
+// would: nothing that it learns from one event may show in the next.
 func checkJSONLines(t *testing.T, texts []string) {
 	t.Helper()
 	var wire strings.Builder
@@ -278,13 +313,14 @@ func checkJSONLines(t *testing.T, texts []string) {
 		wire.WriteString("data: " + strings.ReplaceAll(text, "\n", "\ndata: ") + "\n\n")
 	}
 	tail := recordTime.UTC().Format(`,"time":"2006-01-02T15:04:05.000000Z"}`) + "\n"
+	var lines record.Writer
 	n := 0
 	for b, err := range stream.NewDecoder(strings.NewReader(wire.String())).Blocks() {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := `{"event":"message","data":` + string(stream.AppendString(nil, b.Data())) + tail
-		if got := string(b.AppendJSON(nil, recordTime)); got != want {
+		want := `{"event":"message","data":` + string(record.AppendString(nil, b.Data())) + tail
+		if got := string(lines.AppendBlock(nil, b, recordTime)); got != want {
 			t.Fatalf("event %d of %.500q:\n got %.500s want %.500s", n, texts, got, want)
 		}
 		n++
@@ -337,12 +373,12 @@ func FuzzRecordString(f *testing.F) {
 		if !strings.HasPrefix(text, `"`) || !json.Valid([]byte(text)) {
 			return
 		}
-		text = decodeUTF8(text) // what encoding/json does in its own way
+		text = string(stream.AppendValid(nil, []byte(text))) // what encoding/json does in its own way
 		var want string
 		if err := json.Unmarshal([]byte(text), &want); err != nil {
 			t.Fatal(err)
 		}
-		got, err := stream.ParseRecord([]byte(`{"data":` + text + `}`))
+		got, err := record.ParseJSON([]byte(`{"data":` + text + `}`))
 		if err != nil || got.Data != want {
 			t.Fatalf("%s: got %q, %v; want %q", text, got.Data, err, want)
 		}
@@ -365,7 +401,7 @@ func TestAppendTime(t *testing.T) {
 
 func checkTime(t *testing.T, at time.Time) {
 	t.Helper()
-	r := stream.Record{Time: at}
+	r := record.Record{Time: at}
 	want := at.UTC().Format(`{"time":"2006-01-02T15:04:05.000000Z"}`) + "\n"
 	if got := string(r.AppendJSON(nil)); got != want && !at.IsZero() {
 		t.Fatalf("got %s want %s", got, want)
@@ -374,11 +410,11 @@ func checkTime(t *testing.T, at time.Time) {
 
 // What AppendJSON writes reads back, whatever a program put into the record.
 func TestRecordOfAnyValues(t *testing.T) {
-	r := stream.Record{IsEvent: true, Event: stream.Event{Retry: -time.Second}, Delay: -1, Meta: nil}
-	if _, err := stream.ParseRecord(r.AppendJSON(nil)); err != nil {
+	r := record.Record{IsEvent: true, Event: stream.Event{Retry: -time.Second}, Delay: -1, Meta: nil}
+	if _, err := record.ParseJSON(r.AppendJSON(nil)); err != nil {
 		t.Error(err)
 	}
-	meta, err := stream.ParseRecord([]byte("{\"meta\":{\n \"a\": 1}}"))
+	meta, err := record.ParseJSON([]byte("{\"meta\":{\n \"a\": 1}}"))
 	if err != nil || string(meta.AppendJSON(nil)) != "{\"meta\":{\"a\":1}}\n" {
 		t.Errorf("%s, %v", meta.AppendJSON(nil), err)
 	}
@@ -386,7 +422,7 @@ func TestRecordOfAnyValues(t *testing.T) {
 
 func TestRecordReaderKeepsError(t *testing.T) {
 	broken := errors.New("broken")
-	rr := stream.NewRecordReader(io.MultiReader(strings.NewReader(`{"data":"a`), iotest.ErrReader(broken), strings.NewReader("{\"data\":\"b\"}\n")))
+	rr := record.NewReader(io.MultiReader(strings.NewReader(`{"data":"a`), iotest.ErrReader(broken), strings.NewReader("{\"data\":\"b\"}\n")))
 	for range 2 {
 		if r, err := rr.Read(); err != broken {
 			t.Errorf("got %+v, %v", r, err)
