@@ -12,6 +12,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/listen"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -153,8 +154,8 @@ func hasField(text []byte) bool {
 // isRecording reports whether the first line is one that listen prints.
 func isRecording(text []byte) bool {
 	line, _, _ := bytes.Cut(text, []byte("\n"))
-	record, err := stream.ParseRecord(line)
-	return err == nil && (record.IsEvent || record.HasComment || record.Meta != nil)
+	r, err := record.ParseJSON(line)
+	return err == nil && (r.IsEvent || r.HasComment || r.Meta != nil)
 }
 
 // excerpt returns the beginning of a text as one line that is safe to show.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"os/exec"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 )
 
@@ -124,7 +126,7 @@ func (f *feeder) input() (*serve.History, error) {
 	case opts.Clock > 0:
 		f.what = append(f.what, "the time")
 		history := &serve.History{Limit: opts.History}
-		f.follow("clock", history, serve.Clock(f.ctx, opts.Clock), serve.FormatText)
+		f.follow("clock", history, serve.Clock(f.ctx, opts.Clock), record.FormatText)
 		return history, nil
 	case opts.Exec != "":
 		return f.exec(), nil
@@ -172,9 +174,9 @@ func (f *feeder) open(name string, r io.Reader) (history *serve.History, live bo
 
 func (f *feeder) load(name string, r io.Reader) (*serve.History, error) {
 	history := &serve.History{}
-	source, format, err := serve.NewSource(r, serve.Format(f.opts.From), int(f.opts.MaxEventSize))
+	records, format, err := record.Read(r, record.Format(f.opts.From), int(f.opts.MaxEventSize))
 	if err == nil {
-		err = history.Load(serve.NumberIDs(source, f.ids(format)))
+		err = history.Load(record.NumberIDs(records, f.ids(format)))
 	}
 	if err != nil {
 		return nil, usageError(fmt.Errorf("%s: %w", name, err))
@@ -185,34 +187,34 @@ func (f *feeder) load(name string, r io.Reader) (*serve.History, error) {
 
 // ids returns what becomes of the IDs of an input. Text has none to be
 // faithful to.
-func (f *feeder) ids(format serve.Format) serve.IDs {
+func (f *feeder) ids(format record.Format) record.IDs {
 	switch {
 	case f.opts.IDs != "":
-		return serve.IDs(f.opts.IDs)
-	case format == serve.FormatText:
-		return serve.IDsAuto
+		return record.IDs(f.opts.IDs)
+	case format == record.FormatText:
+		return record.IDsAuto
 	}
-	return serve.IDsKeep
+	return record.IDsKeep
 }
 
 // read follows a live input until it ends.
 func (f *feeder) read(name string, history *serve.History, r io.Reader) {
-	source, format, err := serve.NewSource(r, serve.Format(f.opts.From), int(f.opts.MaxEventSize))
+	records, format, err := record.Read(r, record.Format(f.opts.From), int(f.opts.MaxEventSize))
 	if err != nil {
 		history.End()
 		f.tell(fmt.Sprintf("%s: %v", name, err))
 		return
 	}
-	f.followNow(name, history, source, format)
+	f.followNow(name, history, records, format)
 }
 
-func (f *feeder) follow(name string, history *serve.History, source serve.Source, format serve.Format) {
-	f.live = append(f.live, func() { f.followNow(name, history, source, format) })
+func (f *feeder) follow(name string, history *serve.History, records iter.Seq2[record.Record, error], format record.Format) {
+	f.live = append(f.live, func() { f.followNow(name, history, records, format) })
 }
 
-func (f *feeder) followNow(name string, history *serve.History, source serve.Source, format serve.Format) {
+func (f *feeder) followNow(name string, history *serve.History, records iter.Seq2[record.Record, error], format record.Format) {
 	skipped := func(err error) { f.tell(fmt.Sprintf("%s: %v; skipped", name, err)) }
-	if err := history.Follow(serve.NumberIDs(source, f.ids(format)), skipped); err != nil {
+	if err := history.Follow(record.NumberIDs(records, f.ids(format)), skipped); err != nil {
 		f.tell(fmt.Sprintf("%s: %v", name, err))
 	}
 }
@@ -226,7 +228,7 @@ func (f *feeder) stdin() (*serve.History, error) {
 func (f *feeder) exec() *serve.History {
 	f.what = append(f.what, "the output of "+f.opts.Exec)
 	if f.opts.From == "" {
-		f.opts.From = string(serve.FormatText)
+		f.opts.From = string(record.FormatText)
 	}
 	history := &serve.History{Limit: f.opts.History}
 	f.live = append(f.live, func() {

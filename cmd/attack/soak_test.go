@@ -20,6 +20,7 @@ import (
 
 	"github.com/ssectl/ssectl/pkg/listen"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -194,7 +195,7 @@ func (s *soakStream) fill(history *serve.History, n int) {
 	for range n {
 		i := int(s.size.Load())
 		if i%7 == 3 {
-			history.AppendRecord(&stream.Record{HasComment: true, Comment: "between"})
+			history.AppendRecord(&record.Record{HasComment: true, Comment: "between"})
 		}
 		s.size.Add(1)
 		if err := history.Append(s.event(i)); err != nil {
