@@ -76,9 +76,9 @@ func (s *Stream) connect() error {
 			return cause
 		case resp != nil: // an answer, but one the client would not take
 			s.answered = true
-			return &redirectError{withoutURL(err)}
+			return &redirectError{httpx.WithoutURL(err)}
 		}
-		if err = withoutURL(err); err == io.EOF {
+		if err = httpx.WithoutURL(err); err == io.EOF {
 			return errNoAnswer
 		}
 		return err

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -125,20 +124,6 @@ func isUnsent(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
-
-// withoutURL takes off what http.Client says of URLs, which may hold secrets.
-func withoutURL(err error) error {
-	var wrapped *url.Error
-	if !errors.As(err, &wrapped) {
-		return err
-	}
-	if strings.HasPrefix(wrapped.Err.Error(), "failed to parse Location header") {
-		return errLocation
-	}
-	return wrapped.Err
-}
-
-var errLocation = errors.New("redirect to what is no URL")
 
 // retryAfter reads the header of that name, seconds or a date
 // (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after). It is negative if

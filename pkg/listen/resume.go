@@ -11,6 +11,7 @@ import (
 	"sync"
 	"unicode"
 
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -129,7 +130,7 @@ func (s *Stream) ask(header http.Header) bool {
 	}
 	// No header can hold a control character, and net/http sends none that
 	// tries, so such an ID would fail again and again.
-	if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+	if !httpx.IsFieldValue(id) {
 		s.restart("the last event ID has control characters, which no header can hold")
 		return false
 	}
@@ -187,7 +188,7 @@ func (s *Stream) locate(resp *http.Response) error {
 		return nil
 	}
 	asked := s.position.base
-	s.position.validator = validator(resp.Header)
+	s.position.validator = httpx.Validator(resp.Header)
 	s.position.skipping, s.position.skipped, s.position.compare = asked, 0, true
 	if resp.StatusCode == http.StatusPartialContent {
 		first, err := rangeStart(resp.Header.Get("Content-Range"))
@@ -219,15 +220,6 @@ func rangeStart(contentRange string) (int64, error) {
 		return 0, errContentRange
 	}
 	return strconv.ParseInt(strings.TrimFunc(first, unicode.IsSpace), 10, 64)
-}
-
-// validator returns what identifies the version of a log in an If-Range, which
-// takes no weak tags (https://www.rfc-editor.org/rfc/rfc9110#field.if-range).
-func validator(header http.Header) string {
-	if tag := header.Get("ETag"); tag != "" && !strings.HasPrefix(tag, "W/") {
-		return tag
-	}
-	return header.Get("Last-Modified")
 }
 
 // isFileType reports whether a content type is one that file servers give to
