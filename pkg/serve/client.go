@@ -40,13 +40,13 @@ type client struct {
 	ended         string       // how it did, once it did
 
 	conn   net.Conn        // nil if the connection is not ours
-	answer *response       // nil if it is
+	answer *httpWriter     // nil if it is
 	socket syscall.RawConn // under it; nil if only a read can tell that the peer left
 	raw    syscall.RawConn // the same where it may be written to directly
 
-	pump *pump  // nil if it cannot serve this client
-	slot int    // in the pump, -1 if not there
-	rest []byte // what the pump could not write
+	broadcaster *broadcaster // nil if it cannot serve this client
+	slot        int          // in the broadcaster, -1 if not there
+	rest        []byte       // what the broadcaster could not write
 
 	// Of the watch of the handler.
 	seen      int64 // bytes sent at its last look
@@ -136,9 +136,9 @@ func (c *client) wake() {
 	}
 }
 
-// A sink takes what a client gets to its destination. The head of the response
+// A responseWriter takes what a client gets to its destination. The head of the response
 // goes out with the first call.
-type sink interface {
+type responseWriter interface {
 	// batch sends entries of the history.
 	batch(*batch) error
 	// text sends other bytes of the stream, or the head alone if none.
@@ -178,7 +178,7 @@ func (c *client) drain() {
 
 // run sends the stream to out, to its end, and reports whether the response was
 // cut.
-func (c *client) run(out sink) (cut bool) {
+func (c *client) run(out responseWriter) (cut bool) {
 	defer c.h.leave(c)
 	err := c.follow(out)
 	var broken *cutError

@@ -25,8 +25,8 @@ type batch struct {
 	used     int // where entry to starts
 }
 
-// wire returns the batch as chunks of HTTP/1.1.
-func (b *batch) wire() []byte {
+// chunks returns the batch as chunks of HTTP/1.1.
+func (b *batch) chunks() []byte {
 	return b.seg.buf[b.entries[b.from].off:b.used]
 }
 

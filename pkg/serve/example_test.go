@@ -9,6 +9,7 @@ import (
 
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -52,8 +53,8 @@ func ExampleHistory_Load() {
 	// Output: jsonl 2 <nil>
 }
 
-func ExampleParseFault() {
-	fault, err := serve.ParseFault("drop@2")
+func ExampleHandler_faults() {
+	cut, err := fault.Parse("drop@2")
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -62,7 +63,7 @@ func ExampleParseFault() {
 	for _, word := range []string{"one", "two", "three"} {
 		history.Append(stream.Event{Data: word})
 	}
-	handler := &serve.Handler{History: history, Faults: []serve.Fault{fault}}
+	handler := &serve.Handler{History: history, Options: serve.Options{Faults: []fault.Fault{cut}}}
 	defer handler.Close()
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -100,7 +101,7 @@ func ExampleHandler_recorder() {
 	history.Append(stream.Event{Data: "hello"})
 	history.End()
 	recorder := httptest.NewRecorder()
-	(&serve.Handler{History: history, CloseEvent: "done"}).ServeHTTP(recorder, httptest.NewRequest("GET", "/", nil))
+	(&serve.Handler{History: history, Options: serve.Options{CloseEvent: "done"}}).ServeHTTP(recorder, httptest.NewRequest("GET", "/", nil))
 	fmt.Print(recorder.Body)
 	// Output:
 	// data: hello

@@ -11,7 +11,7 @@ import (
 // follow sends what the history has, and then what comes. There is no other
 // loop than this one: replay is following with more at hand. io.EOF is an
 // orderly end.
-func (c *client) follow(out sink) error {
+func (c *client) follow(out responseWriter) error {
 	if err := c.startClock(); err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (c *client) startClock() error {
 
 // atEdge does what is to be done when there is nothing more to send: wait, begin
 // again, or end.
-func (c *client) atEdge(out sink) error {
+func (c *client) atEdge(out responseWriter) error {
 	wake, done := c.h.History.waitChan(&c.place)
 	switch {
 	case wake == nil:
@@ -136,7 +136,7 @@ const dueSoon = 250 * time.Millisecond
 // of the response goes out alone, and if it is not due for long, or nobody
 // knows when, with a comment: some proxies keep a head until there is something
 // behind it. wait is negative if nobody knows.
-func (c *client) open(out sink, due bool, wait time.Duration) error {
+func (c *client) open(out responseWriter, due bool, wait time.Duration) error {
 	text := c.prelude
 	c.prelude = nil
 	if c.status == http.StatusOK && c.h.RetryHint > 0 {
@@ -152,14 +152,14 @@ func (c *client) open(out sink, due bool, wait time.Duration) error {
 }
 
 // goodbye sends the last words of a stream that has come to its end.
-func (c *client) goodbye(out sink) error {
+func (c *client) goodbye(out responseWriter) error {
 	if c.h.CloseEvent == "" {
 		return nil
 	}
 	return c.text(out, appendEvent(nil, c.h.CloseEvent, ""))
 }
 
-func (c *client) send(out sink, b *batch) error {
+func (c *client) send(out responseWriter, b *batch) error {
 	events, size := b.size()
 	c.busy.Store(true)
 	err := out.batch(b)
@@ -180,7 +180,7 @@ func (c *client) count(events, size int64) {
 	c.bytes.Add(size)
 }
 
-func (c *client) text(out sink, text []byte) error {
+func (c *client) text(out responseWriter, text []byte) error {
 	c.busy.Store(true)
 	err := out.text(text)
 	c.busy.Store(false)
@@ -203,18 +203,18 @@ func (h *History) waitChan(at *cursor) (wake <-chan struct{}, done bool) {
 	return ch, done
 }
 
-// park leaves the client to the pump until there is something to do that takes
+// park leaves the client to the broadcaster until there is something to do that takes
 // the client's own goroutine.
-func (c *client) park(out sink) error {
-	if !c.pump.park(c) {
+func (c *client) park(out responseWriter) error {
+	if !c.broadcaster.park(c) {
 		return nil
 	}
 	<-c.signal
-	c.pump.take(c)
+	c.broadcaster.take(c)
 	if rest := c.rest; rest != nil {
 		c.rest = nil
 		c.busy.Store(true)
-		err := out.(*wire).writeOn(rest) // which all clients of the pump write to
+		err := out.(*connWriter).writeOn(rest) // which all clients of the broadcaster write to
 		c.busy.Store(false)
 		return err
 	}
@@ -243,7 +243,7 @@ func (c *client) sleep(wait time.Duration) error {
 
 // await waits for more, or until the next event is due, and sends the
 // heartbeats that are due meanwhile.
-func (c *client) await(out sink, wake <-chan struct{}, due <-chan time.Time) error {
+func (c *client) await(out responseWriter, wake <-chan struct{}, due <-chan time.Time) error {
 	for {
 		select {
 		case <-wake:

@@ -51,7 +51,7 @@ func FuzzResumeRequest(f *testing.F) {
 	}
 	history.End()
 	f.Fuzz(func(t *testing.T, id, query, bytes, condition, unknown string) {
-		h := &serve.Handler{History: history, OnUnknownID: serve.UnknownID(unknown)}
+		h := &serve.Handler{History: history, Options: serve.Options{OnUnknownID: serve.UnknownID(unknown)}}
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.URL = &url.URL{Path: "/", RawQuery: query}
 		for name, value := range map[string]string{"Last-Event-ID": id, "Range": bytes, "If-Range": condition} {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -53,38 +54,71 @@ const (
 	maxRequestBody = 64 << 20               // read and thrown away
 )
 
-// A Handler answers requests with the events of a history, replayed from the
-// start or from behind the last event ID that the request names, and then live.
-//
-// Only History must be set. Methods are safe for concurrent use; fields must
-// not change once the first request is there.
-//
-// Over HTTP/1.1 a handler takes its connections over from the server, so
-// neither [http.Server.Shutdown] nor [http.Server.Close] ends them: Close does.
-// It ends them within about a second, whatever the clients do.
-type Handler struct {
-	History *History
+// Options configure a [Handler]. The zero value is right for a production server.
+type Options struct {
+	// Pace is when events are due; the zero value is at once.
+	Pace Pace
 
-	Pace       Pace
-	Rounds     int    // how often each client gets a history that has ended; zero is once
-	AtEnd      AtEnd  // and then; EndClose if empty
-	CloseEvent string // type of a last event before the response ends, if any
+	// Rounds is how often each client gets a history that has ended; zero
+	// means once. AtEnd is what happens then; [EndClose] if empty.
+	Rounds int
+	AtEnd  AtEnd
 
-	StartLive   bool          // without a last event ID, start with what comes next
-	OnUnknownID UnknownID     // UnknownStart if empty
-	Heartbeat   time.Duration // silence before a comment; negative for none
-	RetryHint   time.Duration // reconnection time to tell each client, if not zero
+	// CloseEvent is the type of a last event before the response ends, if any.
+	CloseEvent string
 
-	Header       http.Header   // added to every answer
-	CORS         string        // origin that may read the answers, with cookies too, or "*"
-	MaxClients   int           // at the same time; zero means any number
-	WriteTimeout time.Duration // for a client that takes nothing; negative for ever
+	// StartLive makes a client without a last event ID start with the next
+	// event.
+	StartLive bool
 
-	Stamp  bool // a comment with the time and the offset in each event
-	Faults []Fault
+	// OnUnknownID is how a client resumes after an ID that is not in the
+	// history; [UnknownStart] if empty.
+	OnUnknownID UnknownID
+
+	// Heartbeat is the silence before a comment is sent. Zero means
+	// [DefaultHeartbeat], a negative one never.
+	Heartbeat time.Duration
+
+	// RetryHint is the reconnection time that each client is sent, if not zero.
+	RetryHint time.Duration
+
+	// Header is added to every answer.
+	Header http.Header
+
+	// CORS is the origin whose pages may read the answers, with cookies too,
+	// or "*" for all without; empty for none.
+	CORS string
+
+	// MaxClients bounds the clients at the same time; zero means any number.
+	MaxClients int
+
+	// WriteTimeout is how long a client may take no data. Zero means
+	// [DefaultWriteTimeout], a negative one forever.
+	WriteTimeout time.Duration
+
+	// Stamp adds a comment with the time and the offset to each event.
+	Stamp bool
+
+	// Faults go wrong on purpose.
+	Faults []fault.Fault
 
 	// Closed is called after each connection, from its goroutine.
 	Closed func(Connection)
+}
+
+// A Handler answers requests with the events of a history, replayed from the
+// start or from the event after the last event ID that the request names, and
+// then live.
+//
+// Methods are safe for concurrent use; fields must not change after the first
+// request.
+//
+// Over HTTP/1.1 a handler takes its connections over from the server, so
+// neither [http.Server.Shutdown] nor [http.Server.Close] ends them: Close does,
+// within about a second, whatever the clients do.
+type Handler struct {
+	History *History // an empty one if nil
+	Options
 
 	once   sync.Once
 	faults *faults // those of Faults and Stamp, sorted
@@ -94,12 +128,12 @@ type Handler struct {
 	oldEvents   atomic.Int64 // sent to clients that are gone
 	oldBytes    atomic.Int64
 
-	mu      sync.Mutex // guards the fields below
-	clients map[*client]struct{}
-	pumps   []*pump
-	left    chan struct{} // closed with the last client
-	closed  bool
-	wg      sync.WaitGroup
+	mu           sync.Mutex // guards the fields below
+	clients      map[*client]struct{}
+	broadcasters []*broadcaster
+	left         chan struct{} // closed with the last client
+	closed       bool
+	wg           sync.WaitGroup
 }
 
 func (h *Handler) init() {
@@ -113,14 +147,9 @@ func (h *Handler) init() {
 	})
 }
 
-// With returns a handler that is set up like h, for another history.
+// With returns a handler with the options of h for another history.
 func (h *Handler) With(history *History) *Handler {
-	return &Handler{
-		History: history, Pace: h.Pace, Rounds: h.Rounds, AtEnd: h.AtEnd, CloseEvent: h.CloseEvent,
-		StartLive: h.StartLive, OnUnknownID: h.OnUnknownID, Heartbeat: h.Heartbeat, RetryHint: h.RetryHint,
-		Header: h.Header, CORS: h.CORS, MaxClients: h.MaxClients, WriteTimeout: h.WriteTimeout,
-		Stamp: h.Stamp, Faults: h.Faults, Closed: h.Closed,
-	}
+	return &Handler{History: history, Options: h.Options}
 }
 
 // Close ends all connections and waits until they have ended.
@@ -263,16 +292,16 @@ func (h *Handler) enter(c *client) bool {
 	if len(h.clients) == 0 {
 		left := make(chan struct{})
 		h.left = left
-		h.wg.Go(func() { h.watch(left) })
-		h.pumps = h.pumps[:0]
+		h.wg.Go(func() { h.keepAlive(left) })
+		h.broadcasters = h.broadcasters[:0]
 		for range runtime.GOMAXPROCS(0) {
-			p := newPump(h.History)
-			h.pumps = append(h.pumps, p)
-			h.wg.Go(func() { p.run(left) })
+			b := newBroadcaster(h.History)
+			h.broadcasters = append(h.broadcasters, b)
+			h.wg.Go(func() { b.run(left) })
 		}
 	}
 	h.clients[c] = struct{}{}
-	c.pump = h.pumps[c.id%int64(len(h.pumps))]
+	c.broadcaster = h.broadcasters[c.id%int64(len(h.broadcasters))]
 	h.wg.Add(1)
 	return true
 }
@@ -298,7 +327,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			conn.SetDeadline(time.Time{})
 			c.connect(conn)
-			out := newWire(c, w.Header())
+			out := newConnWriter(c, w.Header())
 			go c.run(c.faults.wrap(out, c))
 			return
 		}
@@ -313,7 +342,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 		case <-stop:
 		}
 	})
-	out := newResponse(w, c)
+	out := newHTTPWriter(w, c)
 	h.mu.Lock()
 	c.answer = out
 	h.mu.Unlock()

@@ -60,7 +60,7 @@ func TestBorderOfTheHistory(t *testing.T) {
 				h.AppendRecord(&record.Record{Comment: "between", HasComment: true})
 			}
 			h.End()
-			url := start(t, &serve.Handler{History: h, OnUnknownID: serve.UnknownConflict})
+			url := start(t, &serve.Handler{History: h, Options: serve.Options{OnUnknownID: serve.UnknownConflict}})
 			for last := n - 4; last < n; last++ {
 				response, got := get(t, url, "Last-Event-ID", fmt.Sprint(last))
 				want := 200
@@ -78,7 +78,7 @@ func TestBorderOfTheHistory(t *testing.T) {
 		h.Append(stream.Event{ID: id, Data: "x"})
 	}
 	h.End()
-	if response, _ := get(t, start(t, &serve.Handler{History: h, OnUnknownID: serve.UnknownConflict}), "Last-Event-ID", "1"); response.StatusCode != 409 {
+	if response, _ := get(t, start(t, &serve.Handler{History: h, Options: serve.Options{OnUnknownID: serve.UnknownConflict}}), "Last-Event-ID", "1"); response.StatusCode != 409 {
 		t.Errorf("after an event that another one without ID followed: status %d, want 409", response.StatusCode)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -78,7 +79,7 @@ func (c *client) begin(header http.Header, r *http.Request) (status int) {
 	if position == "" {
 		position = earliest
 	}
-	if !strings.ContainsFunc(position, isControl) {
+	if httpx.IsFieldValue(position) {
 		header.Set("Last-Event-ID", position)
 	}
 	return 0

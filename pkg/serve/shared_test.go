@@ -101,7 +101,7 @@ func TestSharedClockIsOne(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, uint64(n)))
 		synctest.Test(t, func(t *testing.T) {
 			history, text := randomHistory(random)
-			h := &serve.Handler{History: history, Heartbeat: -1, Rounds: random.IntN(4)}
+			h := &serve.Handler{History: history, Options: serve.Options{Heartbeat: -1, Rounds: random.IntN(4)}}
 			h.Pace = []serve.Pace{{}, {Every: time.Second}, {Recorded: true}, {Every: time.Second, Speed: 3, Jitter: 0.5}}[random.IntN(4)]
 			h.AtEnd = []serve.AtEnd{serve.EndClose, serve.EndHold, serve.EndLoop}[random.IntN(3)]
 			if h.Pace.Instant() && h.AtEnd == serve.EndLoop {
@@ -153,7 +153,7 @@ func TestSharedClockIsOne(t *testing.T) {
 func TestSharedRounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, _, _ := record.Read(strings.NewReader("event: x\ndata: a\n\ndata: b"), record.FormatSSE, 0)
-		h := &serve.Handler{History: &serve.History{}, Rounds: 2, Heartbeat: -1}
+		h := &serve.Handler{History: &serve.History{}, Options: serve.Options{Rounds: 2, Heartbeat: -1}}
 		if err := h.History.Load(source); err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +187,7 @@ func TestSharedLongFile(t *testing.T) {
 	if _, got := get(t, start(t, h)); strings.Count(got, "data: ") != events {
 		t.Errorf("%d events, want %d", strings.Count(got, "data: "), events)
 	}
-	h = &serve.Handler{History: numbered(events), AtEnd: serve.EndLoop}
+	h = &serve.Handler{History: numbered(events), Options: serve.Options{AtEnd: serve.EndLoop}}
 	h.Share(10_000)
 	if h.History.Limit != events {
 		t.Errorf("a loop keeps %d events, want those of a round, %d", h.History.Limit, events)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/inspector"
 )
 
 // A server is what "ssectl serve" answers with, on a port of its own.
@@ -19,7 +20,7 @@ type server struct {
 
 // startServer starts a server of live input, which ends with the test.
 func startServer(t *testing.T) *server {
-	return startSite(t, &serve.Handler{History: &serve.History{}})
+	return startHandler(t, &serve.Handler{History: &serve.History{}})
 }
 
 // startRecording starts a server that replays JSON lines at their recorded pace.
@@ -33,15 +34,15 @@ func startRecording(t *testing.T, lines ...string) *server {
 	if err := history.Load(source); err != nil {
 		t.Fatal(err)
 	}
-	return startSite(t, &serve.Handler{History: history, Pace: serve.Pace{Recorded: true}, AtEnd: serve.EndHold})
+	return startHandler(t, &serve.Handler{History: history, Options: serve.Options{Pace: serve.Pace{Recorded: true}, AtEnd: serve.EndHold}})
 }
 
-func startSite(t *testing.T, handler *serve.Handler) *server {
+func startHandler(t *testing.T, handler *serve.Handler) *server {
 	handler.RetryHint = 300 * time.Millisecond
-	site := &serve.Site{Endpoints: []serve.Endpoint{{Path: "/events", Handler: handler}}}
-	s := httptest.NewServer(site)
+	mux := &serve.Mux{Routes: []serve.Route{{Path: "/events", Handler: handler}}}
+	s := httptest.NewServer(inspector.New(mux))
 	t.Cleanup(s.Close)
-	t.Cleanup(func() { site.Close() })
+	t.Cleanup(func() { mux.Close() })
 	return &server{t: t, url: s.URL, history: handler.History}
 }
 

@@ -9,7 +9,7 @@
 // an end. Faults are those of "ssectl serve --fault": drop@5 cuts a connection
 // after its fifth event, reset@5 does it with a TCP reset, stall@5=30s falls
 // silent, status=503@1-2 refuses the first two connections;
-// [serve.FaultKinds] lists all.
+// [fault.Kinds] lists all.
 //
 // The server ends with the test. What it does beyond that is a
 // [serve.Handler], for which a test can make a server of its own.
@@ -23,6 +23,7 @@ import (
 
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -74,13 +75,13 @@ func NewFile(t testing.TB, file string, faults ...string) *Server {
 func NewLive(t testing.TB, faults ...string) *Server {
 	t.Helper()
 	s := &Server{History: new(serve.History)}
-	handler := &serve.Handler{History: s.History, Closed: s.closed}
+	handler := &serve.Handler{History: s.History, Options: serve.Options{Closed: s.closed}}
 	for _, text := range faults {
-		fault, err := serve.ParseFault(text)
+		f, err := fault.Parse(text)
 		if err != nil {
 			t.Fatalf("servetest: %v", err)
 		}
-		handler.Faults = append(handler.Faults, fault)
+		handler.Faults = append(handler.Faults, f)
 	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(func() {

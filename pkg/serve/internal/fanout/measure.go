@@ -186,7 +186,7 @@ func measurePace(s settings) {
 	}
 	history.End()
 	interval := time.Second / rate
-	addr, stop := serving(&serve.Handler{History: history, Pace: serve.Pace{Every: interval}})
+	addr, stop := serving(&serve.Handler{History: history, Options: serve.Options{Pace: serve.Pace{Every: interval}}})
 	before := cpuTime()
 	r := clients(count, addr, "gap", interval)()
 	used := cpuTime() - before

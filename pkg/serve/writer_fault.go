@@ -9,11 +9,13 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 )
 
 // faults are those of a handler, sorted by who has to care. They never change.
 type faults struct {
-	status      []Fault // of the handler
+	status      []fault.Fault // of the handler
 	contentType string
 	noResume    bool
 
@@ -21,10 +23,10 @@ type faults struct {
 
 	delay time.Duration // of the client
 
-	// The rest is for a faulty sink, if there is anything.
+	// The rest is for a faultWriter, if there is anything.
 	stream   bool
 	stamp    bool
-	onEvent  []Fault
+	onEvent  []fault.Fault
 	buffer   int
 	chunk    int
 	split    bool
@@ -33,26 +35,26 @@ type faults struct {
 	eol      string
 }
 
-func newFaults(list []Fault, stamp bool) *faults {
+func newFaults(list []fault.Fault, stamp bool) *faults {
 	f := &faults{stamp: stamp, stream: stamp, changes: stamp}
-	for _, fault := range list {
-		switch fault.Kind {
+	for _, one := range list {
+		switch one.Kind {
 		case "status":
-			f.status = append(f.status, fault)
+			f.status = append(f.status, one)
 			continue
 		case "type":
-			f.contentType = fault.Text
+			f.contentType = one.Text
 			continue
 		case "no-resume":
 			f.noResume = true
 			continue
 		case "delay":
-			f.delay += fault.Duration
+			f.delay += one.Duration
 			continue
 		case "buffer":
-			f.buffer = int(fault.Size)
+			f.buffer = int(one.Size)
 		case "chunk":
-			f.chunk = int(fault.Size)
+			f.chunk = int(one.Size)
 		case "split-utf8":
 			f.split = true
 		case "bom":
@@ -60,12 +62,12 @@ func newFaults(list []Fault, stamp bool) *faults {
 		case "gzip":
 			f.compress = true
 		case "eol":
-			f.eol = fault.Text
+			f.eol = one.Text
 		default:
-			f.onEvent = append(f.onEvent, fault)
+			f.onEvent = append(f.onEvent, one)
 		}
 		f.stream = true
-		f.changes = f.changes || slices.Contains(changing, fault.Kind)
+		f.changes = f.changes || slices.Contains(changing, one.Kind)
 	}
 	return f
 }
@@ -78,7 +80,7 @@ var changing = []string{"eol", "bom", "gzip", "duplicate", "garble", "big"}
 // stream.
 func (f *faults) statusOf(n int64) int {
 	for i := range f.status {
-		if f.status[i].covers(n) {
+		if f.status[i].Covers(n) {
 			return int(f.status[i].Size)
 		}
 	}
@@ -96,17 +98,17 @@ func (f *faults) setHeader(header http.Header) {
 
 // cuts reports whether a fault ends the connection within the response.
 func (f *faults) cuts() bool {
-	return slices.ContainsFunc(f.onEvent, func(fault Fault) bool {
-		return fault.Kind == "drop" || fault.Kind == "reset" || fault.Kind == "truncate"
+	return slices.ContainsFunc(f.onEvent, func(f fault.Fault) bool {
+		return f.Kind == "drop" || f.Kind == "reset" || f.Kind == "truncate"
 	})
 }
 
 // wrap returns out with the faults of the stream before it.
-func (f *faults) wrap(out sink, c *client) sink {
+func (f *faults) wrap(out responseWriter, c *client) responseWriter {
 	if !f.stream {
 		return out
 	}
-	s := &faulty{faults: f, out: out, c: c}
+	s := &faultWriter{faults: f, out: out, c: c}
 	if f.compress {
 		s.gzip = gzip.NewWriter(&s.packed)
 	}
@@ -116,12 +118,12 @@ func (f *faults) wrap(out sink, c *client) sink {
 	return s
 }
 
-// A faulty sink sends each event the way its faults want it. Bytes go from
+// A faultWriter sends each event the way its faults want it. Bytes go from
 // pending (what the stream is), over packed (compressed), to held (what a
 // buffering proxy would hold), and out in pieces.
-type faulty struct {
+type faultWriter struct {
 	*faults
-	out sink
+	out responseWriter
 	c   *client
 
 	events  int64 // on this connection
@@ -132,7 +134,7 @@ type faulty struct {
 	held    []byte
 }
 
-func (s *faulty) batch(b *batch) error {
+func (s *faultWriter) batch(b *batch) error {
 	for i := b.from; i < b.to; i++ {
 		if b.entries[i].flags&entryIsEvent == 0 {
 			s.add(b.text(i))
@@ -146,17 +148,17 @@ func (s *faulty) batch(b *batch) error {
 }
 
 // event sends one event and does what is to be done around it.
-func (s *faulty) event(text []byte) error {
+func (s *faultWriter) event(text []byte) error {
 	s.events++
 	copies := 1
 	for i := range s.onEvent {
-		fault := &s.onEvent[i]
-		if !fault.covers(s.events) {
+		on := &s.onEvent[i]
+		if !on.Covers(s.events) {
 			continue
 		}
-		switch fault.Kind {
+		switch on.Kind {
 		case "big":
-			s.add(appendEvent(nil, "big", strings.Repeat("x", int(fault.Size))))
+			s.add(appendEvent(nil, "big", strings.Repeat("x", int(on.Size))))
 		case "truncate":
 			s.add(text[:len(text)/2])
 			return s.broken("truncated in event "+strconv.FormatInt(s.events, 10), false)
@@ -176,14 +178,14 @@ func (s *faulty) event(text []byte) error {
 	return s.afterEvent()
 }
 
-func (s *faulty) afterEvent() error {
+func (s *faultWriter) afterEvent() error {
 	n := strconv.FormatInt(s.events, 10)
 	for i := range s.onEvent {
-		fault := &s.onEvent[i]
-		if !fault.covers(s.events) {
+		on := &s.onEvent[i]
+		if !on.Covers(s.events) {
 			continue
 		}
-		switch fault.Kind {
+		switch on.Kind {
 		case "drop":
 			return s.broken("dropped after event "+n, false)
 		case "reset":
@@ -192,7 +194,7 @@ func (s *faulty) afterEvent() error {
 			if err := s.flush(false); err != nil {
 				return err
 			}
-			if err := s.c.sleep(fault.Duration); err != nil {
+			if err := s.c.sleep(on.Duration); err != nil {
 				return err
 			}
 		}
@@ -201,7 +203,7 @@ func (s *faulty) afterEvent() error {
 }
 
 // broken sends what there is, and returns the error that cuts the response.
-func (s *faulty) broken(cause string, reset bool) error {
+func (s *faultWriter) broken(cause string, reset bool) error {
 	if err := s.flush(false); err != nil {
 		return err
 	}
@@ -210,7 +212,7 @@ func (s *faulty) broken(cause string, reset bool) error {
 
 // addStamp adds a comment, in front of the event that it belongs to, which says
 // when it was sent and how many bytes were sent before.
-func (s *faulty) addStamp() {
+func (s *faultWriter) addStamp() {
 	var b [64]byte
 	line := append(b[:0], ": t="...)
 	line = strconv.AppendInt(line, time.Now().UnixNano(), 10)
@@ -220,7 +222,7 @@ func (s *faulty) addStamp() {
 }
 
 // add adds text to the stream.
-func (s *faulty) add(text []byte) {
+func (s *faultWriter) add(text []byte) {
 	before := len(s.pending)
 	if s.eol == "" {
 		s.pending = append(s.pending, text...)
@@ -230,13 +232,13 @@ func (s *faulty) add(text []byte) {
 	s.sent += int64(len(s.pending) - before)
 }
 
-func (s *faulty) text(text []byte) error {
+func (s *faultWriter) text(text []byte) error {
 	s.add(text)
 	return s.flush(false)
 }
 
 // flush sends what is pending, as far as the faults let it pass.
-func (s *faulty) flush(last bool) error {
+func (s *faultWriter) flush(last bool) error {
 	s.c.bytes.Add(int64(len(s.pending)))
 	ready := s.pending
 	if s.gzip != nil && (last || len(ready) > 0) {
@@ -267,7 +269,7 @@ func (s *faulty) flush(last bool) error {
 }
 
 // pieces writes text in the pieces that the faults want.
-func (s *faulty) pieces(text []byte) error {
+func (s *faultWriter) pieces(text []byte) error {
 	if len(text) == 0 || s.chunk == 0 && !s.split {
 		return s.out.text(text)
 	}
@@ -298,7 +300,7 @@ func splitInRune(text []byte) int {
 	return len(text)
 }
 
-func (s *faulty) finish() error {
+func (s *faultWriter) finish() error {
 	if err := s.flush(true); err != nil {
 		s.out.cut(false)
 		return err
@@ -306,7 +308,7 @@ func (s *faulty) finish() error {
 	return s.out.finish()
 }
 
-func (s *faulty) cut(reset bool) { s.out.cut(reset) }
+func (s *faultWriter) cut(reset bool) { s.out.cut(reset) }
 
 // appendEOL appends text with all its line ends replaced.
 func appendEOL(dst, text []byte, eol string) []byte {

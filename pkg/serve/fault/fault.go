@@ -1,14 +1,21 @@
-package serve
+// Package fault names the faults that a server of an event stream can have on
+// purpose: it breaks connections, holds bytes back, sends the wrong status. Package
+// serve makes them happen.
+package fault
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/internal/units"
 )
 
-// A Fault is something that goes wrong on purpose. [ParseFault] makes one,
-// [FaultKinds] lists what there is. Several at once work together.
+// A Fault is something that goes wrong on purpose. [Parse] makes one,
+// [Kinds] lists all. Several at once work together.
 type Fault struct {
 	Kind string
 	// First and Last are the events of each connection, counted from 1, that
@@ -21,65 +28,65 @@ type Fault struct {
 	Text     string        // of type and eol
 }
 
-// A FaultKind says what one kind of fault does and how it is written.
-type FaultKind struct {
+// A Kind says what one kind of fault does and how it is written.
+type Kind struct {
 	Name  string
 	Usage string // an example
 	Does  string
 
-	place faultPlace
+	place place
 	value func(*Fault, string) error // nil if the kind has no value
 }
 
-type faultPlace int
+type place int
 
 const (
-	placeNone     faultPlace = iota // has no @N
-	placeOptional                   // all without @N
+	placeNone     place = iota // has no @N
+	placeOptional              // all without @N
 	placeRequired
 )
 
-// FaultKinds returns all kinds of faults.
-func FaultKinds() []FaultKind { return faultKinds }
+// Kinds returns all kinds of faults.
+func Kinds() []Kind { return slices.Clone(kinds) }
 
-var faultKinds = []FaultKind{
+var kinds = []Kind{
 	{"drop", "drop@5", "close the connection after event 5, without an end of the response", placeRequired, nil},
 	{"reset", "reset@5", "the same by a TCP reset; over HTTP/2, a reset of the stream", placeRequired, nil},
 	{"truncate", "truncate@5", "close the connection in the middle of event 5", placeRequired, nil},
-	{"stall", "stall@5=30s", "send nothing at all, heartbeats included, for 30s after event 5", placeRequired, faultDuration},
-	{"delay", "delay=200ms", "send everything, the header included, 200ms late", placeNone, faultDuration},
-	{"status", "status=503@1-2", "answer connections 1 and 2 of each route with status 503", placeOptional, faultStatus},
-	{"type", "type=text/plain", "claim another content type", placeNone, faultType},
-	{"buffer", "buffer=16k", "hold back all bytes, the header included, until 16k are there or the end", placeNone, faultSize},
-	{"chunk", "chunk=1", "write one byte at a time, each in a chunk of its own", placeNone, faultSize},
+	{"stall", "stall@5=30s", "send nothing at all, heartbeats included, for 30s after event 5", placeRequired, parseDuration},
+	{"delay", "delay=200ms", "send everything, the header included, 200ms late", placeNone, parseDuration},
+	{"status", "status=503@1-2", "answer connections 1 and 2 of each route with status 503", placeOptional, parseStatus},
+	{"type", "type=text/plain", "claim another content type", placeNone, parseType},
+	{"buffer", "buffer=16k", "hold back all bytes, the header included, until 16k are there or the end", placeNone, parseSize},
+	{"chunk", "chunk=1", "write one byte at a time, each in a chunk of its own", placeNone, parseSize},
 	{"split-utf8", "split-utf8", "end a write in the middle of every character that has several bytes", placeNone, nil},
-	{"eol", "eol=cr", "end lines by a lone CR; eol=crlf by CRLF, eol=lf by LF", placeNone, faultEOL},
+	{"eol", "eol=cr", "end lines by a lone CR; eol=crlf by CRLF, eol=lf by LF", placeNone, parseEOL},
 	{"bom", "bom", "begin the stream with a byte order mark", placeNone, nil},
 	{"gzip", "gzip", "compress, whether the client accepts it or not", placeNone, nil},
 	{"no-resume", "no-resume", "take no notice of the last event ID", placeNone, nil},
 	{"duplicate", "duplicate@3", "send event 3 twice", placeOptional, nil},
 	{"garble", "garble@4", "overwrite the middle of the data of event 4 with bytes that are not UTF-8", placeOptional, nil},
-	{"big", "big@2=8m", "send an event with 8m of data before event 2; without @, before the first", placeOptional, faultBig},
+	{"big", "big@2=8m", "send an event with 8m of data before event 2; without @, before the first", placeOptional, parseBig},
 }
 
-// ParseFault reads a fault: a kind, then perhaps @N or @N-M, the events that it
+// Parse reads a fault: a kind, then perhaps @N or @N-M, the events that it
 // is for, and =VALUE, in any order.
-func ParseFault(text string) (Fault, error) {
+func Parse(text string) (Fault, error) {
 	name := text
 	if i := strings.IndexAny(text, "@="); i >= 0 {
 		name = text[:i]
 	}
-	var kind *FaultKind
-	for i := range faultKinds {
-		if faultKinds[i].Name == name {
-			kind = &faultKinds[i]
+	var kind *Kind
+	for i := range kinds {
+		if kinds[i].Name == name {
+			kind = &kinds[i]
 		}
 	}
 	if kind == nil {
-		return Fault{}, fmt.Errorf("fault %q: no such kind; want one of %s", text, faultNames())
+		return Fault{}, fmt.Errorf("fault %q: no such kind; want one of %s", text, names())
 	}
 	fault := Fault{Kind: name}
-	place, value, err := splitFault(text[len(name):])
+	place, value, err := split(text[len(name):])
 	if err == nil {
 		err = fault.setPlace(place, kind.place)
 	}
@@ -96,16 +103,16 @@ func ParseFault(text string) (Fault, error) {
 	return fault, nil
 }
 
-func faultNames() string {
+func names() string {
 	var names []string
-	for _, kind := range faultKinds {
+	for _, kind := range kinds {
 		names = append(names, kind.Name)
 	}
 	return strings.Join(names, " ")
 }
 
-// splitFault takes "@place=value" apart, or "=value@place".
-func splitFault(text string) (place, value string, err error) {
+// split takes "@place=value" apart, or "=value@place".
+func split(text string) (place, value string, err error) {
 	for text != "" {
 		mark, rest := text[0], text[1:]
 		text = ""
@@ -124,7 +131,7 @@ func splitFault(text string) (place, value string, err error) {
 	return place, value, nil
 }
 
-func (f *Fault) setPlace(text string, want faultPlace) (err error) {
+func (f *Fault) setPlace(text string, want place) (err error) {
 	switch {
 	case text == "" && want == placeRequired:
 		return fmt.Errorf("it needs @ and the number of an event")
@@ -156,33 +163,33 @@ func (f *Fault) Check(events int64) error {
 	return nil
 }
 
-// covers reports whether the fault is for the given event or connection.
-func (f *Fault) covers(n int64) bool {
+// Covers reports whether the fault is for the given event or connection.
+func (f *Fault) Covers(n int64) bool {
 	return f.First == 0 || f.First <= n && n <= f.Last
 }
 
-func faultDuration(f *Fault, value string) (err error) {
+func parseDuration(f *Fault, value string) (err error) {
 	if f.Duration, err = time.ParseDuration(value); err != nil || f.Duration <= 0 {
 		return fmt.Errorf("want a duration")
 	}
 	return nil
 }
 
-func faultStatus(f *Fault, value string) (err error) {
+func parseStatus(f *Fault, value string) (err error) {
 	if f.Size, err = strconv.ParseInt(value, 10, 64); err != nil || f.Size < 200 || f.Size > 599 {
 		return fmt.Errorf("want a status from 200 to 599")
 	}
 	return nil
 }
 
-func faultType(f *Fault, value string) error {
-	if f.Text = value; value == "" || strings.ContainsFunc(value, isControl) {
+func parseType(f *Fault, value string) error {
+	if f.Text = value; value == "" || !httpx.IsFieldValue(value) {
 		return fmt.Errorf("want a content type")
 	}
 	return nil
 }
 
-func faultEOL(f *Fault, value string) error {
+func parseEOL(f *Fault, value string) error {
 	eol, ok := map[string]string{"cr": "\r", "lf": "\n", "crlf": "\r\n"}[value]
 	if !ok {
 		return fmt.Errorf("want cr, lf or crlf")
@@ -191,50 +198,21 @@ func faultEOL(f *Fault, value string) error {
 	return nil
 }
 
-// isControl reports whether r cannot be in the value of a header
-// (https://www.rfc-editor.org/rfc/rfc9110#section-5.5).
-func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+// maxSize bounds what a fault may have in memory for each client.
+const maxSize = 1 << 30
 
-// maxFaultSize bounds what a fault may have in memory for each client.
-const maxFaultSize = 1 << 30
-
-func faultSize(f *Fault, value string) error {
-	size, err := parseSize(value)
-	if err != nil || size < 1 || size > maxFaultSize {
+func parseSize(f *Fault, value string) error {
+	size, err := units.ParseSize(value)
+	if err != nil || size < 1 || size > maxSize {
 		return fmt.Errorf("want a size from 1 to 1g")
 	}
 	f.Size = size
 	return nil
 }
 
-func faultBig(f *Fault, value string) error {
+func parseBig(f *Fault, value string) error {
 	if f.First == 0 {
 		f.First, f.Last = 1, 1
 	}
-	return faultSize(f, value)
-}
-
-// parseSize reads a size in bytes: a number, with k, m or g behind it for the
-// powers of 1024.
-func parseSize(text string) (int64, error) {
-	digits := text
-	shift := 0
-	if n := len(text); n > 0 {
-		switch text[n-1] | 0x20 {
-		case 'k':
-			shift = 10
-		case 'm':
-			shift = 20
-		case 'g':
-			shift = 30
-		}
-		if shift > 0 {
-			digits = text[:n-1]
-		}
-	}
-	size, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || size < 0 || size > 1<<62>>shift {
-		return 0, fmt.Errorf(`size %q: want bytes, as "512", "16k" or "8m"`, text)
-	}
-	return size << shift, nil
+	return parseSize(f, value)
 }

@@ -1,7 +1,8 @@
-package serve_test
+package inspector_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,100 +12,61 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/inspector"
+	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-func startSite(t *testing.T, site *serve.Site) (url string) {
+func start(t *testing.T, mux *serve.Mux) (url string) {
 	t.Helper()
-	server := httptest.NewServer(site)
+	server := httptest.NewServer(inspector.New(mux))
 	t.Cleanup(func() {
-		site.Close()
+		mux.Close()
 		server.Close()
 	})
 	return server.URL
 }
 
-func TestSiteMatchesMethodAndPath(t *testing.T) {
-	missed := make(chan serve.Connection, 10)
-	base := startSite(t, &serve.Site{Missed: func(c serve.Connection) { missed <- c }, Endpoints: []serve.Endpoint{
-		{Path: "/a", Handler: &serve.Handler{History: numbered(1)}},
-		{Method: "POST", Path: "/b", Handler: &serve.Handler{History: numbered(2)}},
-		{Method: "GET", Path: "/b", Handler: &serve.Handler{History: numbered(3)}},
-		{Method: "POST", Path: "/c", Handler: &serve.Handler{History: numbered(3)}},
-	}})
-	for _, test := range []struct {
-		method, path string
-		status       int
-		want         string
-	}{
-		{"GET", "/a", 200, wireOf(1)},
-		{"DELETE", "/a", 200, wireOf(1)},
-		{"POST", "/b", 200, wireOf(1, 2)},
-		{"GET", "/b", 200, wireOf(1, 2, 3)},
-		{"HEAD", "/b", 200, ""},
-		{"GET", "/c", 405, "ssectl serve: want POST\n"},
-		{"GET", "/", 404, "ssectl serve: nothing here; there is\n/a\nPOST /b\nGET /b\nPOST /c\n"},
-	} {
-		request, _ := http.NewRequest(test.method, base+test.path, nil)
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, _ := io.ReadAll(response.Body)
-		response.Body.Close()
-		if response.StatusCode != test.status || string(body) != test.want {
-			t.Errorf("%s %s: status %d, body %q; want %d, %q", test.method, test.path, response.StatusCode, body, test.status, test.want)
-		}
-		if test.status >= 400 {
-			if c := <-missed; c.Path != test.path || c.Status != test.status || c.Streamed() {
-				t.Errorf("%s %s: missed %+v", test.method, test.path, c)
-			}
-		}
+// numbered returns a history of n events with their number as ID and data.
+func numbered(n int) *serve.History {
+	history := &serve.History{}
+	for i := range n {
+		history.Append(stream.Event{ID: fmt.Sprint(i + 1), Data: fmt.Sprint("event ", i+1)})
 	}
+	history.End()
+	return history
 }
 
-func TestEndpointMatches(t *testing.T) {
-	for _, test := range []struct {
-		pattern string
-		yes, no []string
-	}{
-		{"/models/{m}", []string{"/models/a"}, []string{"/models/", "/models", "/models/a/b", "/other/a"}},
-		{"/*/chat", []string{"/v1/chat"}, []string{"//chat", "/v1/x", "/v1/chat/"}},
-		{"/v1/*", []string{"/v1/a", "/v1/a/b"}, []string{"/v1/", "/v1"}},
-		{"/{a}/{rest...}", []string{"/x/y", "/x/y/z"}, []string{"/x", "/x/"}},
-		{"/plain", []string{"/plain"}, []string{"/plain/", "/plai"}},
-	} {
-		e := serve.Endpoint{Path: test.pattern}
-		for _, path := range test.yes {
-			if !e.Matches(path) {
-				t.Errorf("%s is not for %s", test.pattern, path)
-			}
-		}
-		for _, path := range test.no {
-			if e.Matches(path) {
-				t.Errorf("%s is for %s", test.pattern, path)
-			}
-		}
+// wireOf returns the text of such events.
+func wireOf(ids ...int) (text string) {
+	for _, id := range ids {
+		text += fmt.Sprintf("id: %d\ndata: event %d\n\n", id, id)
 	}
+	return text
 }
 
-func TestCORSWithCredentials(t *testing.T) {
-	for origin, credentials := range map[string]string{"https://app.example": "true", "*": ""} {
-		for _, method := range []string{"GET", "OPTIONS"} {
-			request := httptest.NewRequest(method, "/", nil)
-			request.Header.Set("Origin", "https://app.example")
-			request.Header.Set("Access-Control-Request-Method", "GET")
-			w := httptest.NewRecorder()
-			(&serve.Handler{History: numbered(1), CORS: origin}).ServeHTTP(w, request)
-			header := w.Result().Header
-			if header.Get("Access-Control-Allow-Credentials") != credentials || header.Get("Access-Control-Allow-Origin") != origin || (header.Get("Vary") == "Origin") != (credentials != "") {
-				t.Errorf("%s %s: %v", method, origin, header)
-			}
-		}
+func get(t *testing.T, url string, header ...string) (*http.Response, string) {
+	t.Helper()
+	request, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
+	for i := 0; i < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(body)
 }
 
 func TestBrowserGetsThePageAndEventSourceTheStream(t *testing.T) {
-	base := startSite(t, &serve.Site{Endpoints: []serve.Endpoint{{Path: "/a\"b", Handler: &serve.Handler{History: numbered(1)}}, {Handler: &serve.Handler{History: numbered(2)}}}})
+	base := start(t, &serve.Mux{Routes: []serve.Route{{Path: "/a\"b", Handler: &serve.Handler{History: numbered(1)}}, {Handler: &serve.Handler{History: numbered(2)}}}})
 	response, page := get(t, base, "Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
 	if response.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(page, `content="/a&#34;b"`) || strings.Contains(page, "{{") {
 		t.Errorf("%q: %.300q", response.Header.Get("Content-Type"), page)
@@ -122,8 +84,8 @@ func TestBrowserGetsThePageAndEventSourceTheStream(t *testing.T) {
 	}
 }
 
-// siteStats is what the test knows of /.ssectl/stats: keys that stay.
-type siteStats struct {
+// statsAnswer is what the test knows of /.ssectl/stats: keys that stay.
+type statsAnswer struct {
 	UptimeMS    *int64 `json:"uptime_ms"`
 	Events      int64
 	Bytes       int64
@@ -144,8 +106,8 @@ type siteStats struct {
 }
 
 func TestStatsAndDrop(t *testing.T) {
-	h := &serve.Handler{History: numbered(5), Pace: serve.Pace{Every: time.Hour}}
-	base := startSite(t, &serve.Site{Endpoints: []serve.Endpoint{{Handler: h}}})
+	h := &serve.Handler{History: numbered(5), Options: serve.Options{Pace: serve.Pace{Every: time.Hour}}}
+	base := start(t, &serve.Mux{Routes: []serve.Route{{Handler: h}}})
 	response, err := http.Get(base + "/feed?ssectl_client=secret&last_event_id=2")
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +118,7 @@ func TestStatsAndDrop(t *testing.T) {
 		t.Fatalf("got %q, %v", first, err)
 	}
 
-	var stats siteStats
+	var stats statsAnswer
 	for deadline := time.Now().Add(time.Minute); stats.Events == 0; {
 		_, body := get(t, base+"/.ssectl/stats?client=secret")
 		if err := json.Unmarshal([]byte(body), &stats); err != nil {

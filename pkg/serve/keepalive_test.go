@@ -23,11 +23,11 @@ func TestAtTheEnd(t *testing.T) {
 		want string
 	}{
 		{"close", &serve.Handler{History: numbered(2)}, wireOf(1, 2)},
-		{"close event", &serve.Handler{History: numbered(2), CloseEvent: "bye"}, wireOf(1, 2) + "event: bye\ndata: \n\n"},
-		{"rounds", &serve.Handler{History: numbered(2), Rounds: 3}, wireOf(1, 2, 1, 2, 1, 2)},
-		{"retry hint", &serve.Handler{History: numbered(1), RetryHint: 1500 * time.Millisecond}, "retry: 1500\n\n" + wireOf(1)},
+		{"close event", &serve.Handler{History: numbered(2), Options: serve.Options{CloseEvent: "bye"}}, wireOf(1, 2) + "event: bye\ndata: \n\n"},
+		{"rounds", &serve.Handler{History: numbered(2), Options: serve.Options{Rounds: 3}}, wireOf(1, 2, 1, 2, 1, 2)},
+		{"retry hint", &serve.Handler{History: numbered(1), Options: serve.Options{RetryHint: 1500 * time.Millisecond}}, "retry: 1500\n\n" + wireOf(1)},
 		{"no events", &serve.Handler{History: numbered(0)}, ": ok\n\n"},
-		{"no events in rounds", &serve.Handler{History: numbered(0), Rounds: 3}, ": ok\n\n"},
+		{"no events in rounds", &serve.Handler{History: numbered(0), Options: serve.Options{Rounds: 3}}, ": ok\n\n"},
 	} {
 		if _, got := get(t, start(t, test.h)); got != test.want {
 			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
@@ -36,7 +36,7 @@ func TestAtTheEnd(t *testing.T) {
 }
 
 func TestHoldAndLoopDoNotEnd(t *testing.T) {
-	c := dial(t, start(t, &serve.Handler{History: numbered(2), AtEnd: serve.EndLoop}))
+	c := dial(t, start(t, &serve.Handler{History: numbered(2), Options: serve.Options{AtEnd: serve.EndLoop}}))
 	c.head(t)
 	got := ""
 	for len(got) < 1000*len(wireOf(1, 2)) {
@@ -50,7 +50,7 @@ func TestHoldAndLoopDoNotEnd(t *testing.T) {
 		t.Errorf("loop: got %.200q...", got)
 	}
 
-	h := &serve.Handler{History: numbered(2), AtEnd: serve.EndHold, Heartbeat: 20 * time.Millisecond}
+	h := &serve.Handler{History: numbered(2), Options: serve.Options{AtEnd: serve.EndHold, Heartbeat: 20 * time.Millisecond}}
 	c = dial(t, start(t, h))
 	c.head(t)
 	got = ""
@@ -61,7 +61,7 @@ func TestHoldAndLoopDoNotEnd(t *testing.T) {
 		}
 		got += chunk
 	}
-	response, err := http.Get(start(t, &serve.Handler{History: numbered(2), AtEnd: serve.EndHold}) + "/?lastEventId=2")
+	response, err := http.Get(start(t, &serve.Handler{History: numbered(2), Options: serve.Options{AtEnd: serve.EndHold}}) + "/?lastEventId=2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,8 +86,8 @@ func TestTailIsTheLastThingSent(t *testing.T) {
 		want string
 	}{
 		{&serve.Handler{History: tail()}, text},
-		{&serve.Handler{History: tail(), CloseEvent: "bye"}, "data: a\n\nevent: bye\ndata: \n\n"},
-		{&serve.Handler{History: tail(), Rounds: 2}, "data: a\n\ndata: a\n\n"},
+		{&serve.Handler{History: tail(), Options: serve.Options{CloseEvent: "bye"}}, "data: a\n\nevent: bye\ndata: \n\n"},
+		{&serve.Handler{History: tail(), Options: serve.Options{Rounds: 2}}, "data: a\n\ndata: a\n\n"},
 	} {
 		if _, got := get(t, start(t, test.h)); got != test.want {
 			t.Errorf("got %q, want %q", got, test.want)
@@ -102,13 +102,13 @@ func TestByteOrderMarkIsNotRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "\ufeffdata: a\n\ndata: b\n\ndata: a\n\ndata: b\n\n"
-	if _, got := get(t, start(t, &serve.Handler{History: history, Rounds: 2})); got != want {
+	if _, got := get(t, start(t, &serve.Handler{History: history, Options: serve.Options{Rounds: 2}})); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
 func TestMaxClients(t *testing.T) {
-	h := &serve.Handler{History: &serve.History{}, MaxClients: 1}
+	h := &serve.Handler{History: &serve.History{}, Options: serve.Options{MaxClients: 1}}
 	url := start(t, h)
 	first, err := http.Get(url)
 	if err != nil {
@@ -137,8 +137,8 @@ func TestMaxClients(t *testing.T) {
 func TestClientThatTakesNothingIsCutAndCostsNobody(t *testing.T) {
 	history := &serve.History{Limit: 100}
 	ended := make(chan serve.Connection, 10)
-	h := &serve.Handler{History: history, WriteTimeout: 100 * time.Millisecond, Heartbeat: 20 * time.Millisecond,
-		Closed: func(c serve.Connection) { ended <- c }}
+	h := &serve.Handler{History: history, Options: serve.Options{WriteTimeout: 100 * time.Millisecond, Heartbeat: 20 * time.Millisecond,
+		Closed: func(c serve.Connection) { ended <- c }}}
 	url := start(t, h)
 	dial(t, url).head(t) // and takes no more
 	other := dial(t, url)
@@ -171,7 +171,7 @@ func TestClientThatTakesNothingIsCutAndCostsNobody(t *testing.T) {
 
 func TestClientThatLeavesIsNoticed(t *testing.T) {
 	ended := make(chan serve.Connection, 1)
-	url := start(t, &serve.Handler{History: &serve.History{}, Closed: func(c serve.Connection) { ended <- c }})
+	url := start(t, &serve.Handler{History: &serve.History{}, Options: serve.Options{Closed: func(c serve.Connection) { ended <- c }}})
 	c := dial(t, url)
 	c.head(t)
 	c.Close()
@@ -202,7 +202,7 @@ func TestCloseEndsResponsesInOrder(t *testing.T) {
 }
 
 func TestHeaders(t *testing.T) {
-	h := &serve.Handler{History: numbered(1), CORS: "https://example.com", Header: http.Header{"x-mine": {"a", "b"}, "Cache-Control": {"no-store"}}}
+	h := &serve.Handler{History: numbered(1), Options: serve.Options{CORS: "https://example.com", Header: http.Header{"x-mine": {"a", "b"}, "Cache-Control": {"no-store"}}}}
 	url := start(t, h)
 	response, _ := get(t, url, "Origin", "https://example.com")
 	for name, want := range map[string]string{
@@ -242,7 +242,7 @@ func TestAnyMethodIsAnsweredAndItsBodyRead(t *testing.T) {
 }
 
 func TestRequestWithHalfABodyHoldsNothingUp(t *testing.T) {
-	h := &serve.Handler{History: &serve.History{}, MaxClients: 1}
+	h := &serve.Handler{History: &serve.History{}, Options: serve.Options{MaxClients: 1}}
 	url := start(t, h)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
@@ -373,7 +373,7 @@ func TestPace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h := &serve.Handler{History: &serve.History{}, Pace: test.pace}
+			h := &serve.Handler{History: &serve.History{}, Options: serve.Options{Pace: test.pace}}
 			if err := h.History.Load(source); err != nil {
 				t.Fatal(err)
 			}
@@ -417,7 +417,7 @@ func TestHeartbeatAfterSilence(t *testing.T) {
 
 func TestJitterStaysInItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &serve.Handler{History: numbered(50), Pace: serve.Pace{Every: time.Second, Jitter: 0.2}}
+		h := &serve.Handler{History: numbered(50), Options: serve.Options{Pace: serve.Pace{Every: time.Second, Jitter: 0.2}}}
 		var last time.Duration
 		different := false
 		arrivals(h, 50, func(at time.Duration, data string) {
@@ -432,4 +432,20 @@ func TestJitterStaysInItsShare(t *testing.T) {
 			t.Error("no jitter at all")
 		}
 	})
+}
+
+func TestCORSWithCredentials(t *testing.T) {
+	for origin, credentials := range map[string]string{"https://app.example": "true", "*": ""} {
+		for _, method := range []string{"GET", "OPTIONS"} {
+			request := httptest.NewRequest(method, "/", nil)
+			request.Header.Set("Origin", "https://app.example")
+			request.Header.Set("Access-Control-Request-Method", "GET")
+			w := httptest.NewRecorder()
+			(&serve.Handler{History: numbered(1), Options: serve.Options{CORS: origin}}).ServeHTTP(w, request)
+			header := w.Result().Header
+			if header.Get("Access-Control-Allow-Credentials") != credentials || header.Get("Access-Control-Allow-Origin") != origin || (header.Get("Vary") == "Origin") != (credentials != "") {
+				t.Errorf("%s %s: %v", method, origin, header)
+			}
+		}
+	}
 }

@@ -15,21 +15,21 @@ import (
 // is, so that each write it makes possible is seen as progress.
 const smallWrite = 16 << 10
 
-// wire is the connection itself: batches go out as they are in the log.
-type wire struct {
+// A connWriter is the connection itself: batches go out as they are in the log.
+type connWriter struct {
 	conn   net.Conn
 	socket syscall.RawConn // nil if bytes cannot be written to it directly
 	head   []byte          // still to be sent
 	moved  *atomic.Int64   // counts the bytes that conn took
 }
 
-func newWire(c *client, header http.Header) *wire {
-	return &wire{conn: c.conn, socket: rawOf(c.conn), head: headerBlock(c.status, header, c.faults.cuts()), moved: &c.moved}
+func newConnWriter(c *client, header http.Header) *connWriter {
+	return &connWriter{conn: c.conn, socket: rawOf(c.conn), head: headerBlock(c.status, header, c.faults.cuts()), moved: &c.moved}
 }
 
-func (w *wire) batch(b *batch) error { return w.write(b.wire()) }
+func (w *connWriter) batch(b *batch) error { return w.write(b.chunks()) }
 
-func (w *wire) text(text []byte) error {
+func (w *connWriter) text(text []byte) error {
 	if len(text) == 0 {
 		return w.write(nil)
 	}
@@ -39,7 +39,7 @@ func (w *wire) text(text []byte) error {
 	return w.write(chunk)
 }
 
-func (w *wire) write(bytes []byte) error {
+func (w *connWriter) write(bytes []byte) error {
 	if w.head == nil {
 		return w.writeOn(bytes)
 	}
@@ -55,7 +55,7 @@ func (w *wire) write(bytes []byte) error {
 
 // writeOn writes all that the connection takes at once, and a little of the
 // rest when it takes more: a client that is slow but reads is not stuck.
-func (w *wire) writeOn(bytes []byte) error {
+func (w *connWriter) writeOn(bytes []byte) error {
 	for len(bytes) > 0 {
 		n, err := w.try(bytes)
 		if n == 0 && err == nil {
@@ -71,7 +71,7 @@ func (w *wire) writeOn(bytes []byte) error {
 }
 
 // try writes what the socket has room for.
-func (w *wire) try(bytes []byte) (n int, err error) {
+func (w *connWriter) try(bytes []byte) (n int, err error) {
 	if w.socket == nil {
 		return 0, nil
 	}
@@ -85,13 +85,13 @@ func (w *wire) try(bytes []byte) (n int, err error) {
 	return max(n, 0), cmp.Or(err, rawErr)
 }
 
-func (w *wire) finish() error {
+func (w *connWriter) finish() error {
 	err := w.write([]byte("0\r\n\r\n"))
 	w.conn.Close()
 	return err
 }
 
-func (w *wire) cut(reset bool) {
+func (w *connWriter) cut(reset bool) {
 	conn := w.conn
 	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = tls.NetConn() // and no word of farewell by TLS
@@ -102,9 +102,9 @@ func (w *wire) cut(reset bool) {
 	conn.Close()
 }
 
-// response is a response of package net/http, for HTTP/2 and wherever else the
+// An httpWriter is a response of package net/http, for HTTP/2 and wherever else the
 // connection cannot be had.
-type response struct {
+type httpWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	status  int // still to be sent
@@ -112,11 +112,11 @@ type response struct {
 	moved   *atomic.Int64 // counts the bytes that w took
 }
 
-func newResponse(w http.ResponseWriter, c *client) *response {
-	return &response{w: w, control: http.NewResponseController(w), status: c.status, timeout: c.h.writeTimeout(), moved: &c.moved}
+func newHTTPWriter(w http.ResponseWriter, c *client) *httpWriter {
+	return &httpWriter{w: w, control: http.NewResponseController(w), status: c.status, timeout: c.h.writeTimeout(), moved: &c.moved}
 }
 
-func (r *response) batch(b *batch) error {
+func (r *httpWriter) batch(b *batch) error {
 	for i := b.from; i < b.to; i++ {
 		if err := r.write(b.text(i)); err != nil {
 			return err
@@ -125,7 +125,7 @@ func (r *response) batch(b *batch) error {
 	return r.control.Flush()
 }
 
-func (r *response) text(text []byte) error {
+func (r *httpWriter) text(text []byte) error {
 	if err := r.write(text); err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (r *response) text(text []byte) error {
 }
 
 // write writes in small pieces, each with a deadline of its own.
-func (r *response) write(text []byte) error {
+func (r *httpWriter) write(text []byte) error {
 	for {
 		r.begin()
 		n, err := r.w.Write(text[:min(len(text), smallWrite)])
@@ -144,7 +144,7 @@ func (r *response) write(text []byte) error {
 	}
 }
 
-func (r *response) begin() {
+func (r *httpWriter) begin() {
 	if r.timeout > 0 {
 		// Not all kinds of ResponseWriter know deadlines; those do without.
 		r.control.SetWriteDeadline(time.Now().Add(r.timeout))
@@ -155,7 +155,7 @@ func (r *response) begin() {
 	}
 }
 
-func (r *response) finish() error {
+func (r *httpWriter) finish() error {
 	if r.status != 0 {
 		r.begin()
 	}
@@ -163,4 +163,4 @@ func (r *response) finish() error {
 }
 
 // cut leaves the rest to the handler, which has to panic.
-func (r *response) cut(bool) {}
+func (r *httpWriter) cut(bool) {}

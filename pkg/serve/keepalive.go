@@ -4,15 +4,15 @@ import (
 	"time"
 )
 
-// watchInterval is how often a handler looks after its clients.
-const watchInterval = time.Second
+// checkInterval is how often a handler looks after its clients.
+const checkInterval = time.Second
 
-// watch looks after all clients of a handler, from one goroutine, so that each
+// keepAlive looks after all clients of a handler, from one goroutine, so that each
 // of them needs no more than its own: it finds those that have left, those
 // that are due for a heartbeat, and those that take nothing. It ends with the
 // last client.
-func (h *Handler) watch(left <-chan struct{}) {
-	interval := watchInterval
+func (h *Handler) keepAlive(left <-chan struct{}) {
+	interval := checkInterval
 	if beat := h.heartbeat(); beat > 0 {
 		interval = min(interval, max(beat/4, 10*time.Millisecond))
 	}
@@ -26,7 +26,7 @@ func (h *Handler) watch(left <-chan struct{}) {
 		case <-ticker.C:
 		}
 		now := time.Now()
-		look := now.Sub(looked) >= watchInterval
+		look := now.Sub(looked) >= checkInterval
 		if look {
 			looked = now
 		}
