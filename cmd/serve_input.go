@@ -42,22 +42,22 @@ func (f *feeder) start() {
 // wait waits for the live inputs to end.
 func (f *feeder) wait() { f.wg.Wait() }
 
-// site returns what to serve: a copy of base for each input.
-func (f *feeder) site(base *serve.Handler) (*serve.Site, error) {
-	site := &serve.Site{Missed: base.Closed}
+// mux returns what to serve: a copy of base for each input.
+func (f *feeder) mux(base *serve.Handler) (*serve.Mux, error) {
+	mux := &serve.Mux{Unrouted: base.Closed}
 	add := func(method, path string, history *serve.History) error {
 		if err := f.checkFaults(base, history); err != nil {
 			return usageError(err)
 		}
-		endpoint := serve.Endpoint{Method: method, Path: path, Handler: base.With(history)}
-		if slices.ContainsFunc(site.Endpoints, func(e serve.Endpoint) bool { return e.Method == method && e.Path == path }) {
-			return usageError(fmt.Errorf("two inputs for the route %s", endpoint.String()))
+		route := serve.Route{Method: method, Path: path, Handler: base.With(history)}
+		if slices.ContainsFunc(mux.Routes, func(r serve.Route) bool { return r.Method == method && r.Path == path }) {
+			return usageError(fmt.Errorf("two inputs for the route %s", route.String()))
 		}
 		if f.opts.Shared {
-			replay := endpoint.Handler.Share(f.opts.History)
+			replay := route.Handler.Share(f.opts.History)
 			f.live = append(f.live, func() { replay(f.ctx) })
 		}
-		site.Endpoints = append(site.Endpoints, endpoint)
+		mux.Routes = append(mux.Routes, route)
 		return nil
 	}
 	history, err := f.input()
@@ -86,7 +86,7 @@ func (f *feeder) site(base *serve.Handler) (*serve.Site, error) {
 		last := len(f.what) - 1
 		f.what[last] = place + ": " + f.what[last]
 	}
-	return site, nil
+	return mux, nil
 }
 
 // checkFaults returns an error for a fault that can never happen in a history.
