@@ -115,6 +115,7 @@ func (s *Stream) accept(resp *http.Response, cancel context.CancelCauseFunc) err
 	}
 	refused := &ResponseError{
 		Status:      resp.StatusCode,
+		Header:      resp.Header,
 		ContentType: resp.Header.Get("Content-Type"),
 		retryAfter:  retryAfter(resp.Header, time.Now()),
 	}

@@ -19,7 +19,8 @@ import (
 // standard has it, unless [Options.RetryOn] takes the status.
 type ResponseError struct {
 	Status      int
-	ContentType string
+	Header      http.Header
+	ContentType string // of the Header
 	Body        []byte // the first bytes of the answer, as they came
 
 	retryAfter time.Duration // negative if the server did not say
@@ -44,6 +45,9 @@ type UnfinishedError struct {
 func (e *UnfinishedError) Error() string {
 	return fmt.Sprintf("stream ended inside an event, %d bytes dropped", e.Bytes)
 }
+
+// Is reports whether target is [io.ErrUnexpectedEOF].
+func (e *UnfinishedError) Is(target error) bool { return target == io.ErrUnexpectedEOF }
 
 // A TimeoutError says that a connection was silent for too long.
 type TimeoutError struct {

@@ -1,8 +1,10 @@
 package listen
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -22,8 +24,8 @@ type Options struct {
 	// header of the request is taken for its ID.
 	Start Position
 
-	Resume    Resume
-	Reconnect Reconnect
+	Resume    Resume    // ResumeID if empty
+	Reconnect Reconnect // ReconnectGET if empty
 
 	// Backoff says how long to wait before a reconnection.
 	Backoff Backoff
@@ -83,15 +85,15 @@ type Options struct {
 	OnRead func(p []byte) error
 }
 
-// Reconnect says whether a stream is connected to anew.
-type Reconnect int
+// Reconnect is the choice of the requests that are repeated.
+type Reconnect string
 
 // The choices of [Options.Reconnect]. A request that could not be sent, because
 // the server was not there yet, may be tried again with all of them.
 const (
-	ReconnectGET    Reconnect = iota // if the method is GET
-	ReconnectAlways                  // whatever the method: the body is sent again
-	ReconnectNever
+	ReconnectGET    Reconnect = "get"    // GET requests alone
+	ReconnectAlways Reconnect = "always" // all methods, with the body sent again
+	ReconnectNever  Reconnect = "never"
 )
 
 // ErrGoodbye is in the [Dropped] of a connection that an event of
@@ -140,7 +142,9 @@ func New(req *http.Request, options Options) *Stream {
 	if options.Client == nil {
 		options.Client = http.DefaultClient
 	}
-	s := &Stream{options: options, request: req, ctx: req.Context()}
+	options.Resume = cmp.Or(options.Resume, ResumeID)
+	options.Reconnect = cmp.Or(options.Reconnect, ReconnectGET)
+	s := &Stream{options: options, request: req, ctx: req.Context(), err: options.check()}
 	s.decoder = stream.NewDecoder(nil)
 	s.decoder.MaxEventSize = options.MaxEventSize
 	s.watch = newWatch(options.IdleTimeout, options.EventTimeout)
@@ -151,6 +155,21 @@ func New(req *http.Request, options Options) *Stream {
 	s.decoder.SetLastEventID(s.options.Start.LastEventID)
 	return s
 }
+
+// check returns the error of options that cannot be met.
+func (o *Options) check() error {
+	switch {
+	case o.Resume != ResumeID && o.Resume != ResumeRange && o.Resume != ResumeOff:
+		return fmt.Errorf("unknown Resume %q: want id, range or off", o.Resume)
+	case o.Reconnect != ReconnectGET && o.Reconnect != ReconnectAlways && o.Reconnect != ReconnectNever:
+		return fmt.Errorf("unknown Reconnect %q: want get, always or never", o.Reconnect)
+	case o.Client.Timeout > 0:
+		return errClientTimeout
+	}
+	return nil
+}
+
+var errClientTimeout = errors.New("the http.Client has a Timeout, which would cut every stream: use a context, or IdleTimeout")
 
 // Next returns the next event, as a view like that of [stream.Decoder.Next]. It
 // connects, waits and reconnects as need be. The error is io.EOF when the
@@ -215,12 +234,14 @@ func (s *Stream) Unfinished() int { return s.unfinished }
 // Response returns the response that is being read, nil if there is none.
 func (s *Stream) Response() *http.Response { return s.response }
 
-// Close ends the connection. Next may not be called any more.
-func (s *Stream) Close() {
+// Close ends the connection. Next returns [io.ErrClosedPipe] after it, unless the
+// stream had ended before. The error is always nil.
+func (s *Stream) Close() error {
 	s.disconnect()
 	if s.err == nil {
 		s.err = io.ErrClosedPipe
 	}
+	return nil
 }
 
 func (s *Stream) next(read func() (*stream.Block, error)) (*stream.Block, error) {

@@ -268,11 +268,34 @@ func TestWhatOpens(t *testing.T) {
 				switch got := slices.Contains(data, "x"); {
 				case got != test.ok:
 					t.Errorf("%d %q, first %v: opened %v, want %v", test.status, test.contentType, first, got, test.ok)
-				case !test.ok && (!errors.As(err, &refused) || refused.Status != test.status || string(refused.Body) != "data: x\n\n"):
+				case !test.ok && (!errors.As(err, &refused) || refused.Status != test.status || refused.Header.Get("Content-Type") != test.contentType || string(refused.Body) != "data: x\n\n"):
 					t.Errorf("%d %q, first %v: error %#v", test.status, test.contentType, first, err)
 				}
 			}
 		})
+	}
+}
+
+func TestOptionsThatCannotBeMet(t *testing.T) {
+	for want, options := range map[string]Options{
+		`Resume "ids"`:    {Resume: "ids"},
+		`Reconnect "GET"`: {Reconnect: "GET"},
+		"has a Timeout":   {Client: &http.Client{Timeout: time.Second}},
+	} {
+		s := serving(events("data: a\n\n"))
+		if options.Client == nil {
+			options.Client = &http.Client{Transport: s}
+		}
+		req, _ := http.NewRequest(http.MethodGet, "http://example.test", nil)
+		stream := New(req, options)
+		for range 2 {
+			if _, err := stream.Next(); err == nil || !strings.Contains(err.Error(), want) || len(s.requests) > 0 {
+				t.Errorf("%s: %v after %d requests", want, err, len(s.requests))
+			}
+		}
+		if err := stream.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -294,7 +317,7 @@ func TestOtherMethodsAreNotRepeated(t *testing.T) {
 		s = serving(events("data: a\n\ndata: b"))
 		_, _, err = listenTo(t, s, Options{}, "POST", "body")
 		var cut *UnfinishedError
-		if !errors.As(err, &cut) || cut.Bytes != len("data: b") {
+		if !errors.As(err, &cut) || cut.Bytes != len("data: b") || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("orderly end inside an event: %v", err)
 		}
 

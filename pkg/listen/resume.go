@@ -15,21 +15,21 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// Resume says how a reconnection goes on where the last connection ended.
-type Resume int
+// Resume is how a reconnection continues where the last connection ended.
+type Resume string
 
 // The choices of [Options.Resume].
 const (
 	// ResumeID sends Last-Event-ID, as the standard has it.
-	ResumeID Resume = iota
+	ResumeID Resume = "id"
 
 	// ResumeRange asks for the bytes behind the last whole event, for an
 	// event log that a file server serves
 	// (https://www.rfc-editor.org/rfc/rfc9110#name-range-requests).
-	ResumeRange
+	ResumeRange Resume = "range"
 
 	// ResumeOff starts afresh on every connection.
-	ResumeOff
+	ResumeOff Resume = "off"
 )
 
 // A Position is a place in a stream to resume from, and can be kept between

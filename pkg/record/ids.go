@@ -24,6 +24,10 @@ const (
 // automatic one before it is a [*LineError]: two events could have it.
 func NumberIDs(records iter.Seq2[Record, error], mode IDs) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
+		if !slices.Contains([]IDs{"", IDsKeep, IDsAuto, IDsNone}, mode) {
+			yield(Record{}, fmt.Errorf("unknown treatment of IDs %q: want keep, auto or none", mode))
+			return
+		}
 		var n numbering
 		for r, err := range records {
 			if err == nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -122,6 +123,7 @@ type Handler struct {
 
 	once   sync.Once
 	faults *faults // those of Faults and Stamp, sorted
+	err    error   // of the options
 
 	connections atomic.Int64 // so far
 	resumes     atomic.Int64 // of them with a last event ID that was known
@@ -143,8 +145,20 @@ func (h *Handler) init() {
 		}
 		h.History.init()
 		h.faults = newFaults(h.Faults, h.Stamp)
+		h.err = h.Options.check()
 		h.clients = map[*client]struct{}{}
 	})
+}
+
+// check returns the error of options that cannot be met.
+func (o *Options) check() error {
+	if !slices.Contains([]AtEnd{"", EndClose, EndHold, EndLoop}, o.AtEnd) {
+		return fmt.Errorf("unknown AtEnd %q: want close, hold or loop", o.AtEnd)
+	}
+	if !slices.Contains([]UnknownID{"", UnknownStart, UnknownLive, UnknownGap, UnknownStop, UnknownConflict}, o.OnUnknownID) {
+		return fmt.Errorf("unknown OnUnknownID %q: want start, live, gap, 204 or 409", o.OnUnknownID)
+	}
+	return nil
 }
 
 // With returns a handler with the options of h for another history.
@@ -182,6 +196,10 @@ func (h *Handler) Close() error {
 // for a preflight of CORS.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.init()
+	if h.err != nil {
+		http.Error(w, h.err.Error(), http.StatusInternalServerError)
+		return
+	}
 	h.setHeader(w.Header(), r)
 	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 		w.WriteHeader(http.StatusNoContent)
@@ -389,7 +407,7 @@ func (c *Connection) Streamed() bool {
 	return c.Status == http.StatusOK && c.End != endRefused || c.Status == http.StatusPartialContent
 }
 
-// How a connection ended, the End of a [Connection].
+// How a connection ended, the End of a [Connection], if it was not a fault.
 const (
 	EndedDone    = "done"                       // all events were sent
 	EndedClient  = "closed by the client"       // or lost on the way

@@ -107,6 +107,19 @@ func TestByteOrderMarkIsNotRepeated(t *testing.T) {
 	}
 }
 
+func TestOptionsThatCannotBeMet(t *testing.T) {
+	for want, options := range map[string]serve.Options{
+		`unknown AtEnd "clsoe"`:        {AtEnd: "clsoe"},
+		`unknown OnUnknownID "ignore"`: {OnUnknownID: "ignore"},
+	} {
+		w := httptest.NewRecorder()
+		(&serve.Handler{History: numbered(1), Options: options}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if w.Code != 500 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%+v: %d %q", options, w.Code, w.Body)
+		}
+	}
+}
+
 func TestMaxClients(t *testing.T) {
 	h := &serve.Handler{History: &serve.History{}, Options: serve.Options{MaxClients: 1}}
 	url := start(t, h)
