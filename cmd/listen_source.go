@@ -24,7 +24,7 @@ type blockSource interface {
 	Position() listen.Position
 	Stats() listen.Stats
 	Unfinished() int
-	Close()
+	Close() error
 }
 
 // isFile reports whether a source is a file or standard input, not a URL.
@@ -177,10 +177,11 @@ func (s *savedStream) Stats() listen.Stats { return s.stats }
 func (s *savedStream) Unfinished() int     { return len(s.Decoder.Unfinished()) }
 
 // Close closes the file.
-func (s *savedStream) Close() {
-	if s.file != nil {
-		s.file.Close()
+func (s *savedStream) Close() error {
+	if s.file == nil {
+		return nil
 	}
+	return s.file.Close()
 }
 
 // Next reports an unfinished event at the end as the connection of a URL does.
