@@ -194,9 +194,9 @@ func TestRecordReaderErrors(t *testing.T) {
 		{`{"raw":"data: a\n\ndata: b\n\n"}`, `line 2: raw holds more than one block`},
 		{`{"time":"9999-12-31T23:59:59-23:59"}`, `line 2: column 9: time: want an RFC 3339 time, got "9999-12-31T23:59:59-23:59"`},
 		{`{"raw_b64":"?"}`, `line 2: column 12: raw_b64: illegal base64 data at input byte 0`},
-		{`{"id":"a\nb","data":""}`, `line 2: stream: id "a\nb" contains a line feed`},
-		{`{"event":"a\rdata: x","data":""}`, `line 2: stream: event "a\rdata: x" contains a carriage return`},
-		{`{"id":"\u0000","data":""}`, `line 2: stream: id "\x00" contains a NUL`},
+		{`{"id":"a\nb","data":""}`, `line 2: id "a\nb" contains a line feed`},
+		{`{"event":"a\rdata: x","data":""}`, `line 2: event "a\rdata: x" contains a carriage return`},
+		{`{"id":"\u0000","data":""}`, `line 2: id "\x00" contains a NUL`},
 	} {
 		rr := record.NewReader(strings.NewReader("{\"data\":\"1\"}\n" + c.line + "\n\n{\"data\":\"4\"}"))
 		if _, err := rr.Read(); err != nil {

@@ -26,7 +26,7 @@ const (
 )
 
 // ErrEnded is the error of appending to a history after [History.End].
-var ErrEnded = errors.New("serve: history has ended")
+var ErrEnded = errors.New("history has ended")
 
 // A History is the log of the events of one stream. It holds each event once,
 // in the form that goes over the wire, for any number of clients. The zero

@@ -97,7 +97,7 @@ type SizeError struct {
 }
 
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("stream: event at byte %d is larger than %d bytes", e.Offset, e.Limit)
+	return fmt.Sprintf("event at byte %d is larger than %d bytes", e.Offset, e.Limit)
 }
 
 // Next returns the next event, as a view that is valid until the decoder is asked

@@ -52,7 +52,7 @@ const maxRetry = math.MaxInt64 / int64(time.Millisecond)
 // ErrInjection is matched by the errors that refuse a type or an ID because it
 // would break out of its line, and so let whoever chose it write events, or
 // because readers would ignore it.
-var ErrInjection = errors.New("stream: character that a field must not hold")
+var ErrInjection = errors.New("field holds a line break or a NUL")
 
 // A FieldError refuses the value of a field that cannot be written as it is.
 // It matches [ErrInjection].
@@ -68,7 +68,7 @@ func (e *FieldError) Error() string {
 	if len(value) > 40 {
 		value = value[:40] + "..."
 	}
-	return fmt.Sprintf("stream: %s %q contains %s", e.Field, value, name)
+	return fmt.Sprintf("%s %q contains %s", e.Field, value, name)
 }
 
 // Is reports whether target is [ErrInjection].

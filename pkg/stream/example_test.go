@@ -92,5 +92,5 @@ func ExampleEncoder() {
 	// data: hello
 	// data: world
 	//
-	// stream: id "2\ndata: injected" contains a line feed
+	// id "2\ndata: injected" contains a line feed
 }
