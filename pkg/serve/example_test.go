@@ -109,3 +109,30 @@ func ExampleHandler_recorder() {
 	// event: done
 	// data:
 }
+
+func ExampleMux() {
+	stream := func(data string) *serve.Handler {
+		history := &serve.History{}
+		history.Append(stream.Event{Data: data})
+		history.End()
+		return &serve.Handler{History: history}
+	}
+	mux := &serve.Mux{Routes: []serve.Route{
+		{Path: "/feed", Handler: stream("feed")},
+		{Method: "POST", Path: "/models/{name}", Handler: stream("answer")},
+	}}
+	defer mux.Close()
+	for _, request := range []*http.Request{
+		httptest.NewRequest("GET", "/feed", nil),
+		httptest.NewRequest("POST", "/models/large", nil),
+		httptest.NewRequest("GET", "/models/large", nil),
+	} {
+		recorder := httptest.NewRecorder()
+		mux.ServeHTTP(recorder, request)
+		fmt.Printf("%d %q\n", recorder.Code, recorder.Body)
+	}
+	// Output:
+	// 200 "data: feed\n\n"
+	// 200 "data: answer\n\n"
+	// 405 "ssectl serve: want POST\n"
+}
