@@ -31,7 +31,7 @@ func newServer() (url string, stop func()) {
 	}
 }
 
-// A stream goes on over a drop; the server says with 204 that there is no more.
+// A stream continues over a drop; a 204 of the server is its end.
 func Example() {
 	url, stop := newServer()
 	defer stop()

@@ -14,7 +14,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// Options says how to listen. The zero value does what an EventSource does.
+// Options configure a [Stream]. The zero value behaves as an EventSource.
 type Options struct {
 	// Client makes the connections. It must not have a Timeout, which would
 	// end every stream. Nil means [http.DefaultClient].
@@ -27,12 +27,11 @@ type Options struct {
 	Resume    Resume    // ResumeID if empty
 	Reconnect Reconnect // ReconnectGET if empty
 
-	// Backoff says how long to wait before a reconnection.
+	// Backoff sets how long to wait before a reconnection.
 	Backoff Backoff
 
-	// MaxRetries bounds the connections in a row that bring no event, behind
-	// the first. MaxRetryTime bounds the time they may take. Zero means no
-	// bound.
+	// MaxRetries bounds the connections in a row that bring no event, after the
+	// first. MaxRetryTime bounds the time they may take. Zero means no bound.
 	MaxRetries   int
 	MaxRetryTime time.Duration
 
@@ -57,8 +56,8 @@ type Options struct {
 	// that it no longer knows with silence. Zero means never.
 	FreshAfter int
 
-	// ReconnectOn lists the types of events by which the server says that it
-	// closes: the connection is made anew behind one.
+	// ReconnectOn lists the types of events by which the server announces that
+	// it closes: the connection is made anew after one.
 	ReconnectOn []string
 
 	// IdleTimeout bounds the time without a byte, EventTimeout that without
@@ -70,11 +69,11 @@ type Options struct {
 	// MaxEventSize is that of [stream.Decoder].
 	MaxEventSize int
 
-	// OnChange is told of each change of state, within Next.
+	// OnChange is called with each change of state, within Next.
 	OnChange func(Change)
 
-	// BeforeRead is called before each read that may wait for the server, so
-	// all that has come has been handed over: the time to flush. Its error
+	// BeforeRead is called before each read that may wait for the server, when
+	// everything received has been handed over: the time to flush. Its error
 	// ends the stream.
 	BeforeRead func() error
 
@@ -100,7 +99,7 @@ const (
 // [Options.ReconnectOn] ended.
 var ErrGoodbye = errors.New("server said goodbye")
 
-// Stats counts what a [Stream] has done.
+// Stats are the counts and times of a [Stream].
 type Stats struct {
 	Started     time.Time
 	Headers     time.Time // of the first response, zero if none came
@@ -191,7 +190,7 @@ func (s *Stream) Block() (*stream.Block, error) {
 }
 
 // Events ranges over the events, owned by the caller. An error other than
-// io.EOF is the last thing it yields. The stream is closed behind it.
+// io.EOF is the last thing it yields. The stream is closed after it.
 func (s *Stream) Events() iter.Seq2[stream.Event, error] {
 	return func(yield func(stream.Event, error) bool) {
 		defer s.Close()
@@ -218,13 +217,13 @@ func (s *Stream) Time() time.Time { return s.readAt }
 // LastEventID returns the last event ID in force.
 func (s *Stream) LastEventID() string { return s.decoder.LastEventID() }
 
-// Position returns where a later run would go on: behind the block handed over
+// Position returns where a later run would resume: after the block handed over
 // last.
 func (s *Stream) Position() Position {
 	return Position{LastEventID: s.LastEventID(), Offset: s.offset(), Checksum: s.position.sum, Validator: s.position.validator}
 }
 
-// Stats returns what the stream has done so far.
+// Stats returns the counts so far.
 func (s *Stream) Stats() Stats { return s.stats }
 
 // Unfinished returns how many bytes of an event had come when the last
@@ -278,7 +277,7 @@ func (s *Stream) arrived(b *stream.Block) {
 	}
 }
 
-// drop ends the connection and decides what comes then.
+// drop ends the connection and decides whether to make another.
 func (s *Stream) drop(err error) {
 	if cause := s.watch.cause(); cause != nil {
 		err = cause
@@ -296,7 +295,7 @@ func (s *Stream) drop(err error) {
 }
 
 // fail decides whether err is final, and else waits for the next connection.
-// untold is err if no change has told it yet.
+// untold is err if no change has reported it yet.
 func (s *Stream) fail(err, untold error) {
 	var refused *ResponseError
 	if s.ctx.Err() != nil {

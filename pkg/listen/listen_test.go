@@ -122,7 +122,7 @@ func (s *paced) read(ctx context.Context, p []byte) (int, error) {
 	}
 }
 
-// listenTo returns the data of all events, what changed, and the final error.
+// listenTo returns the data of all events, the changes, and the final error.
 func listenTo(t *testing.T, s *server, options Options, method string, body string) (data []string, changes []Change, err error) {
 	t.Helper()
 	var reader io.Reader
@@ -228,7 +228,7 @@ func TestBackoff(t *testing.T) {
 		{Backoff{}, 5, 2 * time.Second, 1, 2250 * time.Millisecond},
 		{Backoff{MaxDelay: time.Second}, 1, 2 * time.Second, 0, 2 * time.Second},
 		{Backoff{}, 1, 0, 0, 0},
-		{Backoff{}, 3, 0, 0, 200 * time.Millisecond}, // no busy loop, even if the server says so
+		{Backoff{}, 3, 0, 0, 200 * time.Millisecond}, // no busy loop, even if the server asks for one
 		{Backoff{IgnoreServer: true}, 1, time.Second, 0, 3 * time.Second},
 	} {
 		test.backoff.Random = func() float64 { return test.random }

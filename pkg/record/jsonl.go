@@ -368,7 +368,7 @@ func (r *Record) check() error {
 	return err
 }
 
-// checkObject returns what is wrong with a line that is not one JSON object.
+// checkObject returns the error of a line that is not one JSON object.
 func checkObject(line []byte) error {
 	if !json.Valid(line) {
 		// Only now, for its message: where the syntax breaks.

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// An escapeCache keeps what the texts of a stream begin and end with. Events of
+// An escapeCache keeps the begin and the end that the texts of a stream share. Events of
 // one service differ in a few bytes in the middle: a token of a model, a price.
 // The text around them needs to be escaped only once.
 type escapeCache struct {

@@ -15,8 +15,8 @@ func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)
 
 // AppendString appends text as a JSON string in quotes. Malformed UTF-8 becomes
 // U+FFFD, one for each maximal subpart, and all control characters, C1 and
-// DEL too, are escaped, so the string may be shown on a terminal. What dst has
-// beyond its length, within its capacity, may be overwritten.
+// DEL too, are escaped, so the string may be shown on a terminal. The bytes of
+// dst beyond its length, within its capacity, may be overwritten.
 func AppendString(dst, text []byte) []byte {
 	dst = append(dst, '"')
 	dst = appendEscaped(dst, text, 0)
@@ -31,7 +31,7 @@ func appendEscaped(dst, text []byte, from int) []byte {
 	// with next to no branch.
 	rest := text[from:]
 	for len(rest) >= 8 {
-		// Room for what one round writes at most for each word.
+		// Room for the most that one round writes for each word.
 		dst = grow(dst, len(rest)+24)
 		n, out := len(dst), dst[:cap(dst)]
 		for len(rest) >= 8 && len(out)-n >= 24 {
@@ -49,7 +49,7 @@ func appendEscaped(dst, text []byte, from int) []byte {
 			dst, rest = appendChars(dst, rest, len(rest)-8)
 		}
 	}
-	// What is left is the end of the last eight bytes, with blanks behind it
+	// The rest is the end of the last eight bytes, with blanks after it
 	// for the check.
 	if left := len(rest); left > 0 && len(text) >= 8 {
 		word := binary.LittleEndian.Uint64(text[len(text)-8:])>>(64-8*left) | ones*' '<<(8*left)
@@ -64,7 +64,7 @@ func appendEscaped(dst, text []byte, from int) []byte {
 	return dst
 }
 
-// grow makes room for more bytes behind dst.
+// grow makes room for more bytes after dst.
 func grow(dst []byte, more int) []byte {
 	if need := len(dst) + more; need > cap(dst) {
 		return append(make([]byte, 0, need+need/4), dst...)
@@ -88,8 +88,8 @@ func appendChars(dst, text []byte, left int) (to, rest []byte) {
 const ones, highs = 0x0101010101010101, 0x8080808080808080
 
 // notPlain reports whether any byte of word is a control character, DEL, or not
-// ASCII. (A byte less than what is taken from it borrows, into its top bit; so
-// does one that was made zero when one is taken from it.)
+// ASCII. (A byte borrows into its top bit if more is subtracted than it has;
+// so does one that was made zero when one is subtracted.)
 func notPlain(word uint64) bool {
 	below, del := word-ones*0x20, (word^ones*0x7f)-ones
 	return (below|del|word)&highs != 0
@@ -185,7 +185,7 @@ func unescape(text []byte) []byte {
 			r := hex4(text)
 			text = text[4:]
 			if utf16.IsSurrogate(r) {
-				// Half a pair is U+FFFD, and what follows it stands for itself.
+				// Half a pair is U+FFFD, and the text after it stands for itself.
 				pair := utf8.RuneError
 				if len(text) >= 6 && text[0] == '\\' && text[1] == 'u' {
 					pair = utf16.DecodeRune(r, hex4(text[2:]))

@@ -363,8 +363,8 @@ func FuzzJSONLines(f *testing.F) {
 	})
 }
 
-// FuzzRecordString compares what is read of a JSON string with what
-// encoding/json reads.
+// FuzzRecordString compares the reading of a JSON string with that of
+// encoding/json.
 func FuzzRecordString(f *testing.F) {
 	for _, s := range []string{`"a"`, `"\u00e9\ud83c\udf0a\ud800\ud800\udc00\udc00\uD83Cx"`, `"\"\\\/\b\f\n\r\t"`, "\"\xff\xe2\x82\"", `"\ud800"`, `"\ud800\u0041"`} {
 		f.Add(s)
@@ -373,7 +373,7 @@ func FuzzRecordString(f *testing.F) {
 		if !strings.HasPrefix(text, `"`) || !json.Valid([]byte(text)) {
 			return
 		}
-		text = string(stream.AppendValid(nil, []byte(text))) // what encoding/json does in its own way
+		text = string(stream.AppendValid(nil, []byte(text))) // encoding/json replaces in its own way
 		var want string
 		if err := json.Unmarshal([]byte(text), &want); err != nil {
 			t.Fatal(err)
@@ -408,7 +408,7 @@ func checkTime(t *testing.T, at time.Time) {
 	}
 }
 
-// What AppendJSON writes reads back, whatever a program put into the record.
+// A line of AppendJSON reads back, whatever a program put into the record.
 func TestRecordOfAnyValues(t *testing.T) {
 	r := record.Record{IsEvent: true, Event: stream.Event{Retry: -time.Second}, Delay: -1, Meta: nil}
 	if _, err := record.ParseJSON(r.AppendJSON(nil)); err != nil {

@@ -113,7 +113,7 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// har is what browsers save: Chromium notes events, with the last event ID in
+// har is a file as browsers save it: Chromium notes events, with the last event ID in
 // force for each; others have the text.
 const har = `{"log":{"entries":[
 {"response":{"content":{"mimeType":"text/html","text":"data: no\n\n"}}},

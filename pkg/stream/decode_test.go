@@ -15,8 +15,8 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// decodeAll decodes with the decoder, by blocks, and checks on the way what
-// must hold for any stream.
+// decodeAll decodes with the decoder, by blocks, and checks on the way the
+// properties of any stream.
 func decodeAll(t *testing.T, input string, cuts []byte) reference {
 	t.Helper()
 	d := stream.NewDecoder(&streamtest.SplitReader{Input: input, Cuts: cuts})
@@ -79,7 +79,7 @@ func checkDecode(t *testing.T, input string, cuts []byte) {
 	if diff := diffReference(got, want); diff != "" {
 		t.Fatalf("input %q, reads of %v\n%s", input, cuts, diff)
 	}
-	// Next and Event must skip exactly what is no event.
+	// Next and Event must skip exactly the blocks that are no events.
 	d := stream.NewDecoder(&streamtest.SplitReader{Input: input, Cuts: cuts})
 	var events []refEvent
 	for event, err := range d.Events() {
@@ -219,8 +219,7 @@ func TestDecodeAtOnce(t *testing.T) {
 	}
 }
 
-// A reader that says when it is asked must not be asked while there is an
-// event at hand.
+// A reader must not be asked for more while there is an event at hand.
 func TestDecodeReadsOnlyWhenEmpty(t *testing.T) {
 	reads := 0
 	r := readerFunc(func(p []byte) (int, error) {
@@ -316,7 +315,7 @@ func TestDecodeMaxEventSizeLateLF(t *testing.T) {
 	}
 }
 
-// A view must not let its user write into what comes behind it.
+// A view must not let its user write into the bytes after it.
 func TestViewsAreClipped(t *testing.T) {
 	b, err := stream.NewDecoder(strings.NewReader("event: x\nid: 1\ndata: a\n\n")).Next()
 	if err != nil {

@@ -17,12 +17,12 @@ const DefaultType = "message"
 // An Event is one event of a stream.
 //
 // The zero value of every field means that the block had no such field, so a
-// literal states only what it wants to say:
+// literal names only the fields that matter:
 //
 //	stream.Event{ID: "7", Data: `{"n":1}`}
 type Event struct {
-	// Type is the event type. Decoding gives [DefaultType] where the block
-	// named none; encoding writes no event field for it, nor for "".
+	// Type is the event type. Decoding sets it to [DefaultType] if the block
+	// named none; encoding writes no event field for that, nor for "".
 	Type string
 
 	// Data is the data, its lines joined with \n.
@@ -32,11 +32,11 @@ type Event struct {
 	// [Decoder.LastEventID].
 	ID string
 
-	// HasID tells an ID that was set to nothing, which resets the last event
-	// ID, from no ID at all. A non-empty ID implies it.
+	// HasID distinguishes an ID that was set to nothing, which resets the last
+	// event ID, from no ID at all. A non-empty ID implies it.
 	HasID bool
 
-	// HasRetry tells a reconnection time of zero from none at all. A
+	// HasRetry distinguishes a reconnection time of zero from none at all. A
 	// non-zero Retry implies it.
 	HasRetry bool
 

@@ -24,7 +24,7 @@ func ExampleDecoder() {
 	// message "two\nlines", last event ID "1"
 }
 
-// Next gives views, which cost no allocation and hold until the next call.
+// Next returns views, which cost no allocation and hold until the next call.
 func ExampleDecoder_Next() {
 	dec := stream.NewDecoder(strings.NewReader("data: 12\n\ndata: 30\n\n"))
 	size := 0
@@ -62,7 +62,7 @@ func ExampleDecoder_Reset() {
 	// b
 }
 
-// Block shows what was on the wire, whether it is an event or not.
+// Block returns all blocks on the wire, events or not.
 func ExampleDecoder_Block() {
 	dec := stream.NewDecoder(strings.NewReader(": hello\n\nid: 3\nretry: 10\n\ndata: x\n\n"))
 	for block, err := range dec.Blocks() {

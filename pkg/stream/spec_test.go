@@ -63,7 +63,7 @@ func TestReferenceMeetsSpec(t *testing.T) {
 	}
 }
 
-// diffReference says in which points got differs from want.
+// diffReference describes the points in which got differs from want.
 func diffReference(got, want reference) string {
 	var diff strings.Builder
 	compare := func(what string, got, want any) {
