@@ -10,7 +10,7 @@
 //			return err
 //		}
 //		r := record.FromBlock(block, time.Now())
-//		if err := file.Write(&r); err != nil { // a record.Writer
+//		if err := lines.Write(&r); err != nil { // lines is a Writer
 //			return err
 //		}
 //	}

@@ -6,10 +6,9 @@ import (
 )
 
 // A broadcaster writes new events to the clients that have everything else, and so
-// spares each of them a turn of its goroutine: the price of an event is then
-// little more than that of the write. It never waits for a client. One that
-// does not take all at once gets it from its own goroutine, and comes back
-// when it has caught up.
+// spares each of them a turn of its goroutine: an event then costs little more
+// than its write. It never waits for a client. One that does not take all at once
+// gets it from its own goroutine, and comes back when it has caught up.
 type broadcaster struct {
 	history *History
 
@@ -62,7 +61,7 @@ func (bc *broadcaster) remove(c *client) {
 	c.slot = -1
 }
 
-// run pumps until stop is closed.
+// run broadcasts until stop is closed.
 func (bc *broadcaster) run(stop <-chan struct{}) {
 	for {
 		wake := *bc.history.wake.Load()
@@ -118,8 +117,8 @@ func (bc *broadcaster) release(c *client) {
 	c.wake()
 }
 
-// rawOf returns access to the socket of conn, nil if there is none or if what
-// is written to it is not what goes over the socket.
+// rawOf returns access to the socket of conn, nil if there is none or if conn
+// changes the bytes on their way to it.
 func rawOf(conn any) syscall.RawConn {
 	sc, ok := conn.(syscall.Conn)
 	if !ok || !canTry {

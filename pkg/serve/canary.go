@@ -9,10 +9,10 @@ import (
 	"github.com/ssectl/ssectl/pkg/record"
 )
 
-// Canary returns a script of about five seconds that shows what a path does to
+// Canary returns a test script of about five seconds that shows how a path changes
 // a stream, if it is replayed at its recorded pace: a first event after half a
 // second, small ones in a row, a large one, silence with a heartbeat in it, a
-// larger one, and an event of the type "close". Each event says its phase.
+// larger one, and an event of the type "close". Each event names its phase.
 func Canary() iter.Seq2[record.Record, error] {
 	steps := []struct {
 		delay time.Duration

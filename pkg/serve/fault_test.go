@@ -91,7 +91,7 @@ func (c *rawClient) chunk() (string, error) {
 
 var errCut = errors.New("closed in the middle of the response")
 
-// cause tells the end of the connection from the end of the response.
+// cause distinguishes the end of the connection from that of the response.
 func cause(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return errCut
@@ -256,7 +256,7 @@ func TestFaultStatusAnswers(t *testing.T) {
 }
 
 // TestFaultResetComesAfterTheData has a client that reads late: the reset must
-// not take from it what was sent before.
+// not discard the bytes that were sent before.
 func TestFaultResetComesAfterTheData(t *testing.T) {
 	history := &serve.History{}
 	text := strings.Repeat("x", 100<<10)

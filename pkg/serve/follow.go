@@ -8,7 +8,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// follow sends what the history has, and then what comes. There is no other
+// follow sends the events of the history, and then new ones. There is no other
 // loop than this one: replay is following with more at hand. io.EOF is an
 // orderly end.
 func (c *client) follow(out responseWriter) error {
@@ -62,8 +62,7 @@ func (c *client) startClock() error {
 	return nil
 }
 
-// atEdge does what is to be done when there is nothing more to send: wait, begin
-// again, or end.
+// atEdge waits, begins again, or ends, when there is nothing more to send.
 func (c *client) atEdge(out responseWriter) error {
 	wake, done := c.h.History.waitChan(&c.place)
 	switch {
@@ -105,8 +104,8 @@ func (c *client) moveTo(place cursor) {
 	c.position.Store(place.seg.eventsBefore(place.index))
 }
 
-// limit cuts the batch to what may go out now, and moves the client's place to
-// match. It returns how long the rest has to wait, -1 if there is no rest.
+// limit cuts the batch to the entries that may go out now, and moves the client's
+// place to match. It returns how long the rest has to wait, -1 if there is no rest.
 func (c *client) limit(b *batch) (wait time.Duration) {
 	wait = -1
 	if c.pacer != nil {
@@ -132,10 +131,10 @@ func (h *Handler) closesAtEnd() bool { return h.AtEnd == "" || h.AtEnd == EndClo
 // dueSoon is how long the first event may take without a comment before it.
 const dueSoon = 250 * time.Millisecond
 
-// open sends what comes before the first event. If that is not due yet, the head
-// of the response goes out alone, and if it is not due for long, or nobody
-// knows when, with a comment: some proxies keep a head until there is something
-// behind it. wait is negative if nobody knows.
+// open sends the text before the first event. If that event is not due yet, the
+// head of the response goes out alone, and if it is not due for long, or nobody
+// knows when, with a comment: some proxies hold a head back until bytes of the
+// body follow. wait is negative if nobody knows.
 func (c *client) open(out responseWriter, due bool, wait time.Duration) error {
 	text := c.prelude
 	c.prelude = nil
@@ -165,7 +164,7 @@ func (c *client) send(out responseWriter, b *batch) error {
 	err := out.batch(b)
 	c.busy.Store(false)
 	switch {
-	case c.faults.stream: // which counts what it makes of them
+	case c.faults.stream: // its writer counts the events it sends
 		c.position.Add(events)
 	case err == nil:
 		c.count(events, size)
@@ -173,7 +172,7 @@ func (c *client) send(out responseWriter, b *batch) error {
 	return err
 }
 
-// count adds what was sent to the counters.
+// count adds events and bytes sent to the counters.
 func (c *client) count(events, size int64) {
 	c.position.Add(events)
 	c.events.Add(events)
@@ -191,7 +190,7 @@ func (c *client) text(out responseWriter, text []byte) error {
 }
 
 // waitChan returns the channel that will be closed when there is more at the
-// cursor, nil if there is already. done tells that there will be no more.
+// cursor, nil if there is already. done means that there will be no more.
 func (h *History) waitChan(at *cursor) (wake <-chan struct{}, done bool) {
 	ch := *h.wake.Load()
 	h.waiting.Store(true)

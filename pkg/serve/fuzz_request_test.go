@@ -31,7 +31,7 @@ func FuzzParsePace(f *testing.F) {
 	})
 }
 
-// However a client asks to go on, what it gets is the history from some place
+// However a client asks to resume, it gets the history from some place
 // on, and nothing it sent becomes a header.
 func FuzzResumeRequest(f *testing.F) {
 	f.Add("1", "", "", "", "gap")

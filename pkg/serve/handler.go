@@ -18,25 +18,25 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// AtEnd is what happens to a client that has got everything when the history
-// has ended.
+// AtEnd is the treatment of a client that has got everything when the history has
+// ended.
 type AtEnd string
 
-// The choices of [Handler.AtEnd].
+// The choices of [Options.AtEnd].
 const (
 	EndClose AtEnd = "close" // the response ends; a resume from the last ID gets 204
 	EndHold  AtEnd = "hold"  // the connection stays open
-	EndLoop  AtEnd = "loop"  // it starts again, and again
+	EndLoop  AtEnd = "loop"  // the history starts again, and again
 )
 
-// UnknownID is what a client gets that resumes after an ID which is not in the
+// UnknownID is the answer to a client that resumes after an ID which is not in the
 // history, or no longer.
 type UnknownID string
 
-// The choices of [Handler.OnUnknownID].
+// The choices of [Options.OnUnknownID].
 const (
 	UnknownStart    UnknownID = "start" // all that is kept
-	UnknownLive     UnknownID = "live"  // what comes from now on
+	UnknownLive     UnknownID = "live"  // new events alone
 	UnknownGap      UnknownID = "gap"   // an event of the type "gap", then all that is kept
 	UnknownStop     UnknownID = "204"   // an answer that ends an EventSource
 	UnknownConflict UnknownID = "409"   // an error
@@ -44,11 +44,11 @@ const (
 
 const (
 	// DefaultHeartbeat is the interval of heartbeats when
-	// [Handler.Heartbeat] is zero: what the standard suggests
+	// [Options.Heartbeat] is zero, as the standard suggests
 	// (https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes).
 	DefaultHeartbeat = 15 * time.Second
-	// DefaultWriteTimeout is how long a client may take nothing when
-	// [Handler.WriteTimeout] is zero.
+	// DefaultWriteTimeout is how long a client may take no data when
+	// [Options.WriteTimeout] is zero.
 	DefaultWriteTimeout = 30 * time.Second
 
 	closeTimeout   = 500 * time.Millisecond // for a write under way when the handler closes
@@ -61,7 +61,7 @@ type Options struct {
 	Pace Pace
 
 	// Rounds is how often each client gets a history that has ended; zero
-	// means once. AtEnd is what happens then; [EndClose] if empty.
+	// means once. AtEnd is the treatment after that; [EndClose] if empty.
 	Rounds int
 	AtEnd  AtEnd
 
@@ -236,8 +236,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.stream(w, r, c)
 }
 
-// readBody reads the body of a request, and throws it away. If it stayed unread,
-// the close of the connection would become a reset, and take with it what the
+// readBody reads the body of a request, and discards it. If it stayed unread, the
+// close of the connection would become a reset, and discard the bytes that the
 // client has not read yet.
 func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 {
@@ -249,7 +249,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) {
 	control.SetReadDeadline(time.Time{})
 }
 
-// setHeader sets what every answer has.
+// setHeader sets the header that all answers have.
 func (h *Handler) setHeader(header http.Header, r *http.Request) {
 	header.Set("Content-Type", stream.ContentType)
 	header.Set("Cache-Control", "no-cache, no-transform")
@@ -276,8 +276,7 @@ func (h *Handler) setHeader(header http.Header, r *http.Request) {
 	}
 }
 
-// refusals are the headers that say something of an error, and nothing of a
-// stream.
+// refusals are the headers that describe an error and not a stream.
 var refusals = []string{"Retry-After", "Www-Authenticate", "Proxy-Authenticate"}
 
 // answer answers without events: with an error in JSON for clients that accept
@@ -368,7 +367,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 	close(stop)
 	wg.Wait()
 	if cut && ctx.Err() == nil {
-		// The one way to tell the server that the response is not whole.
+		// The one way to make the server cut the response.
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -387,7 +386,7 @@ func (h *Handler) heartbeat() time.Duration {
 	return h.Heartbeat
 }
 
-// A Connection is what a handler tells about a connection when it is over.
+// A Connection describes a connection that is over, to [Options.Closed].
 type Connection struct {
 	ID          int64
 	Remote      string // address of the client
@@ -414,13 +413,13 @@ const (
 	EndedServer  = "closed by the server"       // by Close
 	EndedDropped = "dropped on request"         // by a person at the inspector page
 	EndedStuck   = "client took no data"        // for the write timeout
-	EndedBehind  = "client fell too far behind" // what it needs is no longer kept
+	EndedBehind  = "client fell too far behind" // the events it needs are no longer kept
 	endRefused   = "no stream"
 )
 
 // headerBlock returns the head of a response as HTTP/1.1 has it on the wire. It
 // announces the end of the connection, unless a fault is to cut it: clients that
-// were told (fetch of Node.js 20) take a cut for the end of the response.
+// know of it (fetch of Node.js 20) take a cut for the end of the response.
 func headerBlock(status int, header http.Header, cuts bool) []byte {
 	header.Set("Transfer-Encoding", "chunked")
 	if !cuts {

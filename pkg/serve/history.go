@@ -18,7 +18,7 @@ const (
 	// segmentSize is how much of the log is one allocation, and one write to
 	// a client that is behind.
 	segmentSize = 256 << 10
-	// maxKept bounds in bytes what a history with a Limit keeps, whatever the
+	// maxKept bounds the size in bytes of a history with a Limit, whatever the
 	// size of its events.
 	maxKept = 256 << 20
 
@@ -54,7 +54,7 @@ type History struct {
 	tail    *segment
 	scratch []byte
 	unended []byte // an unfinished block, kept back: it can only be the last
-	fresh   bool   // what comes next starts a response, so it may have a BOM
+	fresh   bool   // the next record starts a response, so it may have a BOM
 
 	types     []string // of the events so far, in the order of their first
 	typesSeen map[string]struct{}
@@ -72,7 +72,7 @@ type segment struct {
 	next    atomic.Pointer[segment]
 	trimmed atomic.Bool // no longer part of the history; next is not known
 
-	// What comes before the segment.
+	// Counts and state before the segment.
 	events int64  // events
 	body   int64  // bytes, without the framing of chunks
 	lastID string // the last event ID in force
@@ -138,7 +138,7 @@ func (h *History) AppendRecord(r *record.Record) error {
 	return h.append(r, time.Since(h.epoch))
 }
 
-// End says that there will be no more events.
+// End ends the history: there will be no more events.
 func (h *History) End() {
 	h.init()
 	h.mu.Lock()
@@ -278,7 +278,7 @@ func (h *History) put(text []byte, e entry) {
 	}
 }
 
-// grow returns a segment to go behind the tail.
+// grow returns a segment to go after the tail.
 func (h *History) grow(size int) *segment {
 	tail := h.tail
 	count := tail.count()

@@ -49,7 +49,7 @@ func TestLimitIsWhatLateClientsGet(t *testing.T) {
 	}
 }
 
-// TestBorderOfTheHistory has clients that have just what is no longer kept: they
+// TestBorderOfTheHistory has clients with exactly the events no longer kept: they
 // missed nothing, wherever a segment of the log ends.
 func TestBorderOfTheHistory(t *testing.T) {
 	for _, size := range []int{10, 100 << 10} { // events of a few bytes, and such that three fill a segment
@@ -115,7 +115,7 @@ func TestResumeDuringTrim(t *testing.T) {
 
 // A long stream through a short history, with clients that come, follow,
 // leave and resume: each sees every event once and in order, as long as it
-// resumes before what it needs is gone.
+// resumes before the events it needs are gone.
 func TestClientsOfATrimmedHistory(t *testing.T) {
 	const events, readers = 30000, 8
 	history := &serve.History{Limit: 20000}

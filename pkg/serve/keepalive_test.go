@@ -335,7 +335,7 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { close(p); return nil }
 func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// arrivals returns what a client gets, in fake time, and when it gets it.
+// arrivals calls each with the events that a client gets, and when, in fake time.
 func arrivals(h *serve.Handler, want int, each func(at time.Duration, data string)) {
 	listener := make(pipes)
 	server := &http.Server{Handler: h}

@@ -28,7 +28,7 @@ type sighting struct {
 }
 
 // watchers serves h in memory, and returns a function that connects and returns
-// what comes until the connection ends.
+// the events until the connection ends.
 func watchers(h http.Handler) (watch func(begin time.Time) []sighting, stop func()) {
 	listener := make(pipes)
 	server := &http.Server{Handler: h}
@@ -148,7 +148,7 @@ func TestSharedClockIsOne(t *testing.T) {
 	}
 }
 
-// TestSharedRounds counts what each round has: the unfinished end is in the last
+// TestSharedRounds counts the events of each round: the unfinished end is in the last
 // one alone, and types are known.
 func TestSharedRounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -70,7 +70,7 @@ func (w *connWriter) writeOn(bytes []byte) error {
 	return nil
 }
 
-// try writes what the socket has room for.
+// try writes as much as the socket has room for.
 func (w *connWriter) try(bytes []byte) (n int, err error) {
 	if w.socket == nil {
 		return 0, nil

@@ -13,7 +13,8 @@ import (
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 )
 
-// faults are those of a handler, sorted by who has to care. They never change.
+// faults are those of a handler, sorted by the code that makes them happen. They
+// never change.
 type faults struct {
 	status      []fault.Fault // of the handler
 	contentType string
@@ -118,9 +119,9 @@ func (f *faults) wrap(out responseWriter, c *client) responseWriter {
 	return s
 }
 
-// A faultWriter sends each event the way its faults want it. Bytes go from
-// pending (what the stream is), over packed (compressed), to held (what a
-// buffering proxy would hold), and out in pieces.
+// A faultWriter sends each event as its faults want it. Bytes go from pending (the
+// stream), over packed (compressed), to held (as a buffering proxy does), and out
+// in pieces.
 type faultWriter struct {
 	*faults
 	out responseWriter
@@ -147,7 +148,7 @@ func (s *faultWriter) batch(b *batch) error {
 	return s.flush(false)
 }
 
-// event sends one event and does what is to be done around it.
+// event sends one event with the faults before and after it.
 func (s *faultWriter) event(text []byte) error {
 	s.events++
 	copies := 1
@@ -202,7 +203,7 @@ func (s *faultWriter) afterEvent() error {
 	return nil
 }
 
-// broken sends what there is, and returns the error that cuts the response.
+// broken sends the pending bytes, and returns the error that cuts the response.
 func (s *faultWriter) broken(cause string, reset bool) error {
 	if err := s.flush(false); err != nil {
 		return err
@@ -210,8 +211,8 @@ func (s *faultWriter) broken(cause string, reset bool) error {
 	return &cutError{cause: cause, reset: reset}
 }
 
-// addStamp adds a comment, in front of the event that it belongs to, which says
-// when it was sent and how many bytes were sent before.
+// addStamp adds a comment, in front of the event that it belongs to, with the time
+// and the number of bytes sent before.
 func (s *faultWriter) addStamp() {
 	var b [64]byte
 	line := append(b[:0], ": t="...)
@@ -237,7 +238,7 @@ func (s *faultWriter) text(text []byte) error {
 	return s.flush(false)
 }
 
-// flush sends what is pending, as far as the faults let it pass.
+// flush sends the pending bytes, as far as the faults let them pass.
 func (s *faultWriter) flush(last bool) error {
 	s.c.bytes.Add(int64(len(s.pending)))
 	ready := s.pending
@@ -289,7 +290,7 @@ func (s *faultWriter) pieces(text []byte) error {
 	return nil
 }
 
-// splitInRune returns the size of a piece that ends behind the first byte of a
+// splitInRune returns the size of a piece that ends after the first byte of a
 // character of several bytes; the whole size if there is none.
 func splitInRune(text []byte) int {
 	for i, c := range text[:len(text)-1] {

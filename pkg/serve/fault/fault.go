@@ -28,7 +28,7 @@ type Fault struct {
 	Text     string        // of type and eol
 }
 
-// A Kind says what one kind of fault does and how it is written.
+// A Kind describes one kind of fault and how it is written.
 type Kind struct {
 	Name  string
 	Usage string // an example
@@ -198,7 +198,7 @@ func parseEOL(f *Fault, value string) error {
 	return nil
 }
 
-// maxSize bounds what a fault may have in memory for each client.
+// maxSize bounds the memory that a fault takes for each client.
 const maxSize = 1 << 30
 
 func parseSize(f *Fault, value string) error {

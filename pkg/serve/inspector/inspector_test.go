@@ -84,7 +84,7 @@ func TestBrowserGetsThePageAndEventSourceTheStream(t *testing.T) {
 	}
 }
 
-// statsAnswer is what the test knows of /.ssectl/stats: keys that stay.
+// statsAnswer has the keys of /.ssectl/stats that stay.
 type statsAnswer struct {
 	UptimeMS    *int64 `json:"uptime_ms"`
 	Events      int64

@@ -11,7 +11,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/serve/inspector"
 )
 
-// A server is what "ssectl serve" answers with, on a port of its own.
+// A server answers as "ssectl serve" does, on a port of its own.
 type server struct {
 	t       *testing.T
 	url     string

@@ -11,8 +11,8 @@
 // silent, status=503@1-2 refuses the first two connections;
 // [fault.Kinds] lists all.
 //
-// The server ends with the test. What it does beyond that is a
-// [serve.Handler], for which a test can make a server of its own.
+// The server ends with the test. For more, a test can make a server of its own
+// with a [serve.Handler].
 package servetest
 
 import (
@@ -51,7 +51,7 @@ func New(t testing.TB, events []stream.Event, faults ...string) *Server {
 }
 
 // NewFile is New for the events of a file: JSON lines, a saved stream, text or a
-// HAR file, told by its first bytes.
+// HAR file, detected by its first bytes.
 func NewFile(t testing.TB, file string, faults ...string) *Server {
 	t.Helper()
 	f, err := os.Open(file)
@@ -98,8 +98,8 @@ func (s *Server) closed(c serve.Connection) {
 	s.connections = append(s.connections, c)
 }
 
-// Connections returns the connections that have ended: what each client asked
-// for, what it was sent, and why it ended.
+// Connections returns the connections that have ended, with the request, the
+// counts and the end of each.
 func (s *Server) Connections() []serve.Connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
