@@ -414,8 +414,10 @@ const (
 	EndedDropped = "dropped on request"         // by a person at the inspector page
 	EndedStuck   = "client took no data"        // for the write timeout
 	EndedBehind  = "client fell too far behind" // the events it needs are no longer kept
-	endRefused   = "no stream"
 )
+
+// endRefused is the end of a request that was answered without a stream.
+const endRefused = "no stream"
 
 // headerBlock returns the head of a response as HTTP/1.1 has it on the wire. It
 // announces the end of the connection, unless a fault is to cut it: clients that

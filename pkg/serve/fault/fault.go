@@ -124,7 +124,7 @@ func split(text string) (place, value string, err error) {
 			into = &value
 		}
 		if *into != "" || rest == "" {
-			return "", "", fmt.Errorf("want at most one @ and one =, each with something behind it")
+			return "", "", fmt.Errorf("want at most one @ and one =, each with text after it")
 		}
 		*into = rest
 	}
@@ -149,7 +149,7 @@ func (f *Fault) setPlace(text string, want place) (err error) {
 		f.Last, err = strconv.ParseInt(last, 10, 64)
 	}
 	if err != nil || f.First < 1 || f.Last < f.First {
-		return fmt.Errorf("want a number from 1 on, or a range as 1-2, behind @")
+		return fmt.Errorf("want a number from 1 on, or a range as 1-2, after @")
 	}
 	return nil
 }

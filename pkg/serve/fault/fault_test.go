@@ -19,7 +19,7 @@ func TestParse(t *testing.T) {
 		"drop":              "needs @",
 		"drop@0":            "from 1 on",
 		"drop@5-3":          "range",
-		"drop@":             "something behind it",
+		"drop@":             "text after it",
 		"drop@5@6":          "at most one",
 		"drop@5=3":          "no value",
 		"stall@5":           "duration",
