@@ -20,8 +20,8 @@ type Options struct {
 	// end every stream. Nil means [http.DefaultClient].
 	Client *http.Client
 
-	// Start is where to resume from on the first connection. A Last-Event-ID
-	// header of the request is taken for its ID.
+	// Start is where to resume from on the first connection. If it has no ID, a
+	// Last-Event-ID header of the request is taken. ResumeOff ignores both.
 	Start Position
 
 	Resume    Resume    // ResumeID if empty

@@ -362,6 +362,9 @@ func parseJSON(line []byte, streamStart bool) (Record, error) {
 
 // check returns the error of a record that cannot be sent.
 func (r *Record) check() error {
+	if r.ID == "" && (r.Type == "" || r.Type == stream.DefaultType) {
+		return nil
+	}
 	var room [64]byte
 	event := stream.Event{Type: r.Type, ID: r.ID}
 	_, err := event.AppendText(room[:0])

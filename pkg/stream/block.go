@@ -22,7 +22,10 @@ type Block struct {
 	id, idEnd       int    // the last id field
 	retry           time.Duration
 	flags           flags
-	decoder         *Decoder
+
+	// lastType is the latest type of Event, which is mostly the next one too. A
+	// pointer to the decoder instead would keep it off the stack.
+	lastType string
 }
 
 type flags uint8
@@ -288,7 +291,10 @@ func (b *Block) Event() Event {
 	case b.flags&hasType == 0:
 		event.Type = DefaultType
 	default:
-		event.Type = b.decoder.typeString(typ)
+		if b.lastType != string(typ) {
+			b.lastType = string(typ)
+		}
+		event.Type = b.lastType
 	}
 	// The ID and the data share one string, and so one allocation.
 	if len(id) == 0 {

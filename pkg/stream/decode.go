@@ -69,23 +69,18 @@ type Decoder struct {
 	lastID    []byte // the last event ID, as on the wire
 	lastIDStr string // the same for callers, made when asked for
 	staleStr  bool   // lastIDStr is not made of lastID
-	lastType  string // the latest type of an event, which is mostly the next one too
 	retry     time.Duration
 	hasRetry  bool
 }
 
 // NewDecoder returns a Decoder that reads from r.
-func NewDecoder(r io.Reader) *Decoder {
-	d := &Decoder{r: r}
-	d.block.decoder = d
-	return d
-}
+func NewDecoder(r io.Reader) *Decoder { return &Decoder{r: r} }
 
 // Reset makes the decoder read from r, the next response of the same event
 // source. The last event ID and the reconnection time stay, as the standard
 // wants it over a reconnection; everything else starts anew.
 func (d *Decoder) Reset(r io.Reader) {
-	d.r, d.err, d.block.decoder = r, nil, d
+	d.r, d.err = r, nil
 	d.pos, d.end, d.filled, d.base, d.clean = 0, 0, 0, 0, 0
 	d.started, d.skipLF, d.tail = false, false, 0
 }
@@ -433,14 +428,6 @@ func (d *Decoder) SetLastEventID(id string) {
 
 func (d *Decoder) setLastID(id []byte) {
 	d.lastID, d.staleStr = append(d.lastID[:0], id...), true
-}
-
-// typeString returns a type as a string, which it makes only if it changed.
-func (d *Decoder) typeString(typ []byte) string {
-	if d.lastType != string(typ) {
-		d.lastType = string(typ)
-	}
-	return d.lastType
 }
 
 // Retry returns the reconnection time that the stream set last, if it did. It
