@@ -27,8 +27,12 @@ var floors = []floor{
 	{folder: "internal/coding", may: []string{"github.com/andybalholm/brotli", "github.com/klauspost/compress"}},
 	{folder: "internal"},
 	{folder: "pkg/stream", mayNot: []string{"net", "os"}},
+	{folder: "pkg/record", may: []string{module + "/pkg/stream"}, mayNot: []string{"net", "os"}},
 	{folder: "pkg/listen", may: []string{module + "/internal", module + "/pkg/stream"}},
-	{folder: "pkg/serve", may: []string{module + "/internal", module + "/pkg/stream"}},
+	{folder: "pkg/serve/fault", may: []string{module + "/internal"}},
+	{folder: "pkg/serve/inspector", may: []string{module + "/pkg/serve"}},
+	{folder: "pkg/serve/servetest", may: []string{module + "/pkg"}},
+	{folder: "pkg/serve", mayNot: []string{module + "/pkg/serve/inspector"}, may: []string{module + "/internal", module + "/pkg/record", module + "/pkg/stream"}},
 	{folder: "pkg/diag", may: []string{module + "/internal", module + "/pkg/stream"}},
 	{folder: "cmd/internal/term", may: []string{"github.com/fatih/color", "github.com/mattn/go-isatty", "golang.org/x/term"}},
 	{folder: "cmd/internal", may: []string{module + "/pkg", module + "/cmd/internal", "github.com/itchyny/gojq", "github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/text/width"}},
@@ -85,7 +89,7 @@ func checkFloor(t *testing.T, path string) {
 		}
 		standard := !strings.Contains(strings.Split(name, "/")[0], ".")
 		switch {
-		case standard && isIn(floor.mayNot):
+		case isIn(floor.mayNot):
 			t.Errorf("%s imports %s, which %s must not know", path, name, floor.folder)
 		case !standard && !isIn(floor.may) && !within(name, module+"/"+floor.folder):
 			t.Errorf("%s imports %s, which is not below %s", path, name, floor.folder)

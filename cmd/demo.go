@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -65,14 +66,14 @@ func runDemo(ctx context.Context, streams *term.Streams) error {
 
 // checkDemo reads what listen printed and wants every event once.
 func checkDemo(printed io.Reader) error {
-	records := stream.NewRecordReader(printed)
+	records := record.NewReader(printed)
 	for n := 1; ; n++ {
-		record, err := records.Read()
+		r, err := records.Read()
 		if err == io.EOF && n == demoEvents+1 {
 			return nil
 		}
-		if want := fmt.Sprint(n); err != nil || record.ID != want {
-			return coded(exitFailed, fmt.Errorf("demo: event %d of %d has ID %q: %w", n, demoEvents, record.ID, err), "")
+		if want := fmt.Sprint(n); err != nil || r.ID != want {
+			return coded(exitFailed, fmt.Errorf("demo: event %d of %d has ID %q: %w", n, demoEvents, r.ID, err), "")
 		}
 	}
 }
@@ -132,10 +133,10 @@ func demoInput() io.Reader {
 	words := strings.Fields("The tide comes in , cut after cut , and nothing is lost")
 	var file []byte
 	for i := range demoEvents {
-		record := stream.Record{IsEvent: true, Event: stream.Event{
+		r := record.Record{IsEvent: true, Event: stream.Event{
 			Type: "word", ID: fmt.Sprint(i + 1), Data: fmt.Sprintf(`{"n":%d,"text":%q}`, i+1, words[i%len(words)]),
 		}}
-		file = record.AppendJSON(file)
+		file = r.AppendJSON(file)
 	}
 	return bytes.NewReader(file)
 }

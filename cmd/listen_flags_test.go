@@ -26,6 +26,7 @@ func parseListen(t *testing.T, line string) (*listenOptions, error) {
 
 func TestListenFlagsMean(t *testing.T) {
 	standard := listen.Options{
+		Resume: listen.ResumeID, Reconnect: listen.ReconnectGET,
 		FailFast: true,
 		Backoff:  listen.Backoff{Delay: 3 * time.Second, MaxDelay: time.Minute},
 	}

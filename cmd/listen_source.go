@@ -12,6 +12,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/listen"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -23,7 +24,7 @@ type blockSource interface {
 	Position() listen.Position
 	Stats() listen.Stats
 	Unfinished() int
-	Close()
+	Close() error
 }
 
 // isFile reports whether a source is a file or standard input, not a URL.
@@ -153,8 +154,8 @@ func hasField(text []byte) bool {
 // isRecording reports whether the first line is one that listen prints.
 func isRecording(text []byte) bool {
 	line, _, _ := bytes.Cut(text, []byte("\n"))
-	record, err := stream.ParseRecord(line)
-	return err == nil && (record.IsEvent || record.HasComment || record.Meta != nil)
+	r, err := record.ParseJSON(line)
+	return err == nil && (r.IsEvent || r.HasComment || r.Meta != nil)
 }
 
 // excerpt returns the beginning of a text as one line that is safe to show.
@@ -176,10 +177,11 @@ func (s *savedStream) Stats() listen.Stats { return s.stats }
 func (s *savedStream) Unfinished() int     { return len(s.Decoder.Unfinished()) }
 
 // Close closes the file.
-func (s *savedStream) Close() {
-	if s.file != nil {
-		s.file.Close()
+func (s *savedStream) Close() error {
+	if s.file == nil {
+		return nil
 	}
+	return s.file.Close()
 }
 
 // Next reports an unfinished event at the end as the connection of a URL does.

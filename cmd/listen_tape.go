@@ -12,6 +12,7 @@ import (
 
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/listen"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -129,8 +130,8 @@ func newRecording(w io.WriteCloser, req *http.Request) *recording {
 
 func (r *recording) block(b *stream.Block, at time.Time) {
 	r.started = true
-	record := b.Record(at)
-	r.pending = record.AppendJSON(r.pending)
+	rec := record.FromBlock(b, at)
+	r.pending = rec.AppendJSON(r.pending)
 	if len(r.pending) > maxPending {
 		r.err = r.flush()
 	}
@@ -156,8 +157,8 @@ func (r *recording) meta(at time.Time, facts map[string]any) {
 		r.err = err
 		return
 	}
-	record := stream.Record{Time: at, Meta: text}
-	r.pending = record.AppendJSON(r.pending)
+	rec := record.Record{Time: at, Meta: text}
+	r.pending = rec.AppendJSON(r.pending)
 }
 
 func (r *recording) flush() error {

@@ -21,6 +21,8 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
+	"github.com/ssectl/ssectl/pkg/serve/inspector"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -178,7 +180,7 @@ func withFaultHelp(c *cobra.Command) {
 func faultHelp() string {
 	var text strings.Builder
 	text.WriteString("Faults, for --fault. Events count from 1 on each connection; @N-M is a range of\nthem. Several faults work together. Sizes are in bytes: 512, 16k, 8m.\n\n")
-	for _, kind := range serve.FaultKinds() {
+	for _, kind := range fault.Kinds() {
 		fmt.Fprintf(&text, "  %-16s %s\n", kind.Usage, kind.Does)
 	}
 	return text.String()
@@ -187,7 +189,7 @@ func faultHelp() string {
 // faultHint says what may help against a fault that cannot be read.
 func faultHint(text string) string {
 	var names []string
-	for _, kind := range serve.FaultKinds() {
+	for _, kind := range fault.Kinds() {
 		names = append(names, kind.Name)
 	}
 	const all = "ssectl serve --help faults"
@@ -211,15 +213,15 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 		return usageError(err)
 	}
 	for _, text := range opts.Faults {
-		fault, err := serve.ParseFault(text)
+		f, err := fault.Parse(text)
 		if err != nil {
 			return coded(exitUsage, err, faultHint(text))
 		}
-		base.Faults = append(base.Faults, fault)
+		base.Faults = append(base.Faults, f)
 	}
 	base.Closed = served.closed
 	feeds := feeder{ctx: ctx, streams: streams, opts: opts, tell: served.tell}
-	site, err := feeds.site(base)
+	mux, err := feeds.mux(base)
 	if err != nil {
 		return err
 	}
@@ -233,7 +235,7 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 	}
 	feeds.start()
 	server := &http.Server{
-		Handler:           site,
+		Handler:           inspector.New(mux),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -246,7 +248,7 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 	wg.Go(func() {
 		<-ctx.Done()
 		listener.Close()
-		site.Close()
+		mux.Close()
 		server.Close()
 	})
 	err = server.Serve(listener)
@@ -286,17 +288,17 @@ func (opts *serveOptions) handler() (*serve.Handler, error) {
 		return nil, err
 	}
 	h := &serve.Handler{
-		Pace:         pace,
-		AtEnd:        serve.AtEnd(opts.AtEnd),
-		CloseEvent:   opts.CloseEvent,
-		OnUnknownID:  serve.UnknownID(opts.OnUnknownID),
-		Heartbeat:    orNever(opts.Heartbeat),
-		RetryHint:    opts.RetryHint,
-		CORS:         opts.CORS,
-		MaxClients:   opts.MaxClients,
-		WriteTimeout: orNever(opts.WriteTimeout),
-		Stamp:        opts.Stamp,
-		StartLive:    opts.Clock > 0,
+		Options: serve.Options{Pace: pace,
+			AtEnd:        serve.AtEnd(opts.AtEnd),
+			CloseEvent:   opts.CloseEvent,
+			OnUnknownID:  serve.UnknownID(opts.OnUnknownID),
+			Heartbeat:    orNever(opts.Heartbeat),
+			RetryHint:    opts.RetryHint,
+			CORS:         opts.CORS,
+			MaxClients:   opts.MaxClients,
+			WriteTimeout: orNever(opts.WriteTimeout),
+			Stamp:        opts.Stamp,
+			StartLive:    opts.Clock > 0},
 	}
 	if opts.Canary {
 		h.Pace.Recorded = true

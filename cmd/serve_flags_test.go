@@ -23,10 +23,10 @@ func TestServeHandlerIsWhatTheFlagsSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &serve.Handler{
-		Pace:   serve.Pace{Every: 10 * time.Millisecond, Speed: 2, Jitter: 0.2},
-		Rounds: 3, AtEnd: serve.EndHold, CloseEvent: "bye", StartLive: true, OnUnknownID: serve.UnknownGap,
-		Heartbeat: -1, RetryHint: time.Second, Header: http.Header{"X-A": {"1", "2"}}, CORS: "https://example.com",
-		MaxClients: 7, WriteTimeout: time.Minute, Stamp: true,
+		Options: serve.Options{Pace: serve.Pace{Every: 10 * time.Millisecond, Speed: 2, Jitter: 0.2},
+			Rounds: 3, AtEnd: serve.EndHold, CloseEvent: "bye", StartLive: true, OnUnknownID: serve.UnknownGap,
+			Heartbeat: -1, RetryHint: time.Second, Header: http.Header{"X-A": {"1", "2"}}, CORS: "https://example.com",
+			MaxClients: 7, WriteTimeout: time.Minute, Stamp: true},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

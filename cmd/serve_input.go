@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"os/exec"
 	"slices"
@@ -14,8 +15,8 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
-	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // A feeder gets the events from where they are into histories: files at once,
@@ -41,22 +42,22 @@ func (f *feeder) start() {
 // wait waits for the live inputs to end.
 func (f *feeder) wait() { f.wg.Wait() }
 
-// site returns what to serve: a copy of base for each input.
-func (f *feeder) site(base *serve.Handler) (*serve.Site, error) {
-	site := &serve.Site{Missed: base.Closed}
+// mux returns what to serve: a copy of base for each input.
+func (f *feeder) mux(base *serve.Handler) (*serve.Mux, error) {
+	mux := &serve.Mux{Unrouted: base.Closed}
 	add := func(method, path string, history *serve.History) error {
 		if err := f.checkFaults(base, history); err != nil {
 			return usageError(err)
 		}
-		endpoint := serve.Endpoint{Method: method, Path: path, Handler: base.With(history)}
-		if slices.ContainsFunc(site.Endpoints, func(e serve.Endpoint) bool { return e.Method == method && e.Path == path }) {
-			return usageError(fmt.Errorf("two inputs for the route %s", endpoint.String()))
+		route := serve.Route{Method: method, Path: path, Handler: base.With(history)}
+		if slices.ContainsFunc(mux.Routes, func(r serve.Route) bool { return r.Method == method && r.Path == path }) {
+			return usageError(fmt.Errorf("two inputs for the route %s", route.String()))
 		}
 		if f.opts.Shared {
-			replay := endpoint.Handler.Share(f.opts.History)
+			replay := route.Handler.Share(f.opts.History)
 			f.live = append(f.live, func() { replay(f.ctx) })
 		}
-		site.Endpoints = append(site.Endpoints, endpoint)
+		mux.Routes = append(mux.Routes, route)
 		return nil
 	}
 	history, err := f.input()
@@ -85,7 +86,7 @@ func (f *feeder) site(base *serve.Handler) (*serve.Site, error) {
 		last := len(f.what) - 1
 		f.what[last] = place + ": " + f.what[last]
 	}
-	return site, nil
+	return mux, nil
 }
 
 // checkFaults returns an error for a fault that can never happen in a history.
@@ -125,7 +126,7 @@ func (f *feeder) input() (*serve.History, error) {
 	case opts.Clock > 0:
 		f.what = append(f.what, "the time")
 		history := &serve.History{Limit: opts.History}
-		f.follow("clock", history, serve.Clock(f.ctx, opts.Clock), serve.FormatText)
+		f.follow("clock", history, serve.Clock(f.ctx, opts.Clock), record.FormatText)
 		return history, nil
 	case opts.Exec != "":
 		return f.exec(), nil
@@ -173,9 +174,9 @@ func (f *feeder) open(name string, r io.Reader) (history *serve.History, live bo
 
 func (f *feeder) load(name string, r io.Reader) (*serve.History, error) {
 	history := &serve.History{}
-	source, format, err := serve.NewSource(r, serve.Format(f.opts.From), int(f.opts.MaxEventSize))
+	records, format, err := record.Read(r, record.Format(f.opts.From), int(f.opts.MaxEventSize))
 	if err == nil {
-		err = history.Load(serve.NumberIDs(source, f.ids(format)))
+		err = history.Load(record.NumberIDs(records, f.ids(format)))
 	}
 	if err != nil {
 		return nil, usageError(fmt.Errorf("%s: %w", name, err))
@@ -186,35 +187,35 @@ func (f *feeder) load(name string, r io.Reader) (*serve.History, error) {
 
 // ids returns what becomes of the IDs of an input. Text has none to be
 // faithful to.
-func (f *feeder) ids(format serve.Format) serve.IDs {
+func (f *feeder) ids(format record.Format) record.IDs {
 	switch {
 	case f.opts.IDs != "":
-		return serve.IDs(f.opts.IDs)
-	case format == serve.FormatText:
-		return serve.IDsAuto
+		return record.IDs(f.opts.IDs)
+	case format == record.FormatText:
+		return record.IDsAuto
 	}
-	return serve.IDsKeep
+	return record.IDsKeep
 }
 
 // read follows a live input until it ends.
 func (f *feeder) read(name string, history *serve.History, r io.Reader) {
-	source, format, err := serve.NewSource(r, serve.Format(f.opts.From), int(f.opts.MaxEventSize))
+	records, format, err := record.Read(r, record.Format(f.opts.From), int(f.opts.MaxEventSize))
 	if err != nil {
-		source = func() (stream.Record, error) { return stream.Record{}, err }
+		records = func(yield func(record.Record, error) bool) { yield(record.Record{}, err) }
 	}
-	f.followNow(name, history, source, format)
+	f.followNow(name, history, records, format)
 	if c, ok := r.(io.Closer); ok {
 		c.Close() // or whoever writes to it would wait for ever
 	}
 }
 
-func (f *feeder) follow(name string, history *serve.History, source serve.Source, format serve.Format) {
-	f.live = append(f.live, func() { f.followNow(name, history, source, format) })
+func (f *feeder) follow(name string, history *serve.History, records iter.Seq2[record.Record, error], format record.Format) {
+	f.live = append(f.live, func() { f.followNow(name, history, records, format) })
 }
 
-func (f *feeder) followNow(name string, history *serve.History, source serve.Source, format serve.Format) {
+func (f *feeder) followNow(name string, history *serve.History, records iter.Seq2[record.Record, error], format record.Format) {
 	skipped := func(err error) { f.tell(fmt.Sprintf("%s: %v; skipped", name, err)) }
-	if err := history.Follow(serve.NumberIDs(source, f.ids(format)), skipped); err != nil {
+	if err := history.Follow(record.NumberIDs(records, f.ids(format)), skipped); err != nil {
 		f.tell(fmt.Sprintf("%s: %v", name, err))
 	}
 }
@@ -228,7 +229,7 @@ func (f *feeder) stdin() (*serve.History, error) {
 func (f *feeder) exec() *serve.History {
 	f.what = append(f.what, "the output of "+f.opts.Exec)
 	if f.opts.From == "" {
-		f.opts.From = string(serve.FormatText)
+		f.opts.From = string(record.FormatText)
 	}
 	history := &serve.History{Limit: f.opts.History}
 	f.live = append(f.live, func() {

@@ -19,7 +19,9 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/listen"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -65,7 +67,7 @@ type soak struct {
 type soakStream struct {
 	url     string
 	name    string
-	faults  []serve.Fault
+	faults  []fault.Fault
 	seed    uint64
 	size    *atomic.Int64 // events of the history so far
 	refused int           // the status that all requests are refused with, or 200 for the content type
@@ -90,11 +92,11 @@ func newSoak(t *testing.T, seed uint64) *soak {
 		one := &soakStream{name: strings.Join(faults, " "), seed: random.Uint64(), size: new(atomic.Int64)}
 		h := &serve.Handler{History: &serve.History{}}
 		for _, text := range faults {
-			fault, err := serve.ParseFault(text)
+			f, err := fault.Parse(text)
 			if err != nil {
 				t.Fatal(err)
 			}
-			one.add(fault)
+			one.add(f)
 		}
 		h.Faults = one.faults
 		if random.IntN(2) == 0 {
@@ -112,7 +114,7 @@ func newSoak(t *testing.T, seed uint64) *soak {
 		s.streams = append(s.streams, one)
 	}
 	add()
-	for _, kind := range serve.FaultKinds() {
+	for _, kind := range fault.Kinds() {
 		add(soakFault(random, kind.Name))
 	}
 	for range 30 {
@@ -162,14 +164,14 @@ func soakFaults(random *rand.Rand) []string {
 	return append(faults, soakFault(random, kinds[random.IntN(len(kinds))]))
 }
 
-func (s *soakStream) add(fault serve.Fault) {
-	s.faults = append(s.faults, fault)
+func (s *soakStream) add(f fault.Fault) {
+	s.faults = append(s.faults, f)
 	switch {
-	case fault.Kind == "type":
+	case f.Kind == "type":
 		s.refused = http.StatusOK
-	case fault.Kind == "status" && fault.First == 0:
-		s.refused = int(fault.Size)
-	case fault.Kind == "no-resume":
+	case f.Kind == "status" && f.First == 0:
+		s.refused = int(f.Size)
+	case f.Kind == "no-resume":
 		s.once = true
 	}
 }
@@ -194,7 +196,7 @@ func (s *soakStream) fill(history *serve.History, n int) {
 	for range n {
 		i := int(s.size.Load())
 		if i%7 == 3 {
-			history.AppendRecord(&stream.Record{HasComment: true, Comment: "between"})
+			history.AppendRecord(&record.Record{HasComment: true, Comment: "between"})
 		}
 		s.size.Add(1)
 		if err := history.Append(s.event(i)); err != nil {
@@ -311,13 +313,13 @@ func (s *soak) live(t *testing.T) (streams []*soakStream, end, closeAll func()) 
 	for _, text := range []string{"", "drop@20"} {
 		one := &soakStream{name: "live " + text, seed: seed, size: size}
 		if text != "" {
-			fault, err := serve.ParseFault(text)
+			f, err := fault.Parse(text)
 			if err != nil {
 				t.Fatal(err)
 			}
-			one.add(fault)
+			one.add(f)
 		}
-		h := &serve.Handler{History: history, Faults: one.faults}
+		h := &serve.Handler{History: history, Options: serve.Options{Faults: one.faults}}
 		server := httptest.NewServer(h)
 		one.url = server.URL
 		servers, handlers, streams = append(servers, server), append(handlers, h), append(streams, one)

@@ -1,5 +1,5 @@
-// Package coding undoes the content codings of HTTP as a stream comes in: what
-// a server flushed can be read without waiting for more.
+// Package coding decodes the content codings of HTTP as a stream comes in: bytes
+// that a server flushed can be read without waiting for more.
 package coding
 
 import (
@@ -16,10 +16,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Accepted is the Accept-Encoding header of who can read all that NewReader can.
+// Accepted is the Accept-Encoding header for all codings that NewReader decodes.
 const Accepted = "gzip, deflate, br, zstd"
 
-// maxWindow bounds what a zstd stream may make us keep: the most that
+// maxWindow bounds the memory that a zstd stream may claim: the most that
 // https://www.rfc-editor.org/rfc/rfc9659 lets a server ask for.
 const maxWindow = 8 << 20
 

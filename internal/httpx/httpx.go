@@ -4,8 +4,10 @@ package httpx
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -16,6 +18,45 @@ func SetDefault(header http.Header, name, value string) {
 		header.Set(name, value)
 	}
 }
+
+// IsToken reports whether name can be the name of a header
+// (https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2).
+func IsToken(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	})
+}
+
+// IsFieldValue reports whether value can be the value of a header
+// (https://www.rfc-editor.org/rfc/rfc9110#section-5.5). Package net/http sends no
+// request with another one.
+func IsFieldValue(value string) bool {
+	return !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}
+
+// Validator returns the validator of a response for an If-Range header, which
+// takes no weak tags (https://www.rfc-editor.org/rfc/rfc9110#field.if-range).
+func Validator(header http.Header) string {
+	if tag := header.Get("ETag"); tag != "" && !strings.HasPrefix(tag, "W/") {
+		return tag
+	}
+	return header.Get("Last-Modified")
+}
+
+// WithoutURL returns the cause of an error of [http.Client], without the URL that
+// may hold secrets.
+func WithoutURL(err error) error {
+	var outer *url.Error
+	if !errors.As(err, &outer) {
+		return err
+	}
+	if strings.HasPrefix(outer.Err.Error(), "failed to parse Location header") {
+		return errLocation
+	}
+	return outer.Err
+}
+
+var errLocation = errors.New("redirect to what is no URL")
 
 // IsLoopback reports whether a host, without a port, is this machine.
 func IsLoopback(host string) bool {

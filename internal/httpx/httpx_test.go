@@ -1,7 +1,9 @@
 package httpx
 
 import (
+	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -56,5 +58,44 @@ func TestSetDefault(t *testing.T) {
 	}
 	if h.Get("A") != "set" || h["B"] != nil || h.Get("C") != "default" {
 		t.Errorf("%v", h)
+	}
+}
+
+func TestIsTokenAndIsFieldValue(t *testing.T) {
+	for name, want := range map[string]bool{"X-A": true, "a!#$%&'*+.^_`|~1": true, "": false, "a b": false, "a:": false, "ü": false, "a\n": false, "a\x7f": false} {
+		if got := IsToken(name); got != want {
+			t.Errorf("IsToken(%q): %v, want %v", name, got, want)
+		}
+	}
+	for value, want := range map[string]bool{"": true, "a\tb ü": true, "a\r\nb: c": false, "\x00": false, "\x7f": false} {
+		if got := IsFieldValue(value); got != want {
+			t.Errorf("IsFieldValue(%q): %v, want %v", value, got, want)
+		}
+	}
+}
+
+func TestValidator(t *testing.T) {
+	for _, test := range []struct{ tag, modified, want string }{
+		{`"a"`, "then", `"a"`}, {`W/"a"`, "then", "then"}, {"", "then", "then"}, {`W/"a"`, "", ""},
+	} {
+		if got := Validator(http.Header{"Etag": {test.tag}, "Last-Modified": {test.modified}}); got != test.want {
+			t.Errorf("%+v: %q", test, got)
+		}
+	}
+}
+
+func TestWithoutURL(t *testing.T) {
+	plain := errors.New("plain")
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{plain, "plain"},
+		{&url.Error{Op: "Get", URL: "http://h/?token=x", Err: plain}, "plain"},
+		{&url.Error{Op: "Get", URL: "http://h/", Err: errors.New(`failed to parse Location header "::token"`)}, "redirect to what is no URL"},
+	} {
+		if got := WithoutURL(test.err); got.Error() != test.want {
+			t.Errorf("%v: %v", test.err, got)
+		}
 	}
 }

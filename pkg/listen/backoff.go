@@ -12,15 +12,15 @@ const (
 	DefaultMaxDelay = time.Minute
 )
 
-// firstGrowth is what a delay of zero grows from when a connection fails again
-// and again: no wait is legal, a busy loop is not.
+// firstGrowth is the first wait that a delay of zero grows to when a connection
+// fails again and again: no wait is legal, a busy loop is not.
 const firstGrowth = 100 * time.Millisecond
 
-// maxWait is the longest wait: a server may name any time, and a longer one would
-// overflow with what is added to it.
+// maxWait is the longest wait: a server may name any time, and the jitter would
+// make a longer one overflow.
 const maxWait = time.Duration(math.MaxInt64 / 2)
 
-// A Backoff says how long to wait before a connection is made again.
+// A Backoff sets how long to wait before a connection is made again.
 type Backoff struct {
 	// Delay is the wait after a first failure: zero means DefaultDelay, a
 	// negative one no wait. A reconnection time that the server gave takes
@@ -43,8 +43,8 @@ type Backoff struct {
 // 1. server is the reconnection time that the server gave, negative if none.
 //
 // A wait that the server gave does not grow, unless it is zero. Jitter makes a
-// wait longer by an eighth at most and never shorter: a server that names a
-// time wants peace until then.
+// wait longer by an eighth at most and never shorter, so that we never retry
+// before the time the server asked for.
 func (b Backoff) Wait(failures int, server time.Duration) time.Duration {
 	limit := b.MaxDelay
 	if limit <= 0 {

@@ -35,8 +35,8 @@ const (
 	excerptTime = 2 * time.Second
 )
 
-// connect makes a connection, always to the URL of the request: what a redirect
-// says holds for one connection.
+// connect makes a connection, always to the URL of the request: a redirect holds
+// for one connection.
 func (s *Stream) connect() error {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	s.watch.begin(cancel)
@@ -76,9 +76,9 @@ func (s *Stream) connect() error {
 			return cause
 		case resp != nil: // an answer, but one the client would not take
 			s.answered = true
-			return &redirectError{withoutURL(err)}
+			return &redirectError{httpx.WithoutURL(err)}
 		}
-		if err = withoutURL(err); err == io.EOF {
+		if err = httpx.WithoutURL(err); err == io.EOF {
 			return errNoAnswer
 		}
 		return err
@@ -115,6 +115,7 @@ func (s *Stream) accept(resp *http.Response, cancel context.CancelCauseFunc) err
 	}
 	refused := &ResponseError{
 		Status:      resp.StatusCode,
+		Header:      resp.Header,
 		ContentType: resp.Header.Get("Content-Type"),
 		retryAfter:  retryAfter(resp.Header, time.Now()),
 	}
@@ -124,8 +125,8 @@ func (s *Stream) accept(resp *http.Response, cancel context.CancelCauseFunc) err
 	return refused
 }
 
-// isStream reports whether a content type will do. File servers do not know
-// what an event log is, so a range may be of what they take unknown files for.
+// isStream reports whether a content type will do. File servers do not know event
+// logs, so a range may have the type that they give to unknown files.
 func (s *Stream) isStream(contentType string) bool {
 	if s.options.Resume == ResumeRange && isFileType(contentType) {
 		return true
@@ -156,8 +157,8 @@ func (s *Stream) disconnect() {
 	}
 }
 
-// A reader is what the decoder reads from: it lets the caller flush before a
-// read, looks out for silence during one, and keeps the time behind it.
+// A reader is the source of the decoder: it lets the caller flush before a read,
+// watches for silence during one, and keeps the time after it.
 type reader struct {
 	s    *Stream
 	body io.Reader

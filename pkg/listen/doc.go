@@ -14,11 +14,11 @@
 //		fmt.Println(event.Type, event.Data)
 //	}
 //
-// The caller gives the request and the client and so decides on credentials,
-// proxies and TLS. [Options] bounds silence and sizes, says how to wait
-// ([Backoff]) and how to resume, and has what happens told ([Change]). Unlike
-// an EventSource, a stream may be asked for by POST; such a request is never
-// repeated unless the options say so.
+// The caller provides the request and the client, and so decides on credentials,
+// proxies and TLS. [Options] sets idle timeouts and size limits, the reconnection
+// policy ([Backoff], [Resume]), and a callback for connection state changes
+// ([Change]). Unlike an EventSource, a stream may be requested by POST; such a
+// request is never repeated unless the options allow it.
 //
-// The format itself is the business of package stream.
+// Package stream decodes the format itself.
 package listen

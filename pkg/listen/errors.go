@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -15,15 +14,16 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// A ResponseError says that the server answered, but not with an event stream:
-// with another status than 200, or another content type. It is final, as the
+// A ResponseError is an answer that is no event stream: it has another status
+// than 200, or another content type. It is final, as the
 // standard has it, unless [Options.RetryOn] takes the status.
 type ResponseError struct {
 	Status      int
-	ContentType string
+	Header      http.Header
+	ContentType string // of the Header
 	Body        []byte // the first bytes of the answer, as they came
 
-	retryAfter time.Duration // negative if the server did not say
+	retryAfter time.Duration // negative if the server named none
 }
 
 func (e *ResponseError) Error() string {
@@ -36,17 +36,21 @@ func (e *ResponseError) Error() string {
 	return fmt.Sprintf("answer is %q, want %s", e.ContentType, stream.ContentType)
 }
 
-// An UnfinishedError says that a stream ended orderly, but in the middle of an
-// event, which the standard drops. What came before is likely not all there was.
+// An UnfinishedError is the orderly end of a stream in the middle of an event,
+// which the standard drops. The events before are likely not all there were. It
+// matches [io.ErrUnexpectedEOF].
 type UnfinishedError struct {
-	Bytes int // size of what was dropped
+	Bytes int // that were dropped
 }
 
 func (e *UnfinishedError) Error() string {
 	return fmt.Sprintf("stream ended inside an event, %d bytes dropped", e.Bytes)
 }
 
-// A TimeoutError says that a connection was silent for too long.
+// Is reports whether target is [io.ErrUnexpectedEOF].
+func (e *UnfinishedError) Is(target error) bool { return target == io.ErrUnexpectedEOF }
+
+// A TimeoutError is the end of a connection that was silent for too long.
 type TimeoutError struct {
 	Event bool // no event; else not a single byte
 	After time.Duration
@@ -62,7 +66,7 @@ func (e *TimeoutError) Error() string {
 // Timeout implements net.Error's idea of a timeout.
 func (e *TimeoutError) Timeout() bool { return true }
 
-// A LostError says that a connection broke off and is not made again.
+// A LostError is the end of a connection that broke off and is not made again.
 type LostError struct {
 	Unfinished int // bytes of an event that had begun
 	Err        error
@@ -77,8 +81,8 @@ func (e *LostError) Error() string {
 
 func (e *LostError) Unwrap() error { return e.Err }
 
-// A GaveUpError says that the stream could not be had again, however often it
-// was tried.
+// A GaveUpError reports that the stream was not available again within the bounds
+// of the options.
 type GaveUpError struct {
 	Retries int   // in a row without an event
 	Err     error // of the last one
@@ -125,20 +129,6 @@ func isUnsent(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
-
-// withoutURL takes off what http.Client says of URLs, which may hold secrets.
-func withoutURL(err error) error {
-	var wrapped *url.Error
-	if !errors.As(err, &wrapped) {
-		return err
-	}
-	if strings.HasPrefix(wrapped.Err.Error(), "failed to parse Location header") {
-		return errLocation
-	}
-	return wrapped.Err
-}
-
-var errLocation = errors.New("redirect to what is no URL")
 
 // retryAfter reads the header of that name, seconds or a date
 // (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after). It is negative if

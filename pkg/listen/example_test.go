@@ -10,6 +10,7 @@ import (
 
 	"github.com/ssectl/ssectl/pkg/listen"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -21,8 +22,8 @@ func newServer() (url string, stop func()) {
 		history.Append(stream.Event{ID: fmt.Sprint(i + 1), Data: data})
 	}
 	history.End()
-	cut, _ := serve.ParseFault("drop@2")
-	handler := &serve.Handler{History: history, Faults: []serve.Fault{cut}}
+	cut, _ := fault.Parse("drop@2")
+	handler := &serve.Handler{History: history, Options: serve.Options{Faults: []fault.Fault{cut}}}
 	server := httptest.NewServer(handler)
 	return server.URL, func() {
 		handler.Close()
@@ -30,7 +31,7 @@ func newServer() (url string, stop func()) {
 	}
 }
 
-// A stream goes on over a drop; the server says with 204 that there is no more.
+// A stream continues over a drop; a 204 of the server is its end.
 func Example() {
 	url, stop := newServer()
 	defer stop()

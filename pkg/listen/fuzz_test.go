@@ -55,7 +55,7 @@ func TestRetryAfterDate(t *testing.T) {
 }
 
 // FuzzContentRange answers a request for the rest of a log with whatever a
-// server may say of it: no byte that was skipped may come twice, none may be
+// server may answer: no byte that was skipped may come twice, none may be
 // left out.
 func FuzzContentRange(f *testing.F) {
 	const log = "data: 1\n\ndata: 2\n\ndata: 3\n\n"

@@ -1,8 +1,10 @@
 package listen
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -12,25 +14,24 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// Options says how to listen. The zero value does what an EventSource does.
+// Options configure a [Stream]. The zero value behaves as an EventSource.
 type Options struct {
 	// Client makes the connections. It must not have a Timeout, which would
 	// end every stream. Nil means [http.DefaultClient].
 	Client *http.Client
 
-	// Start is where to resume from on the first connection. A Last-Event-ID
-	// header of the request is taken for its ID.
+	// Start is where to resume from on the first connection. If it has no ID, a
+	// Last-Event-ID header of the request is taken. ResumeOff ignores both.
 	Start Position
 
-	Resume    Resume
-	Reconnect Reconnect
+	Resume    Resume    // ResumeID if empty
+	Reconnect Reconnect // ReconnectGET if empty
 
-	// Backoff says how long to wait before a reconnection.
+	// Backoff sets how long to wait before a reconnection.
 	Backoff Backoff
 
-	// MaxRetries bounds the connections in a row that bring no event, behind
-	// the first. MaxRetryTime bounds the time they may take. Zero means no
-	// bound.
+	// MaxRetries bounds the connections in a row that bring no event, after the
+	// first. MaxRetryTime bounds the time they may take. Zero means no bound.
 	MaxRetries   int
 	MaxRetryTime time.Duration
 
@@ -55,8 +56,8 @@ type Options struct {
 	// that it no longer knows with silence. Zero means never.
 	FreshAfter int
 
-	// ReconnectOn lists the types of events by which the server says that it
-	// closes: the connection is made anew behind one.
+	// ReconnectOn lists the types of events by which the server announces that
+	// it closes: the connection is made anew after one.
 	ReconnectOn []string
 
 	// IdleTimeout bounds the time without a byte, EventTimeout that without
@@ -68,11 +69,11 @@ type Options struct {
 	// MaxEventSize is that of [stream.Decoder].
 	MaxEventSize int
 
-	// OnChange is told of each change of state, within Next.
+	// OnChange is called with each change of state, within Next.
 	OnChange func(Change)
 
-	// BeforeRead is called before each read that may wait for the server, so
-	// all that has come has been handed over: the time to flush. Its error
+	// BeforeRead is called before each read that may wait for the server, when
+	// everything received has been handed over: the time to flush. Its error
 	// ends the stream.
 	BeforeRead func() error
 
@@ -83,22 +84,22 @@ type Options struct {
 	OnRead func(p []byte) error
 }
 
-// Reconnect says whether a stream is connected to anew.
-type Reconnect int
+// Reconnect is the choice of the requests that are repeated.
+type Reconnect string
 
 // The choices of [Options.Reconnect]. A request that could not be sent, because
 // the server was not there yet, may be tried again with all of them.
 const (
-	ReconnectGET    Reconnect = iota // if the method is GET
-	ReconnectAlways                  // whatever the method: the body is sent again
-	ReconnectNever
+	ReconnectGET    Reconnect = "get"    // GET requests alone
+	ReconnectAlways Reconnect = "always" // all methods, with the body sent again
+	ReconnectNever  Reconnect = "never"
 )
 
 // ErrGoodbye is in the [Dropped] of a connection that an event of
 // [Options.ReconnectOn] ended.
 var ErrGoodbye = errors.New("server said goodbye")
 
-// Stats counts what a [Stream] has done.
+// Stats are the counts and times of a [Stream].
 type Stats struct {
 	Started     time.Time
 	Headers     time.Time // of the first response, zero if none came
@@ -140,7 +141,9 @@ func New(req *http.Request, options Options) *Stream {
 	if options.Client == nil {
 		options.Client = http.DefaultClient
 	}
-	s := &Stream{options: options, request: req, ctx: req.Context()}
+	options.Resume = cmp.Or(options.Resume, ResumeID)
+	options.Reconnect = cmp.Or(options.Reconnect, ReconnectGET)
+	s := &Stream{options: options, request: req, ctx: req.Context(), err: options.check()}
 	s.decoder = stream.NewDecoder(nil)
 	s.decoder.MaxEventSize = options.MaxEventSize
 	s.watch = newWatch(options.IdleTimeout, options.EventTimeout)
@@ -151,6 +154,21 @@ func New(req *http.Request, options Options) *Stream {
 	s.decoder.SetLastEventID(s.options.Start.LastEventID)
 	return s
 }
+
+// check returns the error of options that cannot be met.
+func (o *Options) check() error {
+	switch {
+	case o.Resume != ResumeID && o.Resume != ResumeRange && o.Resume != ResumeOff:
+		return fmt.Errorf("unknown Resume %q: want id, range or off", o.Resume)
+	case o.Reconnect != ReconnectGET && o.Reconnect != ReconnectAlways && o.Reconnect != ReconnectNever:
+		return fmt.Errorf("unknown Reconnect %q: want get, always or never", o.Reconnect)
+	case o.Client.Timeout > 0:
+		return errClientTimeout
+	}
+	return nil
+}
+
+var errClientTimeout = errors.New("the http.Client has a Timeout, which would cut every stream: use a context, or IdleTimeout")
 
 // Next returns the next event, as a view like that of [stream.Decoder.Next]. It
 // connects, waits and reconnects as need be. The error is io.EOF when the
@@ -172,7 +190,7 @@ func (s *Stream) Block() (*stream.Block, error) {
 }
 
 // Events ranges over the events, owned by the caller. An error other than
-// io.EOF is the last thing it yields. The stream is closed behind it.
+// io.EOF is the last thing it yields. The stream is closed after it.
 func (s *Stream) Events() iter.Seq2[stream.Event, error] {
 	return func(yield func(stream.Event, error) bool) {
 		defer s.Close()
@@ -199,13 +217,13 @@ func (s *Stream) Time() time.Time { return s.readAt }
 // LastEventID returns the last event ID in force.
 func (s *Stream) LastEventID() string { return s.decoder.LastEventID() }
 
-// Position returns where a later run would go on: behind the block handed over
+// Position returns where a later run would resume: after the block handed over
 // last.
 func (s *Stream) Position() Position {
 	return Position{LastEventID: s.LastEventID(), Offset: s.offset(), Checksum: s.position.sum, Validator: s.position.validator}
 }
 
-// Stats returns what the stream has done so far.
+// Stats returns the counts so far.
 func (s *Stream) Stats() Stats { return s.stats }
 
 // Unfinished returns how many bytes of an event had come when the last
@@ -215,12 +233,14 @@ func (s *Stream) Unfinished() int { return s.unfinished }
 // Response returns the response that is being read, nil if there is none.
 func (s *Stream) Response() *http.Response { return s.response }
 
-// Close ends the connection. Next may not be called any more.
-func (s *Stream) Close() {
+// Close ends the connection. Next returns [io.ErrClosedPipe] after it, unless the
+// stream had ended before. The error is always nil.
+func (s *Stream) Close() error {
 	s.disconnect()
 	if s.err == nil {
 		s.err = io.ErrClosedPipe
 	}
+	return nil
 }
 
 func (s *Stream) next(read func() (*stream.Block, error)) (*stream.Block, error) {
@@ -257,7 +277,7 @@ func (s *Stream) arrived(b *stream.Block) {
 	}
 }
 
-// drop ends the connection and decides what comes then.
+// drop ends the connection and decides whether to make another.
 func (s *Stream) drop(err error) {
 	if cause := s.watch.cause(); cause != nil {
 		err = cause
@@ -275,7 +295,7 @@ func (s *Stream) drop(err error) {
 }
 
 // fail decides whether err is final, and else waits for the next connection.
-// untold is err if no change has told it yet.
+// untold is err if no change has reported it yet.
 func (s *Stream) fail(err, untold error) {
 	var refused *ResponseError
 	if s.ctx.Err() != nil {

@@ -122,7 +122,7 @@ func (s *paced) read(ctx context.Context, p []byte) (int, error) {
 	}
 }
 
-// listenTo returns the data of all events, what changed, and the final error.
+// listenTo returns the data of all events, the changes, and the final error.
 func listenTo(t *testing.T, s *server, options Options, method string, body string) (data []string, changes []Change, err error) {
 	t.Helper()
 	var reader io.Reader
@@ -228,7 +228,7 @@ func TestBackoff(t *testing.T) {
 		{Backoff{}, 5, 2 * time.Second, 1, 2250 * time.Millisecond},
 		{Backoff{MaxDelay: time.Second}, 1, 2 * time.Second, 0, 2 * time.Second},
 		{Backoff{}, 1, 0, 0, 0},
-		{Backoff{}, 3, 0, 0, 200 * time.Millisecond}, // no busy loop, even if the server says so
+		{Backoff{}, 3, 0, 0, 200 * time.Millisecond}, // no busy loop, even if the server asks for one
 		{Backoff{IgnoreServer: true}, 1, time.Second, 0, 3 * time.Second},
 	} {
 		test.backoff.Random = func() float64 { return test.random }
@@ -268,11 +268,34 @@ func TestWhatOpens(t *testing.T) {
 				switch got := slices.Contains(data, "x"); {
 				case got != test.ok:
 					t.Errorf("%d %q, first %v: opened %v, want %v", test.status, test.contentType, first, got, test.ok)
-				case !test.ok && (!errors.As(err, &refused) || refused.Status != test.status || string(refused.Body) != "data: x\n\n"):
+				case !test.ok && (!errors.As(err, &refused) || refused.Status != test.status || refused.Header.Get("Content-Type") != test.contentType || string(refused.Body) != "data: x\n\n"):
 					t.Errorf("%d %q, first %v: error %#v", test.status, test.contentType, first, err)
 				}
 			}
 		})
+	}
+}
+
+func TestOptionsThatCannotBeMet(t *testing.T) {
+	for want, options := range map[string]Options{
+		`Resume "ids"`:    {Resume: "ids"},
+		`Reconnect "GET"`: {Reconnect: "GET"},
+		"has a Timeout":   {Client: &http.Client{Timeout: time.Second}},
+	} {
+		s := serving(events("data: a\n\n"))
+		if options.Client == nil {
+			options.Client = &http.Client{Transport: s}
+		}
+		req, _ := http.NewRequest(http.MethodGet, "http://example.test", nil)
+		stream := New(req, options)
+		for range 2 {
+			if _, err := stream.Next(); err == nil || !strings.Contains(err.Error(), want) || len(s.requests) > 0 {
+				t.Errorf("%s: %v after %d requests", want, err, len(s.requests))
+			}
+		}
+		if err := stream.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -294,7 +317,7 @@ func TestOtherMethodsAreNotRepeated(t *testing.T) {
 		s = serving(events("data: a\n\ndata: b"))
 		_, _, err = listenTo(t, s, Options{}, "POST", "body")
 		var cut *UnfinishedError
-		if !errors.As(err, &cut) || cut.Bytes != len("data: b") {
+		if !errors.As(err, &cut) || cut.Bytes != len("data: b") || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("orderly end inside an event: %v", err)
 		}
 

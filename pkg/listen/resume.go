@@ -11,24 +11,25 @@ import (
 	"sync"
 	"unicode"
 
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// Resume says how a reconnection goes on where the last connection ended.
-type Resume int
+// Resume is how a reconnection continues where the last connection ended.
+type Resume string
 
 // The choices of [Options.Resume].
 const (
 	// ResumeID sends Last-Event-ID, as the standard has it.
-	ResumeID Resume = iota
+	ResumeID Resume = "id"
 
-	// ResumeRange asks for the bytes behind the last whole event, for an
+	// ResumeRange asks for the bytes after the last whole event, for an
 	// event log that a file server serves
 	// (https://www.rfc-editor.org/rfc/rfc9110#name-range-requests).
-	ResumeRange
+	ResumeRange Resume = "range"
 
 	// ResumeOff starts afresh on every connection.
-	ResumeOff
+	ResumeOff Resume = "off"
 )
 
 // A Position is a place in a stream to resume from, and can be kept between
@@ -40,8 +41,8 @@ type Position struct {
 	Validator   string // ETag or Last-Modified of the log
 }
 
-// A position is where in a log the response that is being read begins, behind
-// what is skipped of it.
+// A position is where in a log the response that is being read begins, after the
+// bytes of it that are skipped.
 type position struct {
 	base      int64  // where that is in the log
 	sum       uint32 // of all bytes up to the last block handed over
@@ -56,11 +57,11 @@ func (p *position) set(start Position) {
 	p.base, p.sum, p.validator = start.Offset, start.Checksum, start.Validator
 }
 
-// errReplaced says that a log which came again begins otherwise than before.
+// errReplaced reports that a log which came again begins otherwise than before.
 var errReplaced = errors.New("the log has been replaced")
 
-// skip drops what has been seen from the front of a piece of the response and
-// returns how much is left in it.
+// skip drops the bytes seen before from the front of a piece of the response and
+// returns how many are left in it.
 func (p *position) skip(piece []byte) (int, error) {
 	if p.skipping == 0 {
 		return len(piece), nil
@@ -77,8 +78,8 @@ func (p *position) skip(piece []byte) (int, error) {
 // castagnoli returns the table of a checksum that processors compute.
 var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
 
-// block reads a block and counts it in, so that a log which comes again can be
-// told from another one.
+// block reads a block and adds it to the checksum, which distinguishes a log that
+// comes again from another one.
 func (s *Stream) block() (*stream.Block, error) {
 	b, err := s.decoder.Block()
 	if err == nil && !b.Incomplete() {
@@ -129,7 +130,7 @@ func (s *Stream) ask(header http.Header) bool {
 	}
 	// No header can hold a control character, and net/http sends none that
 	// tries, so such an ID would fail again and again.
-	if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+	if !httpx.IsFieldValue(id) {
 		s.restart("the last event ID has control characters, which no header can hold")
 		return false
 	}
@@ -166,7 +167,7 @@ func (s *Stream) restart(reason string) {
 }
 
 // follow takes the position that a response states: Mercure hubs, old and new,
-// name the ID behind which they go on (https://mercure.rocks/spec#reconciliation).
+// name the ID after which they continue (https://mercure.rocks/spec#reconciliation).
 func (s *Stream) follow(header http.Header) {
 	if s.options.Resume != ResumeID {
 		return
@@ -187,7 +188,7 @@ func (s *Stream) locate(resp *http.Response) error {
 		return nil
 	}
 	asked := s.position.base
-	s.position.validator = validator(resp.Header)
+	s.position.validator = httpx.Validator(resp.Header)
 	s.position.skipping, s.position.skipped, s.position.compare = asked, 0, true
 	if resp.StatusCode == http.StatusPartialContent {
 		first, err := rangeStart(resp.Header.Get("Content-Range"))
@@ -219,15 +220,6 @@ func rangeStart(contentRange string) (int64, error) {
 		return 0, errContentRange
 	}
 	return strconv.ParseInt(strings.TrimFunc(first, unicode.IsSpace), 10, 64)
-}
-
-// validator returns what identifies the version of a log in an If-Range, which
-// takes no weak tags (https://www.rfc-editor.org/rfc/rfc9110#field.if-range).
-func validator(header http.Header) string {
-	if tag := header.Get("ETag"); tag != "" && !strings.HasPrefix(tag, "W/") {
-		return tag
-	}
-	return header.Get("Last-Modified")
 }
 
 // isFileType reports whether a content type is one that file servers give to

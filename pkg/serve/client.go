@@ -26,7 +26,7 @@ type client struct {
 
 	place   cursor
 	rounds  int    // of the history, this one included
-	prelude []byte // part of the stream before what is at place
+	prelude []byte // part of the stream to be sent before the entry at place
 
 	// signal wakes the client when cause or beat was set.
 	signal chan struct{}
@@ -40,15 +40,15 @@ type client struct {
 	ended         string       // how it did, once it did
 
 	conn   net.Conn        // nil if the connection is not ours
-	answer *response       // nil if it is
-	socket syscall.RawConn // under it; nil if only a read can tell that the peer left
+	answer *httpWriter     // nil if it is
+	socket syscall.RawConn // under it; nil if only a read shows that the peer left
 	raw    syscall.RawConn // the same where it may be written to directly
 
-	pump *pump  // nil if it cannot serve this client
-	slot int    // in the pump, -1 if not there
-	rest []byte // what the pump could not write
+	broadcaster *broadcaster // nil if it cannot serve this client
+	slot        int          // in the broadcaster, -1 if not there
+	rest        []byte       // bytes that the broadcaster could not write
 
-	// Of the watch of the handler.
+	// Of the keep-alive of the handler.
 	seen      int64 // bytes that had left for the peer at its last look
 	seenBusy  bool
 	unchanged time.Time
@@ -78,8 +78,8 @@ func (h *Handler) newClient(r *http.Request) *client {
 
 var clientIDs atomic.Int64
 
-// connect gives c its connection. If nothing else can tell when the peer
-// leaves, a goroutine reads from it; else it takes part in the watch.
+// connect sets the connection of c. If nothing else shows when the peer leaves, a
+// goroutine reads from it; else the keep-alive checks it.
 func (c *client) connect(conn net.Conn) {
 	under := conn
 	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
@@ -105,7 +105,7 @@ func (c *client) connect(conn net.Conn) {
 	}
 }
 
-// refuse tells of a request that got no stream.
+// refuse reports a request that got no stream.
 func (c *client) refuse(status int) {
 	c.status, c.ended = status, endRefused
 	if c.h.Closed != nil {
@@ -136,9 +136,9 @@ func (c *client) wake() {
 	}
 }
 
-// A sink takes what a client gets to its destination. The head of the response
-// goes out with the first call.
-type sink interface {
+// A responseWriter sends the stream to a client. The head of the response goes out
+// with the first call.
+type responseWriter interface {
 	// batch sends entries of the history.
 	batch(*batch) error
 	// text sends other bytes of the stream, or the head alone if none.
@@ -157,9 +157,9 @@ type cutError struct {
 
 func (e *cutError) Error() string { return e.cause }
 
-// How long the peer is given to take what was sent before a reset, which throws
-// away what waits on either side. The first is for its system, the second for
-// the program: Node.js takes a reset that comes with the last data for an end.
+// How long the peer has to read the stream before a reset, which discards the
+// bytes that wait on either side. The first is for its system, the second for the
+// program: Node.js takes a reset that comes with the last data for an end.
 const (
 	drainTime  = 500 * time.Millisecond
 	drainPoll  = 5 * time.Millisecond
@@ -178,7 +178,7 @@ func (c *client) drain() {
 
 // run sends the stream to out, to its end, and reports whether the response was
 // cut.
-func (c *client) run(out sink) (cut bool) {
+func (c *client) run(out responseWriter) (cut bool) {
 	defer c.h.leave(c)
 	err := c.follow(out)
 	var broken *cutError

@@ -18,7 +18,7 @@ type cursor struct {
 	index int
 }
 
-// A batch is what a client gets next: entries of one segment.
+// A batch is the next piece for a client: entries of one segment.
 type batch struct {
 	seg      *segment
 	entries  []entry
@@ -26,8 +26,8 @@ type batch struct {
 	used     int // where entry to starts
 }
 
-// wire returns the batch as chunks of HTTP/1.1.
-func (b *batch) wire() []byte {
+// chunks returns the batch as chunks of HTTP/1.1.
+func (b *batch) chunks() []byte {
 	return b.seg.buf[b.entries[b.from].off:b.used]
 }
 
@@ -59,9 +59,9 @@ func (b *batch) size() (events, size int64) {
 	return events, int64(last.body-first.body) + int64(b.seg.bodySize(b.entries, b.to-1, b.used))
 }
 
-// next returns what there is at the cursor, and moves the cursor behind it.
-// Without anything there, seg is nil; behind tells that the history let go of
-// what follows before the client got there.
+// next returns the entries at the cursor, and moves the cursor after them. Without
+// any, seg is nil; behind reports that the history discarded the following ones
+// before the client got there.
 func (c *cursor) next() (b batch, behind bool) {
 	for {
 		count, used := unpack(c.seg.state.Load())
@@ -74,7 +74,7 @@ func (c *cursor) next() (b batch, behind bool) {
 		if next == nil {
 			return batch{}, c.seg.trimmed.Load()
 		}
-		// What was added to the old segment before the new one followed it
+		// Entries that were added to the old segment before the new one followed
 		// must not be missed.
 		if c.seg.count() == c.index {
 			c.seg, c.index = next, 0
@@ -190,7 +190,7 @@ func typeOf(text []byte) string {
 	return b.Event().Type
 }
 
-// segments ranges over what is kept, from the oldest on.
+// segments ranges over the segments that are kept, from the oldest on.
 func (h *History) segments() iter.Seq[*segment] {
 	h.init()
 	return func(yield func(*segment) bool) {
@@ -219,7 +219,7 @@ func (h *History) start() cursor {
 	return cursor{seg: first}
 }
 
-// afterEvents returns the place behind the nth event of the history.
+// afterEvents returns the place after the nth event of the history.
 func (h *History) afterEvents(n int64) cursor {
 	var at cursor
 	for s := range h.segments() {
@@ -246,7 +246,7 @@ func (h *History) again() cursor {
 	return c
 }
 
-// live returns the place behind the newest event.
+// live returns the place after the newest event.
 func (h *History) live() cursor {
 	var c cursor
 	for s := range h.segments() {

@@ -1,5 +1,5 @@
-// Package serve replays events of Server-Sent Events to many clients, and goes
-// on with live ones.
+// Package serve provides an [http.Handler] that replays recorded events to any
+// number of clients, then streams live ones.
 //
 // A [History] is the log of a stream: events are appended once, and each client
 // reads from its own place in it. A [Handler] answers requests from a history:
@@ -11,16 +11,17 @@
 //	...
 //	history.Append(stream.Event{ID: "1", Data: "hello"})
 //
-// A client that reconnects gets what follows its last event ID. Pace, what
-// happens at the end, heartbeats, and faults on purpose are fields of the
-// handler; their zero values are what a production server would do.
+// A client that reconnects gets the events after its last event ID. The pace, the
+// end of the stream, heartbeats and deliberate faults are [Options] of the
+// handler, whose zero value is right for a production server.
 //
-// A [Source] reads events from JSON lines, a saved stream, text or a HAR file,
-// to be loaded into a history or followed as they come in.
+// [History.Load] and [History.Follow] append the records of a recording, which
+// package record reads from JSON lines, a saved stream, text or a HAR file. A
+// [Mux] serves several histories by method and path.
 //
-// An event is encoded once, and its bytes are shared by all clients. Over plain
-// HTTP/1.1, a client is a goroutine with a place in the log, and costs a few
-// kilobytes; a client that takes nothing costs the others nothing.
+// An event is encoded once, and all clients share its bytes. Over plain HTTP/1.1,
+// a client is a goroutine with a place in the log, and takes a few kilobytes; a
+// client that stops reading does not slow down the others.
 //
-// What the events mean, and who may read them, is left to the caller.
+// Authorization is left to the caller, as is the meaning of the events.
 package serve

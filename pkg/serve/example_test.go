@@ -7,7 +7,9 @@ import (
 	"net/http/httptest"
 	"strings"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -40,19 +42,19 @@ func ExampleHistory_Load() {
 	input := `{"event":"tick","data":{"n":1}}
 {"event":"tick","data":{"n":2},"delay":"50ms"}
 `
-	source, format, err := serve.NewSource(strings.NewReader(input), serve.FormatAuto, 0)
+	source, format, err := record.Read(strings.NewReader(input), record.FormatAuto, 0)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	var history serve.History
-	err = history.Load(serve.NumberIDs(source, serve.IDsAuto))
+	err = history.Load(record.NumberIDs(source, record.IDsAuto))
 	fmt.Println(format, history.Len(), err)
 	// Output: jsonl 2 <nil>
 }
 
-func ExampleParseFault() {
-	fault, err := serve.ParseFault("drop@2")
+func ExampleHandler_faults() {
+	cut, err := fault.Parse("drop@2")
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -61,7 +63,7 @@ func ExampleParseFault() {
 	for _, word := range []string{"one", "two", "three"} {
 		history.Append(stream.Event{Data: word})
 	}
-	handler := &serve.Handler{History: history, Faults: []serve.Fault{fault}}
+	handler := &serve.Handler{History: history, Options: serve.Options{Faults: []fault.Fault{cut}}}
 	defer handler.Close()
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -99,11 +101,38 @@ func ExampleHandler_recorder() {
 	history.Append(stream.Event{Data: "hello"})
 	history.End()
 	recorder := httptest.NewRecorder()
-	(&serve.Handler{History: history, CloseEvent: "done"}).ServeHTTP(recorder, httptest.NewRequest("GET", "/", nil))
+	(&serve.Handler{History: history, Options: serve.Options{CloseEvent: "done"}}).ServeHTTP(recorder, httptest.NewRequest("GET", "/", nil))
 	fmt.Print(recorder.Body)
 	// Output:
 	// data: hello
 	//
 	// event: done
 	// data:
+}
+
+func ExampleMux() {
+	stream := func(data string) *serve.Handler {
+		history := &serve.History{}
+		history.Append(stream.Event{Data: data})
+		history.End()
+		return &serve.Handler{History: history}
+	}
+	mux := &serve.Mux{Routes: []serve.Route{
+		{Path: "/feed", Handler: stream("feed")},
+		{Method: "POST", Path: "/models/{name}", Handler: stream("answer")},
+	}}
+	defer mux.Close()
+	for _, request := range []*http.Request{
+		httptest.NewRequest("GET", "/feed", nil),
+		httptest.NewRequest("POST", "/models/large", nil),
+		httptest.NewRequest("GET", "/models/large", nil),
+	} {
+		recorder := httptest.NewRecorder()
+		mux.ServeHTTP(recorder, request)
+		fmt.Printf("%d %q\n", recorder.Code, recorder.Body)
+	}
+	// Output:
+	// 200 "data: feed\n\n"
+	// 200 "data: answer\n\n"
+	// 405 "ssectl serve: want POST\n"
 }

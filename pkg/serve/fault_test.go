@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -26,11 +27,11 @@ func faulty(t *testing.T, history *serve.History, faults ...string) (url string)
 	t.Helper()
 	h := &serve.Handler{History: history}
 	for _, text := range faults {
-		fault, err := serve.ParseFault(text)
+		f, err := fault.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.Faults = append(h.Faults, fault)
+		h.Faults = append(h.Faults, f)
 	}
 	return start(t, h)
 }
@@ -90,7 +91,7 @@ func (c *rawClient) chunk() (string, error) {
 
 var errCut = errors.New("closed in the middle of the response")
 
-// cause tells the end of the connection from the end of the response.
+// cause distinguishes the end of the connection from that of the response.
 func cause(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return errCut
@@ -238,8 +239,8 @@ func TestFaultStatusIsForConnections(t *testing.T) {
 // TestFaultStatusAnswers in the form that the client accepts, with headers that
 // are for errors alone.
 func TestFaultStatusAnswers(t *testing.T) {
-	fault, _ := serve.ParseFault("status=429@1-2")
-	h := &serve.Handler{History: numbered(1), Faults: []serve.Fault{fault}, Header: http.Header{"Retry-After": {"7"}, "X-A": {"b"}}}
+	f, _ := fault.Parse("status=429@1-2")
+	h := &serve.Handler{History: numbered(1), Options: serve.Options{Faults: []fault.Fault{f}, Header: http.Header{"Retry-After": {"7"}, "X-A": {"b"}}}}
 	url := start(t, h)
 	for _, test := range []struct{ accept, contentType, body, retryAfter string }{
 		{"application/json", "application/json", `{"error":{"code":429,"message":"Too Many Requests"}}` + "\n", "7"},
@@ -255,7 +256,7 @@ func TestFaultStatusAnswers(t *testing.T) {
 }
 
 // TestFaultResetComesAfterTheData has a client that reads late: the reset must
-// not take from it what was sent before.
+// not discard the bytes that were sent before.
 func TestFaultResetComesAfterTheData(t *testing.T) {
 	history := &serve.History{}
 	text := strings.Repeat("x", 100<<10)
@@ -274,18 +275,6 @@ func TestFaultResetComesAfterTheData(t *testing.T) {
 }
 
 // TestFaultThatNeverHappens is found before anything is served.
-func TestFaultThatNeverHappens(t *testing.T) {
-	for text, happens := range map[string]bool{"drop@3": true, "drop@4": false, "big@9=1k": false, "status=503@9": true, "garble": true} {
-		fault, err := serve.ParseFault(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := fault.Check(3); (err == nil) != happens {
-			t.Errorf("%s of 3 events: %v", text, err)
-		}
-	}
-}
-
 func TestFaultType(t *testing.T) {
 	response, body := get(t, faulty(t, numbered(1), "type=text/plain"))
 	if got := response.Header.Get("Content-Type"); got != "text/plain" || body != wireOf(1) {
@@ -302,12 +291,12 @@ func TestFaultNoResume(t *testing.T) {
 func TestFaultsThatWait(t *testing.T) {
 	for text, want := range map[string][]time.Duration{"delay=150ms": {150, 150}, "stall@1=150ms": {0, 150}} {
 		synctest.Test(t, func(t *testing.T) {
-			fault, err := serve.ParseFault(text)
+			f, err := fault.Parse(text)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var got []time.Duration
-			arrivals(&serve.Handler{History: numbered(2), Faults: []serve.Fault{fault}}, 2, func(at time.Duration, data string) {
+			arrivals(&serve.Handler{History: numbered(2), Options: serve.Options{Faults: []fault.Fault{f}}}, 2, func(at time.Duration, data string) {
 				got = append(got, at/time.Millisecond)
 			})
 			if !slices.Equal(got, want) {
@@ -325,7 +314,7 @@ func TestDelayOfLiveEvents(t *testing.T) {
 			history.Append(stream.Event{Data: "x"})
 		}()
 		var last time.Duration
-		arrivals(&serve.Handler{History: history, Faults: []serve.Fault{{Kind: "delay", Duration: 100 * time.Millisecond}}}, 2, func(at time.Duration, data string) {
+		arrivals(&serve.Handler{History: history, Options: serve.Options{Faults: []fault.Fault{{Kind: "delay", Duration: 100 * time.Millisecond}}}}, 2, func(at time.Duration, data string) {
 			if last = at; data == "data: x" && at != 1100*time.Millisecond {
 				t.Errorf("the event came after %v, want it 100 ms late", at)
 			}
@@ -337,7 +326,7 @@ func TestDelayOfLiveEvents(t *testing.T) {
 }
 
 func TestResetOverAResponseWriter(t *testing.T) {
-	server := newTLS(t, &serve.Handler{History: numbered(3), Faults: []serve.Fault{{Kind: "drop", First: 2, Last: 2}}})
+	server := newTLS(t, &serve.Handler{History: numbered(3), Options: serve.Options{Faults: []fault.Fault{{Kind: "drop", First: 2, Last: 2}}}})
 	response, err := server.Client().Get(server.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -351,7 +340,7 @@ func TestResetOverAResponseWriter(t *testing.T) {
 
 func TestStampSaysWhenAndWhere(t *testing.T) {
 	before := time.Now().UnixNano()
-	_, body := get(t, start(t, &serve.Handler{History: numbered(3), Stamp: true}))
+	_, body := get(t, start(t, &serve.Handler{History: numbered(3), Options: serve.Options{Stamp: true}}))
 	after := time.Now().UnixNano()
 	rest := body
 	for i := range 3 {
@@ -374,50 +363,4 @@ func TestStampSaysWhenAndWhere(t *testing.T) {
 			t.Errorf("event %d: %+v, %v", i+1, event, err)
 		}
 	}
-}
-
-func TestParseFault(t *testing.T) {
-	for _, kind := range serve.FaultKinds() {
-		if _, err := serve.ParseFault(kind.Usage); err != nil {
-			t.Errorf("the example of %s: %v", kind.Name, err)
-		}
-	}
-	for text, want := range map[string]string{
-		"":                  "want one of drop reset",
-		"dorp@5":            "want one of drop reset",
-		"drop":              "needs @",
-		"drop@0":            "from 1 on",
-		"drop@5-3":          "range",
-		"drop@":             "something behind it",
-		"drop@5@6":          "at most one",
-		"drop@5=3":          "no value",
-		"stall@5":           "duration",
-		"stall@5=-3s":       "duration",
-		"stall=30s":         "needs @",
-		"status=99":         "status from",
-		"buffer=0":          "size from",
-		"buffer=16q":        "size from",
-		"buffer=99999999g":  "size from",
-		"eol=lfcr":          "cr, lf or crlf",
-		"chunk@3=1":         "no @",
-		"type=a\r\nX-Y: b":  "content type",
-		"split-utf8=yes":    "no value",
-		"big@3=99999999999": "size from",
-	} {
-		if _, err := serve.ParseFault(text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: error %v, want one with %q", text, err, want)
-		}
-	}
-}
-
-func FuzzParseFault(f *testing.F) {
-	for _, kind := range serve.FaultKinds() {
-		f.Add(kind.Usage)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		fault, err := serve.ParseFault(text)
-		if err == nil && (fault.First < 0 || fault.Last < fault.First || fault.Size < 0 || fault.Duration < 0) {
-			t.Errorf("%q is taken for %+v", text, fault)
-		}
-	})
 }

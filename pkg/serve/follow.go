@@ -8,10 +8,10 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// follow sends what the history has, and then what comes. There is no other
+// follow sends the events of the history, and then new ones. There is no other
 // loop than this one: replay is following with more at hand. io.EOF is an
 // orderly end.
-func (c *client) follow(out sink) error {
+func (c *client) follow(out responseWriter) error {
 	if err := c.startClock(); err != nil {
 		return err
 	}
@@ -62,9 +62,8 @@ func (c *client) startClock() error {
 	return nil
 }
 
-// atEdge does what is to be done when there is nothing more to send: wait, begin
-// again, or end.
-func (c *client) atEdge(out sink) error {
+// atEdge waits, begins again, or ends, when there is nothing more to send.
+func (c *client) atEdge(out responseWriter) error {
 	wake, done := c.h.History.waitChan(&c.place)
 	switch {
 	case wake == nil:
@@ -107,8 +106,8 @@ func (c *client) moveTo(place cursor) {
 	c.position.Store(place.seg.eventsBefore(place.index))
 }
 
-// limit cuts the batch to what may go out now, and moves the client's place to
-// match. It returns how long the rest has to wait, -1 if there is no rest.
+// limit cuts the batch to the entries that may go out now, and moves the client's
+// place to match. It returns how long the rest has to wait, -1 if there is no rest.
 func (c *client) limit(b *batch) (wait time.Duration) {
 	wait = -1
 	if c.pacer != nil {
@@ -134,11 +133,11 @@ func (h *Handler) closesAtEnd() bool { return h.AtEnd == "" || h.AtEnd == EndClo
 // dueSoon is how long the first event may take without a comment before it.
 const dueSoon = 250 * time.Millisecond
 
-// open sends what comes before the first event. If that is not due yet, the head
-// of the response goes out alone, and if it is not due for long, or nobody
-// knows when, with a comment: some proxies keep a head until there is something
-// behind it. wait is negative if nobody knows.
-func (c *client) open(out sink, due bool, wait time.Duration) error {
+// open sends the text before the first event. If that event is not due yet, the
+// head of the response goes out alone, and if it is not due for long, or nobody
+// knows when, with a comment: some proxies hold a head back until bytes of the
+// body follow. wait is negative if nobody knows.
+func (c *client) open(out responseWriter, due bool, wait time.Duration) error {
 	text := c.prelude
 	c.prelude = nil
 	if c.status == http.StatusOK && c.h.RetryHint > 0 {
@@ -154,20 +153,20 @@ func (c *client) open(out sink, due bool, wait time.Duration) error {
 }
 
 // goodbye sends the last words of a stream that has come to its end.
-func (c *client) goodbye(out sink) error {
+func (c *client) goodbye(out responseWriter) error {
 	if c.h.CloseEvent == "" {
 		return nil
 	}
 	return c.text(out, appendEvent(nil, c.h.CloseEvent, ""))
 }
 
-func (c *client) send(out sink, b *batch) error {
+func (c *client) send(out responseWriter, b *batch) error {
 	events, size := b.size()
 	c.busy.Store(true)
 	err := out.batch(b)
 	c.busy.Store(false)
 	switch {
-	case c.faults.stream: // which counts what it makes of them
+	case c.faults.stream: // its writer counts the events it sends
 		c.position.Add(events)
 	case err == nil:
 		c.count(events, size)
@@ -175,14 +174,14 @@ func (c *client) send(out sink, b *batch) error {
 	return err
 }
 
-// count adds what was sent to the counters.
+// count adds events and bytes sent to the counters.
 func (c *client) count(events, size int64) {
 	c.position.Add(events)
 	c.events.Add(events)
 	c.bytes.Add(size)
 }
 
-func (c *client) text(out sink, text []byte) error {
+func (c *client) text(out responseWriter, text []byte) error {
 	c.busy.Store(true)
 	err := out.text(text)
 	c.busy.Store(false)
@@ -193,7 +192,7 @@ func (c *client) text(out sink, text []byte) error {
 }
 
 // waitChan returns the channel that will be closed when there is more at the
-// cursor, nil if there is already. done tells that there will be no more.
+// cursor, nil if there is already. done means that there will be no more.
 func (h *History) waitChan(at *cursor) (wake <-chan struct{}, done bool) {
 	ch := *h.wake.Load()
 	h.waiting.Store(true)
@@ -205,18 +204,18 @@ func (h *History) waitChan(at *cursor) (wake <-chan struct{}, done bool) {
 	return ch, done
 }
 
-// park leaves the client to the pump until there is something to do that takes
+// park leaves the client to the broadcaster until there is something to do that takes
 // the client's own goroutine.
-func (c *client) park(out sink) error {
-	if !c.pump.park(c) {
+func (c *client) park(out responseWriter) error {
+	if !c.broadcaster.park(c) {
 		return nil
 	}
 	<-c.signal
-	c.pump.take(c)
+	c.broadcaster.take(c)
 	if rest := c.rest; rest != nil {
 		c.rest = nil
 		c.busy.Store(true)
-		err := out.(*wire).writeOn(rest) // which all clients of the pump write to
+		err := out.(*connWriter).writeOn(rest) // which all clients of the broadcaster write to
 		c.busy.Store(false)
 		return err
 	}
@@ -245,7 +244,7 @@ func (c *client) sleep(wait time.Duration) error {
 
 // await waits for more, or until the next event is due, and sends the
 // heartbeats that are due meanwhile.
-func (c *client) await(out sink, wake <-chan struct{}, due <-chan time.Time) error {
+func (c *client) await(out responseWriter, wake <-chan struct{}, due <-chan time.Time) error {
 	for {
 		select {
 		case <-wake:

@@ -31,7 +31,7 @@ func FuzzParsePace(f *testing.F) {
 	})
 }
 
-// However a client asks to go on, what it gets is the history from some place
+// However a client asks to resume, it gets the history from some place
 // on, and nothing it sent becomes a header.
 func FuzzResumeRequest(f *testing.F) {
 	f.Add("1", "", "", "", "gap")
@@ -51,7 +51,7 @@ func FuzzResumeRequest(f *testing.F) {
 	}
 	history.End()
 	f.Fuzz(func(t *testing.T, id, query, bytes, condition, unknown string) {
-		h := &serve.Handler{History: history, OnUnknownID: serve.UnknownID(unknown)}
+		h := &serve.Handler{History: history, Options: serve.Options{OnUnknownID: serve.UnknownID(unknown)}}
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.URL = &url.URL{Path: "/", RawQuery: query}
 		for name, value := range map[string]string{"Last-Event-ID": id, "Range": bytes, "If-Range": condition} {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 )
 
@@ -14,37 +15,18 @@ func FuzzReplayIsByteForByte(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		source, _, err := serve.NewSource(strings.NewReader(text), serve.FormatSSE, 0)
+		records, _, err := record.Read(strings.NewReader(text), record.FormatSSE, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		history := &serve.History{}
-		if err := history.Load(source); err != nil {
+		if err := history.Load(records); err != nil {
 			t.Fatal(err)
 		}
 		recorder := httptest.NewRecorder()
 		(&serve.Handler{History: history}).ServeHTTP(recorder, httptest.NewRequest("GET", "/", nil))
 		if got := recorder.Body.String(); got != text && (text != "" || got != ": ok\n\n") {
 			t.Errorf("got %q, want %q", got, text)
-		}
-	})
-}
-
-// Whatever is taken for events is a file that can be served, and nothing else
-// is a reason to fall over.
-func FuzzSources(f *testing.F) {
-	f.Add("", `{"data":"a","id":"x"}`, "auto")
-	f.Add("har", har, "keep")
-	f.Add("text", "a\nb", "auto")
-	f.Add("sse", "id: 1\ndata: x\n\n", "none")
-	f.Fuzz(func(t *testing.T, format, text, ids string) {
-		source, _, err := serve.NewSource(strings.NewReader(text), serve.Format(format), 0)
-		if err != nil {
-			return
-		}
-		history := &serve.History{}
-		if history.Load(serve.NumberIDs(source, serve.IDs(ids))) == nil && !history.Ended() {
-			t.Error("loaded, but not to the end")
 		}
 	})
 }

@@ -8,34 +8,36 @@ import (
 	"net/http"
 	"net/textproto"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// AtEnd is what happens to a client that has got everything when the history
-// has ended.
+// AtEnd is the treatment of a client that has got everything when the history has
+// ended.
 type AtEnd string
 
-// The choices of [Handler.AtEnd].
+// The choices of [Options.AtEnd].
 const (
 	EndClose AtEnd = "close" // the response ends; a resume from the last ID gets 204
 	EndHold  AtEnd = "hold"  // the connection stays open
-	EndLoop  AtEnd = "loop"  // it starts again, and again
+	EndLoop  AtEnd = "loop"  // the history starts again, and again
 )
 
-// UnknownID is what a client gets that resumes after an ID which is not in the
+// UnknownID is the answer to a client that resumes after an ID which is not in the
 // history, or no longer.
 type UnknownID string
 
-// The choices of [Handler.OnUnknownID].
+// The choices of [Options.OnUnknownID].
 const (
 	UnknownStart    UnknownID = "start" // all that is kept
-	UnknownLive     UnknownID = "live"  // what comes from now on
+	UnknownLive     UnknownID = "live"  // new events alone
 	UnknownGap      UnknownID = "gap"   // an event of the type "gap", then all that is kept
 	UnknownStop     UnknownID = "204"   // an answer that ends an EventSource
 	UnknownConflict UnknownID = "409"   // an error
@@ -43,64 +45,98 @@ const (
 
 const (
 	// DefaultHeartbeat is the interval of heartbeats when
-	// [Handler.Heartbeat] is zero: what the standard suggests
+	// [Options.Heartbeat] is zero, as the standard suggests
 	// (https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes).
 	DefaultHeartbeat = 15 * time.Second
-	// DefaultWriteTimeout is how long a client may take nothing when
-	// [Handler.WriteTimeout] is zero.
+	// DefaultWriteTimeout is how long a client may take no data when
+	// [Options.WriteTimeout] is zero.
 	DefaultWriteTimeout = 30 * time.Second
 
 	closeTimeout   = 500 * time.Millisecond // for a write under way when the handler closes
 	maxRequestBody = 64 << 20               // read and thrown away
 )
 
-// A Handler answers requests with the events of a history, replayed from the
-// start or from behind the last event ID that the request names, and then live.
-//
-// Only History must be set. Methods are safe for concurrent use; fields must
-// not change once the first request is there.
-//
-// Over HTTP/1.1 a handler takes its connections over from the server, so
-// neither [http.Server.Shutdown] nor [http.Server.Close] ends them: Close does.
-// It takes about a second at most, whatever the clients do.
-type Handler struct {
-	History *History
+// Options configure a [Handler]. The zero value is right for a production server.
+type Options struct {
+	// Pace is when events are due; the zero value is at once.
+	Pace Pace
 
-	Pace       Pace
-	Rounds     int    // how often each client gets a history that has ended; zero is once
-	AtEnd      AtEnd  // and then; EndClose if empty
-	CloseEvent string // type of a last event before the response ends, if any
+	// Rounds is how often each client gets a history that has ended; zero
+	// means once. AtEnd is the treatment after that; [EndClose] if empty.
+	Rounds int
+	AtEnd  AtEnd
 
-	StartLive   bool          // without a last event ID, start with what comes next
-	OnUnknownID UnknownID     // UnknownStart if empty
-	Heartbeat   time.Duration // silence before a comment; negative for none
-	RetryHint   time.Duration // reconnection time to tell each client, if not zero
+	// CloseEvent is the type of a last event before the response ends, if any.
+	CloseEvent string
 
-	Header       http.Header   // added to every answer
-	CORS         string        // origin that may read the answers, with cookies too, or "*"
-	MaxClients   int           // at the same time; zero means any number
-	WriteTimeout time.Duration // for a client that takes nothing; negative for ever
+	// StartLive makes a client without a last event ID start with the next
+	// event.
+	StartLive bool
 
-	Stamp  bool // a comment with the time and the offset in each event
-	Faults []Fault
+	// OnUnknownID is how a client resumes after an ID that is not in the
+	// history; [UnknownStart] if empty.
+	OnUnknownID UnknownID
+
+	// Heartbeat is the silence before a comment is sent. Zero means
+	// [DefaultHeartbeat], a negative one never.
+	Heartbeat time.Duration
+
+	// RetryHint is the reconnection time that each client is sent, if not zero.
+	RetryHint time.Duration
+
+	// Header is added to every answer.
+	Header http.Header
+
+	// CORS is the origin whose pages may read the answers, with cookies too,
+	// or "*" for all without; empty for none.
+	CORS string
+
+	// MaxClients bounds the clients at the same time; zero means any number.
+	MaxClients int
+
+	// WriteTimeout is how long a client may take no data. Zero means
+	// [DefaultWriteTimeout], a negative one forever.
+	WriteTimeout time.Duration
+
+	// Stamp adds a comment with the time and the offset to each event.
+	Stamp bool
+
+	// Faults go wrong on purpose.
+	Faults []fault.Fault
 
 	// Closed is called after each connection, from its goroutine.
 	Closed func(Connection)
+}
+
+// A Handler answers requests with the events of a history, replayed from the
+// start or from the event after the last event ID that the request names, and
+// then live.
+//
+// Methods are safe for concurrent use; fields must not change after the first
+// request.
+//
+// Over HTTP/1.1 a handler takes its connections over from the server, so
+// neither [http.Server.Shutdown] nor [http.Server.Close] ends them: Close does,
+// within about a second, whatever the clients do.
+type Handler struct {
+	History *History // an empty one if nil
+	Options
 
 	once   sync.Once
 	faults *faults // those of Faults and Stamp, sorted
+	err    error   // of the options
 
 	connections atomic.Int64 // so far
 	resumes     atomic.Int64 // of them with a last event ID that was known
 	oldEvents   atomic.Int64 // sent to clients that are gone
 	oldBytes    atomic.Int64
 
-	mu      sync.Mutex // guards the fields below
-	clients map[*client]struct{}
-	pumps   []*pump
-	left    chan struct{} // closed with the last client
-	closed  bool
-	wg      sync.WaitGroup
+	mu           sync.Mutex // guards the fields below
+	clients      map[*client]struct{}
+	broadcasters []*broadcaster
+	left         chan struct{} // closed with the last client
+	closed       bool
+	wg           sync.WaitGroup
 }
 
 func (h *Handler) init() {
@@ -110,18 +146,25 @@ func (h *Handler) init() {
 		}
 		h.History.init()
 		h.faults = newFaults(h.Faults, h.Stamp)
+		h.err = h.Options.check()
 		h.clients = map[*client]struct{}{}
 	})
 }
 
-// With returns a handler that is set up like h, for another history.
-func (h *Handler) With(history *History) *Handler {
-	return &Handler{
-		History: history, Pace: h.Pace, Rounds: h.Rounds, AtEnd: h.AtEnd, CloseEvent: h.CloseEvent,
-		StartLive: h.StartLive, OnUnknownID: h.OnUnknownID, Heartbeat: h.Heartbeat, RetryHint: h.RetryHint,
-		Header: h.Header, CORS: h.CORS, MaxClients: h.MaxClients, WriteTimeout: h.WriteTimeout,
-		Stamp: h.Stamp, Faults: h.Faults, Closed: h.Closed,
+// check returns the error of options that cannot be met.
+func (o *Options) check() error {
+	if !slices.Contains([]AtEnd{"", EndClose, EndHold, EndLoop}, o.AtEnd) {
+		return fmt.Errorf("unknown AtEnd %q: want close, hold or loop", o.AtEnd)
 	}
+	if !slices.Contains([]UnknownID{"", UnknownStart, UnknownLive, UnknownGap, UnknownStop, UnknownConflict}, o.OnUnknownID) {
+		return fmt.Errorf("unknown OnUnknownID %q: want start, live, gap, 204 or 409", o.OnUnknownID)
+	}
+	return nil
+}
+
+// With returns a handler with the options of h for another history.
+func (h *Handler) With(history *History) *Handler {
+	return &Handler{History: history, Options: h.Options}
 }
 
 // errStuck is the error of [Handler.Close] where connections of the server did
@@ -165,6 +208,10 @@ func (h *Handler) Close() error {
 // for a preflight of CORS.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.init()
+	if h.err != nil {
+		http.Error(w, h.err.Error(), http.StatusInternalServerError)
+		return
+	}
 	h.setHeader(w.Header(), r)
 	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 		w.WriteHeader(http.StatusNoContent)
@@ -201,8 +248,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.stream(w, r, c)
 }
 
-// readBody reads the body of a request, and throws it away. If it stayed unread,
-// the close of the connection would become a reset, and take with it what the
+// readBody reads the body of a request, and discards it. If it stayed unread, the
+// close of the connection would become a reset, and discard the bytes that the
 // client has not read yet.
 func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 {
@@ -214,7 +261,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) {
 	control.SetReadDeadline(time.Time{})
 }
 
-// setHeader sets what every answer has.
+// setHeader sets the header that all answers have.
 func (h *Handler) setHeader(header http.Header, r *http.Request) {
 	header.Set("Content-Type", stream.ContentType)
 	header.Set("Cache-Control", "no-cache, no-transform")
@@ -241,8 +288,7 @@ func (h *Handler) setHeader(header http.Header, r *http.Request) {
 	}
 }
 
-// refusals are the headers that say something of an error, and nothing of a
-// stream.
+// refusals are the headers that describe an error and not a stream.
 var refusals = []string{"Retry-After", "Www-Authenticate", "Proxy-Authenticate"}
 
 // answer answers without events: with an error in JSON for clients that accept
@@ -275,16 +321,16 @@ func (h *Handler) enter(c *client) bool {
 	if len(h.clients) == 0 {
 		left := make(chan struct{})
 		h.left = left
-		h.wg.Go(func() { h.watch(left) })
-		h.pumps = h.pumps[:0]
+		h.wg.Go(func() { h.keepAlive(left) })
+		h.broadcasters = h.broadcasters[:0]
 		for range runtime.GOMAXPROCS(0) {
-			p := newPump(h.History)
-			h.pumps = append(h.pumps, p)
-			h.wg.Go(func() { p.run(left) })
+			b := newBroadcaster(h.History)
+			h.broadcasters = append(h.broadcasters, b)
+			h.wg.Go(func() { b.run(left) })
 		}
 	}
 	h.clients[c] = struct{}{}
-	c.pump = h.pumps[c.id%int64(len(h.pumps))]
+	c.broadcaster = h.broadcasters[c.id%int64(len(h.broadcasters))]
 	h.wg.Add(1)
 	return true
 }
@@ -310,7 +356,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			conn.SetDeadline(time.Time{})
 			c.connect(conn)
-			out := newWire(c, w.Header())
+			out := newConnWriter(c, w.Header())
 			go c.run(c.faults.wrap(out, c))
 			return
 		}
@@ -325,7 +371,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 		case <-stop:
 		}
 	})
-	out := newResponse(w, c)
+	out := newHTTPWriter(w, c)
 	h.mu.Lock()
 	c.answer = out
 	h.mu.Unlock()
@@ -333,7 +379,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 	close(stop)
 	wg.Wait()
 	if cut && ctx.Err() == nil {
-		// The one way to tell the server that the response is not whole.
+		// The one way to make the server cut the response.
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -352,7 +398,7 @@ func (h *Handler) heartbeat() time.Duration {
 	return h.Heartbeat
 }
 
-// A Connection is what a handler tells about a connection when it is over.
+// A Connection describes a connection that is over, to [Options.Closed].
 type Connection struct {
 	ID          int64
 	Remote      string // address of the client
@@ -372,21 +418,23 @@ func (c *Connection) Streamed() bool {
 	return c.Status == http.StatusOK && c.End != endRefused || c.Status == http.StatusPartialContent
 }
 
-// How a connection ended, the End of a [Connection].
+// How a connection ended, the End of a [Connection], if it was not a fault.
 const (
 	EndedDone    = "done"                       // all events were sent
 	EndedClient  = "closed by the client"       // or lost on the way
 	EndedServer  = "closed by the server"       // by Close
 	EndedDropped = "dropped on request"         // by a person at the inspector page
 	EndedStuck   = "client took no data"        // for the write timeout
-	EndedBehind  = "client fell too far behind" // what it needs is no longer kept
+	EndedBehind  = "client fell too far behind" // the events it needs are no longer kept
 	EndedInput   = "cut, as the input failed"   // so that it does not look whole
-	endRefused   = "no stream"
 )
+
+// endRefused is the end of a request that was answered without a stream.
+const endRefused = "no stream"
 
 // headerBlock returns the head of a response as HTTP/1.1 has it on the wire. It
 // announces the end of the connection, unless a fault is to cut it: clients that
-// were told (fetch of Node.js 20) take a cut for the end of the response.
+// know of it (fetch of Node.js 20) take a cut for the end of the response.
 func headerBlock(status int, header http.Header, cuts bool) []byte {
 	header.Set("Transfer-Encoding", "chunked")
 	if !cuts {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -60,19 +61,19 @@ func get(t *testing.T, url string, header ...string) (*http.Response, string) {
 }
 
 // load returns the history of a file.
-func load(t *testing.T, path string, ids serve.IDs) *serve.History {
+func load(t *testing.T, path string, ids record.IDs) *serve.History {
 	t.Helper()
 	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	source, _, err := serve.NewSource(file, serve.FormatAuto, 0)
+	source, _, err := record.Read(file, record.FormatAuto, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := &serve.History{}
-	if err := h.Load(serve.NumberIDs(source, ids)); err != nil {
+	if err := h.Load(record.NumberIDs(source, ids)); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -88,7 +89,7 @@ func TestSamplesAreReplayedByteForByte(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, got := get(t, start(t, &serve.Handler{History: load(t, file, serve.IDsKeep)}))
+		_, got := get(t, start(t, &serve.Handler{History: load(t, file, record.IDsKeep)}))
 		if got != string(want) {
 			t.Errorf("%s:\n got %q\nwant %q", filepath.Base(file), got, want)
 		}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -17,7 +18,7 @@ const (
 	// segmentSize is how much of the log is one allocation, and one write to
 	// a client that is behind.
 	segmentSize = 256 << 10
-	// maxKept bounds in bytes what a history with a Limit keeps, whatever the
+	// maxKept bounds the size in bytes of a history with a Limit, whatever the
 	// size of its events.
 	maxKept = 256 << 20
 	// maxIdle and idlePerEvent bound in bytes what it keeps besides its Limit of
@@ -29,7 +30,7 @@ const (
 )
 
 // ErrEnded is the error of appending to a history after [History.End].
-var ErrEnded = errors.New("serve: history has ended")
+var ErrEnded = errors.New("history has ended")
 
 // A History is the log of the events of one stream. It holds each event once,
 // in the form that goes over the wire, for any number of clients. The zero
@@ -58,7 +59,7 @@ type History struct {
 	tail    *segment
 	scratch []byte
 	unended []byte // an unfinished block, kept back: it can only be the last
-	fresh   bool   // what comes next starts a response, so it may have a BOM
+	fresh   bool   // the next record starts a response, so it may have a BOM
 
 	types     []string // of the events so far, in the order of their first
 	typesSeen map[string]struct{}
@@ -76,7 +77,7 @@ type segment struct {
 	next    atomic.Pointer[segment]
 	trimmed atomic.Bool // no longer part of the history; next is not known
 
-	// What comes before the segment.
+	// Counts and state before the segment.
 	events int64  // events
 	body   int64  // bytes, without the framing of chunks
 	idle   int64  // bytes of memory for blocks that are no events
@@ -133,17 +134,17 @@ func newSegment(size int) *segment {
 // cannot be written, or [ErrEnded].
 func (h *History) Append(event stream.Event) error {
 	h.init()
-	return h.append(&stream.Record{Event: event, IsEvent: true}, time.Since(h.epoch))
+	return h.append(&record.Record{Event: event, IsEvent: true}, time.Since(h.epoch))
 }
 
 // AppendRecord adds a record: an event, or a comment, with the bytes that it
 // was recorded with. A meta record adds nothing.
-func (h *History) AppendRecord(r *stream.Record) error {
+func (h *History) AppendRecord(r *record.Record) error {
 	h.init()
 	return h.append(r, time.Since(h.epoch))
 }
 
-// End says that there will be no more events.
+// End ends the history: there will be no more events.
 func (h *History) End() {
 	h.init()
 	h.mu.Lock()
@@ -178,7 +179,7 @@ func (h *History) Len() int64 {
 	return h.tail.eventsBefore(h.tail.count())
 }
 
-func (h *History) append(r *stream.Record, at time.Duration) error {
+func (h *History) append(r *record.Record, at time.Duration) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ended.Load() {
@@ -294,7 +295,7 @@ func (h *History) put(text []byte, e entry) {
 	}
 }
 
-// grow returns a segment to go behind the tail.
+// grow returns a segment to go after the tail.
 func (h *History) grow(size int) *segment {
 	tail := h.tail
 	count := tail.count()

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -48,7 +49,7 @@ func TestLimitIsWhatLateClientsGet(t *testing.T) {
 	}
 }
 
-// TestBorderOfTheHistory has clients that have just what is no longer kept: they
+// TestBorderOfTheHistory has clients with exactly the events no longer kept: they
 // missed nothing, wherever a segment of the log ends.
 func TestBorderOfTheHistory(t *testing.T) {
 	for _, size := range []int{10, 100 << 10} { // events of a few bytes, and such that three fill a segment
@@ -56,10 +57,10 @@ func TestBorderOfTheHistory(t *testing.T) {
 			h := &serve.History{Limit: 3}
 			for i := range n {
 				h.Append(stream.Event{ID: fmt.Sprint(i + 1), Data: strings.Repeat("x", size)})
-				h.AppendRecord(&stream.Record{Comment: "between", HasComment: true})
+				h.AppendRecord(&record.Record{Comment: "between", HasComment: true})
 			}
 			h.End()
-			url := start(t, &serve.Handler{History: h, OnUnknownID: serve.UnknownConflict})
+			url := start(t, &serve.Handler{History: h, Options: serve.Options{OnUnknownID: serve.UnknownConflict}})
 			for last := n - 4; last < n; last++ {
 				response, got := get(t, url, "Last-Event-ID", fmt.Sprint(last))
 				want := 200
@@ -77,7 +78,7 @@ func TestBorderOfTheHistory(t *testing.T) {
 		h.Append(stream.Event{ID: id, Data: "x"})
 	}
 	h.End()
-	if response, _ := get(t, start(t, &serve.Handler{History: h, OnUnknownID: serve.UnknownConflict}), "Last-Event-ID", "1"); response.StatusCode != 409 {
+	if response, _ := get(t, start(t, &serve.Handler{History: h, Options: serve.Options{OnUnknownID: serve.UnknownConflict}}), "Last-Event-ID", "1"); response.StatusCode != 409 {
 		t.Errorf("after an event that another one without ID followed: status %d, want 409", response.StatusCode)
 	}
 }
@@ -114,7 +115,7 @@ func TestResumeDuringTrim(t *testing.T) {
 
 // A long stream through a short history, with clients that come, follow,
 // leave and resume: each sees every event once and in order, as long as it
-// resumes before what it needs is gone.
+// resumes before the events it needs are gone.
 func TestClientsOfATrimmedHistory(t *testing.T) {
 	const events, readers = 30000, 8
 	history := &serve.History{Limit: 20000}
@@ -194,7 +195,7 @@ func TestRecordingOfSeveralResponsesBecomesOneStream(t *testing.T) {
 {"meta":{"reconnect":1}}
 {"event":"message","data":"b","raw":"\ufeffdata:b\n\n"}
 `
-	source, _, err := serve.NewSource(strings.NewReader(recording), serve.FormatAuto, 0)
+	source, _, err := record.Read(strings.NewReader(recording), record.FormatAuto, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +222,7 @@ func BenchmarkAppend(b *testing.B) {
 
 // A live input may send anything but events for ever.
 func TestIdleInputIsNotKept(t *testing.T) {
-	for _, record := range []stream.Record{{Raw: []byte("\r")}, {Comment: "c"}, {Raw: []byte("id: 1\n\n"), Event: stream.Event{ID: "1"}}} {
+	for _, record := range []record.Record{{Raw: []byte("\r")}, {Comment: "c"}, {Raw: []byte("id: 1\n\n"), Event: stream.Event{ID: "1"}}} {
 		h := &serve.History{Limit: 20}
 		h.Append(stream.Event{ID: "first"})
 		for range 2_000_000 {

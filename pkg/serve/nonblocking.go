@@ -4,7 +4,7 @@ package serve
 
 import "syscall"
 
-// canTry tells whether sockets can be read and written without waiting.
+// canTry is whether sockets can be read and written without waiting.
 const canTry = true
 
 // tryWrite writes as much as the socket takes at once.
@@ -17,8 +17,8 @@ func tryWrite(fd uintptr, b []byte) (int, error) {
 	}
 }
 
-// isAlive reports whether the peer of a socket is still there. What it has
-// sent meanwhile is thrown away.
+// isAlive reports whether the peer of a socket is still there. The bytes it
+// has sent meanwhile are discarded.
 func isAlive(raw syscall.RawConn) (alive bool) {
 	var b [512]byte
 	err := raw.Read(func(fd uintptr) bool {

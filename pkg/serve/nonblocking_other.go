@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// canTry tells that here, sockets are read and written by waiting only.
+// canTry is false: sockets are read and written by waiting only.
 const canTry = false
 
 func tryWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A Pace says when events are due. The zero value is at once.
+// A Pace sets when events are due. The zero value is at once.
 type Pace struct {
 	// Every is the time from one event to the next; the first is due at once.
 	Every time.Duration
@@ -84,7 +84,7 @@ type pacer struct {
 	timer   *time.Timer
 }
 
-// after returns a channel that tells when wait is over.
+// after returns a channel that receives when wait is over.
 func (p *pacer) after(wait time.Duration) <-chan time.Time {
 	if p.timer == nil {
 		p.timer = time.NewTimer(wait)
@@ -94,12 +94,12 @@ func (p *pacer) after(wait time.Duration) <-chan time.Time {
 	return p.timer.C
 }
 
-// begin starts the clock, behind an entry that the recording has at the given
+// begin starts the clock, after an entry that the recording has at the given
 // place.
 func (p *pacer) begin(now time.Time, at time.Duration) { p.due, p.at = now, at }
 
-// through cuts the batch to what is due. If that is nothing, wait is how long
-// its first entry still has to wait.
+// through cuts the batch to the entries that are due. If none is, wait is how long
+// the first still has to wait.
 func (p *pacer) through(b *batch, now time.Time) (wait time.Duration) {
 	for i := b.from; i < b.to; i++ {
 		e := &b.entries[i]
@@ -133,8 +133,8 @@ func (p *pacer) decide(e *entry) {
 	}
 }
 
-// idle tells the pacer that there was nothing to wait for until now: an event
-// that comes later than it was due sets the clock.
+// idle notes that there was nothing to wait for until now: an event that comes
+// later than it was due sets the clock.
 func (p *pacer) idle(now time.Time) {
 	if earliest := now.Add(-p.pace.gap(0)); !p.pace.Recorded && p.due.Before(earliest) {
 		p.due = earliest

@@ -6,11 +6,13 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// earliest is what a server says, in the Last-Event-ID header of its answer,
-// when nothing comes before the first event it sends. The word is Mercure's.
+// earliest is the Last-Event-ID header of an answer whose first event is the first
+// of all. The word is Mercure's.
 const earliest = "earliest"
 
 // lastEventID returns the ID that a request resumes after: the header, or one
@@ -36,7 +38,7 @@ func validUTF8(id string) string {
 	return string(stream.AppendValid(nil, []byte(id)))
 }
 
-// begin finds the place where the client starts, and says so in the header of
+// begin finds the place where the client starts, and states it in the header of
 // the answer. It returns a status if the answer has no events.
 func (c *client) begin(header http.Header, r *http.Request) (status int) {
 	h := c.h
@@ -71,19 +73,19 @@ func (c *client) begin(header http.Header, r *http.Request) (status int) {
 	case h.OnUnknownID == UnknownConflict:
 		return http.StatusConflict
 	case h.OnUnknownID == UnknownGap:
-		c.prelude = appendEvent(c.prelude, "gap", string(stream.AppendString(nil, []byte(id))))
+		c.prelude = appendEvent(c.prelude, "gap", string(record.AppendString(nil, []byte(id))))
 	}
 	position := c.place.seg.lastIDBefore(c.place.index)
 	if position == "" {
 		position = earliest
 	}
-	if !strings.ContainsFunc(position, isControl) {
+	if httpx.IsFieldValue(position) {
 		header.Set("Last-Event-ID", position)
 	}
 	return 0
 }
 
-// finished reports whether there is nothing behind a place, nor will be.
+// finished reports whether there is nothing after a place, nor will be.
 func (h *Handler) finished(at cursor) bool {
 	ended := h.History.Ended() && !h.History.broken.Load()
 	b, behind := at.next()
@@ -99,7 +101,7 @@ func (c *client) exact() bool {
 	return inTime && h.History.Ended() && !h.History.broken.Load() && h.History.Limit == 0 && h.endsAfterTail() && h.RetryHint == 0 && !c.faults.changes
 }
 
-// describe says in the header that byte ranges are served.
+// describe announces byte ranges in the header.
 func (c *client) describe(header http.Header) {
 	if !c.exact() {
 		return

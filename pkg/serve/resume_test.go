@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -29,7 +30,7 @@ func TestUnknownLastEventID(t *testing.T) {
 		{serve.UnknownStop, 204, "", ""},
 		{serve.UnknownConflict, 409, "", "Conflict\n"},
 	} {
-		response, body := get(t, start(t, &serve.Handler{History: numbered(3), OnUnknownID: test.on}), "Last-Event-ID", "x")
+		response, body := get(t, start(t, &serve.Handler{History: numbered(3), Options: serve.Options{OnUnknownID: test.on}}), "Last-Event-ID", "x")
 		if got := response.Header.Get("Last-Event-ID"); response.StatusCode != test.status || got != test.position || body != test.want {
 			t.Errorf("%q: status %d, Last-Event-ID %q, body %q; want %d, %q, %q", test.on, response.StatusCode, got, body, test.status, test.position, test.want)
 		}
@@ -47,7 +48,7 @@ func TestResponseStatesThePosition(t *testing.T) {
 }
 
 func TestByteRanges(t *testing.T) {
-	url := start(t, &serve.Handler{History: load(t, "../../testdata/streams/mercure.sse", serve.IDsKeep)})
+	url := start(t, &serve.Handler{History: load(t, "../../testdata/streams/mercure.sse", record.IDsKeep)})
 	whole, _ := os.ReadFile("../../testdata/streams/mercure.sse")
 	response, _ := get(t, url)
 	tag := response.Header.Get("ETag")
@@ -113,11 +114,11 @@ func TestByteRangesAfterADrop(t *testing.T) {
 func TestNoByteRangesWhereBytesAreNotThoseOfTheFile(t *testing.T) {
 	for name, h := range map[string]*serve.Handler{
 		"live":        {History: &serve.History{}},
-		"close event": {History: numbered(2), CloseEvent: "bye"},
-		"retry hint":  {History: numbered(2), RetryHint: time.Second},
-		"stamps":      {History: numbered(2), Stamp: true},
-		"loop":        {History: numbered(2), Rounds: 2},
-		"heartbeats":  {History: numbered(2), Pace: serve.Pace{Every: time.Minute}},
+		"close event": {History: numbered(2), Options: serve.Options{CloseEvent: "bye"}},
+		"retry hint":  {History: numbered(2), Options: serve.Options{RetryHint: time.Second}},
+		"stamps":      {History: numbered(2), Options: serve.Options{Stamp: true}},
+		"loop":        {History: numbered(2), Options: serve.Options{Rounds: 2}},
+		"heartbeats":  {History: numbered(2), Options: serve.Options{Pace: serve.Pace{Every: time.Minute}}},
 	} {
 		request, _ := http.NewRequest("HEAD", start(t, h), nil)
 		response, err := http.DefaultClient.Do(request)
@@ -136,7 +137,7 @@ func TestReplica(t *testing.T) {
 	if file == "" {
 		t.Skip("for TestReplicasNeedNoSharedState")
 	}
-	fmt.Println(faulty(t, load(t, file, serve.IDsAuto), "drop@41"))
+	fmt.Println(faulty(t, load(t, file, record.IDsAuto), "drop@41"))
 	io.Copy(io.Discard, os.Stdin) // until the other side closes it
 }
 

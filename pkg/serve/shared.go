@@ -6,9 +6,9 @@ import (
 )
 
 // Share gives all clients of the handler one clock: its history is replayed
-// once, at the pace and as often as the handler says, and each client gets at
-// once what was due before it came. Where the replay has no end, keep events are
-// kept for clients to come, and at least one round of a finite history.
+// once, at the pace and as often as the options ask for, and each client gets at
+// once the events that were due before it came. If the replay has no end, keep
+// events are kept for clients to come, and at least one round of a finite history.
 //
 // Call it before the first request, and then replay, which returns when all is
 // replayed or ctx ends.
@@ -23,8 +23,9 @@ func (h *Handler) Share(keep int) (replay func(ctx context.Context) error) {
 	return func(ctx context.Context) error { return to.replay(ctx, from, pace, rounds) }
 }
 
-// replay appends what from has when it is due, the given number of times, 0 for
-// without end. It ends the history, and returns, when that is done or ctx is.
+// replay appends the events of from when they are due, the given number of times,
+// 0 for without end. It ends the history, and returns, when that is done or ctx
+// is.
 func (h *History) replay(ctx context.Context, from *History, pace Pace, rounds int) error {
 	h.init()
 	defer func() {
@@ -44,7 +45,7 @@ func (h *History) replay(ctx context.Context, from *History, pace Pace, rounds i
 			due  <-chan time.Time
 		)
 		if behind {
-			place = from.start() // the pace is slower than what comes in
+			place = from.start() // the pace is slower than the input
 			continue
 		}
 		if b.seg != nil {

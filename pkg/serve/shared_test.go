@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -28,7 +29,7 @@ type sighting struct {
 }
 
 // watchers serves h in memory, and returns a function that connects and returns
-// what comes until the connection ends.
+// the events until the connection ends.
 func watchers(h http.Handler) (watch func(begin time.Time) []sighting, stop func()) {
 	listener := make(pipes)
 	server := &http.Server{Handler: h}
@@ -74,7 +75,7 @@ func randomHistory(random *rand.Rand) (*serve.History, string) {
 	if random.IntN(2) == 0 {
 		text.WriteString(`{"raw":"data: tail","incomplete":true}` + "\n")
 	}
-	source, _, err := serve.NewSource(strings.NewReader(text.String()), serve.FormatJSONL, 0)
+	source, _, err := record.Read(strings.NewReader(text.String()), record.FormatJSONL, 0)
 	history := &serve.History{}
 	if err == nil {
 		err = history.Load(source)
@@ -116,7 +117,7 @@ func TestSharedClockIsOne(t *testing.T) {
 					history.End()
 				}()
 			}
-			h := &serve.Handler{History: history, Heartbeat: -1, Rounds: random.IntN(4)}
+			h := &serve.Handler{History: history, Options: serve.Options{Heartbeat: -1, Rounds: random.IntN(4)}}
 			h.Pace = []serve.Pace{{}, {Every: time.Second}, {Recorded: true}, {Every: time.Second, Speed: 3, Jitter: 0.5}}[random.IntN(4)]
 			h.AtEnd = []serve.AtEnd{serve.EndClose, serve.EndHold, serve.EndLoop}[random.IntN(3)]
 			if h.Pace.Instant() && h.AtEnd == serve.EndLoop {
@@ -163,12 +164,12 @@ func TestSharedClockIsOne(t *testing.T) {
 	}
 }
 
-// TestSharedRounds counts what each round has: the unfinished end is in the last
+// TestSharedRounds counts the events of each round: the unfinished end is in the last
 // one alone, and types are known.
 func TestSharedRounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source, _, _ := serve.NewSource(strings.NewReader("event: x\ndata: a\n\ndata: b"), serve.FormatSSE, 0)
-		h := &serve.Handler{History: &serve.History{}, Rounds: 2, Heartbeat: -1}
+		source, _, _ := record.Read(strings.NewReader("event: x\ndata: a\n\ndata: b"), record.FormatSSE, 0)
+		h := &serve.Handler{History: &serve.History{}, Options: serve.Options{Rounds: 2, Heartbeat: -1}}
 		if err := h.History.Load(source); err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +203,7 @@ func TestSharedLongFile(t *testing.T) {
 	if _, got := get(t, start(t, h)); strings.Count(got, "data: ") != events {
 		t.Errorf("%d events, want %d", strings.Count(got, "data: "), events)
 	}
-	h = &serve.Handler{History: numbered(events), AtEnd: serve.EndLoop}
+	h = &serve.Handler{History: numbered(events), Options: serve.Options{AtEnd: serve.EndLoop}}
 	h.Share(10_000)
 	if h.History.Limit != events {
 		t.Errorf("a loop keeps %d events, want those of a round, %d", h.History.Limit, events)

@@ -1,82 +1,90 @@
 package serve
 
 import (
-	"encoding/json"
-	"net/http"
+	"iter"
 	"slices"
 	"time"
 )
 
-// maxListed is how many clients the statistics list.
-const maxListed = 100
-
-// stats is what /.ssectl/stats says. Keys stay; new ones may come.
-type stats struct {
-	UptimeMS    int64         `json:"uptime_ms"`   // of the oldest history
-	Connections int64         `json:"connections"` // so far
-	Events      int64         `json:"events"`      // sent to all clients together
-	Bytes       int64         `json:"bytes"`       // likewise, without the framing of HTTP
-	Resumes     int64         `json:"resumes"`
-	Types       []string      `json:"types"`        // of the events of the first endpoint
-	ClientCount int           `json:"client_count"` // connected now
-	Clients     []clientStats `json:"clients"`      // of them, the first 100
+// Stats are the counts of a [Handler] so far.
+type Stats struct {
+	Since       time.Time // when the history was made
+	Connections int64
+	Resumes     int64 // connections with a last event ID that was known
+	Clients     int   // connected now
+	Events      int64 // sent to all clients together
+	Bytes       int64 // likewise, without the framing of HTTP
 }
 
-type clientStats struct {
-	ID          int64     `json:"id"`
-	Remote      string    `json:"remote"`
-	Path        string    `json:"path"`
-	Since       time.Time `json:"since"`
-	Events      int64     `json:"events"`
-	Bytes       int64     `json:"bytes"`
-	Lag         int64     `json:"lag"`           // events that are there and were not sent
-	LastEventID string    `json:"last_event_id"` // in force behind what was sent
-	Token       string    `json:"token,omitempty"`
-}
-
-func (s *Site) serveStats(w http.ResponseWriter, r *http.Request) {
-	all := s.stats(r.URL.Query().Get("client"))
-	body, err := json.Marshal(all)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+// Stats returns the counts so far.
+func (h *Handler) Stats() Stats {
+	h.init()
+	clients := h.snapshot()
+	s := Stats{
+		Since:       h.History.epoch,
+		Connections: h.connections.Load(),
+		Resumes:     h.resumes.Load(),
+		Clients:     len(clients),
+		Events:      h.oldEvents.Load(),
+		Bytes:       h.oldBytes.Load(),
 	}
-	s.asset(w, "application/json", append(body, '\n'))
+	for _, c := range clients {
+		s.Events += c.events.Load()
+		s.Bytes += c.bytes.Load()
+	}
+	return s
 }
 
-// stats returns the statistics. The client that has the token is listed in any
-// case.
-func (s *Site) stats(token string) stats {
-	all := stats{Types: []string{}, Clients: []clientStats{}}
-	for i, h := range s.handlers() {
+// A Client is a connection that gets events now.
+type Client struct {
+	Connection        // its counts when it was listed; the end is not known yet
+	Token      string // the query parameter ssectl_client, by which a page knows its own connection
+
+	position int64
+	history  *History
+}
+
+// Lag returns how many events of the history were not sent yet.
+func (c *Client) Lag() int64 { return max(c.history.Len()-c.position, 0) }
+
+// Position returns the last event ID in force after the events that were sent.
+func (c *Client) Position() string {
+	at := c.history.afterEvents(c.position)
+	return at.seg.lastIDBefore(at.index)
+}
+
+// Clients ranges over the clients, the oldest first.
+func (h *Handler) Clients() iter.Seq[Client] {
+	return func(yield func(Client) bool) {
 		h.init()
-		all.UptimeMS = max(all.UptimeMS, time.Since(h.History.epoch).Milliseconds())
-		if i == 0 {
-			all.Types = append(all.Types, h.History.Types()...)
-		}
-		clients := h.snapshot()
-		all.ClientCount += len(clients)
-		all.Connections += h.connections.Load()
-		all.Resumes += h.resumes.Load()
-		all.Events += h.oldEvents.Load()
-		all.Bytes += h.oldBytes.Load()
-		total := h.History.Len()
-		for _, c := range clients {
-			events, bytes := c.events.Load(), c.bytes.Load()
-			all.Events += events
-			all.Bytes += bytes
-			if mine := token != "" && c.token == token; len(all.Clients) >= maxListed && !mine {
-				continue
+		for _, c := range h.snapshot() {
+			client := Client{
+				Connection: Connection{
+					ID: c.id, Remote: c.remote, Method: c.method, Path: c.path, LastEventID: c.lastEventID,
+					Start: c.start, Duration: time.Since(c.start), Events: c.events.Load(), Bytes: c.bytes.Load(),
+				},
+				Token: c.token, position: c.position.Load(), history: h.History,
 			}
-			position := c.position.Load()
-			at := h.History.afterEvents(position)
-			all.Clients = append(all.Clients, clientStats{
-				ID: c.id, Remote: c.remote, Path: c.path, Since: c.start.UTC(), Events: events, Bytes: bytes,
-				Lag: max(total-position, 0), LastEventID: at.seg.lastIDBefore(at.index), Token: c.token,
-			})
+			if !yield(client) {
+				return
+			}
 		}
 	}
-	return all
+}
+
+// Drop cuts the connection of the client with the given ID, and reports whether
+// there is one.
+func (h *Handler) Drop(id int64) (found bool) {
+	h.init()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.clients {
+		if c.id == id {
+			h.unblock(c, EndedDropped)
+			found = true
+		}
+	}
+	return found
 }
 
 // snapshot returns the clients, the oldest first.

@@ -22,7 +22,7 @@ func TestCloseWithStuckClients(t *testing.T) {
 	for _, version := range []string{"1.0", "1.1", "2"} {
 		history := &serve.History{}
 		ended := make(chan serve.Connection, 1)
-		h := &serve.Handler{History: history, WriteTimeout: -1, Heartbeat: -1, Closed: func(c serve.Connection) { ended <- c }}
+		h := &serve.Handler{History: history, Options: serve.Options{WriteTimeout: -1, Heartbeat: -1, Closed: func(c serve.Connection) { ended <- c }}}
 		if version == "2" {
 			server := newTLS(t, h)
 			response, err := server.Client().Get(server.URL)

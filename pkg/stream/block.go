@@ -11,9 +11,9 @@ import (
 
 // A Block is a view of one block of a stream: the lines up to a blank line, or
 // one of the other pieces that [Decoder.Block] lists. Its bytes belong to the
-// decoder and are valid until it is asked for the next one; they are as on the wire, so
-// malformed UTF-8 is still in them. [Block.Event] gives the text that the
-// standard wants.
+// decoder and are valid until the next call for a block. They are as on the wire,
+// so malformed UTF-8 is still in them; [Block.Event] returns the text that the
+// standard asks for.
 type Block struct {
 	raw             []byte
 	join            []byte // the data, if it had several lines
@@ -23,12 +23,9 @@ type Block struct {
 	retry           time.Duration
 	flags           flags
 
-	lastType string // the latest type of Event, which is mostly the next one too
-
-	envelope envelope // what the data of most events have in common
-
-	stamp   []byte // the end of a JSON line at stampAt: all events of one read share it
-	stampAt time.Time
+	// lastType is the latest type of Event, which is mostly the next one too. A
+	// pointer to the decoder instead would keep it off the stack.
+	lastType string
 }
 
 type flags uint8
@@ -62,7 +59,7 @@ func (b *Block) reset() {
 	b.raw, b.join, b.flags = nil, b.join[:0], 0
 }
 
-// comment makes b a comment; line is what its line holds, at offset at.
+// comment makes b a comment; line is the text of its line, at offset at.
 func (b *Block) comment(line []byte, at int) {
 	skip := 1
 	if len(line) > 1 && line[1] == ' ' {
@@ -121,7 +118,7 @@ func (b *Block) field(raw []byte, line, eol int) (setsRetry bool) {
 }
 
 // data adds a line to the data. One line stays where it is. Of several, join
-// has each with a line feed behind it, the last one too.
+// has each followed by a line feed, the last one too.
 func (b *Block) data(raw []byte, from, to int) {
 	if b.flags&hasData == 0 {
 		b.start, b.valueEnd = from, to
@@ -219,8 +216,8 @@ var defaultType = []byte(DefaultType)
 // HasID reports whether the block has an ID of its own, if only an empty one.
 func (b *Block) HasID() bool { return b.flags&hasID != 0 }
 
-// ID returns the block's own ID, empty if it has none or set it empty, which
-// HasID tells apart.
+// ID returns the block's own ID, empty if it has none or set it empty;
+// HasID distinguishes the two.
 func (b *Block) ID() []byte {
 	if b.flags&hasID == 0 {
 		return nil
@@ -279,8 +276,8 @@ func (b *Block) Fields() iter.Seq[Field] {
 
 var colon, space = []byte(":"), []byte(" ")
 
-// Event returns the event of the block, owned by the caller. Its ID and its
-// data share memory: who keeps IDs alone of large events should clone them.
+// Event returns the event of the block, owned by the caller. ID and Data share
+// one allocation; clone the ID if you keep it without the data.
 func (b *Block) Event() Event {
 	data, typ, id := b.Data(), b.Type(), b.ID()
 	event := Event{HasID: b.flags&hasID != 0}
@@ -293,10 +290,10 @@ func (b *Block) Event() Event {
 	switch {
 	case b.flags&hasType == 0:
 		event.Type = DefaultType
-	case b.lastType == string(typ):
-		event.Type = b.lastType
 	default:
-		b.lastType = string(typ)
+		if b.lastType != string(typ) {
+			b.lastType = string(typ)
+		}
 		event.Type = b.lastType
 	}
 	// The ID and the data share one string, and so one allocation.

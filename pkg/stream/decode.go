@@ -16,22 +16,22 @@ const DefaultMaxEventSize = 16 << 20
 const (
 	firstSize = 32 << 10 // of the buffer
 
-	// maxRead bounds one read. A source that fills what it is given gets more
-	// room, up to this, since each read costs a system call.
+	// maxRead bounds one read. A source that fills its room gets more, up to
+	// this, since each read costs a system call.
 	maxRead = 512 << 10
 
-	// pieceSize is how much of what was read is searched for CR at once: bytes
-	// that are searched again for LF are still in the nearest cache then.
+	// pieceSize is how many of the bytes read are searched for CR at once: they
+	// are still in the nearest cache when they are searched for LF.
 	pieceSize = 32 << 10
 
-	loadSize = 8 // a field is recognised by its first eight bytes, read at once
+	loadSize = 8 // a field is recognized by its first eight bytes, read at once
 )
 
 // A Decoder reads an event stream.
 //
 // It follows https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation:
 // a line ends at LF, CRLF or a CR, and an event that ends with a CR is handed
-// over without waiting for what follows; one BOM at the very start is dropped.
+// over without waiting for the next byte; one BOM at the very start is dropped.
 //
 // A Decoder reads from its source only when the bytes at hand hold no further
 // block, so a source that does something before it reads (flush, set a
@@ -44,7 +44,7 @@ type Decoder struct {
 	MaxEventSize int
 
 	r     io.Reader
-	err   error // what the source ended with; returned once the buffer is used up
+	err   error // of the source; returned once the buffer is used up
 	block Block // the view handed out
 
 	// buf[pos:end] has been searched for CR and not been handed over,
@@ -85,24 +85,24 @@ func (d *Decoder) Reset(r io.Reader) {
 	d.started, d.skipLF, d.tail = false, false, 0
 }
 
-// A SizeError says that a block is larger than [Decoder.MaxEventSize].
+// A SizeError describes a block that is larger than [Decoder.MaxEventSize].
 type SizeError struct {
 	Offset int64 // where the block starts, in bytes from the start of the stream
 	Limit  int   // in bytes
 }
 
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("stream: event at byte %d is larger than %d bytes", e.Offset, e.Limit)
+	return fmt.Sprintf("event at byte %d is larger than %d bytes", e.Offset, e.Limit)
 }
 
 // Next returns the next event, as a view that is valid until the decoder is asked
 // for the next one. The error is io.EOF at the end of the stream, a
-// [*SizeError], or that of the source; asked again, the decoder repeats it.
+// [*SizeError], or that of the source; later calls return the same error.
 //
 // An unfinished block at the end is no event; [Decoder.Unfinished] has it.
 func (d *Decoder) Next() (*Block, error) {
 	// Nearly all events of nearly all streams are one line, "data: x\n\n".
-	// The check of the byte behind the line saves a third search.
+	// The check of the byte after the line saves a third search.
 	if p := d.pos; d.clean-p >= loadSize && binary.LittleEndian.Uint64(d.buf[p:])&mask6 == dataSpace {
 		rest := d.buf[p+6 : d.clean]
 		i := bytes.IndexByte(rest, '\n')
@@ -172,10 +172,10 @@ func (d *Decoder) Blocks() iter.Seq2[*Block, error] {
 // all blocks are the stream. There are these kinds:
 //
 //   - a block with fields, up to and including its blank line. It is an event
-//     if [Block.IsEvent] says so. Comments between its fields are part of it;
+//     if [Block.IsEvent] reports it. Comments between its fields are part of it;
 //   - a comment outside of a block, handed over as soon as its line ends,
-//     because a heartbeat may be all that comes for hours. A blank line behind
-//     it belongs to it if it is at hand by then;
+//     because a heartbeat may be all that comes for hours. A blank line after it
+//     belongs to it if it is at hand by then;
 //   - a blank line more than needed, or the LF of a CRLF whose CR ended the
 //     block before, or a BOM and nothing else;
 //   - at the end, and before the error, an unfinished block.
@@ -245,7 +245,7 @@ func (d *Decoder) blankLine(next int) int {
 	return next
 }
 
-// afterCR returns where the line behind the CR at d.clean starts, and moves
+// afterCR returns where the line after the CR at d.clean starts, and moves
 // d.clean to the next CR.
 func (d *Decoder) afterCR() int {
 	next := d.clean + 1
@@ -269,8 +269,8 @@ func (d *Decoder) nextCR(from int) {
 	}
 }
 
-// skipStart returns where the line at line really starts: behind the BOM of
-// the stream, behind the LF of a CRLF that was split over two reads.
+// skipStart returns where the line at line really starts: after the BOM of
+// the stream, after the LF of a CRLF that was split over two reads.
 func (d *Decoder) skipStart(line int) int {
 	if d.skipLF {
 		d.skipLF = false
@@ -302,7 +302,7 @@ func (d *Decoder) done(next int) *Block {
 	return b
 }
 
-// finish hands over what is left when the source has ended, then its error.
+// finish hands over the rest when the source has ended, then its error.
 // line is the start of the line that did not end.
 func (d *Decoder) finish(line int) (*Block, error) {
 	if d.pos == d.end {
@@ -323,13 +323,13 @@ func (d *Decoder) finish(line int) (*Block, error) {
 	return b, nil
 }
 
-// tailIsBlank reports whether the rest is nothing but what skipStart skipped.
+// tailIsBlank reports whether skipStart skipped all of the rest.
 func (d *Decoder) tailIsBlank(line int) bool {
 	rest := d.buf[d.pos:line]
 	return line == d.end && (string(rest) == "\n" || bytes.Equal(rest, bom))
 }
 
-// fill gives more bytes to look at behind the unfinished block at d.pos, when
+// fill makes more bytes available after the unfinished block at d.pos, when
 // there is no CR left (d.clean == d.end). It returns how far the block moved.
 func (d *Decoder) fill() (shift int, err error) {
 	if d.end == d.filled {
@@ -347,7 +347,7 @@ func (d *Decoder) fill() (shift int, err error) {
 	return shift, nil
 }
 
-// read reads more behind the unfinished block. It returns how far the block
+// read reads more after the unfinished block. It returns how far the block
 // moved to make room.
 func (d *Decoder) read() (shift int, err error) {
 	if d.err != nil {
@@ -372,7 +372,7 @@ func (d *Decoder) read() (shift int, err error) {
 	return shift, d.err
 }
 
-// room returns where to read to: the buffer behind what is in it. The unfinished
+// room returns where to read to: the free end of the buffer. The unfinished
 // block moves to the front where that gains room, and the buffer grows for a
 // large block or a fast source. The error is a [*SizeError].
 func (d *Decoder) room() (room []byte, shift int, err error) {

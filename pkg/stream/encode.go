@@ -87,7 +87,7 @@ func (event *Event) appendFields(dst []byte) ([]byte, error) {
 // namesType reports whether the event needs an event field.
 func (event *Event) namesType() bool { return event.Type != "" && event.Type != DefaultType }
 
-// check returns what keeps the event from being written.
+// check returns the error of an event that cannot be written.
 func (event *Event) check() error {
 	if event.namesType() {
 		if i := lineEnd(event.Type); i >= 0 {
@@ -114,7 +114,7 @@ func AppendComment(dst []byte, text string) []byte { return appendLines(dst, ": 
 // appendData appends one data line per line of data.
 func appendData(dst []byte, data string) []byte { return appendLines(dst, "data: ", data) }
 
-// appendLines appends each line of text behind prefix, and a line feed.
+// appendLines appends each line of text after prefix, and a line feed.
 func appendLines(dst []byte, prefix, text string) []byte {
 	for {
 		dst = append(dst, prefix...)

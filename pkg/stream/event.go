@@ -17,12 +17,12 @@ const DefaultType = "message"
 // An Event is one event of a stream.
 //
 // The zero value of every field means that the block had no such field, so a
-// literal states only what it wants to say:
+// literal names only the fields that matter:
 //
 //	stream.Event{ID: "7", Data: `{"n":1}`}
 type Event struct {
-	// Type is the event type. Decoding gives [DefaultType] where the block
-	// named none; encoding writes no event field for it, nor for "".
+	// Type is the event type. Decoding sets it to [DefaultType] if the block
+	// named none; encoding writes no event field for that, nor for "".
 	Type string
 
 	// Data is the data, its lines joined with \n.
@@ -32,11 +32,11 @@ type Event struct {
 	// [Decoder.LastEventID].
 	ID string
 
-	// HasID tells an ID that was set to nothing, which resets the last event
-	// ID, from no ID at all. A non-empty ID implies it.
+	// HasID distinguishes an ID that was set to nothing, which resets the last
+	// event ID, from no ID at all. A non-empty ID implies it.
 	HasID bool
 
-	// HasRetry tells a reconnection time of zero from none at all. A
+	// HasRetry distinguishes a reconnection time of zero from none at all. A
 	// non-zero Retry implies it.
 	HasRetry bool
 
@@ -52,7 +52,7 @@ const maxRetry = math.MaxInt64 / int64(time.Millisecond)
 // ErrInjection is matched by the errors that refuse a type or an ID because it
 // would break out of its line, and so let whoever chose it write events, or
 // because readers would ignore it.
-var ErrInjection = errors.New("stream: character that a field must not hold")
+var ErrInjection = errors.New("field holds a line break or a NUL")
 
 // A FieldError refuses the value of a field that cannot be written as it is.
 // It matches [ErrInjection].
@@ -68,7 +68,7 @@ func (e *FieldError) Error() string {
 	if len(value) > 40 {
 		value = value[:40] + "..."
 	}
-	return fmt.Sprintf("stream: %s %q contains %s", e.Field, value, name)
+	return fmt.Sprintf("%s %q contains %s", e.Field, value, name)
 }
 
 // Is reports whether target is [ErrInjection].

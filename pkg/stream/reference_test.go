@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// A refEvent is what the reference decoder dispatches.
+// A refEvent is an event that the reference decoder dispatches.
 type refEvent struct {
 	Type, Data, LastEventID string
 }
@@ -84,7 +84,7 @@ func decodeReference(input string) reference {
 	return ref
 }
 
-// saturate turns digits to milliseconds, at most what a time.Duration holds.
+// saturate turns digits to milliseconds, at most the longest time.Duration.
 func saturate(digits string) time.Duration {
 	const most = (1<<63 - 1) / int64(time.Millisecond)
 	n := int64(0)

@@ -1,17 +1,16 @@
 package stream_test
 
 import (
-	"bufio"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/streamtest"
 )
 
-// A specCase is one case of testdata/spec; its README describes the form.
+// A specCase is one case of testdata/spec.
 type specCase struct {
 	name, at string // at is file:line
 	in       string
@@ -20,80 +19,38 @@ type specCase struct {
 
 func specCases(t testing.TB) []specCase {
 	t.Helper()
-	files, err := filepath.Glob("../../testdata/spec/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases in testdata/spec: %v", err)
-	}
 	var cases []specCase
-	for _, file := range files {
-		cases = append(cases, readSpecCases(t, file)...)
+	for _, read := range streamtest.Cases(t) {
+		c := specCase{name: read.Name, at: read.At, in: read.In}
+		for _, want := range read.Want {
+			c.add(t, want)
+		}
+		cases = append(cases, c)
 	}
 	return cases
 }
 
-func readSpecCases(t testing.TB, file string) []specCase {
+// add adds a line of the result.
+func (c *specCase) add(t testing.TB, want streamtest.Want) {
 	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var cases []specCase
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		line := lines.Text()
-		at := fmt.Sprintf("%s:%d", filepath.Base(file), n)
-		word, rest, _ := strings.Cut(line, " ")
-		if word == "#" {
-			cases = append(cases, specCase{name: rest, at: at})
-			continue
-		}
-		if line == "" {
-			continue
-		}
-		c := &cases[len(cases)-1]
-		args := quotedWords(t, at, rest)
-		switch {
-		case word == "in" && len(args) == 1:
-			c.in += args[0]
-		case word == "event" && len(args) == 3:
-			c.want.events = append(c.want.events, refEvent{args[0], args[1], args[2]})
-		case word == "comment" && len(args) == 1:
-			c.want.comments = append(c.want.comments, args[0])
-		case word == "id" && len(args) == 1:
-			c.want.lastEventID = args[0]
-		case word == "retry" && len(args) == 1:
-			ms, err := strconv.ParseInt(args[0], 10, 64)
-			if err != nil {
-				t.Fatalf("%s: %v", at, err)
-			}
-			c.want.retry, c.want.hasRetry = time.Duration(ms)*time.Millisecond, true
-		case word == "unfinished" && len(args) == 0:
-			c.want.unfinished = true
-		default:
-			t.Fatalf("%s: cannot read %q", at, line)
-		}
-	}
-	return cases
-}
-
-// quotedWords splits a line at spaces outside of quotes.
-func quotedWords(t testing.TB, at, line string) (words []string) {
-	t.Helper()
-	for line = strings.TrimSpace(line); line != ""; line = strings.TrimSpace(line) {
-		if line[0] != '"' {
-			word, rest, _ := strings.Cut(line, " ")
-			words, line = append(words, word), rest
-			continue
-		}
-		quoted, err := strconv.QuotedPrefix(line)
+	switch args := want.Args; {
+	case want.Word == "event" && len(args) == 3:
+		c.want.events = append(c.want.events, refEvent{args[0], args[1], args[2]})
+	case want.Word == "comment" && len(args) == 1:
+		c.want.comments = append(c.want.comments, args[0])
+	case want.Word == "id" && len(args) == 1:
+		c.want.lastEventID = args[0]
+	case want.Word == "retry" && len(args) == 1:
+		ms, err := strconv.ParseInt(args[0], 10, 64)
 		if err != nil {
-			t.Fatalf("%s: %v in %q", at, err, line)
+			t.Fatalf("%s: %v", want.At, err)
 		}
-		word, _ := strconv.Unquote(quoted)
-		words, line = append(words, word), line[len(quoted):]
+		c.want.retry, c.want.hasRetry = time.Duration(ms)*time.Millisecond, true
+	case want.Word == "unfinished" && len(args) == 0:
+		c.want.unfinished = true
+	default:
+		t.Fatalf("%s: cannot read %s %q", want.At, want.Word, args)
 	}
-	return words
 }
 
 // TestReferenceMeetsSpec keeps the reference decoder honest, on which all the
@@ -106,7 +63,7 @@ func TestReferenceMeetsSpec(t *testing.T) {
 	}
 }
 
-// diffReference says in which points got differs from want.
+// diffReference describes the points in which got differs from want.
 func diffReference(got, want reference) string {
 	var diff strings.Builder
 	compare := func(what string, got, want any) {

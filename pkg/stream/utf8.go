@@ -5,9 +5,8 @@ import "unicode/utf8"
 const replacement = "\uFFFD"
 
 // AppendValid appends text with malformed UTF-8 replaced by U+FFFD, one for
-// each maximal subpart, which is what the standard's decoder does and what
-// strings.ToValidUTF8 (one for each run) and a range loop (one for each byte)
-// do not: https://encoding.spec.whatwg.org/#utf-8-decoder.
+// each maximal subpart, as the standard's decoder does. strings.ToValidUTF8 (one
+// for each run) and a range loop (one for each byte) differ: https://encoding.spec.whatwg.org/#utf-8-decoder.
 func AppendValid(dst, text []byte) []byte {
 	for len(text) > 0 {
 		n := validPrefix(text)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -31,6 +32,7 @@ var EventFormats = map[string]func(EventOptions) EventFormat{
 // newJSONFormat returns the JSON lines that serve reads. For a terminal, what
 // changes the direction of text is escaped too; the escapes are those of JSON.
 func newJSONFormat(options EventOptions) EventFormat {
+	var lines record.Writer
 	return func(dst []byte, b *stream.Block, at time.Time) []byte {
 		if _, comment := b.Comment(); !comment && !b.IsEvent() && !b.HasID() {
 			if _, retry := b.Retry(); !retry {
@@ -38,7 +40,7 @@ func newJSONFormat(options EventOptions) EventFormat {
 			}
 		}
 		start := len(dst)
-		dst = b.AppendJSON(dst, at)
+		dst = lines.AppendBlock(dst, b, at)
 		if options.Terminal && !isPlain(dst[start:len(dst)-1]) {
 			line := bytes.Clone(dst[start : len(dst)-1])
 			dst = append(AppendSafe(dst[:start], line), '\n')

@@ -33,10 +33,10 @@ type page struct {
 	ctx context.Context
 
 	mu         sync.Mutex // guards violations
-	violations []string   // what the console says of scripts and policies
+	violations []string   // messages of the console about scripts and policies
 }
 
-// open shows the inspector of the server at url. The browser and what it wrote
+// open shows the inspector of the server at url. The browser and its files
 // are gone when the test ends, which fails if the page did anything that its
 // content security policy forbids, or threw an error.
 func open(t *testing.T, url string, actions ...chromedp.Action[chromedp.Void]) *page {
@@ -76,7 +76,7 @@ func (p *page) watch(event any) {
 	case *runtime.EventExceptionThrown:
 		p.violations = append(p.violations, event.ExceptionDetails.Exception.Description)
 	case *log.EventEntryAdded:
-		// Cut connections are told here too, as errors of the network.
+		// Cut connections are reported here too, as errors of the network.
 		if event.Entry.Source != log.EntrySourceNetwork {
 			p.violations = append(p.violations, event.Entry.Text)
 		}
@@ -101,7 +101,7 @@ func (p *page) do(actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// eval returns what the expression gives in the page.
+// eval returns the value of the expression in the page.
 func eval[T any](p *page, expression string) T {
 	p.t.Helper()
 	result, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -358,8 +358,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestScreenshots shows the page to whoever looks at them; it checks only what
-// a look would miss: that nothing sticks out, and the list scrolls by itself.
+// TestScreenshots makes pictures of the page for people, and checks only the points
+// that a look would miss: nothing sticks out, and the list scrolls by itself.
 func TestScreenshots(t *testing.T) {
 	for _, shot := range []struct {
 		name, theme   string
@@ -392,7 +392,7 @@ func TestScreenshots(t *testing.T) {
 	}
 }
 
-// shoot writes what is to see now into a file.
+// shoot writes a screenshot into a file.
 func (p *page) shoot(name string) {
 	p.t.Helper()
 	folder := *screenshots

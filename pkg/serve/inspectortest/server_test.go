@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
-	"github.com/ssectl/ssectl/pkg/stream"
+	"github.com/ssectl/ssectl/pkg/serve/inspector"
 )
 
-// A server is what "ssectl serve" answers with, on a port of its own.
+// A server answers as "ssectl serve" does, on a port of its own.
 type server struct {
 	t       *testing.T
 	url     string
@@ -19,13 +20,13 @@ type server struct {
 
 // startServer starts a server of live input, which ends with the test.
 func startServer(t *testing.T) *server {
-	return startSite(t, &serve.Handler{History: &serve.History{}})
+	return startHandler(t, &serve.Handler{History: &serve.History{}})
 }
 
 // startRecording starts a server that replays JSON lines at their recorded pace.
 func startRecording(t *testing.T, lines ...string) *server {
 	t.Helper()
-	source, _, err := serve.NewSource(strings.NewReader(strings.Join(lines, "\n")), serve.FormatJSONL, 0)
+	source, _, err := record.Read(strings.NewReader(strings.Join(lines, "\n")), record.FormatJSONL, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,15 +34,15 @@ func startRecording(t *testing.T, lines ...string) *server {
 	if err := history.Load(source); err != nil {
 		t.Fatal(err)
 	}
-	return startSite(t, &serve.Handler{History: history, Pace: serve.Pace{Recorded: true}, AtEnd: serve.EndHold})
+	return startHandler(t, &serve.Handler{History: history, Options: serve.Options{Pace: serve.Pace{Recorded: true}, AtEnd: serve.EndHold}})
 }
 
-func startSite(t *testing.T, handler *serve.Handler) *server {
+func startHandler(t *testing.T, handler *serve.Handler) *server {
 	handler.RetryHint = 300 * time.Millisecond
-	site := &serve.Site{Endpoints: []serve.Endpoint{{Path: "/events", Handler: handler}}}
-	s := httptest.NewServer(site)
+	mux := &serve.Mux{Routes: []serve.Route{{Path: "/events", Handler: handler}}}
+	s := httptest.NewServer(inspector.New(mux))
 	t.Cleanup(s.Close)
-	t.Cleanup(func() { site.Close() })
+	t.Cleanup(func() { mux.Close() })
 	return &server{t: t, url: s.URL, history: handler.History}
 }
 
@@ -49,7 +50,7 @@ func startSite(t *testing.T, handler *serve.Handler) *server {
 func (s *server) send(lines ...string) {
 	s.t.Helper()
 	for _, line := range lines {
-		record, err := stream.ParseRecord([]byte(line))
+		record, err := record.ParseJSON([]byte(line))
 		if err == nil {
 			err = s.history.AppendRecord(&record)
 		}

@@ -9,10 +9,10 @@
 // an end. Faults are those of "ssectl serve --fault": drop@5 cuts a connection
 // after its fifth event, reset@5 does it with a TCP reset, stall@5=30s falls
 // silent, status=503@1-2 refuses the first two connections;
-// [serve.FaultKinds] lists all.
+// [fault.Kinds] lists all.
 //
-// The server ends with the test. What it does beyond that is a
-// [serve.Handler], for which a test can make a server of its own.
+// The server ends with the test. For more, a test can make a server of its own
+// with a [serve.Handler].
 package servetest
 
 import (
@@ -21,7 +21,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -49,7 +51,7 @@ func New(t testing.TB, events []stream.Event, faults ...string) *Server {
 }
 
 // NewFile is New for the events of a file: JSON lines, a saved stream, text or a
-// HAR file, told by its first bytes.
+// HAR file, detected by its first bytes.
 func NewFile(t testing.TB, file string, faults ...string) *Server {
 	t.Helper()
 	f, err := os.Open(file)
@@ -57,7 +59,7 @@ func NewFile(t testing.TB, file string, faults ...string) *Server {
 		t.Fatalf("servetest: %v", err)
 	}
 	defer f.Close()
-	source, _, err := serve.NewSource(f, serve.FormatAuto, 0)
+	source, _, err := record.Read(f, record.FormatAuto, 0)
 	if err != nil {
 		t.Fatalf("servetest: %s: %v", file, err)
 	}
@@ -73,13 +75,13 @@ func NewFile(t testing.TB, file string, faults ...string) *Server {
 func NewLive(t testing.TB, faults ...string) *Server {
 	t.Helper()
 	s := &Server{History: new(serve.History)}
-	handler := &serve.Handler{History: s.History, Closed: s.closed}
+	handler := &serve.Handler{History: s.History, Options: serve.Options{Closed: s.closed}}
 	for _, text := range faults {
-		fault, err := serve.ParseFault(text)
+		f, err := fault.Parse(text)
 		if err != nil {
 			t.Fatalf("servetest: %v", err)
 		}
-		handler.Faults = append(handler.Faults, fault)
+		handler.Faults = append(handler.Faults, f)
 	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(func() {
@@ -96,8 +98,8 @@ func (s *Server) closed(c serve.Connection) {
 	s.connections = append(s.connections, c)
 }
 
-// Connections returns the connections that have ended: what each client asked
-// for, what it was sent, and why it ended.
+// Connections returns the connections that have ended, with the request, the
+// counts and the end of each.
 func (s *Server) Connections() []serve.Connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()

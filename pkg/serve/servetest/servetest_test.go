@@ -38,7 +38,7 @@ func TestNew(t *testing.T) {
 	if got := received(t, server.URL); len(got) != 3 || got[0]+got[1]+got[2] != "abc" {
 		t.Errorf("received %q", got)
 	}
-	// The third connection is told that there is nothing more.
+	// The third connection gets a 204: there is nothing more.
 	poll, limit := time.NewTicker(time.Millisecond), time.After(10*time.Second)
 	defer poll.Stop()
 	for len(server.Connections()) < 3 {

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// A result is what the process of the clients has seen.
+// A result has the counts of the process of the clients.
 type result struct {
 	Events   int
 	Bytes    int
@@ -29,13 +29,13 @@ type result struct {
 }
 
 // clients starts a process with n clients of addr that end when the server
-// closes the connection. mode is what they do with what they get:
+// closes the connection. mode is how they read:
 //
 //	stamp  the first number in each event is when it was sent
 //	gap    events are due at a fixed interval from the first one on
 //	count  nothing
 //
-// It returns once all are connected; wait returns what they saw.
+// It returns once all are connected; wait returns their results.
 func clients(n int, addr, mode string, interval time.Duration) (wait func() result) {
 	self, err := os.Executable()
 	check(err)
@@ -81,7 +81,7 @@ func clientMain(args []string) {
 	check(json.NewEncoder(os.Stdout).Encode(summary(seen)))
 }
 
-// observed is what one client has seen.
+// observed has the counts of one client.
 type observed struct {
 	events, bytes int
 	first, last   time.Time

@@ -1,6 +1,6 @@
 //go:build unix
 
-// Fanout measures what package serve costs, beside the least that it could
+// Fanout measures the cost of package serve, beside the least that it could
 // cost: plain write(2) calls of the same bytes to the same number of sockets,
 // in the same run. The clients are a process of their own, so that the figures
 // are those of the server alone. It uses loopback, and ends by itself.

@@ -50,7 +50,7 @@ func sockets(n int) (addr string, connected func() []net.Conn) {
 	return listener.Addr().String(), func() []net.Conn { return <-got }
 }
 
-// ticks calls f at the rate and for the time that s says.
+// ticks calls f at the rate and for the time of s.
 func ticks(s settings, f func()) (calls int) {
 	ticker := time.NewTicker(time.Second / time.Duration(s.rate))
 	defer ticker.Stop()
@@ -61,7 +61,7 @@ func ticks(s settings, f func()) (calls int) {
 	return calls
 }
 
-// stamped returns data of the size that s says, which begins with the time.
+// stamped returns data of the size of s, which begins with the time.
 func stamped(s settings) string {
 	stamp := fmt.Sprint(time.Now().UnixNano(), " ")
 	return stamp + strings.Repeat("x", max(s.size-len(stamp), 0))
@@ -115,7 +115,7 @@ func measureLive(s settings) {
 // spareFiles is how many files a process has open beside its connections.
 const spareFiles = 32
 
-// settle gives the server time to be done with what it is at.
+// settle gives the server time to finish its work.
 func settle() { time.Sleep(time.Second) }
 
 func measureIdle(s settings) {
@@ -186,7 +186,7 @@ func measurePace(s settings) {
 	}
 	history.End()
 	interval := time.Second / rate
-	addr, stop := serving(&serve.Handler{History: history, Pace: serve.Pace{Every: interval}})
+	addr, stop := serving(&serve.Handler{History: history, Options: serve.Options{Pace: serve.Pace{Every: interval}}})
 	before := cpuTime()
 	r := clients(count, addr, "gap", interval)()
 	used := cpuTime() - before

@@ -1,0 +1,24 @@
+package units
+
+import (
+	"math"
+	"testing"
+)
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "512": 512, "16k": 16 << 10, "16K": 16 << 10, "8m": 8 << 20, "1g": 1 << 30, "8589934591g": 8589934591 << 30,
+		"": -1, "k": -1, "-1": -1, "1.5m": -1, "1kb": -1, "1 k": -1, "8589934592g": -1, "9223372036854775808": -1,
+	} {
+		got, err := ParseSize(text)
+		if err != nil {
+			got = -1
+		}
+		if got != want {
+			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
+		}
+	}
+	if got, err := ParseSize("9223372036854775807"); got != math.MaxInt64 || err != nil {
+		t.Errorf("largest: %d, %v", got, err)
+	}
+}

@@ -1,0 +1,66 @@
+package fault_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/ssectl/ssectl/pkg/serve/fault"
+)
+
+func TestParse(t *testing.T) {
+	for _, kind := range fault.Kinds() {
+		if _, err := fault.Parse(kind.Usage); err != nil {
+			t.Errorf("the example of %s: %v", kind.Name, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"":                  "want one of drop reset",
+		"dorp@5":            "want one of drop reset",
+		"drop":              "needs @",
+		"drop@0":            "from 1 on",
+		"drop@5-3":          "range",
+		"drop@":             "text after it",
+		"drop@5@6":          "at most one",
+		"drop@5=3":          "no value",
+		"stall@5":           "duration",
+		"stall@5=-3s":       "duration",
+		"stall=30s":         "needs @",
+		"status=99":         "status from",
+		"buffer=0":          "size from",
+		"buffer=16q":        "size from",
+		"buffer=99999999g":  "size from",
+		"eol=lfcr":          "cr, lf or crlf",
+		"chunk@3=1":         "no @",
+		"type=a\r\nX-Y: b":  "content type",
+		"split-utf8=yes":    "no value",
+		"big@3=99999999999": "size from",
+	} {
+		if _, err := fault.Parse(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want one with %q", text, err, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, kind := range fault.Kinds() {
+		f.Add(kind.Usage)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := fault.Parse(text)
+		if err == nil && (got.First < 0 || got.Last < got.First || got.Size < 0 || got.Duration < 0) {
+			t.Errorf("%q is taken for %+v", text, got)
+		}
+	})
+}
+
+func TestCheck(t *testing.T) {
+	for text, happens := range map[string]bool{"drop@3": true, "drop@4": false, "big@9=1k": false, "status=503@9": true, "garble": true} {
+		f, err := fault.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Check(3); (err == nil) != happens {
+			t.Errorf("%s of 3 events: %v", text, err)
+		}
+	}
+}
