@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The waits of a [Backoff] that leaves them open.
+// The waits of a [Backoff] whose fields are zero.
 const (
 	DefaultDelay    = 3 * time.Second
 	DefaultMaxDelay = time.Minute
@@ -31,8 +31,8 @@ type Backoff struct {
 	// failure in a row. Zero means DefaultMaxDelay.
 	MaxDelay time.Duration
 
-	// IgnoreServer keeps Delay, whatever the server gives. The wait of a
-	// Retry-After is kept all the same.
+	// IgnoreServer uses Delay even if the server gave a reconnection time. A
+	// Retry-After still counts.
 	IgnoreServer bool
 
 	// Random returns numbers in [0,1) for the jitter. Nil means math/rand.

@@ -15,8 +15,8 @@ import (
 )
 
 // A ResponseError is an answer that is no event stream: it has another status
-// than 200, or another content type. It is final, as the
-// standard has it, unless [Options.RetryOn] takes the status.
+// than 200, or another content type. It is final, as the standard has it, unless
+// [Options.RetryOn] accepts the status.
 type ResponseError struct {
 	Status      int
 	Header      http.Header
@@ -63,7 +63,7 @@ func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("no byte for %v", e.After)
 }
 
-// Timeout implements net.Error's idea of a timeout.
+// Timeout reports true, as the method of a [net.Error] does.
 func (e *TimeoutError) Timeout() bool { return true }
 
 // A LostError is the end of a connection that broke off and is not made again.
@@ -101,7 +101,7 @@ func (e *GaveUpError) Error() string {
 
 func (e *GaveUpError) Unwrap() error { return e.Err }
 
-// A callerError is one that no other connection would mend, such as that of
+// A callerError is an error that another connection would not fix, such as that of
 // [Options.BeforeRead].
 type callerError struct{ err error }
 
@@ -113,7 +113,7 @@ type redirectError struct{ err error }
 func (e *redirectError) Error() string { return e.err.Error() }
 func (e *redirectError) Unwrap() error { return e.err }
 
-// isFinal reports whether an error would only come again.
+// isFinal reports whether an error would only recur.
 func isFinal(err error) bool {
 	var (
 		size        *stream.SizeError

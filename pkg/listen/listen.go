@@ -35,8 +35,8 @@ type Options struct {
 	MaxRetries   int
 	MaxRetryTime time.Duration
 
-	// FailFast makes it final when the server cannot be reached at the very
-	// first time: more likely a mistake than a lost network.
+	// FailFast ends the stream if the very first connection cannot reach the
+	// server: more likely a mistake than a lost network.
 	FailFast bool
 
 	// RetryOn reports whether to try again after a status that would be
@@ -51,9 +51,9 @@ type Options struct {
 	// ReconnectNever overrules it.
 	Continue func(sent *http.Request, answer http.Header, at Position) *http.Request
 
-	// FreshAfter makes the position forgotten after so many resumed
-	// connections in a row that brought no event: a server may answer an ID
-	// that it no longer knows with silence. Zero means never.
+	// FreshAfter is the number of resumed connections in a row without an event
+	// after which the position is given up: a server may answer an ID that it no
+	// longer knows with silence. Zero means never.
 	FreshAfter int
 
 	// ReconnectOn lists the types of events by which the server announces that
@@ -77,10 +77,10 @@ type Options struct {
 	// ends the stream.
 	BeforeRead func() error
 
-	// OnRead is given the bytes of the stream as they come, also those of an
-	// event that is not whole yet. Bytes that a response repeats before the
-	// position to resume from are left out. They are valid until it returns.
-	// Its error ends the stream.
+	// OnRead is called with the bytes of the stream as they come, also those of
+	// an event that is not whole yet, without those that a response repeats
+	// before the position to resume from. They are valid until it returns. Its
+	// error ends the stream.
 	OnRead func(p []byte) error
 }
 
@@ -108,8 +108,8 @@ type Stats struct {
 	Bytes       int64
 }
 
-// A Stream is an event stream that is connected to as often as need be.
-// It is for one goroutine.
+// A Stream is an event stream over as many connections as it takes. It must not be
+// used by several goroutines at once.
 type Stream struct {
 	options Options
 	request *http.Request
@@ -135,8 +135,9 @@ type Stream struct {
 	unfinished int // bytes of an event that was begun and has not come again
 }
 
-// New returns a Stream that sends req, as often as needed, from its first Next
-// on. The context of req ends it.
+// New returns a Stream that sends req with its first Next, and again for each
+// reconnection. The context of req ends it. Options that cannot be met are the
+// error of the first Next.
 func New(req *http.Request, options Options) *Stream {
 	if options.Client == nil {
 		options.Client = http.DefaultClient
@@ -171,9 +172,9 @@ func (o *Options) check() error {
 var errClientTimeout = errors.New("the http.Client has a Timeout, which would cut every stream: use a context, or IdleTimeout")
 
 // Next returns the next event, as a view like that of [stream.Decoder.Next]. It
-// connects, waits and reconnects as need be. The error is io.EOF when the
-// server ended the stream for good, or one of this package's types, the cause of
-// the context, or a [*stream.SizeError]; asked again, it is the same.
+// connects, waits and reconnects as needed. The error is io.EOF when the server
+// ended the stream for good, or one of this package's types, the cause of the
+// context, or a [*stream.SizeError]; later calls return the same error.
 func (s *Stream) Next() (*stream.Block, error) {
 	if s.options.Resume == ResumeRange {
 		return s.next(s.event)

@@ -88,7 +88,7 @@ func (s *Stream) block() (*stream.Block, error) {
 	return b, err
 }
 
-// event reads an event and counts in all that comes before it.
+// event reads an event and adds all blocks before it to the checksum.
 func (s *Stream) event() (*stream.Block, error) {
 	for {
 		b, err := s.block()
@@ -106,7 +106,7 @@ func (s *Stream) offset() int64 {
 	return s.position.base + s.decoder.InputOffset()
 }
 
-// ask adds to a request where to go on. It reports whether there was anything
+// ask adds to a request where to resume. It reports whether there was anything
 // to ask for.
 func (s *Stream) ask(header http.Header) bool {
 	header.Del("Last-Event-ID")
@@ -128,8 +128,8 @@ func (s *Stream) ask(header http.Header) bool {
 	if id == "" {
 		return false
 	}
-	// No header can hold a control character, and net/http sends none that
-	// tries, so such an ID would fail again and again.
+	// No header can hold a control character, and net/http refuses to send one,
+	// so such an ID would fail again and again.
 	if !httpx.IsFieldValue(id) {
 		s.restart("the last event ID has control characters, which no header can hold")
 		return false

@@ -23,7 +23,7 @@ import (
 // they came; other browsers, and other requests, have the text of the response.
 
 // A HARExchange is a request and the head of its response, as a HAR file has
-// them. Whatever must stay secret in headers and URLs has to be replaced before.
+// them. The caller replaces the secrets in headers and URLs.
 type HARExchange struct {
 	Asked    time.Time // when the request was sent
 	Answered time.Time // when the head of the response was there

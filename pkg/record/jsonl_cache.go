@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// An escapeCache keeps the begin and the end that the texts of a stream share. Events of
-// one service differ in a few bytes in the middle: a token of a model, a price.
-// The text around them needs to be escaped only once.
+// An escapeCache keeps the beginning and the end that the texts of a stream share.
+// Events of one service differ in a few bytes in the middle: a token of a model, a
+// price. The text around them needs to be escaped only once.
 type escapeCache struct {
 	prefix, suffix parts
 

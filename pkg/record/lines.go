@@ -47,7 +47,7 @@ func newLineReader(r io.Reader) lineReader {
 }
 
 // next returns the next line without its line end, valid until the next call. A
-// line beyond limit is passed over whole, with [ErrLineTooLong].
+// line beyond limit is skipped whole, with [ErrLineTooLong].
 func (l *lineReader) next(limit int) ([]byte, error) {
 	line, err := l.r.ReadSlice('\n')
 	if err == bufio.ErrBufferFull {

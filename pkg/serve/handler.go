@@ -58,7 +58,7 @@ const (
 
 // Options configure a [Handler]. The zero value is right for a production server.
 type Options struct {
-	// Pace is when events are due; the zero value is at once.
+	// Pace sets when events are due; the zero value is at once.
 	Pace Pace
 
 	// Rounds is how often each client gets a history that has ended; zero
@@ -101,7 +101,7 @@ type Options struct {
 	// Stamp adds a comment with the time and the offset to each event.
 	Stamp bool
 
-	// Faults go wrong on purpose.
+	// Faults break the stream on purpose.
 	Faults []fault.Fault
 
 	// Closed is called after each connection, from its goroutine.

@@ -39,8 +39,8 @@ func (r *Route) String() string {
 	return strings.TrimSpace(r.Method + " " + cmp.Or(r.Path, "/..."))
 }
 
-// A Mux answers each request with the handler of its route: one with the very
-// path goes before one with a pattern, and that before one without a path.
+// A Mux answers each request with the handler of its route. A route with the exact
+// path takes precedence over one with a pattern, and that over one without a path.
 type Mux struct {
 	Routes []Route
 

@@ -37,7 +37,7 @@ func (h *Handler) Stats() Stats {
 
 // A Client is a connection that gets events now.
 type Client struct {
-	Connection        // its counts when it was listed; the end is not known yet
+	Connection        // with its counts so far, and no end
 	Token      string // the query parameter ssectl_client, by which a page knows its own connection
 
 	position int64

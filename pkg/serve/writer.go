@@ -94,7 +94,7 @@ func (w *connWriter) finish() error {
 func (w *connWriter) cut(reset bool) {
 	conn := w.conn
 	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = tls.NetConn() // and no word of farewell by TLS
+		conn = tls.NetConn() // without a close_notify of TLS
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok && reset {
 		tcp.SetLinger(0)
@@ -102,8 +102,8 @@ func (w *connWriter) cut(reset bool) {
 	conn.Close()
 }
 
-// An httpWriter is a response of package net/http, for HTTP/2 and wherever else the
-// connection cannot be had.
+// An httpWriter is a response of package net/http, for HTTP/2 and where else the
+// connection cannot be taken over.
 type httpWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController

@@ -23,8 +23,9 @@ type Block struct {
 	retry           time.Duration
 	flags           flags
 
-	// lastType is the latest type of Event, which is mostly the next one too. A
-	// pointer to the decoder instead would keep it off the stack.
+	// lastType is the latest type of Event, which is mostly the next one too. It
+	// is here because a pointer to the decoder would cost an allocation for each
+	// decoder.
 	lastType string
 }
 

@@ -58,8 +58,8 @@ type Decoder struct {
 	piece            int  // pieceSize, less in tests
 
 	// clean is the place of the first CR at or after the line being looked
-	// at, or end. One search for CR per fill, not per line, keeps it, so a
-	// stream without CR pays next to nothing for the right to have some.
+	// at, or end. One search for CR per fill, not per line, keeps it, so it
+	// costs next to nothing for a stream without CR.
 	clean int
 
 	started bool // the start of the stream is past, and its BOM
@@ -77,8 +77,8 @@ type Decoder struct {
 func NewDecoder(r io.Reader) *Decoder { return &Decoder{r: r} }
 
 // Reset makes the decoder read from r, the next response of the same event
-// source. The last event ID and the reconnection time stay, as the standard
-// wants it over a reconnection; everything else starts anew.
+// source. The last event ID and the reconnection time stay, as the standard asks
+// for over a reconnection; everything else starts anew.
 func (d *Decoder) Reset(r io.Reader) {
 	d.r, d.err = r, nil
 	d.pos, d.end, d.filled, d.base, d.clean = 0, 0, 0, 0, 0

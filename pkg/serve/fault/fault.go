@@ -14,8 +14,8 @@ import (
 	"github.com/ssectl/ssectl/internal/units"
 )
 
-// A Fault is something that goes wrong on purpose. [Parse] makes one,
-// [Kinds] lists all. Several at once work together.
+// A Fault is a failure on purpose. [Parse] reads one, and [Kinds] lists all. Several
+// at once work together.
 type Fault struct {
 	Kind string
 	// First and Last are the events of each connection, counted from 1, that

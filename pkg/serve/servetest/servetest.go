@@ -37,7 +37,7 @@ type Server struct {
 }
 
 // New starts a server that replays the events, with faults. It fails the test
-// if an event cannot be sent or a fault is none.
+// if an event cannot be sent or a fault cannot be read.
 func New(t testing.TB, events []stream.Event, faults ...string) *Server {
 	t.Helper()
 	s := NewLive(t, faults...)
