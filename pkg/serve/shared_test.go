@@ -213,7 +213,7 @@ func TestSharedLongFile(t *testing.T) {
 // TestSharedLoopEnds has a loop of events that are due at once, which never waits
 // for anything.
 func TestSharedLoopEnds(t *testing.T) {
-	h := &serve.Handler{History: numbered(2), AtEnd: serve.EndLoop}
+	h := &serve.Handler{History: numbered(2), Options: serve.Options{AtEnd: serve.EndLoop}}
 	ctx, cancel := context.WithCancel(t.Context())
 	replay := h.Share(10)
 	done := make(chan struct{})

@@ -115,7 +115,7 @@ func (c *stuckConn) Read(p []byte) (int, error) {
 // connection belongs to the server: Close must not wait for it, and say so.
 func TestCloseWithAStuckConnection(t *testing.T) {
 	history := &serve.History{}
-	h := &serve.Handler{History: history, WriteTimeout: -1, Heartbeat: -1}
+	h := &serve.Handler{History: history, Options: serve.Options{WriteTimeout: -1, Heartbeat: -1}}
 	server := newTLS(t, h)
 	t.Cleanup(server.CloseClientConnections) // before the server is closed
 	closed := make(chan struct{})
