@@ -75,6 +75,9 @@ func evilAnswer(random *rand.Rand) string {
 func TestPromiseRaw(t *testing.T) {
 	seed := newSeed(t)
 	for i := range cases(t, 1500) {
+		if i > 0 && i%100_000 == 0 {
+			t.Logf("%d cases are done", i)
+		}
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
 		text := evilAnswer(random)
 		l, err := net.Listen("tcp", "127.0.0.1:0")

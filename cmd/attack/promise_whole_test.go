@@ -298,6 +298,9 @@ func TestPromiseWhole(t *testing.T) {
 	for worker := range workers {
 		all.Go(func() {
 			for i := worker; i < n && !t.Failed(); i += workers {
+				if i > 0 && i%100_000 == 0 {
+					t.Logf("%d cases are done", i)
+				}
 				wholeOnce(t, newWholeCase(rand.New(rand.NewPCG(seed, uint64(i)))), config, fmt.Sprintf("SSECTL_TEST_SEED=%d, case %d", seed, i))
 			}
 		})
@@ -318,9 +321,12 @@ func wholeOnce(t *testing.T, c *wholeCase, config *tls.Config, name string) {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		conn, err := l.Accept()
-		if err == nil {
-			c.serve(conn, config)
+		for { // a stranger may have dialed the port of an earlier test
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go c.serve(conn, config)
 		}
 	}()
 	args := append([]string{"listen", "--no-reconnect"}, c.args...)
