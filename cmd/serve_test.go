@@ -30,14 +30,26 @@ type running struct {
 }
 
 type lockedBuffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
+	mu    sync.Mutex // guards b
+	b     bytes.Buffer
+	wrote chan struct{} // has room for one signal
 }
 
 func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	select {
+	case l.wrote <- struct{}{}:
+	default:
+	}
 	return l.b.Write(p)
+}
+
+// await waits until so many lines were written.
+func (l *lockedBuffer) await(lines int) {
+	for strings.Count(l.String(), "\n") < lines {
+		<-l.wrote
+	}
 }
 
 func (l *lockedBuffer) String() string {
@@ -50,7 +62,7 @@ func runServe(t *testing.T, in io.Reader, args ...string) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	out, outWriter := io.Pipe()
-	r := &running{stop: stop, code: make(chan int, 1), log: &lockedBuffer{}}
+	r := &running{stop: stop, code: make(chan int, 1), log: &lockedBuffer{wrote: make(chan struct{}, 1)}}
 	args = append([]string{"serve", "--print-url", "-p", "0"}, args...)
 	go func() {
 		r.code <- cmd.Run(ctx, &term.Streams{In: in, Out: outWriter, Err: r.log}, args)
