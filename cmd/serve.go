@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/ssectl/ssectl/cmd/internal/near"
+	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/serve"
@@ -192,7 +192,7 @@ func faultHint(text string) string {
 	}
 	const all = "ssectl serve --help faults"
 	name, _, _ := strings.Cut(strings.ReplaceAll(text, "=", "@"), "@")
-	if meant := near.Name(name, names); meant != "" && meant != name {
+	if meant := suggest.Nearest(name, names); meant != "" && meant != name {
 		return "did you mean " + meant + "? " + all
 	}
 	return all

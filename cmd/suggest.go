@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/ssectl/ssectl/cmd/internal/near"
+	"github.com/ssectl/ssectl/cmd/internal/suggest"
 )
 
 // suggestFlag adds to the error of a flag that c does not have which one may be
@@ -23,7 +23,7 @@ func suggestFlag(c *cobra.Command, err error) error {
 			names = append(names, f.Name)
 		}
 	})
-	if name := near.Name(unknown.GetSpecifiedName(), names); name != "" {
+	if name := suggest.Nearest(unknown.GetSpecifiedName(), names); name != "" {
 		return fmt.Errorf("%w; did you mean --%s?", err, name)
 	}
 	return err

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ssectl/ssectl/cmd/internal/near"
+	"github.com/ssectl/ssectl/cmd/internal/suggest"
 )
 
 // A Preset is nothing but flags: what a user who knows the service would give.
@@ -125,7 +125,7 @@ func Find(name string) (Preset, error) {
 	i := slices.IndexFunc(Presets, func(p Preset) bool { return p.Name == name })
 	if i < 0 {
 		meant := ""
-		if nearest := near.Name(name, Names()); nearest != "" {
+		if nearest := suggest.Nearest(name, Names()); nearest != "" {
 			meant = fmt.Sprintf("; did you mean %s?", nearest)
 		}
 		return Preset{}, fmt.Errorf("no preset %q, there are %s%s", name, strings.Join(Names(), ", "), meant)

@@ -1,10 +1,10 @@
-// Package near finds what somebody meant who mistyped it.
-package near
+// Package suggest finds the name that a mistyped one was meant to be.
+package suggest
 
-// Name returns the name that is nearest to what was typed, or "" where none is
+// Nearest returns the name that is nearest to what was typed, or "" where none is
 // near enough to be meant: with a slip in each three letters, or two in all, but
 // never a word made anew.
-func Name(typed string, names []string) string {
+func Nearest(typed string, names []string) string {
 	best, least := "", max(2, len(typed)/3)+1
 	for _, name := range names {
 		if n := distance(typed, name); n < least && n < len(name)-1 {

@@ -1,8 +1,8 @@
-package near
+package suggest
 
 import "testing"
 
-func TestName(t *testing.T) {
+func TestNearest(t *testing.T) {
 	names := []string{"format", "filter", "no-reconnect", "retry", "retry-on", "jq", "drop", "delay"}
 	for typed, want := range map[string]string{
 		"fromat":       "format",
@@ -16,7 +16,7 @@ func TestName(t *testing.T) {
 		"":             "",
 		"wholly-other": "",
 	} {
-		if got := Name(typed, names); got != want {
+		if got := Nearest(typed, names); got != want {
 			t.Errorf("%q: %q, want %q", typed, got, want)
 		}
 	}
