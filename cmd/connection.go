@@ -11,10 +11,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/internal/redact"
 )
@@ -50,7 +50,7 @@ type connection struct {
 	HTTP2      bool
 
 	Compressed     bool
-	ConnectTimeout seconds
+	ConnectTimeout cli.Seconds
 	Verbose        bool
 }
 
@@ -343,31 +343,3 @@ func withoutSecrets(raw string) string {
 	}
 	return raw
 }
-
-// seconds is a time that a flag gives in seconds, as curl does, or in Go's form.
-type seconds time.Duration
-
-// Set implements pflag.Value.
-func (s *seconds) Set(text string) error {
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		if d, err = time.ParseDuration(text + "s"); err != nil {
-			return fmt.Errorf("want seconds, or a time such as 500ms or 2m")
-		}
-	}
-	if d < 0 {
-		return fmt.Errorf("want a time of 0 or more")
-	}
-	*s = seconds(d)
-	return nil
-}
-
-func (s *seconds) String() string {
-	if *s == 0 {
-		return "" // pflag shows no default then
-	}
-	return time.Duration(*s).String()
-}
-
-// Type implements pflag.Value.
-func (s *seconds) Type() string { return "time" }

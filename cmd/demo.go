@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -72,7 +73,7 @@ func checkDemo(printed io.Reader) error {
 			return nil
 		}
 		if want := fmt.Sprint(n); err != nil || record.ID != want {
-			return coded(exitFailed, fmt.Errorf("demo: event %d of %d has ID %q: %w", n, demoEvents, record.ID, err), "")
+			return cli.Fail(cli.ExitFailed, fmt.Errorf("demo: event %d of %d has ID %q: %w", n, demoEvents, record.ID, err), "")
 		}
 	}
 }
@@ -97,8 +98,8 @@ func (d *demo) show(args []string) {
 // told the reason.
 func (d *demo) run(streams *term.Streams, args ...string) error {
 	d.show(args)
-	if code := Run(d.ctx, streams, args); code != exitOK {
-		return coded(code, errSilent, "")
+	if code := Run(d.ctx, streams, args); code != cli.ExitOK {
+		return cli.Fail(code, cli.ErrReported, "")
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/diag"
@@ -79,17 +80,17 @@ may cost money or change something, and is sent once.`,
 			return runDiag(c.Context(), streams, opts)
 		},
 	}
-	addFlags(c, "What to ask", opts.bindAsk)
-	addFlags(c, "What to check", opts.bindChecks)
-	addFlags(c, "Reports", opts.bindReports)
-	addFlags(c, "Connection, as in curl", opts.Connection.bind)
+	cli.AddFlags(c, "What to ask", opts.bindAsk)
+	cli.AddFlags(c, "What to check", opts.bindChecks)
+	cli.AddFlags(c, "Reports", opts.bindReports)
+	cli.AddFlags(c, "Connection, as in curl", opts.Connection.bind)
 	for _, name := range []string{"compressed", "verbose"} {
 		c.Flags().Lookup(name).Hidden = true // accepted, and so in any case: the report tells both
 	}
-	setHelp(c, streams.Width,
-		helpSection{"Statuses", `  pass, info, warn, fail; inconclusive where the evidence is not enough, with what
+	cli.SetHelp(c, streams.Width,
+		cli.HelpSection{Title: "Statuses", Text: `  pass, info, warn, fail; inconclusive where the evidence is not enough, with what
   would decide it; skip where a check does not apply. There is no score.`},
-		exitCodes("0  no check failed", "1  a check failed, or one that --require names could not decide", "2  wrong usage", "3  could not test: DNS, connect, TLS, no HTTP answer, interrupted"))
+		cli.ExitCodes("0  no check failed", "1  a check failed, or one that --require names could not decide", "2  wrong usage", "3  could not test: DNS, connect, TLS, no HTTP answer, interrupted"))
 	return c
 }
 
@@ -139,16 +140,16 @@ func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) erro
 	}
 	files, err := opts.validate()
 	if err != nil {
-		return usageError(err)
+		return cli.Usage(err)
 	}
 	cfg, err := opts.config(ctx)
 	if err != nil {
-		return usageError(err)
+		return cli.Usage(err)
 	}
 	for i := range files {
 		// Now, not when the probe is over and its report would be lost.
 		if files[i].file, err = openTape(files[i].name); err != nil {
-			return usageError(fmt.Errorf("--report: %w", err))
+			return cli.Usage(fmt.Errorf("--report: %w", err))
 		}
 		defer files[i].file.Close()
 	}
@@ -203,12 +204,12 @@ func (o *diagOptions) all() bool { return o.All || len(o.Only) > 0 }
 // for the reason of a run that could not test.
 func outcome(report *diag.Report, target string) error {
 	switch {
-	case report.Exit == exitOK:
+	case report.Exit == cli.ExitOK:
 		return nil
 	case report.Error != nil:
-		return coded(report.Exit, fmt.Errorf("could not test: %s: %s", report.Error.Phase, report.Error.Message), untestedHint(report.Error.Phase, target))
+		return cli.Fail(report.Exit, fmt.Errorf("could not test: %s: %s", report.Error.Phase, report.Error.Message), untestedHint(report.Error.Phase, target))
 	}
-	return coded(report.Exit, errSilent, "")
+	return cli.Fail(report.Exit, cli.ErrReported, "")
 }
 
 // untestedHint says what may help where nothing could be tested.
@@ -328,7 +329,7 @@ func writeReport(file reportFile, report *diag.Report, opts *diagOptions) error 
 	}
 	_, err := file.file.Write(text.Bytes())
 	if err = cmp.Or(err, file.file.Close()); err != nil {
-		return coded(exitUsage, fmt.Errorf("--report: %w", err), "")
+		return cli.Fail(cli.ExitUsage, fmt.Errorf("--report: %w", err), "")
 	}
 	return nil
 }
@@ -354,7 +355,7 @@ func listChecks(streams *term.Streams) error {
 func explainCheck(streams *term.Streams, id string) error {
 	c := diag.Lookup(id)
 	if c == nil {
-		return usageError(fmt.Errorf("no check %q; --list shows them", id))
+		return cli.Usage(fmt.Errorf("no check %q; --list shows them", id))
 	}
 	fmt.Fprintf(streams.Out, "%s (%s, at worst %s)\n", c.ID, c.Group, c.Worst)
 	fmt.Fprintf(streams.Out, "\nwhat  %s\nhow   %s\nwhy   %s\nsee   %s\n", c.Title, c.How, c.Why, c.Cite)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/diag"
 )
@@ -51,7 +52,7 @@ func TestDiagConfig(t *testing.T) {
 // to the schema that it prints.
 func TestDiagJSONValid(t *testing.T) {
 	var text bytes.Buffer
-	if code := Run(t.Context(), &term.Streams{Out: &text, Err: &text}, []string{"diag", "--schema"}); code != exitOK {
+	if code := Run(t.Context(), &term.Streams{Out: &text, Err: &text}, []string{"diag", "--schema"}); code != cli.ExitOK {
 		t.Fatalf("--schema: exit %d", code)
 	}
 	parsed, err := jsonschema.UnmarshalJSON(&text)
@@ -86,10 +87,10 @@ func TestDiagJSONValid(t *testing.T) {
 		url  string
 		exit int
 	}{
-		{server.URL + "/stream", exitOK},
-		{server.URL + "/missing", exitFailed},
-		{server.URL + "/broken", exitFailed},
-		{strings.Replace(server.URL, "http://", "https://", 1), exitNoRun},
+		{server.URL + "/stream", cli.ExitOK},
+		{server.URL + "/missing", cli.ExitFailed},
+		{server.URL + "/broken", cli.ExitFailed},
+		{strings.Replace(server.URL, "http://", "https://", 1), cli.ExitNoRun},
 	} {
 		var out, errs bytes.Buffer
 		code := Run(context.Background(), &term.Streams{Out: &out, Err: &errs}, []string{"diag", "--format", "json", "--duration", "1s", test.url})
@@ -137,8 +138,8 @@ func TestDiagInterrupted(t *testing.T) {
 			args = append(args, "--report", format+"="+filepath.Join(dir, format))
 		}
 		var out, errs bytes.Buffer
-		if code := Run(ctx, &term.Streams{Out: &out, Err: &errs}, args); code != exitNoRun {
-			t.Errorf("exit %d, want %d: %s", code, exitNoRun, errs.String())
+		if code := Run(ctx, &term.Streams{Out: &out, Err: &errs}, args); code != cli.ExitNoRun {
+			t.Errorf("exit %d, want %d: %s", code, cli.ExitNoRun, errs.String())
 		}
 		server.CloseClientConnections()
 		server.Close()

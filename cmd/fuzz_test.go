@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/internal/redact"
 )
@@ -19,11 +20,11 @@ func FuzzFlagValues(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		var size byteSize
-		if err := size.Set(text); err == nil && (size <= 0 || size > maxSize) {
+		var size cli.ByteSize
+		if err := size.Set(text); err == nil && (size <= 0 || size > cli.MaxSize) {
 			t.Errorf("%q is taken for %d bytes", text, size)
 		}
-		var wait seconds
+		var wait cli.Seconds
 		if err := wait.Set(text); err == nil && wait < 0 {
 			t.Errorf("%q is taken for %v", text, time.Duration(wait))
 		}

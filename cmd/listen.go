@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/preset"
 	"github.com/ssectl/ssectl/cmd/internal/term"
@@ -35,21 +36,21 @@ type listenOptions struct {
 	Text     bool
 
 	Count      uint
-	MaxTime    seconds
+	MaxTime    cli.Seconds
 	UntilEvent []string
 	UntilData  []string
 	Until      string
 	FailIf     string
 
-	IdleTimeout  seconds
-	EventTimeout seconds
+	IdleTimeout  cli.Seconds
+	EventTimeout cli.Seconds
 
 	Reconnect     string
 	NoReconnect   bool
 	Retry         int // consecutive failures, negative for any number
-	RetryDelay    seconds
-	RetryMaxDelay seconds
-	RetryMaxTime  seconds
+	RetryDelay    cli.Seconds
+	RetryMaxDelay cli.Seconds
+	RetryMaxTime  cli.Seconds
 	IgnoreRetry   bool
 	RetryOn       string
 
@@ -58,7 +59,7 @@ type listenOptions struct {
 	FreshAfter   int
 	ReconnectOn  []string
 	Cursor       string
-	MaxEventSize byteSize
+	MaxEventSize cli.ByteSize
 
 	Record  string
 	SaveHAR string
@@ -94,19 +95,19 @@ func newListenCommand(streams *term.Streams) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			source, err := onlySource(args, opts.Connection.URL)
 			if err != nil {
-				return usageError(err)
+				return cli.Usage(err)
 			}
 			opts.Source = source
 			return runListen(c.Context(), streams, opts)
 		},
 	}
-	addFlags(c, "Output", opts.bindOutput)
-	addFlags(c, "What ends it", opts.bindEnding)
-	addFlags(c, "Reconnection", opts.bindReconnection)
-	addFlags(c, "Resuming", opts.bindResume)
-	addFlags(c, "Recording", opts.bindRecording)
-	addFlags(c, "Connection, as in curl", opts.Connection.bind)
-	setHelp(c, streams.Width, presetHelp(), helpSection{"What expressions see", expressionHelp}, exitCodes(
+	cli.AddFlags(c, "Output", opts.bindOutput)
+	cli.AddFlags(c, "What ends it", opts.bindEnding)
+	cli.AddFlags(c, "Reconnection", opts.bindReconnection)
+	cli.AddFlags(c, "Resuming", opts.bindResume)
+	cli.AddFlags(c, "Recording", opts.bindRecording)
+	cli.AddFlags(c, "Connection, as in curl", opts.Connection.bind)
+	cli.SetHelp(c, streams.Width, presetHelp(), cli.HelpSection{Title: "What expressions see", Text: expressionHelp}, cli.ExitCodes(
 		"0    the stream ended as it should, or what was asked for was reached",
 		"1    --fail-if matched, or the stream ended before --until",
 		"2    wrong usage, bad input file",
@@ -122,12 +123,12 @@ const expressionHelp = `
   The expressions of --jq, --filter, --until and --fail-if are jq. They see the event
   as {"event", "id", "data", "retry", "time"} and "json", the data parsed, or null.`
 
-func presetHelp() helpSection {
+func presetHelp() cli.HelpSection {
 	var lines []string
 	for _, p := range preset.Presets {
 		lines = append(lines, fmt.Sprintf("  %-18s%s", p.Name, p.About))
 	}
-	return helpSection{"Presets", strings.Join(lines, "\n")}
+	return cli.HelpSection{Title: "Presets", Text: strings.Join(lines, "\n")}
 }
 
 // onlySource returns the one place to listen to, an argument or a --url.
@@ -163,7 +164,7 @@ func missingFile(source string) error {
 func (o *listenOptions) bindOutput(flags *pflag.FlagSet) {
 	o.Format, o.Color = "auto", term.ColorAuto
 	formats := strings.Join(slices.Sorted(maps.Keys(output.EventFormats)), "|")
-	flags.Var(choice(&o.Format, append(slices.Sorted(maps.Keys(output.EventFormats)), "auto")...), "format",
+	flags.Var(cli.Choice(&o.Format, append(slices.Sorted(maps.Keys(output.EventFormats)), "auto")...), "format",
 		"print events as `auto|"+formats+"`; auto is text on a terminal, else json; raw is the bytes as they came, whole blocks of them where a connection may be made again")
 	flags.StringVar(&o.JQ, "jq", "", "print the results of this jq `expression` instead, strings raw")
 	flags.StringVar(&o.Filter, "filter", "", "print only events for which this jq `expression` is true")
@@ -174,7 +175,7 @@ func (o *listenOptions) bindOutput(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.Pretty, "pretty", false, "indent JSON data in text")
 	flags.Var(&o.Color, "color", "use colors: `auto|always|never`; auto is on a terminal, unless NO_COLOR is set")
 	flags.BoolVarP(&o.Include, "include", "i", false, "show response headers, on stderr where the output is not for people")
-	flags.Var(choice(&o.Stats, "text", "json"), "stats", "print a summary at the end on stderr, as `text|json`; where stderr is a terminal there is one anyway")
+	flags.Var(cli.Choice(&o.Stats, "text", "json"), "stats", "print a summary at the end on stderr, as `text|json`; where stderr is a terminal there is one anyway")
 	flags.Lookup("stats").NoOptDefVal = "text"
 }
 
@@ -191,8 +192,8 @@ func (o *listenOptions) bindEnding(flags *pflag.FlagSet) {
 
 func (o *listenOptions) bindReconnection(flags *pflag.FlagSet) {
 	o.Reconnect = "get"
-	o.RetryDelay, o.RetryMaxDelay = seconds(listen.DefaultDelay), seconds(listen.DefaultMaxDelay)
-	flags.Var(choice(&o.Reconnect, "get", "always", "never"), "reconnect", "when to connect again: `get|always|never`; get means only where the method is GET, as a repeated POST may cost")
+	o.RetryDelay, o.RetryMaxDelay = cli.Seconds(listen.DefaultDelay), cli.Seconds(listen.DefaultMaxDelay)
+	flags.Var(cli.Choice(&o.Reconnect, "get", "always", "never"), "reconnect", "when to connect again: `get|always|never`; get means only where the method is GET, as a repeated POST may cost")
 	flags.BoolVar(&o.NoReconnect, "no-reconnect", false, "make one connection, as --reconnect never")
 	flags.IntVar(&o.Retry, "retry", -1, "give up after this `number` of connections in a row without an event; without it the first connection must succeed and there is no bound")
 	flags.Lookup("retry").DefValue = "0" // which pflag does not show
@@ -206,7 +207,7 @@ func (o *listenOptions) bindReconnection(flags *pflag.FlagSet) {
 
 func (o *listenOptions) bindResume(flags *pflag.FlagSet) {
 	o.Resume = "id"
-	flags.Var(choice(&o.Resume, "id", "range", "off"), "resume", "how to resume, `id|range|off`: by Last-Event-ID, by a byte range (logs served as files), or not at all")
+	flags.Var(cli.Choice(&o.Resume, "id", "range", "off"), "resume", "how to resume, `id|range|off`: by Last-Event-ID, by a byte range (logs served as files), or not at all")
 	flags.StringVar(&o.LastEventID, "last-event-id", "", "start behind the event of this `ID`")
 	flags.StringVar(&o.Cursor, "cursor", "", "keep the position between runs in this `file`")
 	flags.IntVar(&o.FreshAfter, "fresh-after", 0, "forget the position after this `number` of resumed connections in a row without an event")
@@ -262,4 +263,24 @@ func (o *listenOptions) listenConfig() (listen.Options, error) {
 		return config, fmt.Errorf("--resume range counts bytes, which --compressed changes")
 	}
 	return config, nil
+}
+
+// parseStatuses reads a list of statuses such as 429,503,5xx.
+func parseStatuses(list string) (func(status int) bool, error) {
+	if list == "" {
+		return nil, nil
+	}
+	var patterns []string
+	for pattern := range strings.SplitSeq(strings.ToLower(list), ",") {
+		pattern = strings.TrimSpace(pattern)
+		digits := strings.TrimSuffix(pattern, "xx")
+		n, err := strconv.Atoi(digits)
+		if err != nil || len(pattern) != 3 || n < 1 {
+			return nil, fmt.Errorf("--retry-on: %q is no status, want 503 or 5xx", pattern)
+		}
+		patterns = append(patterns, digits)
+	}
+	return func(status int) bool {
+		return slices.ContainsFunc(patterns, func(p string) bool { return strings.HasPrefix(strconv.Itoa(status), p) })
+	}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/internal/coding"
@@ -265,7 +266,7 @@ func (l *listener) reason(why error) string {
 		return errMaxTime.Error()
 	case l.ctx.Err() != nil:
 		return "interrupted"
-	case isClosedPipe(why):
+	case cli.IsClosedPipe(why):
 		return "the output was closed"
 	}
 	return why.Error()

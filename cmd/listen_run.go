@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/cursor"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/preset"
@@ -85,7 +86,7 @@ func runListen(parent context.Context, streams *term.Streams, opts *listenOption
 	}
 	if stats := l.source.Stats(); l.summary != nil && (opts.Stats != "" || stats.Connections > 0) {
 		ended := l.reason(why)
-		if err != nil && opts.Stats != "json" && !errors.Is(err, errSilent) {
+		if err != nil && opts.Stats != "json" && !errors.Is(err, cli.ErrReported) {
 			ended = "" // the error tells it
 		}
 		l.summary.print(streams, l.note.colors, opts.Stats, stats, ended)
@@ -97,15 +98,15 @@ func runListen(parent context.Context, streams *term.Streams, opts *listenOption
 func (l *listener) prepare() (err error) {
 	if l.opts.As != "" {
 		if l.service, err = preset.Find(l.opts.As); err != nil {
-			return usageError(err)
+			return cli.Usage(err)
 		}
 	}
 	l.note = notes{w: l.streams.Err, colors: l.streams.ColorsFor(l.opts.Color, l.streams.ErrTerminal)}
 	if l.selector, err = newSelector(l.ctx, l.opts, l.service, l.warn); err != nil {
-		return usageError(err)
+		return cli.Usage(err)
 	}
 	if err := l.prepareOutput(); err != nil {
-		return usageError(err)
+		return cli.Usage(err)
 	}
 	if l.opts.Stats != "" || l.streams.ErrTerminal {
 		l.summary = newSummary()
@@ -204,11 +205,11 @@ func (l *listener) copied(p []byte) error {
 func (l *listener) openSource() error {
 	config, err := l.opts.listenConfig()
 	if err != nil {
-		return usageError(err)
+		return cli.Usage(err)
 	}
 	if isFile(l.opts.Source) {
 		if l.opts.Cursor != "" {
-			return usageError(errors.New("--cursor is for a URL"))
+			return cli.Usage(errors.New("--cursor is for a URL"))
 		}
 		l.once = true
 		saved, err := openSaved(l.ctx, l.streams, l.opts.Source, config.MaxEventSize, l.flush, l.copied)
@@ -223,18 +224,18 @@ func (l *listener) openSource() error {
 	}
 	req, err := l.opts.Connection.request(l.ctx, l.opts.Source)
 	if err != nil {
-		return usageError(err)
+		return cli.Usage(err)
 	}
 	if config.MaxEventSize == 0 {
 		config.MaxEventSize = l.service.MaxEventSize
 	}
 	if config.Client, err = l.opts.Connection.client(); err != nil {
-		return usageError(err)
+		return cli.Usage(err)
 	}
 	if l.opts.Cursor != "" {
 		position, err := l.openCursor(req)
 		if err != nil {
-			return usageError(err)
+			return cli.Usage(err)
 		}
 		if l.opts.LastEventID == "" {
 			config.Start = position
@@ -438,34 +439,34 @@ func (l *listener) verdict(parent context.Context, why error) error {
 	case why == errCount, why == errUntil:
 		return nil
 	case errors.Is(why, errFailIf), errors.Is(why, errFailedAs), errors.Is(why, errBrokenAs):
-		return coded(exitFailed, why, "")
+		return cli.Fail(cli.ExitFailed, why, "")
 	case parent.Err() != nil:
-		return coded(exitInterrupted, errSilent, "")
-	case isClosedPipe(why):
+		return cli.Fail(cli.ExitInterrupted, cli.ErrReported, "")
+	case cli.IsClosedPipe(why):
 		return nil
 	case errors.As(why, &refused) && refused.Status == http.StatusAccepted && l.service.Notifies:
 		l.note.line(nil, "accepted, 202: a notification has no other answer")
 		return nil
 	case errors.As(why, &refused):
-		return coded(exitNotStream, fmt.Errorf("%s: %w%s", l.target(), why, bodyOf(refused)), l.refusedHint(refused))
+		return cli.Fail(cli.ExitNotStream, fmt.Errorf("%s: %w%s", l.target(), why, bodyOf(refused)), l.refusedHint(refused))
 	case errors.Is(why, errMaxTime) || l.ctx.Err() != nil:
 		switch {
 		case unmet && began:
-			return coded(exitFailed, errors.New("--max-time came before what --until waits for"), "")
+			return cli.Fail(cli.ExitFailed, errors.New("--max-time came before what --until waits for"), "")
 		case !began:
-			return coded(exitTimeout, fmt.Errorf("%s: no stream within --max-time %v", l.target(), time.Duration(l.opts.MaxTime)), "")
+			return cli.Fail(cli.ExitTimeout, fmt.Errorf("%s: no stream within --max-time %v", l.target(), time.Duration(l.opts.MaxTime)), "")
 		}
 		return nil
 	case errors.As(why, &timeout):
-		return coded(exitTimeout, fmt.Errorf("%s: %w", l.target(), why), "")
+		return cli.Fail(cli.ExitTimeout, fmt.Errorf("%s: %w", l.target(), why), "")
 	case unmet && (why == io.EOF || errors.As(why, &cut) || began && (errors.As(why, &gaveUp) || errors.As(why, &lost))):
-		return coded(exitFailed, l.early(why), "")
+		return cli.Fail(cli.ExitFailed, l.early(why), "")
 	case why == io.EOF:
 		return nil
 	case errors.As(why, &cut):
-		return coded(exitNoRun, fmt.Errorf("%s: %w", l.target(), why), "the answer was cut, or the server leaves out the blank line behind its last event")
+		return cli.Fail(cli.ExitNoRun, fmt.Errorf("%s: %w", l.target(), why), "the answer was cut, or the server leaves out the blank line behind its last event")
 	}
-	return coded(exitNoRun, fmt.Errorf("%s: %w", l.target(), why), l.unreachedHint(why))
+	return cli.Fail(cli.ExitNoRun, fmt.Errorf("%s: %w", l.target(), why), l.unreachedHint(why))
 }
 
 // early says that the stream ended too soon, and how.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/listen"
@@ -121,19 +122,19 @@ func (s *savedStream) look() error {
 	case bytes.HasPrefix(text, []byte("{")), bytes.HasPrefix(text, []byte("[")):
 		kind = "JSON"
 		if isRecording(text) {
-			return coded(exitUsage, fmt.Errorf("%s: this is a recording in JSON lines, not an event stream", s.name), "ssectl serve replays it")
+			return cli.Fail(cli.ExitUsage, fmt.Errorf("%s: this is a recording in JSON lines, not an event stream", s.name), "ssectl serve replays it")
 		}
 	case bytes.HasPrefix(text, []byte("<")):
 		kind = "HTML or XML"
 	case bytes.HasPrefix(text, []byte("HTTP/")):
-		return coded(exitUsage, fmt.Errorf("%s: this begins with the headers of a response", s.name), "save it again without curl's -i")
+		return cli.Fail(cli.ExitUsage, fmt.Errorf("%s: this begins with the headers of a response", s.name), "save it again without curl's -i")
 	case bytes.HasPrefix(text, []byte("\x1f\x8b")), bytes.HasPrefix(text, []byte("\x28\xb5\x2f\xfd")):
-		return coded(exitUsage, fmt.Errorf("%s: this is compressed", s.name), "decompress it first, or save it with curl --compressed")
+		return cli.Fail(cli.ExitUsage, fmt.Errorf("%s: this is compressed", s.name), "decompress it first, or save it with curl --compressed")
 	case bytes.IndexByte(text, 0) >= 0 && !hasField(text):
-		return coded(exitUsage, fmt.Errorf("%s: this is binary, not an event stream", s.name), "")
+		return cli.Fail(cli.ExitUsage, fmt.Errorf("%s: this is binary, not an event stream", s.name), "")
 	}
 	if kind != "" {
-		return coded(exitUsage, fmt.Errorf("%s: this is %s, not an event stream: %s", s.name, kind, excerpt(text)), "")
+		return cli.Fail(cli.ExitUsage, fmt.Errorf("%s: this is %s, not an event stream: %s", s.name, kind, excerpt(text)), "")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/listen"
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -28,7 +29,7 @@ func (l *listener) openTapes(req *http.Request) error {
 	if l.opts.Record != "" {
 		f, err := openTape(l.opts.Record, l.opts.Source, l.opts.Cursor)
 		if err != nil {
-			return usageError(fmt.Errorf("--record: %w", err))
+			return cli.Usage(fmt.Errorf("--record: %w", err))
 		}
 		l.tapes = append(l.tapes, newRecording(f, req))
 	}
@@ -36,14 +37,14 @@ func (l *listener) openTapes(req *http.Request) error {
 		return nil
 	}
 	if req == nil {
-		return usageError(fmt.Errorf("--save-har is for a URL"))
+		return cli.Usage(fmt.Errorf("--save-har is for a URL"))
 	}
 	f, err := openTape(l.opts.SaveHAR, l.opts.Record, l.opts.Cursor)
 	if err != nil {
 		for _, t := range l.tapes {
 			t.end("")
 		}
-		return usageError(fmt.Errorf("--save-har: %w", err))
+		return cli.Usage(fmt.Errorf("--save-har: %w", err))
 	}
 	l.tapes = append(l.tapes, newHAR(f, req, l.response))
 	return nil

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 )
 
@@ -66,13 +67,13 @@ func runPicture(t *testing.T) string {
 
 	feed := d.pictureServer(t, "--from", "jsonl", "--pace", "recorded", "--fault", "drop@3", "--retry-hint", "1s")
 	fmt.Fprintf(&screen, "$ ssectl listen %s\n", feed)
-	if code := Run(ctx, terminal, []string{"listen", feed}); code != exitOK {
+	if code := Run(ctx, terminal, []string{"listen", feed}); code != cli.ExitOK {
 		t.Fatalf("listen: exit code %d\n%s", code, screen.text())
 	}
 	buffered := d.pictureServer(t, "--clock", "25ms", "--fault", "buffer=1k")
 	diagnose := []string{"diag", buffered, "--only", "buffer-proxy,headers-early,content-type"}
 	fmt.Fprintf(&screen, "\n$ ssectl %s\n", strings.Join(diagnose, " "))
-	if code := Run(ctx, terminal, diagnose); code != exitFailed {
+	if code := Run(ctx, terminal, diagnose); code != cli.ExitFailed {
 		t.Fatalf("diag of a buffered stream: exit code %d\n%s", code, screen.text())
 	}
 	return screen.text()

@@ -4,21 +4,17 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"log"
 	"os"
 	"os/signal"
-	"regexp"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ssectl/ssectl/cmd/internal/output"
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 )
 
@@ -73,7 +69,7 @@ func Main() int {
 	case c := <-code:
 		return c
 	case <-time.After(stopTime): // a write to a full pipe does not end
-		return exitInterrupted
+		return cli.ExitInterrupted
 	}
 }
 
@@ -97,10 +93,10 @@ func Run(ctx context.Context, streams *term.Streams, args []string) int {
 				hint = "did you mean " + near[0] + "?"
 			}
 		}
-		err = coded(exitUsage, plainUsage(err), hint)
+		err = cli.Fail(cli.ExitUsage, cli.PlainUsage(err), hint)
 	}
-	report(streams, err)
-	return exitCode(err)
+	cli.Report(streams, err)
+	return cli.ExitCode(err)
 }
 
 // newRootCommand makes the command line with some of the subcommands: to bind
@@ -116,7 +112,7 @@ func newRootCommand(streams *term.Streams, with []subcommand) *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SuggestionsMinimumDistance = 2
-	root.SetFlagErrorFunc(suggestFlag)
+	root.SetFlagErrorFunc(cli.SuggestFlag)
 	root.SetVersionTemplate("ssectl {{.Version}}\n")
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
@@ -126,40 +122,3 @@ func newRootCommand(streams *term.Streams, with []subcommand) *cobra.Command {
 	}
 	return root
 }
-
-// strconvWords are what the parsers of Go say of a value.
-var strconvWords = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(strconv\.(\w+): parsing "(?:[^"\\]|\\.)*"|time): (invalid syntax|missing unit in duration .*)?`)
-})
-
-// plainUsage takes Go's own words out of a usage error.
-func plainUsage(err error) error {
-	return errors.New(strconvWords().ReplaceAllStringFunc(err.Error(), func(words string) string {
-		switch {
-		case strings.HasPrefix(words, "time: missing"):
-			return "want a time with its unit, such as 500ms or 2s"
-		case !strings.HasSuffix(words, "syntax"):
-			return ""
-		case strings.HasPrefix(words, "strconv.ParseBool"):
-			return "want true or false"
-		}
-		return "want a number"
-	}))
-}
-
-// report tells an error in one line, with a hint where there is one.
-func report(streams *term.Streams, err error) {
-	if err == nil || isClosedPipe(err) || errors.Is(err, errSilent) {
-		return
-	}
-	message := strings.ReplaceAll(err.Error(), "\n", " ")
-	fmt.Fprintf(streams.Err, "ssectl: %s\n", output.Safe(message))
-	var known *codedError
-	if errors.As(err, &known) && known.hint != "" {
-		fmt.Fprintf(streams.Err, "hint: %s\n", output.Safe(known.hint))
-	}
-}
-
-// errSilent is for a result that the command has shown already, so that only
-// its exit code is left to tell.
-var errSilent = errors.New("already told")

@@ -17,8 +17,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/ssectl/ssectl/cmd/internal/suggest"
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/output"
+	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -58,7 +59,7 @@ type serveOptions struct {
 	RetryHint    time.Duration
 	Heartbeat    time.Duration
 	MaxClients   int
-	MaxEventSize byteSize
+	MaxEventSize cli.ByteSize
 	WriteTimeout time.Duration
 
 	Faults []string
@@ -100,16 +101,16 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 			if c.Flags().Changed("port") {
 				host, _, err := net.SplitHostPort(opts.Addr)
 				if err != nil {
-					return usageError(fmt.Errorf("--addr %q: want host:port", opts.Addr))
+					return cli.Usage(fmt.Errorf("--addr %q: want host:port", opts.Addr))
 				}
 				opts.Addr = net.JoinHostPort(host, fmt.Sprint(opts.Port))
 			}
 			return runServe(c.Context(), streams, &opts)
 		},
 	}
-	addFlags(c, "Events", func(f *pflag.FlagSet) {
-		f.Var(choice(&opts.From, "jsonl", "sse", "text", "har"), "from", "`format` of the input: jsonl, sse, text or har (default what the first bytes look like)")
-		f.Var(choice(&opts.IDs, "keep", "auto", "none"), "ids", "`what` becomes of IDs: keep them as they are, auto numbers events that have none, none takes them away (default keep; auto for text and --clock)")
+	cli.AddFlags(c, "Events", func(f *pflag.FlagSet) {
+		f.Var(cli.Choice(&opts.From, "jsonl", "sse", "text", "har"), "from", "`format` of the input: jsonl, sse, text or har (default what the first bytes look like)")
+		f.Var(cli.Choice(&opts.IDs, "keep", "auto", "none"), "ids", "`what` becomes of IDs: keep them as they are, auto numbers events that have none, none takes them away (default keep; auto for text and --clock)")
 		f.StringVar(&opts.Exec, "exec", "", "serve the output of a shell `command`, each line an event")
 		f.DurationVar(&opts.Clock, "clock", 0, "serve the time, one event every `interval`; a client starts with the next one")
 		f.BoolVar(&opts.Canary, "canary", false, "serve a short script of small, large and silent phases, which shows what a path does to a stream")
@@ -117,7 +118,7 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 		f.Var(&opts.MaxEventSize, "max-event-size", "refuse an event of the input that is larger than this `size` (default 16m)")
 		f.IntVar(&opts.History, "history", 10000, "`number` of events of live input that are kept for clients to come")
 	})
-	addFlags(c, "Pace", func(f *pflag.FlagSet) {
+	cli.AddFlags(c, "Pace", func(f *pflag.FlagSet) {
 		f.StringVar(&opts.Pace, "pace", "instant", "`when` events are due: instant, an interval (500ms), a rate (100/s), or recorded (by their times)")
 		f.Float64Var(&opts.Speed, "speed", 1, "divide all waits by this `factor`")
 		f.StringVar(&opts.Jitter, "jitter", "", "make each wait up to this `share` longer or shorter, such as 20%")
@@ -125,13 +126,13 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 		f.Lookup("loop").NoOptDefVal = "forever"
 		f.BoolVar(&opts.Shared, "shared", false, "one clock for all clients (default each replays from the start on its own)")
 	})
-	addFlags(c, "Resume and end", func(f *pflag.FlagSet) {
-		f.Var(choice(&opts.OnUnknownID, "start", "live", "gap", "204", "409"), "on-unknown-id", "`what` a client gets whose Last-Event-ID is not known: start, live, gap (an event of that type, then the start), 204 or 409")
-		f.Var(choice(&opts.AtEnd, "close", "hold", "loop"), "at-end", "`what` comes after the last event: close, hold the connection open, or loop")
+	cli.AddFlags(c, "Resume and end", func(f *pflag.FlagSet) {
+		f.Var(cli.Choice(&opts.OnUnknownID, "start", "live", "gap", "204", "409"), "on-unknown-id", "`what` a client gets whose Last-Event-ID is not known: start, live, gap (an event of that type, then the start), 204 or 409")
+		f.Var(cli.Choice(&opts.AtEnd, "close", "hold", "loop"), "at-end", "`what` comes after the last event: close, hold the connection open, or loop")
 		f.StringVar(&opts.CloseEvent, "close-event", "", "say goodbye with an event of this `type` before the stream ends")
 		f.BoolVar(&opts.Once, "once", false, "exit after the first client")
 	})
-	addFlags(c, "Address", func(f *pflag.FlagSet) {
+	cli.AddFlags(c, "Address", func(f *pflag.FlagSet) {
 		f.StringVar(&opts.Addr, "addr", "127.0.0.1:8080", "`host:port` to listen on")
 		f.IntVarP(&opts.Port, "port", "p", 8080, "`port` to listen on; 0 takes a free one")
 		f.StringVar(&opts.Path, "path", "", "answer on this `path` alone")
@@ -142,7 +143,7 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 		f.BoolVar(&opts.PrintURL, "print-url", false, "print the URL on standard output")
 		f.BoolVarP(&opts.Quiet, "quiet", "q", false, "do not log connections")
 	})
-	addFlags(c, "Answers", func(f *pflag.FlagSet) {
+	cli.AddFlags(c, "Answers", func(f *pflag.FlagSet) {
 		f.StringArrayVarP(&opts.Headers, "header", "H", nil, "add a `\"Name: value\"` to every answer; may be repeated")
 		f.StringVar(&opts.CORS, "cors", "*", "`origin` of pages that may read the stream, with cookies unless it is *; \"\" for no other than our own")
 		f.DurationVar(&opts.RetryHint, "retry-hint", 0, "tell clients to wait this `duration` before they reconnect")
@@ -150,11 +151,11 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 		f.IntVar(&opts.MaxClients, "max-clients", 0, "answer 503 beyond this `number` of clients at the same time")
 		f.DurationVar(&opts.WriteTimeout, "write-timeout", serve.DefaultWriteTimeout, "cut a client that takes nothing for this `duration`; 0 for never")
 	})
-	addFlags(c, "Faults", func(f *pflag.FlagSet) {
+	cli.AddFlags(c, "Faults", func(f *pflag.FlagSet) {
 		f.StringArrayVar(&opts.Faults, "fault", nil, "break something on purpose: a `fault` such as drop@5; may be repeated; --help faults lists all")
 		f.BoolVar(&opts.Stamp, "stamp", false, "put a comment into each event with the time (unix ns) and the bytes sent before: \": t=... off=...\"")
 	})
-	setHelp(c, streams.Width, exitCodes(
+	cli.SetHelp(c, streams.Width, cli.ExitCodes(
 		"0  the stream was served; SIGINT and SIGTERM end it",
 		"2  wrong usage, or a bad input file: nothing was served",
 		"3  could not listen",
@@ -208,12 +209,12 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 	}
 	base, err := opts.handler()
 	if err != nil {
-		return usageError(err)
+		return cli.Usage(err)
 	}
 	for _, text := range opts.Faults {
 		fault, err := serve.ParseFault(text)
 		if err != nil {
-			return coded(exitUsage, err, faultHint(text))
+			return cli.Fail(cli.ExitUsage, err, faultHint(text))
 		}
 		base.Faults = append(base.Faults, fault)
 	}
@@ -254,7 +255,7 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 	if stopped || errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
-	return coded(exitNoRun, fmt.Errorf("serving: %w", err), "")
+	return cli.Fail(cli.ExitNoRun, fmt.Errorf("serving: %w", err), "")
 }
 
 // announceServe says what is served, and where.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/serve"
 )
@@ -59,7 +60,7 @@ func TestServeRefusesFlags(t *testing.T) {
 // Each flag is in a group of the help and has a value that is named.
 func TestServeFlagsAreInGroups(t *testing.T) {
 	c := newServeCommand(&term.Streams{Out: io.Discard, Err: io.Discard})
-	for _, group := range flagGroups(c) {
+	for _, group := range cli.FlagGroups(c) {
 		if group.Name() == "Other" && group.HasAvailableFlags() {
 			t.Errorf("without a group:\n%s", group.FlagUsages())
 		}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/serve"
 )
@@ -45,11 +46,11 @@ func (f *feeder) site(base *serve.Handler) (*serve.Site, error) {
 	site := &serve.Site{Missed: base.Closed}
 	add := func(method, path string, history *serve.History) error {
 		if err := f.checkFaults(base, history); err != nil {
-			return usageError(err)
+			return cli.Usage(err)
 		}
 		endpoint := serve.Endpoint{Method: method, Path: path, Handler: base.With(history)}
 		if slices.ContainsFunc(site.Endpoints, func(e serve.Endpoint) bool { return e.Method == method && e.Path == path }) {
-			return usageError(fmt.Errorf("two inputs for the route %s", endpoint.String()))
+			return cli.Usage(fmt.Errorf("two inputs for the route %s", endpoint.String()))
 		}
 		if f.opts.Shared {
 			replay := endpoint.Handler.Share(f.opts.History)
@@ -72,7 +73,7 @@ func (f *feeder) site(base *serve.Handler) (*serve.Site, error) {
 			method, path = "", place
 		}
 		if !strings.HasPrefix(path, "/") || file == "" {
-			return nil, usageError(fmt.Errorf("--route %q: want [METHOD ]PATH=FILE, the path with a slash in front", route))
+			return nil, cli.Usage(fmt.Errorf("--route %q: want [METHOD ]PATH=FILE, the path with a slash in front", route))
 		}
 		history, err := f.file(file)
 		if err == nil {
@@ -110,7 +111,7 @@ func (f *feeder) input() (*serve.History, error) {
 		}
 	}
 	if inputs > 1 {
-		return nil, usageError(errors.New("want one of FILE, --exec, --clock and --canary"))
+		return nil, cli.Usage(errors.New("want one of FILE, --exec, --clock and --canary"))
 	}
 	switch opts := f.opts; {
 	case opts.File == "-":
@@ -131,7 +132,7 @@ func (f *feeder) input() (*serve.History, error) {
 	case len(opts.Routes) > 0:
 		return nil, nil
 	case f.streams.InTerminal:
-		return nil, coded(exitUsage, errors.New("no events to serve"), "give a FILE, a pipe, --clock 1s or --exec COMMAND")
+		return nil, cli.Fail(cli.ExitUsage, errors.New("no events to serve"), "give a FILE, a pipe, --clock 1s or --exec COMMAND")
 	}
 	return f.stdin()
 }
@@ -139,7 +140,7 @@ func (f *feeder) input() (*serve.History, error) {
 func (f *feeder) file(name string) (*serve.History, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, usageError(err)
+		return nil, cli.Usage(err)
 	}
 	history, live, err := f.open(name, file)
 	if !live {
@@ -156,7 +157,7 @@ func (f *feeder) open(name string, r io.Reader) (history *serve.History, live bo
 		switch {
 		case err != nil:
 		case info.IsDir():
-			return nil, false, usageError(fmt.Errorf("%s is a directory", name))
+			return nil, false, cli.Usage(fmt.Errorf("%s is a directory", name))
 		case info.Mode().IsRegular():
 			history, err := f.load(name, r)
 			return history, false, err
@@ -177,7 +178,7 @@ func (f *feeder) load(name string, r io.Reader) (*serve.History, error) {
 		err = history.Load(serve.NumberIDs(source, f.ids(format)))
 	}
 	if err != nil {
-		return nil, usageError(fmt.Errorf("%s: %w", name, err))
+		return nil, cli.Usage(fmt.Errorf("%s: %w", name, err))
 	}
 	f.what = append(f.what, fmt.Sprintf("%s (%d events)", name, history.Len()))
 	return history, nil

@@ -15,6 +15,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 )
 
 // spareFiles is how many files we need beside the connections of clients.
@@ -27,7 +29,7 @@ func serveListen(opts *serveOptions) (listener net.Listener, url string, err err
 	if opts.TLS || opts.Cert != "" {
 		scheme = "https"
 		if secure, err = serveTLS(opts); err != nil {
-			return nil, "", usageError(err)
+			return nil, "", cli.Usage(err)
 		}
 	}
 	if opts.UnixSocket != "" {
@@ -45,15 +47,15 @@ func serveListen(opts *serveOptions) (listener net.Listener, url string, err err
 	var address *net.AddrError
 	switch {
 	case errors.As(err, &address):
-		return nil, "", usageError(fmt.Errorf("--addr %q: %s, want host:port", opts.Addr, address.Err))
+		return nil, "", cli.Usage(fmt.Errorf("--addr %q: %s, want host:port", opts.Addr, address.Err))
 	case errors.Is(err, syscall.EADDRINUSE) && opts.UnixSocket != "":
-		return nil, "", coded(exitNoRun, fmt.Errorf("%s is in use, or no socket", opts.UnixSocket), "")
+		return nil, "", cli.Fail(cli.ExitNoRun, fmt.Errorf("%s is in use, or no socket", opts.UnixSocket), "")
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, "", coded(exitNoRun, fmt.Errorf("another program listens on %s", opts.Addr), "-p 0 takes a free port, -p PORT another one")
+		return nil, "", cli.Fail(cli.ExitNoRun, fmt.Errorf("another program listens on %s", opts.Addr), "-p 0 takes a free port, -p PORT another one")
 	case errors.Is(err, syscall.EACCES):
-		return nil, "", coded(exitNoRun, fmt.Errorf("no permission to listen on %s", cmp.Or(opts.UnixSocket, opts.Addr)), "")
+		return nil, "", cli.Fail(cli.ExitNoRun, fmt.Errorf("no permission to listen on %s", cmp.Or(opts.UnixSocket, opts.Addr)), "")
 	case err != nil:
-		return nil, "", coded(exitNoRun, err, "")
+		return nil, "", cli.Fail(cli.ExitNoRun, err, "")
 	case secure != nil:
 		listener = tls.NewListener(listener, secure)
 	}

@@ -1,4 +1,4 @@
-package cmd
+package cli
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 // groupKey is the annotation of a flag that names its group in the help.
 const groupKey = "group"
 
-// addFlags adds the flags that bind makes to c, under a title in its help.
+// AddFlags adds the flags that bind makes to c, under a title in its help.
 // Flags are shown in the order in which they are bound.
-func addFlags(c *cobra.Command, title string, bind func(*pflag.FlagSet)) {
+func AddFlags(c *cobra.Command, title string, bind func(*pflag.FlagSet)) {
 	group := pflag.NewFlagSet(title, pflag.ContinueOnError)
 	group.SortFlags = false
 	bind(group)
@@ -27,14 +27,14 @@ func addFlags(c *cobra.Command, title string, bind func(*pflag.FlagSet)) {
 	c.Flags().AddFlagSet(group)
 }
 
-// A helpSection is a part of the help behind the flags.
-type helpSection struct {
-	title, text string
+// A HelpSection is a part of the help behind the flags.
+type HelpSection struct {
+	Title, Text string
 }
 
-// setHelp gives c a help page: the long text, the usage line, examples, the
+// SetHelp gives c a help page: the long text, the usage line, examples, the
 // flags by group, and the sections. width is that of the terminal, 0 if unknown.
-func setHelp(c *cobra.Command, width int, sections ...helpSection) {
+func SetHelp(c *cobra.Command, width int, sections ...HelpSection) {
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) {
 		fmt.Fprint(c.OutOrStdout(), helpText(c, width, sections))
 	})
@@ -44,7 +44,7 @@ func setHelp(c *cobra.Command, width int, sections ...helpSection) {
 	})
 }
 
-func helpText(c *cobra.Command, width int, sections []helpSection) string {
+func helpText(c *cobra.Command, width int, sections []HelpSection) string {
 	if width <= 0 || width > 100 {
 		width = 100
 	}
@@ -57,18 +57,18 @@ func helpText(c *cobra.Command, width int, sections []helpSection) string {
 	if c.Example != "" {
 		fmt.Fprintf(&text, "\nExamples:\n%s\n", strings.Trim(c.Example, "\n"))
 	}
-	for _, group := range flagGroups(c) {
+	for _, group := range FlagGroups(c) {
 		fmt.Fprintf(&text, "\n%s:\n%s", group.Name(), group.FlagUsagesWrapped(width))
 	}
 	for _, section := range sections {
-		fmt.Fprintf(&text, "\n%s:\n%s\n", section.title, strings.Trim(section.text, "\n"))
+		fmt.Fprintf(&text, "\n%s:\n%s\n", section.Title, strings.Trim(section.Text, "\n"))
 	}
 	return text.String()
 }
 
-// flagGroups returns the flags of c by group, in the order of their binding,
+// FlagGroups returns the flags of c by group, in the order of their binding,
 // those without a group last.
-func flagGroups(c *cobra.Command) []*pflag.FlagSet {
+func FlagGroups(c *cobra.Command) []*pflag.FlagSet {
 	var groups []*pflag.FlagSet
 	others := newGroup("Other")
 	byTitle := map[string]*pflag.FlagSet{}
@@ -95,7 +95,7 @@ func newGroup(title string) *pflag.FlagSet {
 	return group
 }
 
-// exitCodes is the section of the help that all commands that connect share.
-func exitCodes(lines ...string) helpSection {
-	return helpSection{"Exit codes", "  " + strings.Join(lines, "\n  ")}
+// ExitCodes is the section of the help that all commands that connect share.
+func ExitCodes(lines ...string) HelpSection {
+	return HelpSection{"Exit codes", "  " + strings.Join(lines, "\n  ")}
 }

@@ -1,4 +1,4 @@
-package cmd
+package cli
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/suggest"
 )
 
-// suggestFlag adds to the error of a flag that c does not have which one may be
+// SuggestFlag adds to the error of a flag that c does not have which one may be
 // meant. It is for cobra's SetFlagErrorFunc.
-func suggestFlag(c *cobra.Command, err error) error {
+func SuggestFlag(c *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return err
