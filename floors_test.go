@@ -32,6 +32,7 @@ var floors = []floor{
 	{folder: "pkg/diag", may: []string{module + "/internal", module + "/pkg/stream"}},
 	{folder: "cmd/internal/term", may: []string{"github.com/fatih/color", "github.com/mattn/go-isatty", "golang.org/x/term"}},
 	{folder: "cmd/internal/cli", may: []string{module + "/cmd/internal", "github.com/spf13"}},
+	{folder: "cmd/internal/curl", may: []string{module + "/internal", module + "/cmd/internal/cli", module + "/cmd/internal/output", module + "/cmd/internal/term", "github.com/spf13/pflag"}},
 	{folder: "cmd/internal", may: []string{module + "/pkg", module + "/cmd/internal", "github.com/itchyny/gojq", "github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/text/width"}},
 	{folder: "cmd", may: []string{module + "/internal", module + "/pkg", module + "/cmd/internal", "github.com/HdrHistogram/hdrhistogram-go", "github.com/spf13", "github.com/itchyny/gojq"}},
 	{folder: ".", may: []string{module + "/cmd"}},

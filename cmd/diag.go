@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
+	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/diag"
@@ -24,8 +25,8 @@ import (
 
 // diagOptions are what the flags of diag say.
 type diagOptions struct {
-	Connection *connection
-	URL        string
+	Curl *curl.Flags
+	URL  string
 
 	Format  string
 	Reports []string // FORMAT=FILE
@@ -55,7 +56,7 @@ type diagOptions struct {
 }
 
 func newDiagCommand(streams *term.Streams) *cobra.Command {
-	opts := &diagOptions{Connection: newConnection(streams), Color: term.ColorAuto}
+	opts := &diagOptions{Curl: curl.New(streams, userAgent()), Color: term.ColorAuto}
 	c := &cobra.Command{
 		Use:   "diag URL",
 		Short: "Find out what is wrong with an event stream",
@@ -73,7 +74,7 @@ may cost money or change something, and is sent once.`,
   ssectl diag https://app.example.com/events --origin http://10.0.0.7:3000/events`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			opts.URL = opts.Connection.URL
+			opts.URL = opts.Curl.URL
 			if len(args) == 1 {
 				opts.URL = args[0]
 			}
@@ -83,7 +84,7 @@ may cost money or change something, and is sent once.`,
 	cli.AddFlags(c, "What to ask", opts.bindAsk)
 	cli.AddFlags(c, "What to check", opts.bindChecks)
 	cli.AddFlags(c, "Reports", opts.bindReports)
-	cli.AddFlags(c, "Connection, as in curl", opts.Connection.bind)
+	cli.AddFlags(c, "Connection, as in curl", opts.Curl.Bind)
 	for _, name := range []string{"compressed", "verbose"} {
 		c.Flags().Lookup(name).Hidden = true // accepted, and so in any case: the report tells both
 	}
@@ -160,7 +161,7 @@ func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) erro
 	debug.SetGCPercent(gcPercent)
 	report := diag.Run(ctx, cfg)
 	report.Tool.Version = versionString()
-	if opts.Connection.Verbose {
+	if opts.Curl.Verbose {
 		showConnections(streams.Err, report)
 	}
 	for _, file := range files {
@@ -282,18 +283,18 @@ func (o *diagOptions) validate() ([]reportFile, error) {
 // config makes the client and the request.
 func (o *diagOptions) config(ctx context.Context) (diag.Config, error) {
 	// The probe asks for compression and undoes it itself.
-	verbose := o.Connection.Verbose
-	o.Connection.Compressed, o.Connection.Verbose = false, false
-	defer func() { o.Connection.Verbose = verbose }()
-	client, err := o.Connection.client()
+	verbose := o.Curl.Verbose
+	o.Curl.Compressed, o.Curl.Verbose = false, false
+	defer func() { o.Curl.Verbose = verbose }()
+	client, err := o.Curl.Client()
 	if err != nil {
 		return diag.Config{}, err
 	}
-	request, err := o.Connection.request(ctx, o.URL)
+	request, err := o.Curl.Request(ctx, o.URL)
 	if err != nil {
 		return diag.Config{}, err
 	}
-	if !o.Connection.gives("Accept-Encoding") {
+	if !o.Curl.Gives("Accept-Encoding") {
 		request.Header.Del("Accept-Encoding") // the probe asks as a browser does
 	}
 	cfg := diag.Config{
@@ -311,7 +312,7 @@ func (o *diagOptions) config(ctx context.Context) (diag.Config, error) {
 		if other.raw == "" {
 			continue
 		}
-		u, err := parseURL(other.raw)
+		u, err := curl.ParseURL(other.raw)
 		if err != nil {
 			return diag.Config{}, err
 		}

@@ -17,13 +17,14 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
+	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 
 func TestDiagConfig(t *testing.T) {
 	opts := &diagOptions{
-		Connection: newConnection(&term.Streams{}), URL: ":8080/events", Format: "text", FailOn: "warn", Profile: "openai", Connections: 2,
+		Curl: curl.New(&term.Streams{}, ""), URL: ":8080/events", Format: "text", FailOn: "warn", Profile: "openai", Connections: 2,
 		Duration: 5 * time.Second, Soak: time.Minute, Origin: "10.0.0.7:3000", Only: []string{"buffering", "resume"}, Reports: []string{"junit=a=b.xml", "json=c.json"},
 	}
 	files, err := opts.validate()

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
+	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/preset"
 	"github.com/ssectl/ssectl/cmd/internal/term"
@@ -21,8 +22,8 @@ import (
 
 // listenOptions are what the flags of listen say.
 type listenOptions struct {
-	Connection *connection
-	Source     string // a URL, a file, or - for standard input
+	Curl   *curl.Flags
+	Source string // a URL, a file, or - for standard input
 
 	Format   string
 	JQ       string
@@ -85,7 +86,7 @@ const listenExamples = `
   ssectl listen URL --record session.jsonl; ssectl serve session.jsonl --pace recorded`
 
 func newListenCommand(streams *term.Streams) *cobra.Command {
-	opts := &listenOptions{Connection: newConnection(streams)}
+	opts := &listenOptions{Curl: curl.New(streams, userAgent())}
 	c := &cobra.Command{
 		Use:     "listen [flags] URL | FILE | -",
 		Short:   "Read an event stream",
@@ -93,7 +94,7 @@ func newListenCommand(streams *term.Streams) *cobra.Command {
 		Example: listenExamples,
 		Args:    cobra.ArbitraryArgs, // onlySource says it better
 		RunE: func(c *cobra.Command, args []string) error {
-			source, err := onlySource(args, opts.Connection.URL)
+			source, err := onlySource(args, opts.Curl.URL)
 			if err != nil {
 				return cli.Usage(err)
 			}
@@ -106,7 +107,7 @@ func newListenCommand(streams *term.Streams) *cobra.Command {
 	cli.AddFlags(c, "Reconnection", opts.bindReconnection)
 	cli.AddFlags(c, "Resuming", opts.bindResume)
 	cli.AddFlags(c, "Recording", opts.bindRecording)
-	cli.AddFlags(c, "Connection, as in curl", opts.Connection.bind)
+	cli.AddFlags(c, "Connection, as in curl", opts.Curl.Bind)
 	cli.SetHelp(c, streams.Width, presetHelp(), cli.HelpSection{Title: "What expressions see", Text: expressionHelp}, cli.ExitCodes(
 		"0    the stream ended as it should, or what was asked for was reached",
 		"1    --fail-if matched, or the stream ended before --until",
@@ -144,7 +145,7 @@ func onlySource(args []string, flag string) (string, error) {
 	}
 	var shown []string
 	for _, arg := range args {
-		shown = append(shown, strconv.Quote(withoutSecrets(arg)))
+		shown = append(shown, strconv.Quote(curl.WithoutSecrets(arg)))
 	}
 	return "", fmt.Errorf("one URL or file, not %s", strings.Join(shown, " and "))
 }
@@ -259,7 +260,7 @@ func (o *listenOptions) listenConfig() (listen.Options, error) {
 	if o.NoReconnect || o.Retry == 0 {
 		config.Reconnect = listen.ReconnectNever
 	}
-	if o.Resume == "range" && o.Connection.Compressed {
+	if o.Resume == "range" && o.Curl.Compressed {
 		return config, fmt.Errorf("--resume range counts bytes, which --compressed changes")
 	}
 	return config, nil

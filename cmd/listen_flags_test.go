@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/listen"
 )
@@ -16,9 +17,9 @@ import (
 // parseListen returns what a command line of listen comes to.
 func parseListen(t *testing.T, line string) (*listenOptions, error) {
 	t.Helper()
-	o := &listenOptions{Connection: newConnection(&term.Streams{})}
+	o := &listenOptions{Curl: curl.New(&term.Streams{}, "")}
 	flags := pflag.NewFlagSet("listen", pflag.ContinueOnError)
-	for _, bind := range []func(*pflag.FlagSet){o.bindOutput, o.bindEnding, o.bindReconnection, o.bindResume, o.bindRecording, o.Connection.bind} {
+	for _, bind := range []func(*pflag.FlagSet){o.bindOutput, o.bindEnding, o.bindReconnection, o.bindResume, o.bindRecording, o.Curl.Bind} {
 		bind(flags)
 	}
 	return o, flags.Parse(strings.Fields(line))
@@ -82,27 +83,6 @@ func TestListenFlagsRefuseEmptyTypes(t *testing.T) {
 	}
 }
 
-func TestParseURL(t *testing.T) {
-	for raw, want := range map[string]string{
-		"example.com/events":          "http://example.com/events",
-		":8080/a?b=c d&e=%20":         "http://localhost:8080/a?b=c%20d&e=%20",
-		"https://example.com":         "https://example.com",
-		"http://h/a/../b/./c//d/..":   "http://h/b/c//",
-		"http://h/../a%2Fb/%2e%2e/ c": "http://h/a%2Fb/%2e%2e/%20c",
-		"h/?q=a/../b":                 "http://h/?q=a/../b",
-		"http://[::1]:80/":            "http://[::1]:80/",
-	} {
-		if u, err := parseURL(raw); err != nil || u.String() != want {
-			t.Errorf("%q: %v, %v, want %q", raw, u, err, want)
-		}
-	}
-	for _, raw := range []string{"", "http://", "http:/h/", "https:/h", "ftp://h/", "h:99999", "h:x", "//h/", "h\n"} {
-		if u, err := parseURL(raw); err == nil {
-			t.Errorf("%q: no error, %v", raw, u)
-		}
-	}
-}
-
 func TestParseStatuses(t *testing.T) {
 	match, err := parseStatuses("429, 5xx")
 	if err != nil {
@@ -140,4 +120,16 @@ func TestHelpIsGrouped(t *testing.T) {
 			t.Errorf("line of %d: %s", len(line), line)
 		}
 	}
+}
+
+// FuzzStatuses reads lists of statuses: none takes a status that is none.
+func FuzzStatuses(f *testing.F) {
+	for _, text := range []string{"5xx,429", "5x", "0", "xxx", "١xx", ","} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if on, err := parseStatuses(text); err == nil && on != nil && on(0) {
+			t.Errorf("%q takes the status 0", text)
+		}
+	})
 }

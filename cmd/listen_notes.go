@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
+	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/internal/coding"
@@ -88,7 +89,7 @@ func (n *notes) tellDropped() {
 // hintEncoded says why a stream may make no sense.
 func (l *listener) hintEncoded() {
 	resp := l.response()
-	if resp == nil || l.opts.Connection.Compressed {
+	if resp == nil || l.opts.Curl.Compressed {
 		return
 	}
 	if encoding := coding.Of(resp.Header); encoding != "" {
@@ -157,7 +158,7 @@ func (l *listener) showHeaders() {
 	resp := source.Response()
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "%s %s\n", resp.Proto, output.Safe(resp.Status))
-	printHeaders(&text, "", resp.Header, redact.ResponseHeader)
+	curl.PrintHeaders(&text, "", resp.Header, redact.ResponseHeader)
 	fmt.Fprintln(&text)
 	if l.opts.JQ == "" && !l.opts.Text && (l.format == "text" || l.format == "raw") {
 		l.pending = append(l.pending, text.Bytes()...)
@@ -174,7 +175,7 @@ func (l *listener) target() string {
 	if isFile(l.opts.Source) {
 		return output.Safe(l.opts.Source)
 	}
-	u, err := parseURL(l.opts.Source)
+	u, err := curl.ParseURL(l.opts.Source)
 	if err != nil {
 		return output.Safe(l.opts.Source)
 	}
@@ -203,7 +204,7 @@ func (l *listener) refusedHint(refused *listen.ResponseError) string {
 	essence, _, _ := strings.Cut(refused.ContentType, ";")
 	switch status := refused.Status; {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		if l.opts.Connection.givesCredentials() {
+		if l.opts.Curl.GivesCredentials() {
 			return "" // but not the right ones
 		}
 		return `give credentials: -H "Authorization: Bearer ...", -u or -b`

@@ -220,16 +220,16 @@ func (l *listener) openSource() error {
 		return l.openTapes(nil)
 	}
 	for _, header := range l.service.Headers {
-		l.opts.Connection.Headers = append([]string{header}, l.opts.Connection.Headers...)
+		l.opts.Curl.Headers = append([]string{header}, l.opts.Curl.Headers...)
 	}
-	req, err := l.opts.Connection.request(l.ctx, l.opts.Source)
+	req, err := l.opts.Curl.Request(l.ctx, l.opts.Source)
 	if err != nil {
 		return cli.Usage(err)
 	}
 	if config.MaxEventSize == 0 {
 		config.MaxEventSize = l.service.MaxEventSize
 	}
-	if config.Client, err = l.opts.Connection.client(); err != nil {
+	if config.Client, err = l.opts.Curl.Client(); err != nil {
 		return cli.Usage(err)
 	}
 	if l.opts.Cursor != "" {

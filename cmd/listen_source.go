@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
+	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/listen"
@@ -32,7 +33,7 @@ func isFile(source string) bool {
 	if source == "-" {
 		return true
 	}
-	if strings.HasPrefix(source, ":") || schemeOf(source) != "" {
+	if strings.HasPrefix(source, ":") || curl.Scheme(source) != "" {
 		return false
 	}
 	info, err := os.Stat(source)

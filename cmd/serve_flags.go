@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/ssectl/ssectl/internal/httpx"
 )
 
 // parseShare reads a share of a whole: 20%, or 0.2.
@@ -43,18 +45,10 @@ func parseServeHeaders(lines []string) (http.Header, error) {
 	for _, line := range lines {
 		name, value, ok := strings.Cut(line, ":")
 		value = strings.TrimSpace(value)
-		if !ok || name == "" || strings.ContainsFunc(name, notToken) || strings.ContainsFunc(value, isControl) {
+		if !ok || !httpx.IsHeaderName(name) || !httpx.IsHeaderValue(value) {
 			return nil, fmt.Errorf("--header %q: want \"Name: value\"", line)
 		}
 		header.Add(name, value)
 	}
 	return header, nil
 }
-
-// notToken reports whether r cannot be in the name of a header
-// (https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2).
-func notToken(r rune) bool {
-	return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
-}
-
-func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,4 +66,23 @@ func TestServeFlagsAreInGroups(t *testing.T) {
 			t.Errorf("without a group:\n%s", group.FlagUsages())
 		}
 	}
+}
+
+// FuzzServeFlags reads values of flags: those that are taken are within bounds.
+func FuzzServeFlags(f *testing.F) {
+	for _, text := range []string{"20%", "1.5", "NaN", "Inf", "-0", "a: b", "a: b\r\nc: d", ":"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if share, err := parseShare(text); err == nil && !(share >= 0 && share <= 1) {
+			t.Errorf("%q is taken for %v", text, share)
+		}
+		if header, err := parseServeHeaders([]string{text}); err == nil {
+			for name, values := range header {
+				if strings.ContainsAny(name+values[0], "\r\n\x00") {
+					t.Errorf("%q is taken for the header %q: %q", text, name, values[0])
+				}
+			}
+		}
+	})
 }

@@ -36,3 +36,6 @@ func versionString() string {
 	}
 	return "devel"
 }
+
+// userAgent is the User-Agent of our requests.
+func userAgent() string { return "ssectl/" + versionString() }

@@ -34,8 +34,8 @@ func (c *choice) String() string { return *c.value }
 // Type implements pflag.Value.
 func (c *choice) Type() string { return "choice" }
 
-// MaxSize is the largest size that a flag takes, in bytes.
-const MaxSize = math.MaxInt >> 8
+// maxSize is the largest size that a flag takes, in bytes.
+const maxSize = math.MaxInt >> 8
 
 // ByteSize is a number of bytes, written as 16k, 8m or 1g.
 type ByteSize int
@@ -50,7 +50,7 @@ func (s *ByteSize) Set(text string) error {
 		}
 	}
 	n, err := strconv.Atoi(digits)
-	if err != nil || n <= 0 || n > MaxSize/factor {
+	if err != nil || n <= 0 || n > maxSize/factor {
 		return fmt.Errorf("want a size such as 64k or 16m")
 	}
 	*s = ByteSize(n * factor)

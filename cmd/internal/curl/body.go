@@ -1,4 +1,4 @@
-package cmd
+package curl
 
 import (
 	"bytes"
@@ -40,22 +40,22 @@ func (f partFlag) Set(value string) error {
 func (f partFlag) String() string { return "" }
 func (f partFlag) Type() string   { return "data" }
 
-func (c *connection) bindBody(flags *pflag.FlagSet) {
-	flags.VarP(partFlag{"data", &c.Body}, "data", "d", "send this `data`, or that of @file, by POST; line breaks of a file are left out")
-	flags.Var(partFlag{"data-raw", &c.Body}, "data-raw", "send this `data`, @ is nothing special")
-	flags.Var(partFlag{"data-binary", &c.Body}, "data-binary", "send this `data`, or that of @file, as it is")
-	flags.Var(partFlag{"json", &c.Body}, "json", "send this JSON `data`, or that of @file, with its content type")
+func (f *Flags) bindBody(flags *pflag.FlagSet) {
+	flags.VarP(partFlag{"data", &f.Body}, "data", "d", "send this `data`, or that of @file, by POST; line breaks of a file are left out")
+	flags.Var(partFlag{"data-raw", &f.Body}, "data-raw", "send this `data`, @ is nothing special")
+	flags.Var(partFlag{"data-binary", &f.Body}, "data-binary", "send this `data`, or that of @file, as it is")
+	flags.Var(partFlag{"json", &f.Body}, "json", "send this JSON `data`, or that of @file, with its content type")
 }
 
 // body puts the parts together as curl does: data parts with & between them,
 // JSON parts with nothing. It is nil if there are none.
-func (c *connection) body() (*requestBody, error) {
-	if c.Body == nil {
+func (f *Flags) body() (*requestBody, error) {
+	if f.Body == nil {
 		return nil, nil
 	}
 	body := &requestBody{contentType: "application/x-www-form-urlencoded"}
-	for i, part := range c.Body {
-		data, err := c.partData(part)
+	for i, part := range f.Body {
+		data, err := f.partData(part)
 		if err != nil {
 			return nil, fmt.Errorf("--%s: %w", part.flag, err)
 		}
@@ -69,12 +69,12 @@ func (c *connection) body() (*requestBody, error) {
 	return body, nil
 }
 
-func (c *connection) partData(part bodyPart) ([]byte, error) {
+func (f *Flags) partData(part bodyPart) ([]byte, error) {
 	file, isFile := strings.CutPrefix(part.value, "@")
 	if !isFile || part.flag == "data-raw" {
 		return []byte(part.value), nil
 	}
-	data, err := c.readFile(file)
+	data, err := f.readFile(file)
 	if part.flag == "data" {
 		data = slices.DeleteFunc(data, func(c byte) bool { return c == '\r' || c == '\n' || c == 0 })
 	}

@@ -1,4 +1,4 @@
-package cmd
+package curl
 
 import (
 	"fmt"
@@ -14,20 +14,20 @@ import (
 // cookieJar returns a jar with the cookies of the files given by --cookie, nil
 // without any file, which is when curl keeps no cookies of a server either. A
 // file without a name stands for no cookies to begin with.
-func (c *connection) cookieJar() (http.CookieJar, error) {
+func (f *Flags) cookieJar() (http.CookieJar, error) {
 	isFile := func(text string) bool { return !strings.Contains(text, "=") }
-	if !slices.ContainsFunc(c.Cookies, isFile) {
+	if !slices.ContainsFunc(f.Cookies, isFile) {
 		return nil, nil
 	}
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range c.Cookies {
+	for _, file := range f.Cookies {
 		if !isFile(file) || file == "" {
 			continue
 		}
-		text, err := c.readFile(file)
+		text, err := f.readFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("--cookie: %w", err)
 		}

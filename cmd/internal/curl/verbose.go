@@ -1,4 +1,4 @@
-package cmd
+package curl
 
 import (
 	"crypto/tls"
@@ -38,14 +38,14 @@ func (t *verboseTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 				uri.Path = "/"
 			}
 			fmt.Fprintf(t.w, "> %s %s\n> Host: %s\n", req.Method, redact.URL(&uri), output.Safe(hostOf(req)))
-			printHeaders(t.w, "> ", req.Header, redact.RequestHeader)
+			PrintHeaders(t.w, "> ", req.Header, redact.RequestHeader)
 			fmt.Fprintln(t.w, ">")
 		},
 	}
 	resp, err := t.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err == nil {
 		fmt.Fprintf(t.w, "< %s %s\n", resp.Proto, output.Safe(resp.Status))
-		printHeaders(t.w, "< ", resp.Header, redact.ResponseHeader)
+		PrintHeaders(t.w, "< ", resp.Header, redact.ResponseHeader)
 		fmt.Fprintln(t.w, "<")
 	}
 	return resp, err
@@ -58,11 +58,11 @@ func hostOf(req *http.Request) string {
 	return req.URL.Host
 }
 
-// printHeaders writes headers by name, one a line, with their values as show
+// PrintHeaders writes headers by name, one a line, with their values as show
 // returns them. The session of an MCP server is shown in any case: nobody can
 // go on with a session by hand without its ID.
 // https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
-func printHeaders(w io.Writer, prefix string, header http.Header, show func(name, value string) string) {
+func PrintHeaders(w io.Writer, prefix string, header http.Header, show func(name, value string) string) {
 	var names []string
 	for name := range header {
 		names = append(names, name)

@@ -1,4 +1,4 @@
-package cmd
+package curl
 
 import (
 	"fmt"
@@ -13,9 +13,9 @@ import (
 // body, do not leave the origin, and the headers do not come back with a
 // redirect to it: net/http alone would send them to subdomains and other
 // ports, and the query of the URL in a Referer.
-func (c *connection) checkRedirect(req *http.Request, via []*http.Request) error {
-	if c.MaxRedirs >= 0 && len(via) > c.MaxRedirs {
-		return fmt.Errorf("more than %d redirects", c.MaxRedirs)
+func (f *Flags) checkRedirect(req *http.Request, via []*http.Request) error {
+	if f.MaxRedirs >= 0 && len(via) > f.MaxRedirs {
+		return fmt.Errorf("more than %d redirects", f.MaxRedirs)
 	}
 	if via[0].Header.Get("Referer") == "" {
 		req.Header.Del("Referer")

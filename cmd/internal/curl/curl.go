@@ -1,0 +1,119 @@
+// Package curl makes an HTTP client and requests from the flags of curl, so that
+// a line for curl works as a line for ssectl. [Flags.Bind] binds the flags;
+// [Flags.Client] and [Flags.Request] are what they come to. It knows no command.
+package curl
+
+import (
+	"net/http"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ssectl/ssectl/cmd/internal/cli"
+	"github.com/ssectl/ssectl/cmd/internal/term"
+)
+
+// Flags are the flags that describe how to reach a URL, with the letters and the
+// meaning that they have in curl (https://curl.se/docs/manpage.html).
+type Flags struct {
+	streams   *term.Streams
+	userAgent string // unless --user-agent gives another
+
+	Method    string
+	URL       string // of --url, for lines that do not give it as an argument
+	Headers   []string
+	Body      []bodyPart
+	User      string
+	Bearer    string
+	UserAgent string
+	Cookies   []string
+
+	Insecure bool
+	CACert   string
+	Cert     string
+	Key      string
+
+	Proxy      string
+	NoProxy    string
+	MaxRedirs  int
+	Resolve    []string
+	ConnectTo  []string
+	UnixSocket string
+	IPv4, IPv6 bool
+	HTTP1      bool
+	HTTP2      bool
+
+	Compressed     bool
+	ConnectTimeout cli.Seconds
+	Verbose        bool
+}
+
+// New returns flags with their defaults. The streams are where --verbose writes,
+// and where a file named - is read from.
+func New(streams *term.Streams, userAgent string) *Flags {
+	return &Flags{streams: streams, userAgent: userAgent, MaxRedirs: 50}
+}
+
+// Bind binds the flags.
+func (f *Flags) Bind(flags *pflag.FlagSet) {
+	flags.StringVarP(&f.Method, "request", "X", "", "use this `method`; POST with a body, else GET")
+	flags.StringVar(&f.URL, "url", "", "the `URL`, as another way to give it")
+	flags.StringArrayVarP(&f.Headers, "header", "H", nil, "send a `header` \"Name: value\", \"Name:\" to leave one out, or those of @file")
+	f.bindBody(flags)
+	flags.StringVarP(&f.User, "user", "u", "", "basic authentication as `user:password`")
+	flags.StringVar(&f.Bearer, "oauth2-bearer", "", "send this bearer `token`")
+	flags.StringVarP(&f.UserAgent, "user-agent", "A", "", "send this user agent `name`")
+	flags.StringArrayVarP(&f.Cookies, "cookie", "b", nil, "send these `cookies`, \"a=1; b=2\", or those of a cookie file")
+	flags.BoolVarP(&f.Insecure, "insecure", "k", false, "accept any server certificate")
+	flags.StringVar(&f.CACert, "cacert", "", "trust the certificates of this PEM `file` only")
+	flags.StringVarP(&f.Cert, "cert", "E", "", "client certificate, a PEM `file`")
+	flags.StringVar(&f.Key, "key", "", "key of the client certificate, a PEM `file`; that of --cert if not given")
+	flags.StringVarP(&f.Proxy, "proxy", "x", "", "go through a `proxy`: [http|https|socks5|socks5h://][user:password@]host[:port]")
+	flags.StringVar(&f.NoProxy, "noproxy", "", "reach these `hosts`, separated by commas, without a proxy; * for all")
+	flags.IntVar(&f.MaxRedirs, "max-redirs", f.MaxRedirs, "follow at most this many redirects, -1 for any `number`")
+	flags.StringArrayVar(&f.Resolve, "resolve", nil, "take `host:port:address` for the address of a host")
+	flags.StringArrayVar(&f.ConnectTo, "connect-to", nil, "connect to another place: `host:port:host:port`")
+	flags.StringVar(&f.UnixSocket, "unix-socket", "", "connect through this Unix socket `file`")
+	flags.BoolVarP(&f.IPv4, "ipv4", "4", false, "use IPv4 addresses only")
+	flags.BoolVarP(&f.IPv6, "ipv6", "6", false, "use IPv6 addresses only")
+	flags.BoolVar(&f.HTTP1, "http1.1", false, "speak HTTP/1.1 only")
+	flags.BoolVar(&f.HTTP2, "http2", false, "speak HTTP/2 where TLS lets the two sides agree on it; the default")
+	flags.BoolVar(&f.Compressed, "compressed", false, "ask for gzip, deflate, br or zstd; decoded as it streams")
+	flags.Var(&f.ConnectTimeout, "connect-timeout", "give up connecting after this `time`, in seconds or as 500ms")
+	flags.BoolVarP(&f.Verbose, "verbose", "v", false, "show what is sent and received on stderr, without credentials")
+	bindIgnored(flags)
+}
+
+// bindIgnored accepts the flags of curl that ask for what is done in any case.
+func bindIgnored(flags *pflag.FlagSet) {
+	var ignored bool
+	for _, name := range []struct{ long, short string }{
+		{"location", "L"}, {"no-buffer", "N"}, {"silent", "s"}, {"show-error", "S"}, {"fail", "f"},
+	} {
+		flags.BoolVarP(&ignored, name.long, name.short, false, "accepted for curl's sake: it is so in any case")
+		flags.Lookup(name.long).Hidden = true
+	}
+}
+
+// Client returns a client that follows redirects as the flags say. It has no
+// time limit: a stream may last for days.
+func (f *Flags) Client() (*http.Client, error) {
+	transport, err := f.transport()
+	if err != nil {
+		return nil, err
+	}
+	jar, err := f.cookieJar()
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{Transport: transport, CheckRedirect: f.checkRedirect}
+	if jar != nil {
+		client.Jar = jar
+	}
+	if f.Verbose {
+		client.Transport = &verboseTransport{next: client.Transport, w: f.streams.Err}
+	}
+	if f.Compressed {
+		client.Transport = decompressing{client.Transport}
+	}
+	return client, nil
+}
