@@ -302,19 +302,20 @@ func TestGoldenServe(t *testing.T) {
 	var page bytes.Buffer
 	for _, test := range []struct {
 		args, input string
+		lines       int      // of the log before the first request
 		requests    []string // method, path, last event ID
 	}{
-		{"events.jsonl", "", []string{"GET / ", "GET / 1", "GET / 2", "GET / nope", "POST /any ", "GET /.ssectl/stats "}},
-		{"events.jsonl --path /feed --on-unknown-id 409 --close-event bye", "", []string{"GET /feed ", "GET /feed x", "GET /else "}},
-		{"lines.txt --fault drop@1 --fault status=503@2", "", []string{"GET / ", "GET / "}},
-		{"--route 'POST /v1/{x}=chat.sse' --route /feed=lines.txt", "", []string{"POST /v1/chat ", "GET /v1/chat ", "GET /feed "}},
-		{"--once", "{\"data\":\"a\"}\nbroken\n", []string{"GET / "}},
-		{"--exec 'echo one; exit 3' --quiet", "", []string{"GET / "}},
-		{"--canary --speed 1000", "", []string{"GET / "}},
-		{"events.jsonl --unix-socket s.sock", "", nil},
+		{"events.jsonl", "", 1, []string{"GET / ", "GET / 1", "GET / 2", "GET / nope", "POST /any ", "GET /.ssectl/stats "}},
+		{"events.jsonl --path /feed --on-unknown-id 409 --close-event bye", "", 1, []string{"GET /feed ", "GET /feed x", "GET /else "}},
+		{"lines.txt --fault drop@1 --fault status=503@2", "", 1, []string{"GET / ", "GET / "}},
+		{"--route 'POST /v1/{x}=chat.sse' --route /feed=lines.txt", "", 1, []string{"POST /v1/chat ", "GET /v1/chat ", "GET /feed "}},
+		{"--once", "{\"data\":\"a\"}\nbroken\n", 2, []string{"GET / "}},
+		{"--exec 'echo one; exit 3' --quiet", "", 2, []string{"GET / "}},
+		{"events.jsonl --unix-socket s.sock", "", 1, nil},
 	} {
 		fmt.Fprintf(&page, "$ ssectl serve %s\n", test.args)
 		server := runServe(t, strings.NewReader(test.input), splitWords(test.args)...)
+		server.log.await(test.lines) // what is live has come
 		for _, request := range test.requests {
 			method, rest, _ := strings.Cut(request, " ")
 			path, id, _ := strings.Cut(rest, " ")

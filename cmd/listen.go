@@ -86,7 +86,7 @@ const listenExamples = `
   ssectl listen URL --record session.jsonl; ssectl serve session.jsonl --pace recorded`
 
 func newListenCommand(streams *term.Streams) *cobra.Command {
-	opts := &listenOptions{Curl: curl.New(streams, userAgent())}
+	opts := &listenOptions{Curl: curl.New(streams, versionString())}
 	c := &cobra.Command{
 		Use:     "listen [flags] URL | FILE | -",
 		Short:   "Read an event stream",

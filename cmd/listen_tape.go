@@ -1,16 +1,14 @@
 package cmd
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
+	"github.com/ssectl/ssectl/cmd/internal/outfile"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/listen"
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -27,7 +25,7 @@ type tape interface {
 // openTapes opens the files of --record and --save-har; req is nil for a file.
 func (l *listener) openTapes(req *http.Request) error {
 	if l.opts.Record != "" {
-		f, err := openTape(l.opts.Record, l.opts.Source, l.opts.Cursor)
+		f, err := outfile.Open(l.opts.Record, l.opts.Source, l.opts.Cursor)
 		if err != nil {
 			return cli.Usage(fmt.Errorf("--record: %w", err))
 		}
@@ -39,7 +37,7 @@ func (l *listener) openTapes(req *http.Request) error {
 	if req == nil {
 		return cli.Usage(fmt.Errorf("--save-har is for a URL"))
 	}
-	f, err := openTape(l.opts.SaveHAR, l.opts.Record, l.opts.Cursor)
+	f, err := outfile.Open(l.opts.SaveHAR, l.opts.Record, l.opts.Cursor)
 	if err != nil {
 		for _, t := range l.tapes {
 			t.end("")
@@ -48,58 +46,6 @@ func (l *listener) openTapes(req *http.Request) error {
 	}
 	l.tapes = append(l.tapes, newHAR(f, req, l.response))
 	return nil
-}
-
-// A tapeFile is the file of a tape. It takes the place of an older one only
-// with the first write, so that a server which refuses costs no recording.
-type tapeFile struct {
-	*os.File
-	created, written bool
-}
-
-// openTape opens a file for writing, but not one that is in use.
-func openTape(path string, used ...string) (*tapeFile, error) {
-	for _, other := range used {
-		if other != "" && isSameFile(path, other) {
-			return nil, fmt.Errorf("%s is %s, which is in use", path, other)
-		}
-	}
-	_, err := os.Stat(path)
-	f, openErr := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600) // the data of a stream may be private
-	return &tapeFile{File: f, created: err != nil}, openErr
-}
-
-// isSameFile reports whether two paths name one file, which need not exist.
-func isSameFile(path, other string) bool {
-	a, err := os.Stat(path)
-	b, otherErr := os.Stat(other)
-	if err == nil && otherErr == nil {
-		return a.Mode().IsRegular() && os.SameFile(a, b)
-	}
-	path, err = filepath.Abs(path)
-	other, otherErr = filepath.Abs(other)
-	return err == nil && otherErr == nil && path == other
-}
-
-func (f *tapeFile) Write(p []byte) (int, error) {
-	if !f.written {
-		f.written = true
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			if err := f.Truncate(0); err != nil {
-				return 0, err
-			}
-		}
-	}
-	return f.File.Write(p)
-}
-
-// Close removes the file if it is new and nothing was written.
-func (f *tapeFile) Close() error {
-	err := f.File.Close()
-	if f.created && !f.written {
-		err = cmp.Or(err, os.Remove(f.Name()))
-	}
-	return err
 }
 
 // response returns the response that is being read.

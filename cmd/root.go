@@ -14,8 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	diagcmd "github.com/ssectl/ssectl/cmd/diag"
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	servecmd "github.com/ssectl/ssectl/cmd/serve"
 )
 
 // A subcommand is what the first argument can name.
@@ -31,8 +33,8 @@ type subcommand struct {
 func named(args []string) []subcommand {
 	all := []subcommand{
 		{name: "listen", build: newListenCommand},
-		{name: "serve", build: newServeCommand},
-		{name: "diag", build: newDiagCommand},
+		{name: "serve", build: servecmd.New},
+		{name: "diag", build: func(s *term.Streams) *cobra.Command { return diagcmd.New(s, versionString()) }},
 		{name: "demo", build: newDemoCommand},
 		{name: "version", build: newVersionCommand, prints: true},
 	}

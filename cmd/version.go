@@ -36,6 +36,3 @@ func versionString() string {
 	}
 	return "devel"
 }
-
-// userAgent is the User-Agent of our requests.
-func userAgent() string { return "ssectl/" + versionString() }

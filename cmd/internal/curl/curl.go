@@ -15,8 +15,8 @@ import (
 // Flags are the flags that describe how to reach a URL, with the letters and the
 // meaning that they have in curl (https://curl.se/docs/manpage.html).
 type Flags struct {
-	streams   *term.Streams
-	userAgent string // unless --user-agent gives another
+	streams *term.Streams
+	version string // of the tool, for the User-Agent
 
 	Method    string
 	URL       string // of --url, for lines that do not give it as an argument
@@ -48,9 +48,9 @@ type Flags struct {
 }
 
 // New returns flags with their defaults. The streams are where --verbose writes,
-// and where a file named - is read from.
-func New(streams *term.Streams, userAgent string) *Flags {
-	return &Flags{streams: streams, userAgent: userAgent, MaxRedirs: 50}
+// and where a file named - is read from; the version is that of the tool.
+func New(streams *term.Streams, version string) *Flags {
+	return &Flags{streams: streams, version: version, MaxRedirs: 50}
 }
 
 // Bind binds the flags.

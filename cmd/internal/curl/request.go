@@ -41,7 +41,7 @@ func (f *Flags) Request(ctx context.Context, rawURL string) (*http.Request, erro
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("User-Agent", f.userAgent)
+	req.Header.Set("User-Agent", "ssectl/"+f.version)
 	if !f.Compressed {
 		req.Header.Set("Accept-Encoding", "identity")
 	}

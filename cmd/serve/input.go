@@ -1,4 +1,4 @@
-package cmd
+package servecmd
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 type feeder struct {
 	ctx     context.Context
 	streams *term.Streams
-	opts    *serveOptions
+	opts    *options
 	tell    func(string)
 
 	what []string // is served, for people

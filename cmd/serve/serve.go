@@ -1,4 +1,6 @@
-package cmd
+// Package servecmd is the command "ssectl serve": its flags, its inputs, and the
+// address it listens on. The stream itself is the work of package serve.
+package servecmd
 
 import (
 	"bytes"
@@ -25,8 +27,8 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// serveOptions are what the flags of serve say.
-type serveOptions struct {
+// options are what the flags of serve say.
+type options struct {
 	File    string
 	Routes  []string
 	From    string
@@ -69,7 +71,7 @@ type serveOptions struct {
 	Quiet    bool
 }
 
-const serveLong = `
+const long = `
 Serve an event stream: the events of a file or of standard input, to any number
 of clients, with resume by Last-Event-ID. Files are JSON lines (as "ssectl listen"
 writes them), saved event streams, plain text, or HAR files of a browser; the
@@ -78,7 +80,7 @@ first bytes tell which. Standard input may be live: events go out as they come i
 Every path and method is answered with the stream, so that it can stand in for
 any API; a browser that opens / gets a page that shows the stream.`
 
-const serveExamples = `
+const examples = `
   ssectl serve events.jsonl
   ssectl serve openai.sse --pace 50ms --fault drop@5
   tail -f app.log | ssectl serve
@@ -86,13 +88,14 @@ const serveExamples = `
   ssectl serve --route "POST /v1/chat=chat.sse" --route /feed=feed.jsonl
   ssectl serve --exec "vmstat 1" -p 0`
 
-func newServeCommand(streams *term.Streams) *cobra.Command {
-	opts := serveOptions{OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
+// New returns the command.
+func New(streams *term.Streams) *cobra.Command {
+	opts := options{OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
 	c := &cobra.Command{
 		Use:     "serve [FILE]",
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
-		Long:    serveLong,
-		Example: serveExamples,
+		Long:    long,
+		Example: examples,
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -105,7 +108,7 @@ func newServeCommand(streams *term.Streams) *cobra.Command {
 				}
 				opts.Addr = net.JoinHostPort(host, fmt.Sprint(opts.Port))
 			}
-			return runServe(c.Context(), streams, &opts)
+			return run(c.Context(), streams, &opts)
 		},
 	}
 	cli.AddFlags(c, "Events", func(f *pflag.FlagSet) {
@@ -199,11 +202,11 @@ func faultHint(text string) string {
 	return all
 }
 
-// runServe serves until ctx ends, or until there is nothing more to do.
-func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) error {
+// run serves until ctx ends, or until there is nothing more to do.
+func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	served := &serveLog{streams: streams, quiet: opts.Quiet}
+	served := &connectionLog{streams: streams, quiet: opts.Quiet}
 	if opts.Once {
 		served.once = cancel
 	}
@@ -224,11 +227,11 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 	if err != nil {
 		return err
 	}
-	listener, url, err := serveListen(opts)
+	listener, url, err := openListener(opts)
 	if err != nil {
 		return err
 	}
-	announceServe(streams, opts, strings.Join(feeds.what, ", "), url)
+	announce(streams, opts, strings.Join(feeds.what, ", "), url)
 	if limit := raiseFileLimit(); opts.MaxClients > 0 && limit < opts.MaxClients+spareFiles {
 		served.tell(fmt.Sprintf("--max-clients %d is more than the limit of %d open files allows", opts.MaxClients, limit))
 	}
@@ -258,8 +261,8 @@ func runServe(ctx context.Context, streams *term.Streams, opts *serveOptions) er
 	return cli.Fail(cli.ExitNoRun, fmt.Errorf("serving: %w", err), "")
 }
 
-// announceServe says what is served, and where.
-func announceServe(streams *term.Streams, opts *serveOptions, what, url string) {
+// announce says what is served, and where.
+func announce(streams *term.Streams, opts *options, what, url string) {
 	at := url
 	if opts.UnixSocket != "" {
 		at += ", unix socket " + opts.UnixSocket
@@ -271,7 +274,7 @@ func announceServe(streams *term.Streams, opts *serveOptions, what, url string) 
 }
 
 // handler returns a handler with all that the flags say, but no history.
-func (opts *serveOptions) handler() (*serve.Handler, error) {
+func (opts *options) handler() (*serve.Handler, error) {
 	pace, err := serve.ParsePace(opts.Pace)
 	if err != nil {
 		return nil, fmt.Errorf("--%w", err)
@@ -305,7 +308,7 @@ func (opts *serveOptions) handler() (*serve.Handler, error) {
 	if h.Rounds < 0 {
 		h.Rounds, h.AtEnd = 0, serve.EndLoop
 	}
-	if h.Header, err = parseServeHeaders(opts.Headers); err != nil {
+	if h.Header, err = parseHeaders(opts.Headers); err != nil {
 		return nil, err
 	}
 	if _, err = (&stream.Event{Type: opts.CloseEvent}).AppendText(nil); err != nil {
@@ -322,8 +325,8 @@ func orNever(d time.Duration) time.Duration {
 	return d
 }
 
-// A serveLog tells on standard error what happens, one line each.
-type serveLog struct {
+// A connectionLog tells on standard error what happens, one line each.
+type connectionLog struct {
 	streams *term.Streams
 	quiet   bool
 	once    context.CancelFunc // called after the first stream, if not nil
@@ -333,7 +336,7 @@ type serveLog struct {
 	mu sync.Mutex // guards writes
 }
 
-func (l *serveLog) tell(line string) {
+func (l *connectionLog) tell(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	fmt.Fprintf(l.streams.Err, "ssectl: %s\n", output.Safe(line))
@@ -341,7 +344,7 @@ func (l *serveLog) tell(line string) {
 
 // Write takes what package net/http has to say. That there are too many open
 // files it says up to two hundred times a second; once is enough.
-func (l *serveLog) Write(line []byte) (int, error) {
+func (l *connectionLog) Write(line []byte) (int, error) {
 	if bytes.Contains(line, []byte(syscall.EMFILE.Error())) {
 		l.fileLimit.Do(func() {
 			l.tell(fmt.Sprintf("the limit of %d open files is reached: further clients have to wait (see ulimit -n)", raiseFileLimit()))
@@ -352,7 +355,7 @@ func (l *serveLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func (l *serveLog) closed(c serve.Connection) {
+func (l *connectionLog) closed(c serve.Connection) {
 	if !l.quiet {
 		line := fmt.Sprintf("%s %s %s %d", c.Remote, c.Method, c.Path, c.Status)
 		if c.LastEventID != "" {

@@ -1,4 +1,4 @@
-package cmd
+package servecmd
 
 import (
 	"io"
@@ -13,8 +13,8 @@ import (
 	"github.com/ssectl/ssectl/pkg/serve"
 )
 
-func TestServeHandlerIsWhatTheFlagsSay(t *testing.T) {
-	opts := &serveOptions{
+func TestHandlerIsWhatTheFlagsSay(t *testing.T) {
+	opts := &options{
 		Pace: "100/s", Speed: 2, Jitter: "20%", Loop: "3",
 		AtEnd: "hold", CloseEvent: "bye", OnUnknownID: "gap",
 		Headers: []string{"x-a: 1", "X-A:2"}, CORS: "https://example.com", RetryHint: time.Second,
@@ -35,15 +35,15 @@ func TestServeHandlerIsWhatTheFlagsSay(t *testing.T) {
 	}
 }
 
-func TestServeLoopWithoutNumberIsForEver(t *testing.T) {
-	h, err := (&serveOptions{Speed: 1, Loop: "forever"}).handler()
+func TestLoopWithoutNumberIsForEver(t *testing.T) {
+	h, err := (&options{Speed: 1, Loop: "forever"}).handler()
 	if err != nil || h.AtEnd != serve.EndLoop {
 		t.Errorf("at end %q, %v; want loop", h.AtEnd, err)
 	}
 }
 
-func TestServeRefusesFlags(t *testing.T) {
-	for name, opts := range map[string]*serveOptions{
+func TestRefusesFlags(t *testing.T) {
+	for name, opts := range map[string]*options{
 		"pace":        {Speed: 1, Pace: "often"},
 		"speed":       {Speed: 0},
 		"jitter":      {Speed: 1, Jitter: "-1%"},
@@ -59,8 +59,8 @@ func TestServeRefusesFlags(t *testing.T) {
 }
 
 // Each flag is in a group of the help and has a value that is named.
-func TestServeFlagsAreInGroups(t *testing.T) {
-	c := newServeCommand(&term.Streams{Out: io.Discard, Err: io.Discard})
+func TestFlagsAreInGroups(t *testing.T) {
+	c := New(&term.Streams{Out: io.Discard, Err: io.Discard})
 	for _, group := range cli.FlagGroups(c) {
 		if group.Name() == "Other" && group.HasAvailableFlags() {
 			t.Errorf("without a group:\n%s", group.FlagUsages())
@@ -68,8 +68,8 @@ func TestServeFlagsAreInGroups(t *testing.T) {
 	}
 }
 
-// FuzzServeFlags reads values of flags: those that are taken are within bounds.
-func FuzzServeFlags(f *testing.F) {
+// FuzzFlags reads values of flags: those that are taken are within bounds.
+func FuzzFlags(f *testing.F) {
 	for _, text := range []string{"20%", "1.5", "NaN", "Inf", "-0", "a: b", "a: b\r\nc: d", ":"} {
 		f.Add(text)
 	}
@@ -77,7 +77,7 @@ func FuzzServeFlags(f *testing.F) {
 		if share, err := parseShare(text); err == nil && !(share >= 0 && share <= 1) {
 			t.Errorf("%q is taken for %v", text, share)
 		}
-		if header, err := parseServeHeaders([]string{text}); err == nil {
+		if header, err := parseHeaders([]string{text}); err == nil {
 			for name, values := range header {
 				if strings.ContainsAny(name+values[0], "\r\n\x00") {
 					t.Errorf("%q is taken for the header %q: %q", text, name, values[0])

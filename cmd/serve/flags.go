@@ -1,4 +1,4 @@
-package cmd
+package servecmd
 
 import (
 	"fmt"
@@ -26,7 +26,7 @@ func parseShare(text string) (float64, error) {
 }
 
 // rounds returns how often everything is sent, -1 for without end.
-func (opts *serveOptions) rounds() (int, error) {
+func (opts *options) rounds() (int, error) {
 	switch opts.Loop {
 	case "":
 		return 1, nil
@@ -40,7 +40,7 @@ func (opts *serveOptions) rounds() (int, error) {
 	return n, nil
 }
 
-func parseServeHeaders(lines []string) (http.Header, error) {
+func parseHeaders(lines []string) (http.Header, error) {
 	header := http.Header{}
 	for _, line := range lines {
 		name, value, ok := strings.Cut(line, ":")

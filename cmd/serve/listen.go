@@ -1,4 +1,4 @@
-package cmd
+package servecmd
 
 import (
 	"cmp"
@@ -22,13 +22,13 @@ import (
 // spareFiles is how many files we need beside the connections of clients.
 const spareFiles = 32
 
-// serveListen opens what opts says and returns its URL.
-func serveListen(opts *serveOptions) (listener net.Listener, url string, err error) {
+// openListener opens what opts says and returns its URL.
+func openListener(opts *options) (listener net.Listener, url string, err error) {
 	scheme, path := "http", cmp.Or(opts.Path, "/")
 	var secure *tls.Config
 	if opts.TLS || opts.Cert != "" {
 		scheme = "https"
-		if secure, err = serveTLS(opts); err != nil {
+		if secure, err = tlsConfig(opts); err != nil {
 			return nil, "", cli.Usage(err)
 		}
 	}
@@ -81,7 +81,7 @@ func listenUnix(path string) (net.Listener, error) {
 	return net.Listen("unix", path)
 }
 
-func serveTLS(opts *serveOptions) (*tls.Config, error) {
+func tlsConfig(opts *options) (*tls.Config, error) {
 	var (
 		cert tls.Certificate
 		err  error
