@@ -1,6 +1,7 @@
 package main
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -45,9 +46,9 @@ var floors = []floor{
 	{folder: ".", may: []string{module + "/cmd"}},
 }
 
-// TestFloors wants imports to point down: commands on libraries, libraries on
-// the format, the format on nothing; and only one package to know the standard
-// streams of the process.
+// TestFloors wants imports to point down: the root on commands, commands on
+// libraries, libraries on the format, the format on nothing. No command knows
+// another. Only one package touches the standard streams of the process.
 func TestFloors(t *testing.T) {
 	files := 0
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
@@ -75,12 +76,14 @@ func isOtherModule(dir string) bool {
 }
 
 func checkFloor(t *testing.T, path string) {
-	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
 	if err != nil {
 		t.Error(err)
 		return
 	}
 	folder := filepath.ToSlash(filepath.Dir(path))
+	checkStreams(t, files, file, folder)
 	i := slices.IndexFunc(floors, func(f floor) bool { return within(folder, f.folder) })
 	if i < 0 {
 		t.Errorf("%s is on no floor", path)
@@ -100,6 +103,33 @@ func checkFloor(t *testing.T, path string) {
 			t.Errorf("%s imports %s, which is not below %s", path, name, floor.folder)
 		}
 	}
+}
+
+// streamsFolder is the only package that touches the standard streams of the
+// process. Programs for developers, packages main of their own, do as they like.
+const streamsFolder = "cmd/internal/term"
+
+// checkStreams wants no standard stream in a file, nor a function that writes to
+// one.
+func checkStreams(t *testing.T, files *token.FileSet, file *ast.File, folder string) {
+	if folder == streamsFolder || file.Name.Name == "main" {
+		return
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		selector, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		pkg, ok := selector.X.(*ast.Ident)
+		if !ok {
+			return true
+		}
+		switch name := pkg.Name + "." + selector.Sel.Name; name {
+		case "os.Stdin", "os.Stdout", "os.Stderr", "fmt.Print", "fmt.Printf", "fmt.Println":
+			t.Errorf("%s uses %s, which only %s may", files.Position(n.Pos()), name, streamsFolder)
+		}
+		return true
+	})
 }
 
 // within reports whether path is dir or below it.
