@@ -40,6 +40,7 @@ var floors = []floor{
 	{folder: "cmd/internal/output", may: []string{module + "/cmd/internal/term", module + "/pkg", "golang.org/x/text/width"}},
 	{folder: "cmd/internal/cli", may: []string{module + "/cmd/internal", "github.com/spf13"}},
 	{folder: "cmd/internal/curl", may: []string{module + "/internal", module + "/cmd/internal", "github.com/spf13/pflag"}},
+	{folder: "cmd/internal/cmdtest", may: []string{module + "/cmd", "github.com/rogpeppe/go-internal/testscript"}},
 	{folder: "cmd/serve", may: []string{module + "/internal", module + "/pkg/serve", module + "/pkg/stream", module + "/cmd/internal", "github.com/spf13"}},
 	{folder: "cmd/diag", may: []string{module + "/pkg/diag", module + "/cmd/internal", "github.com/spf13"}},
 	{folder: "cmd", may: []string{module + "/internal", module + "/pkg", "github.com/HdrHistogram/hdrhistogram-go", "github.com/spf13"}},

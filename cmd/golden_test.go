@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/cmd"
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -86,7 +87,7 @@ func compareGolden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("testdata/golden/%s.txt: %s", name, firstDifference(got, string(want)))
+		t.Errorf("testdata/golden/%s.txt: %s", name, cmdtest.FirstDifference(got, string(want)))
 	}
 }
 
@@ -192,7 +193,7 @@ func TestGoldenNotes(t *testing.T) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		io.WriteString(w, text)
 	}
-	resumes := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	resumes := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.Header.Get("Last-Event-ID") {
 		case "":
 			text(w, "retry: 1\n\nid: 1\ndata: a\n\n")
@@ -207,19 +208,19 @@ func TestGoldenNotes(t *testing.T) {
 			w.WriteHeader(http.StatusNoContent)
 		}
 	})
-	noIDs := serving(t, func(w http.ResponseWriter, r *http.Request) { text(w, "retry: 1\n\ndata: a\n\n") })
-	stale := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	noIDs := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) { text(w, "retry: 1\n\ndata: a\n\n") })
+	stale := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Last-Event-ID") == "" {
 			text(w, "id: 1\nretry: 1\ndata: a\n\n")
 		} else {
 			text(w, ": nothing\n\n")
 		}
 	})
-	coded := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	coded := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Encoding", "br")
 		text(w, "data: a\n\n")
 	})
-	busy := serving(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "later", http.StatusServiceUnavailable) })
+	busy := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "later", http.StatusServiceUnavailable) })
 	urls := map[string]string{"RESUMES": resumes, "NOIDS": noIDs, "STALE": stale, "CODED": coded, "BUSY": busy}
 	golden(t, "notes", urls,
 		screenshot{args: "listen RESUMES"},
@@ -238,19 +239,19 @@ func TestGoldenNotes(t *testing.T) {
 
 // TestGoldenErrors holds an error of each exit code, with its hint.
 func TestGoldenErrors(t *testing.T) {
-	page := serving(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<title>Sign in</title>") })
+	page := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<title>Sign in</title>") })
 	answer := func(status int, contentType, body string) string {
-		return serving(t, func(w http.ResponseWriter, r *http.Request) {
+		return cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", contentType)
 			w.WriteHeader(status)
 			io.WriteString(w, body)
 		})
 	}
-	cut := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	cut := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		io.WriteString(w, "data: a\n\ndata: b")
 	})
-	silent := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	silent := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
@@ -314,12 +315,12 @@ func TestGoldenServe(t *testing.T) {
 		{"events.jsonl --unix-socket s.sock", "", 1, nil},
 	} {
 		fmt.Fprintf(&page, "$ ssectl serve %s\n", test.args)
-		server := runServe(t, strings.NewReader(test.input), splitWords(test.args)...)
-		server.log.await(test.lines) // what is live has come
+		server := cmdtest.Start(t, strings.NewReader(test.input), splitWords(test.args)...)
+		server.Log.Await(test.lines) // what is live has come
 		for _, request := range test.requests {
 			method, rest, _ := strings.Cut(request, " ")
 			path, id, _ := strings.Cut(rest, " ")
-			base, _, _ := strings.Cut(strings.TrimPrefix(server.url, "http://"), "/")
+			base, _, _ := strings.Cut(strings.TrimPrefix(server.URL, "http://"), "/")
 			req, err := http.NewRequest(method, "http://"+base+path, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -327,7 +328,7 @@ func TestGoldenServe(t *testing.T) {
 			if id != "" {
 				req.Header.Set("Last-Event-ID", id)
 			}
-			lines := strings.Count(server.log.String(), "\n")
+			lines := strings.Count(server.Log.String(), "\n")
 			resp, err := http.DefaultClient.Do(req)
 			if err != nil {
 				t.Fatal(err)
@@ -335,13 +336,13 @@ func TestGoldenServe(t *testing.T) {
 			io.Copy(io.Discard, resp.Body)
 			resp.Body.Close()
 			if !strings.Contains(test.args, "--quiet") && !strings.HasPrefix(path, "/.ssectl") {
-				server.log.await(lines + 1)
+				server.Log.Await(lines + 1)
 			}
 		}
-		server.stop()
-		code := <-server.code
-		urls := map[string]string{"URL": strings.TrimSuffix(server.url, "/")}
-		page.WriteString(plain(server.log.String(), "stderr: ", urls))
+		server.Stop()
+		code := <-server.Code
+		urls := map[string]string{"URL": strings.TrimSuffix(server.URL, "/")}
+		page.WriteString(plain(server.Log.String(), "stderr: ", urls))
 		fmt.Fprintf(&page, "exit code %d\n\n", code)
 	}
 	compareGolden(t, "serve", page.String())

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -83,7 +84,7 @@ func TestListenTakesCurlLines(t *testing.T) {
 		mu       sync.Mutex // guards requests
 		requests []seen
 	)
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		mu.Lock()
 		requests = append(requests, seen{r.Method, r.RequestURI, r.Host, string(body), r.Header})

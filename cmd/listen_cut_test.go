@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 )
 
 // TestListenFailedPost sends a body to a server that reads a few bytes and
@@ -37,30 +39,30 @@ func TestListenFailedPost(t *testing.T) {
 	}()
 	body := strings.Repeat("x", 300<<10)
 	for range 20 {
-		r := ssectl(t, body, "listen", "http://h/", "--unix-socket", socket, "--data-binary", "@-", "--as", "openai", "--text")
-		if r.check(t, 3); !strings.Contains(r.err, "ssectl: ") {
-			t.Fatalf("no error in %q", r.err)
+		r := cmdtest.Run(t, body, "listen", "http://h/", "--unix-socket", socket, "--data-binary", "@-", "--as", "openai", "--text")
+		if r.Check(t, 3); !strings.Contains(r.Err, "ssectl: ") {
+			t.Fatalf("no error in %q", r.Err)
 		}
 	}
 }
 
 // TestListenKeepsTheOldRecording where a server refuses.
 func TestListenKeepsTheOldRecording(t *testing.T) {
-	url := serving(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
 	dir := t.TempDir()
 	old, fresh := filepath.Join(dir, "old"), filepath.Join(dir, "fresh")
 	if err := os.WriteFile(old, []byte("kept"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ssectl(t, "", "listen", url, "--record", old, "--save-har", fresh).check(t, 4)
-	ssectl(t, "", "listen", url, "--record", fresh, "--save-har", old).check(t, 4)
+	cmdtest.Run(t, "", "listen", url, "--record", old, "--save-har", fresh).Check(t, 4)
+	cmdtest.Run(t, "", "listen", url, "--record", fresh, "--save-har", old).Check(t, 4)
 	if text, err := os.ReadFile(old); err != nil || string(text) != "kept" {
 		t.Errorf("the old file holds %q, %v", text, err)
 	}
 	if _, err := os.Stat(fresh); err == nil {
 		t.Error("a recording of nothing was left")
 	}
-	ssectl(t, "", "listen", streaming(t, "data: x\n\n"), "--no-reconnect", "--record", old, "--save-har", fresh).check(t, 0)
+	cmdtest.Run(t, "", "listen", streaming(t, "data: x\n\n"), "--no-reconnect", "--record", old, "--save-har", fresh).Check(t, 0)
 	for _, file := range []string{old, fresh} {
 		text, _ := os.ReadFile(file)
 		if info, err := os.Stat(file); err != nil || !bytes.HasPrefix(text, []byte("{")) || info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
@@ -75,20 +77,20 @@ func TestListenRefusesHeaders(t *testing.T) {
 		{"-A", "a\r\nX: y"}, {"-b", "a=1\r\nX: y"}, {"--oauth2-bearer", "a\nb"}, {"-u", "a\x00:b", "-A", "\x01"},
 		{"-H", "X: a\rb"}, {"-H", "Content-Length: 5"}, {"-H", "Transfer-Encoding: gzip"}, {"-d", "abc", "-H", "Content-Length: 5"},
 	} {
-		r := ssectl(t, "", append([]string{"listen", "localhost:1"}, args...)...)
-		if r.code != 2 || !strings.Contains(r.err, "header ") {
+		r := cmdtest.Run(t, "", append([]string{"listen", "localhost:1"}, args...)...)
+		if r.Code != 2 || !strings.Contains(r.Err, "header ") {
 			t.Errorf("%q: %+v", args, r)
 		}
 	}
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%q %v %d", body, r.TransferEncoding, r.ContentLength)
 	})
 	for _, test := range []struct {
 		header, want string
 	}{{"Content-Length: 3", `"\x80bc" [] 3`}, {"Transfer-Encoding: chunked", `"\x80bc" [chunked] -1`}} {
-		r := ssectl(t, "\x80b\r\nc\x00", "listen", url, "-d", "@-", "-H", test.header)
-		if !strings.Contains(r.err, test.want) {
+		r := cmdtest.Run(t, "\x80b\r\nc\x00", "listen", url, "-d", "@-", "-H", test.header)
+		if !strings.Contains(r.Err, test.want) {
 			t.Errorf("%s: %+v", test.header, r)
 		}
 	}
@@ -96,7 +98,7 @@ func TestListenRefusesHeaders(t *testing.T) {
 
 // TestListenExpiredCookies of a cookie file are not sent.
 func TestListenExpiredCookies(t *testing.T) {
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Cookie")) })
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Cookie")) })
 	file := filepath.Join(t.TempDir(), "cookies")
 	line := func(expires, name string) string {
 		return "127.0.0.1\tFALSE\t/\tFALSE\t" + expires + "\t" + name + "\t1\n"
@@ -104,13 +106,13 @@ func TestListenExpiredCookies(t *testing.T) {
 	if err := os.WriteFile(file, []byte(line("1", "old")+line("0", "session")+line("99999999999", "new")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := ssectl(t, "", "listen", url, "-b", file); strings.Contains(r.err, "old") || !strings.Contains(r.err, "session=1; new=1") {
+	if r := cmdtest.Run(t, "", "listen", url, "-b", file); strings.Contains(r.Err, "old") || !strings.Contains(r.Err, "session=1; new=1") {
 		t.Errorf("%+v", r)
 	}
 	if err := os.WriteFile(file, []byte(line("soon", "x")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := ssectl(t, "", "listen", url, "-b", file); r.code != 2 {
+	if r := cmdtest.Run(t, "", "listen", url, "-b", file); r.Code != 2 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -148,16 +150,16 @@ func TestListenEscapesNotes(t *testing.T) {
 	}()
 	for range answers {
 		for _, more := range [][]string{{"--stats", "json"}, {"--stats", "text", "-v", "-i"}, {"--retry-on", "5xx", "--retry", "1", "--retry-delay", "0"}} {
-			r := ssectl(t, "", append([]string{"listen", "http://" + l.Addr().String(), "-L", "--last-event-id", "1", "-n", "1"}, more...)...)
-			for _, c := range r.err {
+			r := cmdtest.Run(t, "", append([]string{"listen", "http://" + l.Addr().String(), "-L", "--last-event-id", "1", "-n", "1"}, more...)...)
+			for _, c := range r.Err {
 				if c != '\n' && c != '\t' && (unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) || c == '\u2028' || c == '\u2029') {
-					t.Fatalf("%q is raw in %q", c, r.err)
+					t.Fatalf("%q is raw in %q", c, r.Err)
 				}
 			}
 		}
 	}
-	r := ssectl(t, "", "diag", "http://"+l.Addr().String(), "--quick", "--only", "connect")
-	if strings.ContainsAny(r.err+r.out, "\u009b\u202e\u2028") {
-		t.Fatalf("raw: %q %q", r.out, r.err)
+	r := cmdtest.Run(t, "", "diag", "http://"+l.Addr().String(), "--quick", "--only", "connect")
+	if strings.ContainsAny(r.Err+r.Out, "\u009b\u202e\u2028") {
+		t.Fatalf("raw: %q %q", r.Out, r.Err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/ssectl/ssectl/cmd"
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -20,7 +21,7 @@ import (
 func TestListenBrokenJSON(t *testing.T) {
 	for _, data := range []string{`{"a":1}}`, `1]`, `{"a":1} x`} {
 		url := streaming(t, "data: "+data+"\n\ndata: [DONE]\n\n")
-		if r := ssectl(t, "", "listen", url, "--as", "openai", "-d", "{}"); r.code != 1 || !strings.Contains(r.err, "not the JSON that --as wants") {
+		if r := cmdtest.Run(t, "", "listen", url, "--as", "openai", "-d", "{}"); r.Code != 1 || !strings.Contains(r.Err, "not the JSON that --as wants") {
 			t.Errorf("%s: %+v", data, r)
 		}
 	}
@@ -39,10 +40,10 @@ func TestListenCommentsWithinBlocks(t *testing.T) {
 		`"comment":"d"`, `"comment":"e"`, `"retry":5`,
 	}
 	for source, args := range map[string][]string{"file": {file}, "url": {streaming(t, saved), "--no-reconnect"}, "count": {file, "-n", "2"}} {
-		r := ssectl(t, "", append([]string{"listen", "--comments", "--format", "json"}, args...)...)
-		lines := strings.Split(strings.TrimSpace(r.out), "\n")
+		r := cmdtest.Run(t, "", append([]string{"listen", "--comments", "--format", "json"}, args...)...)
+		lines := strings.Split(strings.TrimSpace(r.Out), "\n")
 		if len(lines) != len(want) {
-			t.Fatalf("%s: %d lines, want %d: %s", source, len(lines), len(want), r.out)
+			t.Fatalf("%s: %d lines, want %d: %s", source, len(lines), len(want), r.Out)
 		}
 		for i, line := range lines {
 			if !strings.HasPrefix(line, "{"+want[i]+",\"time\"") {
@@ -50,8 +51,8 @@ func TestListenCommentsWithinBlocks(t *testing.T) {
 			}
 		}
 	}
-	if r := ssectl(t, "", "listen", "--comments", "--format", "text", file); strings.Count(r.out, "\n") != len(want) || strings.Contains(r.out, "cut") || strings.Contains(r.out, "id: 8") {
-		t.Errorf("text: %s", r.out)
+	if r := cmdtest.Run(t, "", "listen", "--comments", "--format", "text", file); strings.Count(r.Out, "\n") != len(want) || strings.Contains(r.Out, "cut") || strings.Contains(r.Out, "id: 8") {
+		t.Errorf("text: %s", r.Out)
 	}
 }
 
@@ -78,7 +79,7 @@ func TestListenEndlessExpression(t *testing.T) {
 // and takes no memory for its limit.
 func TestListenMedia(t *testing.T) {
 	const size = 20 << 20
-	url := serving(t, func(w http.ResponseWriter, _ *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		io.WriteString(w, `data: {"choices":[],"image":"`)
 		for range size >> 20 {
@@ -86,12 +87,12 @@ func TestListenMedia(t *testing.T) {
 		}
 		io.WriteString(w, "\"}\n\ndata: [DONE]\n\n")
 	})
-	ssectl(t, "", "listen", url, "-d", "{}", "--as", "openai", "--text").check(t, 0)
-	ssectl(t, "", "listen", url, "-d", "{}", "--as", "openai", "--text", "--max-event-size", "16m").check(t, 3)
+	cmdtest.Run(t, "", "listen", url, "-d", "{}", "--as", "openai", "--text").Check(t, 0)
+	cmdtest.Run(t, "", "listen", url, "-d", "{}", "--as", "openai", "--text", "--max-event-size", "16m").Check(t, 3)
 	small := streaming(t, "data: {}\n\ndata: [DONE]\n\n")
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	ssectl(t, "", "listen", small, "-d", "{}", "--as", "openai").check(t, 0)
+	cmdtest.Run(t, "", "listen", small, "-d", "{}", "--as", "openai").Check(t, 0)
 	if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 8<<20 {
 		t.Errorf("a small stream took %d MiB", (after.TotalAlloc-before.TotalAlloc)>>20)
 	}
@@ -101,13 +102,13 @@ func TestListenMedia(t *testing.T) {
 func TestServeReadsWhatListenWrites(t *testing.T) {
 	text := "data: " + strings.Repeat("\x01", 12<<20) + "\n\n"
 	file := filepath.Join(t.TempDir(), "printed.jsonl")
-	r := ssectl(t, "", "listen", streaming(t, text), "--no-reconnect")
-	r.check(t, 0)
-	if err := os.WriteFile(file, []byte(r.out), 0o600); err != nil {
+	r := cmdtest.Run(t, "", "listen", streaming(t, text), "--no-reconnect")
+	r.Check(t, 0)
+	if err := os.WriteFile(file, []byte(r.Out), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if again := ssectl(t, "", "listen", serveFile(t, file), "--no-reconnect", "--format", "raw"); again.out != text {
-		t.Errorf("%d bytes came back, want %d: %s", len(again.out), len(text), again.err)
+	if again := cmdtest.Run(t, "", "listen", cmdtest.Serve(t, file), "--no-reconnect", "--format", "raw"); again.Out != text {
+		t.Errorf("%d bytes came back, want %d: %s", len(again.Out), len(text), again.Err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -121,7 +122,7 @@ func TestServeReadsWhatListenWrites(t *testing.T) {
 func TestListenContinuesMCP(t *testing.T) {
 	for _, more := range [][]string{nil, {"--reconnect", "always"}} {
 		var asked []string
-		url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			asked = append(asked, strings.Join([]string{r.Method, r.Header.Get("Last-Event-ID"), r.Header.Get("Mcp-Session-Id"), r.Header.Get("Content-Type"), string(body)}, " "))
 			w.Header().Set("Content-Type", stream.ContentType)
@@ -135,21 +136,21 @@ func TestListenContinuesMCP(t *testing.T) {
 				io.WriteString(w, "id: 3\ndata: {\"id\":1,\"result\":{}}\n\n")
 			}
 		})
-		r := ssectl(t, "", append([]string{"listen", url, "--as", "mcp", "--json", "{}"}, more...)...)
+		r := cmdtest.Run(t, "", append([]string{"listen", url, "--as", "mcp", "--json", "{}"}, more...)...)
 		want := "POST   application/json {}|GET 1 s1  |GET 2 s1  "
-		if r.check(t, 0); strings.Join(asked, "|") != want {
+		if r.Check(t, 0); strings.Join(asked, "|") != want {
 			t.Errorf("asked %q, want %q", strings.Join(asked, "|"), want)
 		}
 	}
-	url := serving(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
-	ssectl(t, "", "listen", url, "--as", "mcp", "--json", "{}").check(t, 0)
-	ssectl(t, "", "listen", url, "--json", "{}").check(t, 4)
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
+	cmdtest.Run(t, "", "listen", url, "--as", "mcp", "--json", "{}").Check(t, 0)
+	cmdtest.Run(t, "", "listen", url, "--json", "{}").Check(t, 4)
 }
 
 // TestListenNamesItsSourceOnce in an error.
 func TestListenNamesItsSourceOnce(t *testing.T) {
-	r := ssectl(t, "data: "+strings.Repeat("x", 2000)+"\n\n", "listen", "-", "--max-event-size", "1k")
-	if r.check(t, 3); strings.Count(r.err, "standard input") != 1 {
-		t.Errorf("%s", r.err)
+	r := cmdtest.Run(t, "data: "+strings.Repeat("x", 2000)+"\n\n", "listen", "-", "--max-event-size", "1k")
+	if r.Check(t, 3); strings.Count(r.Err, "standard input") != 1 {
+		t.Errorf("%s", r.Err)
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/ssectl/ssectl/cmd"
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -33,9 +34,9 @@ import (
 // once listens for one event and returns its data.
 func once(t *testing.T, args ...string) string {
 	t.Helper()
-	r := ssectl(t, "", append([]string{"listen", "--format", "data", "-n", "1"}, args...)...)
-	r.check(t, 0)
-	return strings.TrimSuffix(r.out, "\n")
+	r := cmdtest.Run(t, "", append([]string{"listen", "--format", "data", "-n", "1"}, args...)...)
+	r.Check(t, 0)
+	return strings.TrimSuffix(r.Out, "\n")
 }
 
 // telling answers with one event whose data is what tell says of the request.
@@ -68,7 +69,7 @@ func TestListenCompressed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			next := make(chan struct{}, 1)
-			url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+			url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 				if r.Header.Get("Accept-Encoding") != "gzip, deflate, br, zstd" {
 					http.Error(w, "not asked for", http.StatusBadRequest)
 					return
@@ -116,14 +117,14 @@ func TestListenCompressed(t *testing.T) {
 // in words that no standard knows.
 func TestListenCodingNone(t *testing.T) {
 	for _, coding := range []string{"none", "identity", "None", "identity, none"} {
-		url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", stream.ContentType)
 			w.Header().Set("Content-Encoding", coding)
 			io.WriteString(w, "data: a\n\n")
 		})
 		for _, more := range [][]string{nil, {"--compressed"}} {
-			r := ssectl(t, "", append([]string{"listen", url, "--no-reconnect", "--format", "data"}, more...)...)
-			if r.code != 0 || r.out != "a\n" || strings.Contains(r.err, "hint:") {
+			r := cmdtest.Run(t, "", append([]string{"listen", url, "--no-reconnect", "--format", "data"}, more...)...)
+			if r.Code != 0 || r.Out != "a\n" || strings.Contains(r.Err, "hint:") {
 				t.Errorf("%s %v: %+v", coding, more, r)
 			}
 		}
@@ -131,18 +132,18 @@ func TestListenCodingNone(t *testing.T) {
 }
 
 func TestListenTellsOfCompression(t *testing.T) {
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		w.Header().Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
 		io.WriteString(z, "data: a\n\n")
 		z.Close()
 	})
-	if r := ssectl(t, "", "listen", url, "--no-reconnect"); !strings.Contains(r.err, "compressed (gzip)") || !strings.Contains(r.err, "hint: --compressed") {
-		t.Errorf("stderr %s", r.err)
+	if r := cmdtest.Run(t, "", "listen", url, "--no-reconnect"); !strings.Contains(r.Err, "compressed (gzip)") || !strings.Contains(r.Err, "hint: --compressed") {
+		t.Errorf("stderr %s", r.Err)
 	}
-	if r := ssectl(t, "", "listen", url, "--no-reconnect", "--compressed"); r.code != 0 || strings.Contains(r.err, "hint:") {
-		t.Errorf("exit code %d, stderr %s", r.code, r.err)
+	if r := cmdtest.Run(t, "", "listen", url, "--no-reconnect", "--compressed"); r.Code != 0 || strings.Contains(r.Err, "hint:") {
+		t.Errorf("exit code %d, stderr %s", r.Code, r.Err)
 	}
 }
 
@@ -150,8 +151,8 @@ func TestListenRedirects(t *testing.T) {
 	show := telling(func(r *http.Request) string {
 		return fmt.Sprint(r.Method, " auth=", r.Header.Get("Authorization"), " key=", r.Header.Get("X-Api-Key"), " cookie=", r.Header.Get("Cookie"), " accept=", r.Header.Get("Accept"), " a=", r.Header.Get("X-A"))
 	})
-	other := serving(t, show)
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	other := cmdtest.Handle(t, show)
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/same":
 			http.Redirect(w, r, "/show", http.StatusTemporaryRedirect)
@@ -178,18 +179,18 @@ func TestListenRedirects(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.path, got, test.want)
 		}
 	}
-	if r := ssectl(t, "", "listen", url+"/loop", "--max-redirs", "3"); r.code != 3 || !strings.Contains(r.err, "more than 3 redirects") {
+	if r := cmdtest.Run(t, "", "listen", url+"/loop", "--max-redirs", "3"); r.Code != 3 || !strings.Contains(r.Err, "more than 3 redirects") {
 		t.Errorf("loop: %+v", r)
 	}
-	r := ssectl(t, "", "listen", url+"/other", "-d", "geheim")
-	if r.code != 3 || !strings.Contains(r.err, "the body is not sent on to another origin") {
+	r := cmdtest.Run(t, "", "listen", url+"/other", "-d", "geheim")
+	if r.Code != 3 || !strings.Contains(r.Err, "the body is not sent on to another origin") {
 		t.Errorf("body: %+v", r)
 	}
-	if r := ssectl(t, "", "listen", url+"/nowhere"); r.code != 4 || !strings.Contains(r.err, "302 Found") {
+	if r := cmdtest.Run(t, "", "listen", url+"/nowhere"); r.Code != 4 || !strings.Contains(r.Err, "302 Found") {
 		t.Errorf("no location: %+v", r)
 	}
-	r = ssectl(t, "", append(secrets, "listen", "-v", "-n", "1", url+"/other?token=geheim", "--oauth2-bearer", "geheim")...)
-	if r.code != 0 || strings.Contains(r.err, "geheim") || strings.Contains(r.err, "Z2VoZWlt") || !strings.Contains(r.err, "> X-A: REDACTED") {
+	r = cmdtest.Run(t, "", append(secrets, "listen", "-v", "-n", "1", url+"/other?token=geheim", "--oauth2-bearer", "geheim")...)
+	if r.Code != 0 || strings.Contains(r.Err, "geheim") || strings.Contains(r.Err, "Z2VoZWlt") || !strings.Contains(r.Err, "> X-A: REDACTED") {
 		t.Errorf("-v: %+v", r)
 	}
 }
@@ -197,7 +198,7 @@ func TestListenRedirects(t *testing.T) {
 // TestListenKeepsCookies of a server where curl does: only with a cookie file, be
 // it none.
 func TestListenKeepsCookies(t *testing.T) {
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/login" {
 			http.SetCookie(w, &http.Cookie{Name: "sid", Value: "1"})
 			http.Redirect(w, r, "/", http.StatusFound)
@@ -222,7 +223,7 @@ func TestListenKeepsCookies(t *testing.T) {
 
 func TestListenReconnectsToTheOriginalURL(t *testing.T) {
 	var paths []string
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		paths = append(paths, r.URL.Path)
 		if r.URL.Path == "/first" {
 			http.Redirect(w, r, "/second", http.StatusPermanentRedirect)
@@ -230,14 +231,14 @@ func TestListenReconnectsToTheOriginalURL(t *testing.T) {
 		}
 		numbered(2, func(http.ResponseWriter, int) bool { return true })(w, r)
 	})
-	ssectl(t, "", "listen", url+"/first").check(t, 0)
+	cmdtest.Run(t, "", "listen", url+"/first").Check(t, 0)
 	if got, want := strings.Join(paths, " "), "/first /second /first /second /first /second"; got != want {
 		t.Errorf("paths %s, want %s", got, want)
 	}
 }
 
 func TestListenPlaces(t *testing.T) {
-	url := serving(t, telling(func(r *http.Request) string { return r.Host }))
+	url := cmdtest.Handle(t, telling(func(r *http.Request) string { return r.Host }))
 	host := strings.TrimPrefix(url, "http://")
 	_, port, _ := net.SplitHostPort(host)
 
@@ -267,13 +268,13 @@ func TestListenPlaces(t *testing.T) {
 		}
 	}
 	for _, args := range []string{"--resolve x " + url, "--connect-to a:b " + url, "-4 -6 " + url, "-x ftp://x " + url, "-u me " + url, "--key x " + url} {
-		ssectl(t, "", append([]string{"listen"}, strings.Fields(args)...)...).check(t, 2)
+		cmdtest.Run(t, "", append([]string{"listen"}, strings.Fields(args)...)...).Check(t, 2)
 	}
 }
 
 func TestListenProxies(t *testing.T) {
-	url := serving(t, telling(func(r *http.Request) string { return "direct" }))
-	proxy := serving(t, telling(func(r *http.Request) string {
+	url := cmdtest.Handle(t, telling(func(r *http.Request) string { return "direct" }))
+	proxy := cmdtest.Handle(t, telling(func(r *http.Request) string {
 		return "proxy for " + r.RequestURI + " " + r.Header.Get("Proxy-Authorization")
 	}))
 	withUser := strings.Replace(proxy, "http://", "http://me:geheim@", 1)
@@ -306,10 +307,10 @@ func TestListenProxies(t *testing.T) {
 		}
 	}
 	t.Setenv("ALL_PROXY", "ftp://proxy")
-	r := ssectl(t, "", "listen", url)
-	r.check(t, 2)
-	if !strings.Contains(r.err, "ALL_PROXY: cannot speak") {
-		t.Error(r.err)
+	r := cmdtest.Run(t, "", "listen", url)
+	r.Check(t, 2)
+	if !strings.Contains(r.Err, "ALL_PROXY: cannot speak") {
+		t.Error(r.Err)
 	}
 }
 
@@ -385,8 +386,8 @@ func TestListenTLS(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.args, got, test.want)
 		}
 	}
-	r := ssectl(t, "", "listen", server.URL, "--retry", "5")
-	if r.code != 3 || !strings.Contains(r.err, "certificate") || !strings.Contains(r.err, "hint: --cacert") {
+	r := cmdtest.Run(t, "", "listen", server.URL, "--retry", "5")
+	if r.Code != 3 || !strings.Contains(r.Err, "certificate") || !strings.Contains(r.Err, "hint: --cacert") {
 		t.Errorf("unknown authority: %+v", r)
 	}
 }
@@ -400,7 +401,7 @@ func TestListenResumesAFile(t *testing.T) {
 		"data: 1\n\ndata: 2\n\ndata: 3\n\ndata: 4\n\n",
 	}
 	var ranges []string
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		ranges = append(ranges, r.Header.Get("Range"))
 		text := versions[min(len(ranges), len(versions))-1]
 		w.Header().Set("Content-Type", "application/octet-stream")
@@ -408,13 +409,13 @@ func TestListenResumesAFile(t *testing.T) {
 		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))
 	})
 	file := filepath.Join(t.TempDir(), "cursor.json")
-	r := ssectl(t, "", "listen", url, "--resume", "range", "--retry-delay", "0", "--format", "data", "-n", "3", "--cursor", file)
-	r.check(t, 0)
-	if r.out != "1\n2\n3\n" {
-		t.Errorf("printed %q", r.out)
+	r := cmdtest.Run(t, "", "listen", url, "--resume", "range", "--retry-delay", "0", "--format", "data", "-n", "3", "--cursor", file)
+	r.Check(t, 0)
+	if r.Out != "1\n2\n3\n" {
+		t.Errorf("printed %q", r.Out)
 	}
-	r = ssectl(t, "", "listen", url, "--resume", "range", "--retry-delay", "0", "--retry", "1", "--format", "data", "--cursor", file)
-	if r.out != "4\n" || r.code != 3 || !strings.Contains(r.err, "nothing new") {
+	r = cmdtest.Run(t, "", "listen", url, "--resume", "range", "--retry-delay", "0", "--retry", "1", "--format", "data", "--cursor", file)
+	if r.Out != "4\n" || r.Code != 3 || !strings.Contains(r.Err, "nothing new") {
 		t.Errorf("next run %+v", r)
 	}
 	if got, want := strings.Join(ranges, " "), " bytes=18- bytes=27- bytes=36-"; got != want {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/ssectl/ssectl/cmd"
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -107,7 +108,7 @@ func TestListenStopsInFile(t *testing.T) {
 // TestListenRaw wants each block once over a reconnection, and every byte where
 // there is none.
 func TestListenRaw(t *testing.T) {
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.Header.Get("Last-Event-ID") {
 		case "":
 			w.Header().Set("Content-Type", stream.ContentType)
@@ -133,9 +134,9 @@ func TestListenRaw(t *testing.T) {
 		"-n 1":                       begin,
 		"-n 1 --comments":            begin,
 	} {
-		r := ssectl(t, "", append([]string{"listen", url, "--format", "raw"}, strings.Fields(flags)...)...)
-		if r.out != want {
-			t.Errorf("%s: printed %q, want %q\n%s", flags, r.out, want, r.err)
+		r := cmdtest.Run(t, "", append([]string{"listen", url, "--format", "raw"}, strings.Fields(flags)...)...)
+		if r.Out != want {
+			t.Errorf("%s: printed %q, want %q\n%s", flags, r.Out, want, r.Err)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/cmd"
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -54,7 +55,7 @@ func TestListenAfterKill(t *testing.T) {
 	}
 	const step = 200 * time.Microsecond
 	dir := t.TempDir()
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.Atoi(r.Header.Get("Last-Event-ID"))
 		w.Header().Set("Content-Type", stream.ContentType)
 		for tick := time.NewTicker(step); ; {
@@ -102,7 +103,7 @@ func TestListenAfterKill(t *testing.T) {
 // TestListenSignals runs the real program: SIGINT ends it at once, with the
 // summary and 130, and all that came is printed.
 func TestListenSignals(t *testing.T) {
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		io.WriteString(w, "data: a\n\ndata: b\n\n")
 		w.(http.Flusher).Flush()
@@ -133,7 +134,7 @@ func TestListenSignals(t *testing.T) {
 // ends must not keep the program.
 func TestListenStopsInWrite(t *testing.T) {
 	stuck := make(chan struct{})
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		event := []byte("data: " + strings.Repeat("x", 64<<10) + "\n\n")
 		control := http.NewResponseController(w)
@@ -156,7 +157,7 @@ func TestListenStopsInWrite(t *testing.T) {
 
 // TestListenClosedPipe runs the real program with a reader that has seen enough.
 func TestListenClosedPipe(t *testing.T) {
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		for r.Context().Err() == nil {
 			if _, err := io.WriteString(w, "data: x\n\n"); err != nil {
@@ -180,7 +181,7 @@ func TestListenPrintsAtOnce(t *testing.T) {
 	for _, format := range []string{"text", "json", "data", "raw", "jq"} {
 		t.Run(format, func(t *testing.T) {
 			next := make(chan struct{}, 1)
-			url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+			url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", stream.ContentType)
 				for n := range 5 {
 					fmt.Fprintf(w, "data: event %d\n\n", n)
@@ -230,7 +231,7 @@ func TestListenPrintsAtOnce(t *testing.T) {
 func TestListenCopiesAtOnce(t *testing.T) {
 	const first, rest = "data: half an", " event\n\n"
 	printed := make(chan struct{})
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		io.WriteString(w, first)
 		w.(http.Flusher).Flush()

@@ -2,7 +2,6 @@ package cmd_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,55 +16,15 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/ssectl/ssectl/cmd"
-	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
-
-// A result is what a run of ssectl came to.
-type result struct {
-	out, err string
-	code     int
-}
-
-// ssectl runs a command line in this process, with input on its stdin.
-func ssectl(t *testing.T, input string, args ...string) result {
-	t.Helper()
-	var out, errs bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	code := cmd.Run(ctx, &term.Streams{In: strings.NewReader(input), Out: &out, Err: &errs}, args)
-	if ctx.Err() != nil {
-		t.Fatalf("ssectl %q did not end in a minute\n%s", args, errs.String())
-	}
-	return result{out.String(), errs.String(), code}
-}
-
-// check compares exit codes and shows all where they differ.
-func (r result) check(t *testing.T, code int) {
-	t.Helper()
-	if r.code != code {
-		t.Fatalf("exit code %d, want %d\nstdout: %.2000s\nstderr: %s", r.code, code, r.out, r.err)
-	}
-}
-
-// serving returns the URL of a server that answers with h.
-func serving(t *testing.T, h http.HandlerFunc) string {
-	t.Helper()
-	s := httptest.NewServer(h)
-	t.Cleanup(func() {
-		s.CloseClientConnections()
-		s.Close()
-	})
-	return s.URL
-}
 
 // streaming returns the URL of a server that answers every request with text,
 // and resumes with 204.
 func streaming(t *testing.T, text string) string {
-	return serving(t, func(w http.ResponseWriter, r *http.Request) {
+	return cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Last-Event-ID") != "" {
 			w.WriteHeader(http.StatusNoContent)
 			return
@@ -110,61 +69,50 @@ func TestListenEachEventOnce(t *testing.T) {
 	if testing.Short() {
 		last = 1000
 	}
-	url := serving(t, numbered(last, func(w http.ResponseWriter, n int) bool {
+	url := cmdtest.Handle(t, numbered(last, func(w http.ResponseWriter, n int) bool {
 		if n%11 == 0 {
 			reset(w)
 		}
 		return n%7 == 0 || n%11 == 0
 	}))
-	r := ssectl(t, "", "listen", url, "--format", "data")
-	r.check(t, 0)
+	r := cmdtest.Run(t, "", "listen", url, "--format", "data")
+	r.Check(t, 0)
 	var want strings.Builder
 	for n := 1; n <= last; n++ {
 		fmt.Fprintln(&want, n)
 	}
-	if r.out != want.String() {
-		t.Errorf("not each of %d events once:\n%s", last, firstDifference(r.out, want.String()))
+	if r.Out != want.String() {
+		t.Errorf("not each of %d events once:\n%s", last, cmdtest.FirstDifference(r.Out, want.String()))
 	}
-	if !strings.Contains(r.err, `resumed after id "7"`) {
-		t.Errorf("stderr does not tell of the resume: %.500s", r.err)
+	if !strings.Contains(r.Err, `resumed after id "7"`) {
+		t.Errorf("stderr does not tell of the resume: %.500s", r.Err)
 	}
-}
-
-// firstDifference shows where two texts begin to differ.
-func firstDifference(got, want string) string {
-	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
-	for i := range min(len(g), len(w)) {
-		if g[i] != w[i] {
-			return fmt.Sprintf("line %d: got %q, want %q", i+1, g[i], w[i])
-		}
-	}
-	return fmt.Sprintf("got %d lines, want %d", len(g), len(w))
 }
 
 func TestListenCursorFile(t *testing.T) {
-	url := serving(t, numbered(5, func(http.ResponseWriter, int) bool { return false }))
+	url := cmdtest.Handle(t, numbered(5, func(http.ResponseWriter, int) bool { return false }))
 	file := filepath.Join(t.TempDir(), "cursor.json")
 	for i, want := range []string{"1\n2\n", "3\n4\n", "5\n"} {
-		r := ssectl(t, "", "listen", url, "--format", "data", "-n", "2", "--cursor", file)
-		if r.out != want {
-			t.Errorf("run %d printed %q, want %q", i, r.out, want)
+		r := cmdtest.Run(t, "", "listen", url, "--format", "data", "-n", "2", "--cursor", file)
+		if r.Out != want {
+			t.Errorf("run %d printed %q, want %q", i, r.Out, want)
 		}
 	}
 	// Another stream in the same file starts at its beginning.
-	if r := ssectl(t, "", "listen", url+"/other", "--format", "data", "-n", "1", "--cursor", file); r.out != "1\n" {
-		t.Errorf("other stream printed %q", r.out)
+	if r := cmdtest.Run(t, "", "listen", url+"/other", "--format", "data", "-n", "1", "--cursor", file); r.Out != "1\n" {
+		t.Errorf("other stream printed %q", r.Out)
 	}
-	if r := ssectl(t, "", "listen", url, "--format", "data", "-n", "1", "--cursor", file); r.out != "" {
-		t.Errorf("first stream again printed %q", r.out)
+	if r := cmdtest.Run(t, "", "listen", url, "--format", "data", "-n", "1", "--cursor", file); r.Out != "" {
+		t.Errorf("first stream again printed %q", r.Out)
 	}
 	for _, text := range []string{"", "{", "[]", `{"other":1}`, `{"ssectl_cursor":9,"streams":{}}`} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r := ssectl(t, "", "listen", url, "--cursor", file)
+		r := cmdtest.Run(t, "", "listen", url, "--cursor", file)
 		now, _ := os.ReadFile(file)
-		if r.code != 2 || !strings.Contains(r.err, "cursor.json") || string(now) != text {
-			t.Errorf("file %q: exit code %d, file now %q, stderr %s", text, r.code, now, r.err)
+		if r.Code != 2 || !strings.Contains(r.Err, "cursor.json") || string(now) != text {
+			t.Errorf("file %q: exit code %d, file now %q, stderr %s", text, r.Code, now, r.Err)
 		}
 	}
 }
@@ -172,12 +120,12 @@ func TestListenCursorFile(t *testing.T) {
 // TestListenCursorTellsURLsApart keeps streams in one file whose URLs differ in
 // a value that is not shown.
 func TestListenCursorTellsURLsApart(t *testing.T) {
-	url := serving(t, numbered(5, func(http.ResponseWriter, int) bool { return false }))
+	url := cmdtest.Handle(t, numbered(5, func(http.ResponseWriter, int) bool { return false }))
 	file := filepath.Join(t.TempDir(), "cursor.json")
 	for _, query := range []string{"?author=alice", "?author=bob", "?token=a", "?token=b", "?a", "?b"} {
 		for _, want := range []string{"1\n2\n3\n4\n5\n", ""} {
-			if r := ssectl(t, "", "listen", url+query, "--format", "data", "--cursor", file); r.out != want || r.code != 0 {
-				t.Errorf("%s: printed %q, want %q", query, r.out, want)
+			if r := cmdtest.Run(t, "", "listen", url+query, "--format", "data", "--cursor", file); r.Out != want || r.Code != 0 {
+				t.Errorf("%s: printed %q, want %q", query, r.Out, want)
 			}
 		}
 	}
@@ -188,10 +136,10 @@ func TestListenCursorTellsURLsApart(t *testing.T) {
 
 func TestListenLargeEvents(t *testing.T) {
 	large := "data: " + strings.Repeat("x", 8<<20) + "\n\n"
-	r := ssectl(t, "", "listen", streaming(t, large), "--no-reconnect", "--format", "raw")
-	r.check(t, 0)
-	if r.out != large {
-		t.Errorf("8 MiB event: %d bytes, want %d", len(r.out), len(large))
+	r := cmdtest.Run(t, "", "listen", streaming(t, large), "--no-reconnect", "--format", "raw")
+	r.Check(t, 0)
+	if r.Out != large {
+		t.Errorf("8 MiB event: %d bytes, want %d", len(r.Out), len(large))
 	}
 
 	for name, endless := range map[string]http.HandlerFunc{
@@ -211,10 +159,10 @@ func TestListenLargeEvents(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run := exec.Command("ssectl", "listen", serving(t, endless), "--format", "data")
+			run := exec.Command("ssectl", "listen", cmdtest.Handle(t, endless), "--format", "data")
 			var errs bytes.Buffer
 			run.Stderr = &errs
-			peak := watchPeak(t, run)
+			peak := cmdtest.WatchPeak(t, run)
 			out, err := run.Output()
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != 3 || string(out) != "small\n" {
@@ -233,26 +181,26 @@ func TestListenLargeEvents(t *testing.T) {
 func TestListenExitCodes(t *testing.T) {
 	ok := streaming(t, "data: a\n\nevent: end\ndata: b\n\n")
 	cut := streaming(t, "data: a\n\ndata: b")
-	broken := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	broken := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		io.WriteString(w, "data: a\n\ndata: b")
 		reset(w)
 	})
-	silent := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	silent := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		io.WriteString(w, ": ok\n\n")
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	})
-	page := serving(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<title>Sign in</title>") })
-	refused := serving(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, `bad key`, http.StatusUnauthorized) })
-	gone := serving(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	slowly := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	page := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<title>Sign in</title>") })
+	refused := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, `bad key`, http.StatusUnauthorized) })
+	gone := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	slowly := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	})
-	hangs := serving(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	hangs := cmdtest.Handle(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	closed := httptest.NewServer(nil)
 	closed.Close()
 
@@ -304,10 +252,10 @@ func TestListenExitCodes(t *testing.T) {
 		t.Run(test.args, func(t *testing.T) {
 			t.Parallel()
 			args := strings.Fields(strings.ReplaceAll(test.args, "'", ""))
-			r := ssectl(t, "", append([]string{"listen"}, args...)...)
-			r.check(t, test.code)
-			if !strings.Contains(r.err, test.says) {
-				t.Errorf("stderr %q, want %q in it", r.err, test.says)
+			r := cmdtest.Run(t, "", append([]string{"listen"}, args...)...)
+			r.Check(t, test.code)
+			if !strings.Contains(r.Err, test.says) {
+				t.Errorf("stderr %q, want %q in it", r.Err, test.says)
 			}
 		})
 	}
@@ -316,7 +264,7 @@ func TestListenExitCodes(t *testing.T) {
 // TestListenTellsACutOnce wants one line on a connection that breaks off for good,
 // and one for each that does not.
 func TestListenTellsACutOnce(t *testing.T) {
-	url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		io.WriteString(w, "id: 1\ndata: a\n\ndata: b")
 		reset(w)
@@ -330,19 +278,19 @@ func TestListenTellsACutOnce(t *testing.T) {
 		{"--retry-delay 0 -n 2", 4}, // connected, dropped, reconnecting, connected
 		{"--no-reconnect --until-data x", 2},
 	} {
-		r := ssectl(t, "", append(strings.Fields(test.args), "listen", url)...)
-		if got := strings.Count(r.err, "\n"); got != test.lines {
-			t.Errorf("%s: %d lines, want %d:\n%s", test.args, got, test.lines, r.err)
+		r := cmdtest.Run(t, "", append(strings.Fields(test.args), "listen", url)...)
+		if got := strings.Count(r.Err, "\n"); got != test.lines {
+			t.Errorf("%s: %d lines, want %d:\n%s", test.args, got, test.lines, r.Err)
 		}
 	}
 }
 
 // TestListenHints wants hints that fit.
 func TestListenHints(t *testing.T) {
-	proxy := serving(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) })
-	closed := serving(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
-	if r := ssectl(t, "", "listen", closed, "-H", "X-Api-Key: wrong"); r.code != 4 || strings.Contains(r.err, "hint: ") {
-		t.Errorf("credentials were given: exit code %d, stderr %s", r.code, r.err)
+	proxy := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) })
+	closed := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	if r := cmdtest.Run(t, "", "listen", closed, "-H", "X-Api-Key: wrong"); r.Code != 4 || strings.Contains(r.Err, "hint: ") {
+		t.Errorf("credentials were given: exit code %d, stderr %s", r.Code, r.Err)
 	}
 	for _, test := range []struct {
 		args string
@@ -356,9 +304,9 @@ func TestListenHints(t *testing.T) {
 		{closed + " -H Content-Type:a/b", 4, "give credentials"},
 		{"localhost:1", 3, "is the server running?"},
 	} {
-		r := ssectl(t, "", append([]string{"listen"}, strings.Fields(test.args)...)...)
-		if r.code != test.code || !strings.Contains(r.err, "hint: ") || !strings.Contains(r.err, test.hint) {
-			t.Errorf("%s: exit code %d, stderr %s", test.args, r.code, r.err)
+		r := cmdtest.Run(t, "", append([]string{"listen"}, strings.Fields(test.args)...)...)
+		if r.Code != test.code || !strings.Contains(r.Err, "hint: ") || !strings.Contains(r.Err, test.hint) {
+			t.Errorf("%s: exit code %d, stderr %s", test.args, r.Code, r.Err)
 		}
 	}
 }
@@ -382,55 +330,33 @@ func TestListenSamplesCircle(t *testing.T) {
 			}
 			dir := t.TempDir()
 			record, printed := filepath.Join(dir, "record.jsonl"), filepath.Join(dir, "printed.jsonl")
-			events := ssectl(t, "", "listen", file)
-			events.check(t, 0)
+			events := cmdtest.Run(t, "", "listen", file)
+			events.Check(t, 0)
 
-			url := serveFile(t, file)
-			r := ssectl(t, "", "listen", url, "--no-reconnect", "--format", "raw", "--record", record)
-			r.check(t, 0)
-			if r.out != string(want) {
-				t.Errorf("raw: got %q\nwant %q", r.out, want)
+			url := cmdtest.Serve(t, file)
+			r := cmdtest.Run(t, "", "listen", url, "--no-reconnect", "--format", "raw", "--record", record)
+			r.Check(t, 0)
+			if r.Out != string(want) {
+				t.Errorf("raw: got %q\nwant %q", r.Out, want)
 			}
-			if r := ssectl(t, "", "listen", serveFile(t, record), "--no-reconnect", "--format", "raw"); r.out != string(want) {
-				t.Errorf("recorded and replayed: got %q\nwant %q", r.out, want)
+			if r := cmdtest.Run(t, "", "listen", cmdtest.Serve(t, record), "--no-reconnect", "--format", "raw"); r.Out != string(want) {
+				t.Errorf("recorded and replayed: got %q\nwant %q", r.Out, want)
 			}
 
-			r = ssectl(t, "", "listen", url, "--no-reconnect")
-			r.check(t, 0)
-			if err := os.WriteFile(printed, []byte(r.out), 0o600); err != nil {
+			r = cmdtest.Run(t, "", "listen", url, "--no-reconnect")
+			r.Check(t, 0)
+			if err := os.WriteFile(printed, []byte(r.Out), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			again := ssectl(t, "", "listen", serveFile(t, printed), "--no-reconnect")
-			if got, want := withoutTimes(again.out), withoutTimes(events.out); got != want {
-				t.Errorf("printed and replayed:\n%s", firstDifference(got, want))
+			again := cmdtest.Run(t, "", "listen", cmdtest.Serve(t, printed), "--no-reconnect")
+			if got, want := withoutTimes(again.Out), withoutTimes(events.Out); got != want {
+				t.Errorf("printed and replayed:\n%s", cmdtest.FirstDifference(got, want))
 			}
-			if r := ssectl(t, "", "listen", url, "--no-reconnect", "--format", "text"); r.code != 0 || r.out == "" {
+			if r := cmdtest.Run(t, "", "listen", url, "--no-reconnect", "--format", "text"); r.Code != 0 || r.Out == "" {
 				t.Errorf("text: %+v", r)
 			}
 		})
 	}
-}
-
-// serveFile runs "ssectl serve FILE" until the test ends.
-func serveFile(t *testing.T, args ...string) string {
-	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	done := make(chan struct{})
-	var errs bytes.Buffer
-	go func() {
-		defer close(done)
-		cmd.Run(ctx, &term.Streams{In: strings.NewReader(""), Out: w, Err: &errs}, append([]string{"serve", "--print-url", "-p", "0"}, args...))
-		w.Close()
-	}()
-	t.Cleanup(func() { stop(); <-done })
-	url := make([]byte, 200)
-	n, err := r.Read(url)
-	if err != nil {
-		t.Fatalf("serve %q: %v\n%s", args, err, errs.String())
-	}
-	go io.Copy(io.Discard, r)
-	return strings.TrimSpace(string(url[:n]))
 }
 
 func withoutTimes(jsonLines string) string {
@@ -461,43 +387,43 @@ func TestListenPresets(t *testing.T) {
 		{"graphql-sse", "graphql", 1, ""},
 	} {
 		t.Run(test.sample, func(t *testing.T) {
-			url := serveFile(t, "../testdata/streams/"+test.sample+".sse")
-			r := ssectl(t, "", "listen", url, "--as", test.preset, "-d", "{}", "--text")
-			r.check(t, test.code)
-			if test.text != "" && r.out != test.text {
-				t.Errorf("text %q, want %q", r.out, test.text)
+			url := cmdtest.Serve(t, "../testdata/streams/"+test.sample+".sse")
+			r := cmdtest.Run(t, "", "listen", url, "--as", test.preset, "-d", "{}", "--text")
+			r.Check(t, test.code)
+			if test.text != "" && r.Out != test.text {
+				t.Errorf("text %q, want %q", r.Out, test.text)
 			}
 			// A stream that is cut before its end mark is never a success.
 			sample, _ := os.ReadFile("../testdata/streams/" + test.sample + ".sse")
 			first := bytes.Index(sample, []byte("\ndata"))
-			if r := ssectl(t, "", "listen", streaming(t, string(sample[:first+3])), "--as", test.preset, "-d", "{}"); r.code != 1 {
-				t.Errorf("cut: exit code %d, want 1: %s", r.code, r.err)
+			if r := cmdtest.Run(t, "", "listen", streaming(t, string(sample[:first+3])), "--as", test.preset, "-d", "{}"); r.Code != 1 {
+				t.Errorf("cut: exit code %d, want 1: %s", r.Code, r.Err)
 			}
 		})
 	}
 	t.Run("a lost piece", func(t *testing.T) {
 		url := streaming(t, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"choices\":[{\"del\n\ndata: [DONE]\n\n")
-		r := ssectl(t, "", "listen", url, "--as", "openai", "-d", "{}", "--text")
-		r.check(t, 1)
-		if r.out != "a" || !strings.Contains(r.err, `not the JSON that --as wants: {"choices":[{"del`) {
-			t.Errorf("%q, stderr %q", r.out, r.err)
+		r := cmdtest.Run(t, "", "listen", url, "--as", "openai", "-d", "{}", "--text")
+		r.Check(t, 1)
+		if r.Out != "a" || !strings.Contains(r.Err, `not the JSON that --as wants: {"choices":[{"del`) {
+			t.Errorf("%q, stderr %q", r.Out, r.Err)
 		}
 	})
 	t.Run("error before the end mark", func(t *testing.T) {
 		url := streaming(t, "data: {\"error\":{\"message\":\"overloaded\"}}\n\ndata: [DONE]\n\n")
-		r := ssectl(t, "", "listen", url, "--as", "openai", "-d", "{}", "--text")
-		r.check(t, 1)
-		if !strings.Contains(r.err, "overloaded") {
-			t.Errorf("stderr %q", r.err)
+		r := cmdtest.Run(t, "", "listen", url, "--as", "openai", "-d", "{}", "--text")
+		r.Check(t, 1)
+		if !strings.Contains(r.Err, "overloaded") {
+			t.Errorf("stderr %q", r.Err)
 		}
 	})
 }
 
 func TestListenHAR(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.har")
-	url := serving(t, numbered(4, func(_ http.ResponseWriter, n int) bool { return n == 2 }))
-	r := ssectl(t, "", "listen", url+"/?token=geheim", "-H", "Authorization: Bearer geheim", "--save-har", file)
-	r.check(t, 0)
+	url := cmdtest.Handle(t, numbered(4, func(_ http.ResponseWriter, n int) bool { return n == 2 }))
+	r := cmdtest.Run(t, "", "listen", url+"/?token=geheim", "-H", "Authorization: Bearer geheim", "--save-har", file)
+	r.Check(t, 0)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -1,3 +1,5 @@
+//go:build attack
+
 package attack
 
 import (
@@ -8,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -19,6 +22,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ssectl/ssectl/cmd"
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -263,10 +267,10 @@ func TestAbuseMemory(t *testing.T) {
 			t.Run(args[0]+" "+one.name, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 				defer cancel()
-				run := program(ctx, append(args, fmt.Sprintf("%s/%d", base, n))...)
+				run := exec.CommandContext(ctx, "ssectl", append(args, fmt.Sprintf("%s/%d", base, n))...)
 				var errs bytes.Buffer
 				run.Stderr = &errs
-				peak := watchPeak(t, run)
+				peak := cmdtest.WatchPeak(t, run)
 				err := run.Run()
 				if ctx.Err() != nil || run.ProcessState == nil || run.ProcessState.ExitCode() < 0 || strings.Contains(errs.String(), "goroutine ") {
 					t.Fatalf("%v: %s", err, errs.String())

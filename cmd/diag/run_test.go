@@ -1,4 +1,4 @@
-package cmd
+package diagcmd_test
 
 import (
 	"bytes"
@@ -14,16 +14,17 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/ssectl/ssectl/cmd"
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 
-// TestDiagJSONValid runs diag on servers of all kinds, and holds what it prints
+// TestJSONValid runs diag on servers of all kinds, and holds what it prints
 // to the schema that it prints.
-func TestDiagJSONValid(t *testing.T) {
+func TestJSONValid(t *testing.T) {
 	var text bytes.Buffer
-	if code := Run(t.Context(), &term.Streams{Out: &text, Err: &text}, []string{"diag", "--schema"}); code != cli.ExitOK {
+	if code := cmd.Run(t.Context(), &term.Streams{Out: &text, Err: &text}, []string{"diag", "--schema"}); code != cli.ExitOK {
 		t.Fatalf("--schema: exit %d", code)
 	}
 	parsed, err := jsonschema.UnmarshalJSON(&text)
@@ -64,7 +65,7 @@ func TestDiagJSONValid(t *testing.T) {
 		{strings.Replace(server.URL, "http://", "https://", 1), cli.ExitNoRun},
 	} {
 		var out, errs bytes.Buffer
-		code := Run(context.Background(), &term.Streams{Out: &out, Err: &errs}, []string{"diag", "--format", "json", "--duration", "1s", test.url})
+		code := cmd.Run(context.Background(), &term.Streams{Out: &out, Err: &errs}, []string{"diag", "--format", "json", "--duration", "1s", test.url})
 		if code != test.exit {
 			t.Errorf("%s: exit %d, want %d: %s", test.url, code, test.exit, errs.String())
 		}
@@ -83,9 +84,9 @@ func TestDiagJSONValid(t *testing.T) {
 	}
 }
 
-// TestDiagInterrupted stops runs when the stream flows and when nothing is there
+// TestInterrupted stops runs when the stream flows and when nothing is there
 // yet. What was not decided is called so, in every format.
-func TestDiagInterrupted(t *testing.T) {
+func TestInterrupted(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		asked := make(chan struct{}, 100)
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -109,7 +110,7 @@ func TestDiagInterrupted(t *testing.T) {
 			args = append(args, "--report", format+"="+filepath.Join(dir, format))
 		}
 		var out, errs bytes.Buffer
-		if code := Run(ctx, &term.Streams{Out: &out, Err: &errs}, args); code != cli.ExitNoRun {
+		if code := cmd.Run(ctx, &term.Streams{Out: &out, Err: &errs}, args); code != cli.ExitNoRun {
 			t.Errorf("exit %d, want %d: %s", code, cli.ExitNoRun, errs.String())
 		}
 		server.CloseClientConnections()

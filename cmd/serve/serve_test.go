@@ -1,8 +1,7 @@
-package cmd_test
+package servecmd_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -13,71 +12,17 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/ssectl/ssectl/cmd"
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 )
 
-// A running is ssectl serve in this process.
-type running struct {
-	url  string
-	stop context.CancelFunc
-	code chan int
-	log  *lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu    sync.Mutex // guards b
-	b     bytes.Buffer
-	wrote chan struct{} // has room for one signal
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	select {
-	case l.wrote <- struct{}{}:
-	default:
-	}
-	return l.b.Write(p)
-}
-
-// await waits until so many lines were written.
-func (l *lockedBuffer) await(lines int) {
-	for strings.Count(l.String(), "\n") < lines {
-		<-l.wrote
-	}
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func runServe(t *testing.T, in io.Reader, args ...string) *running {
-	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	out, outWriter := io.Pipe()
-	r := &running{stop: stop, code: make(chan int, 1), log: &lockedBuffer{wrote: make(chan struct{}, 1)}}
-	args = append([]string{"serve", "--print-url", "-p", "0"}, args...)
-	go func() {
-		r.code <- cmd.Run(ctx, &term.Streams{In: in, Out: outWriter, Err: r.log}, args)
-		outWriter.Close()
-	}()
-	if _, err := fmt.Fscanln(out, &r.url); err != nil {
-		t.Fatalf("ssectl %v: %v\n%s", args, err, r.log)
-	}
-	t.Cleanup(stop)
-	return r
-}
-
-func TestServeStopsWithinASecond(t *testing.T) {
-	r := runServe(t, nil, "../testdata/streams/openai-chat.sse", "--loop")
-	address := strings.Trim(strings.TrimPrefix(r.url, "http://"), "/")
+func TestStopsWithinASecond(t *testing.T) {
+	r := cmdtest.Start(t, nil, "../../testdata/streams/openai-chat.sse", "--loop")
+	address := strings.Trim(strings.TrimPrefix(r.URL, "http://"), "/")
 	for range 3 { // they take nothing, and are in the middle of a write
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
@@ -88,23 +33,23 @@ func TestServeStopsWithinASecond(t *testing.T) {
 		io.ReadFull(conn, make([]byte, 1000))
 	}
 	begin := time.Now()
-	r.stop()
+	r.Stop()
 	select {
-	case code := <-r.code:
+	case code := <-r.Code:
 		if code != 0 {
-			t.Errorf("exit code %d, want 0:\n%s", code, r.log)
+			t.Errorf("exit code %d, want 0:\n%s", code, r.Log)
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("does not stop")
 	}
 	t.Logf("stopped after %v", time.Since(begin))
-	if got := strings.Count(r.log.String(), "closed by the server"); got != 3 {
-		t.Errorf("%d connections were closed by the server, want 3:\n%s", got, r.log)
+	if got := strings.Count(r.Log.String(), "closed by the server"); got != 3 {
+		t.Errorf("%d connections were closed by the server, want 3:\n%s", got, r.Log)
 	}
 }
 
-func TestServeReplaysRecordingsOfAllSamples(t *testing.T) {
-	files, _ := filepath.Glob("../testdata/streams/*.sse")
+func TestReplaysRecordingsOfAllSamples(t *testing.T) {
+	files, _ := filepath.Glob("../../testdata/streams/*.sse")
 	if len(files) == 0 {
 		t.Fatal("no samples")
 	}
@@ -117,12 +62,12 @@ func TestServeReplaysRecordingsOfAllSamples(t *testing.T) {
 			recording := filepath.Join(t.TempDir(), "recording.jsonl")
 			var out bytes.Buffer
 			streams := &term.Streams{Out: &out, Err: io.Discard}
-			origin := runServe(t, nil, file, "--pace", "1ms")
-			if code := cmd.Run(t.Context(), streams, []string{"listen", origin.url, "--no-reconnect", "--record", recording, "--format", "raw"}); code != 0 || !bytes.Equal(out.Bytes(), want) {
+			origin := cmdtest.Start(t, nil, file, "--pace", "1ms")
+			if code := cmd.Run(t.Context(), streams, []string{"listen", origin.URL, "--no-reconnect", "--record", recording, "--format", "raw"}); code != 0 || !bytes.Equal(out.Bytes(), want) {
 				t.Fatalf("listen: exit code %d, got %q, want %q", code, &out, want)
 			}
 			for _, pace := range []string{"instant", "recorded"} {
-				response, err := http.Get(runServe(t, nil, recording, "--pace", pace).url)
+				response, err := http.Get(cmdtest.Start(t, nil, recording, "--pace", pace).URL)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -136,7 +81,7 @@ func TestServeReplaysRecordingsOfAllSamples(t *testing.T) {
 	}
 }
 
-func TestServeWithACertificate(t *testing.T) {
+func TestWithACertificate(t *testing.T) {
 	other := httptest.NewTLSServer(nil) // for its certificate
 	defer other.Close()
 	pair := other.TLS.Certificates[0]
@@ -153,22 +98,22 @@ func TestServeWithACertificate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := runServe(t, nil, "../testdata/streams/flags.sse", "--cert", filepath.Join(dir, "cert.pem"), "--key", filepath.Join(dir, "key.pem"))
-	response, err := other.Client().Get(r.url) // which trusts that certificate alone
+	r := cmdtest.Start(t, nil, "../../testdata/streams/flags.sse", "--cert", filepath.Join(dir, "cert.pem"), "--key", filepath.Join(dir, "key.pem"))
+	response, err := other.Client().Get(r.URL) // which trusts that certificate alone
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode != 200 || !strings.HasPrefix(r.url, "https://") {
-		t.Errorf("%s: status %d", r.url, response.StatusCode)
+	if response.StatusCode != 200 || !strings.HasPrefix(r.URL, "https://") {
+		t.Errorf("%s: status %d", r.URL, response.StatusCode)
 	}
 }
 
-func TestServeTellsOfBadLiveInputAndGoesOn(t *testing.T) {
+func TestTellsOfBadLiveInputAndGoesOn(t *testing.T) {
 	in, out := io.Pipe()
 	defer out.Close()
-	r := runServe(t, in, "--heartbeat", "0")
-	response, err := http.Get(r.url)
+	r := cmdtest.Start(t, in, "--heartbeat", "0")
+	response, err := http.Get(r.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,13 +132,13 @@ func TestServeTellsOfBadLiveInputAndGoesOn(t *testing.T) {
 	if rest, err := io.ReadAll(response.Body); len(rest) > 0 || err != nil {
 		t.Errorf("after the end of the input: %q, %v", rest, err)
 	}
-	log := r.log.String()
+	log := r.Log.String()
 	if !strings.Contains(log, "standard input: line 2: ") || !strings.Contains(log, "line 4: ") || strings.Contains(log, "\x1b") {
 		t.Errorf("log: %q", log)
 	}
 }
 
-func TestServeWithoutInputOnATerminal(t *testing.T) {
+func TestWithoutInputOnATerminal(t *testing.T) {
 	var log bytes.Buffer
 	code := cmd.Run(t.Context(), &term.Streams{InTerminal: true, Out: io.Discard, Err: &log}, []string{"serve", "-p", "0"})
 	if code != 2 || !strings.Contains(log.String(), "hint: give a FILE") {
