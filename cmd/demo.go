@@ -20,10 +20,10 @@ func newDemoCommand(streams *term.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "See all of it in ten seconds",
-		Long: `Demo runs the three other commands, on your machine alone: a server on a free
-port that cuts its connection after every few events, a listener that takes up
-the stream where it was cut, and a diagnosis of that server. The command lines
-that it shows are the ones it runs.`,
+		Long: `Demo runs the three other commands on this machine: a server on a free port that
+cuts its connection after every few events, a listener that resumes the stream
+after each cut, and a diagnosis of that server. It runs the command lines that it
+shows.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), streams) },
 	}

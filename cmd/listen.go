@@ -68,13 +68,14 @@ type listenOptions struct {
 }
 
 const listenLong = `
-Read an event stream and print its events as they come: text on a terminal, JSON
-lines in a pipe, which "ssectl serve" replays. Where the connection drops, connect
-again and go on behind the last event, as a browser's EventSource does.
+Read an event stream and print its events as they arrive: as text on a terminal,
+and in a pipe as JSON lines, which "ssectl serve" replays. When the connection
+drops, reconnect and continue after the last event, as a browser's EventSource
+does.
 
-A line for curl works as it is with "curl" replaced by "ssectl listen". A URL may
-leave out http:// and, as :8080/path, the host. FILE and - (standard input) are
-streams saved before.`
+A command line for curl works with "curl" replaced by "ssectl listen". A URL may
+omit http:// and, as in :8080/path, the host. FILE and - (standard input) are
+saved streams.`
 
 const listenExamples = `
   ssectl listen https://example.com/events
@@ -92,7 +93,7 @@ func newListenCommand(streams *term.Streams) *cobra.Command {
 		Short:   "Read an event stream",
 		Long:    listenLong,
 		Example: listenExamples,
-		Args:    cobra.ArbitraryArgs, // onlySource says it better
+		Args:    cobra.ArbitraryArgs, // the errors of onlySource are clearer
 		RunE: func(c *cobra.Command, args []string) error {
 			source, err := onlySource(args, opts.Curl.URL)
 			if err != nil {
@@ -103,33 +104,33 @@ func newListenCommand(streams *term.Streams) *cobra.Command {
 		},
 	}
 	cli.AddFlags(c, "Output", opts.bindOutput)
-	cli.AddFlags(c, "What ends it", opts.bindEnding)
+	cli.AddFlags(c, "Ending", opts.bindEnding)
 	cli.AddFlags(c, "Reconnection", opts.bindReconnection)
 	cli.AddFlags(c, "Resuming", opts.bindResume)
 	cli.AddFlags(c, "Recording", opts.bindRecording)
 	cli.AddFlags(c, "Connection, as in curl", opts.Curl.Bind)
-	cli.SetHelp(c, streams.Width, presetHelp(), cli.HelpSection{Title: "What expressions see", Text: expressionHelp}, cli.ExitCodes(
-		"0    the stream ended as it should, or what was asked for was reached",
-		"1    --fail-if matched, or the stream ended before --until",
-		"2    wrong usage, bad input file",
-		"3    no connection, or it was cut for good",
-		"4    the server answered, but not with an event stream",
-		"5    --idle-timeout or --event-timeout, and no reconnection left; or no stream\n       within --max-time",
-		"130  interrupted",
+	cli.SetHelp(c, streams.Width, presetHelp(), cli.HelpSection{Title: "Expressions", Text: expressionHelp}, cli.ExitCodes(
+		[2]string{"0", "the stream ended as it should, or reached the end that a flag asks for"},
+		[2]string{"1", "--fail-if matched, or the stream ended before --until"},
+		[2]string{"2", "wrong usage, bad input file"},
+		[2]string{"3", "no connection, or a connection lost for good"},
+		[2]string{"4", "the server answered, but not with an event stream"},
+		[2]string{"5", "--idle-timeout or --event-timeout, and no reconnection left; or no stream within --max-time"},
+		[2]string{"130", "interrupted"},
 	))
 	return c
 }
 
-const expressionHelp = `
-  The expressions of --jq, --filter, --until and --fail-if are jq. They see the event
-  as {"event", "id", "data", "retry", "time"} and "json", the data parsed, or null.`
+const expressionHelp = `The expressions of --jq, --filter, --until and --fail-if are jq. Their input is
+the event as an object: "event", "id", "data", "retry", "time", and "json", which is the
+data parsed, or null.`
 
 func presetHelp() cli.HelpSection {
-	var lines []string
+	section := cli.HelpSection{Title: "Presets"}
 	for _, p := range preset.Presets {
-		lines = append(lines, fmt.Sprintf("  %-18s%s", p.Name, p.About))
+		section.List = append(section.List, [2]string{p.Name, p.About})
 	}
-	return cli.HelpSection{Title: "Presets", Text: strings.Join(lines, "\n")}
+	return section
 }
 
 // onlySource returns the one place to listen to, an argument or a --url.
@@ -164,60 +165,59 @@ func missingFile(source string) error {
 
 func (o *listenOptions) bindOutput(flags *pflag.FlagSet) {
 	o.Format, o.Color = "auto", term.ColorAuto
-	formats := strings.Join(slices.Sorted(maps.Keys(output.EventFormats)), "|")
-	flags.Var(cli.Choice(&o.Format, append(slices.Sorted(maps.Keys(output.EventFormats)), "auto")...), "format",
-		"print events as `auto|"+formats+"`; auto is text on a terminal, else json; raw is the bytes as they came, whole blocks of them where a connection may be made again")
-	flags.StringVar(&o.JQ, "jq", "", "print the results of this jq `expression` instead, strings raw")
+	formats := append([]string{"auto"}, slices.Sorted(maps.Keys(output.EventFormats))...)
+	flags.Var(cli.Choice(&o.Format, formats...), "format", "print events in this form; auto is text on a terminal, else json; raw is the bytes as received, by whole blocks where a reconnection may follow")
+	flags.StringVar(&o.JQ, "jq", "", "print the results of this jq `expression` instead, strings without quotes")
 	flags.StringVar(&o.Filter, "filter", "", "print only events for which this jq `expression` is true")
-	flags.StringSliceVar(&o.Events, "event", nil, "print only events of these `types`")
+	flags.StringSliceVar(&o.Events, "event", nil, "print only events of these `types`, separated by commas")
 	flags.BoolVar(&o.Comments, "comments", false, "print comments and reconnection times too")
-	flags.StringVar(&o.As, "as", "", "know the stream of a service by its `name`, see Presets: what ends it well, what is an error")
-	flags.BoolVar(&o.Text, "text", false, "with --as, print the growing text alone")
+	flags.StringVar(&o.As, "as", "", "apply the service preset of this `name`: its end marker, its errors, its text (see Presets)")
+	flags.BoolVar(&o.Text, "text", false, "print only the growing text; needs --as")
 	flags.BoolVar(&o.Pretty, "pretty", false, "indent JSON data in text")
-	flags.Var(&o.Color, "color", "use colors: `auto|always|never`; auto is on a terminal, unless NO_COLOR is set")
-	flags.BoolVarP(&o.Include, "include", "i", false, "show response headers, on stderr where the output is not for people")
-	flags.Var(cli.Choice(&o.Stats, "text", "json"), "stats", "print a summary at the end on stderr, as `text|json`; where stderr is a terminal there is one anyway")
+	flags.Var(&o.Color, "color", "use colors; auto is on a terminal, unless NO_COLOR is set")
+	flags.BoolVarP(&o.Include, "include", "i", false, "show response headers, on stderr where the output is data")
+	flags.Var(cli.Choice(&o.Stats, "text", "json"), "stats", "print a summary on stderr at the end; a terminal gets one without the flag")
 	flags.Lookup("stats").NoOptDefVal = "text"
 }
 
 func (o *listenOptions) bindEnding(flags *pflag.FlagSet) {
-	flags.UintVarP(&o.Count, "count", "n", 0, "end after this `number` of printed events")
-	flags.VarP(&o.MaxTime, "max-time", "m", "end after this `time`, in seconds or as 500ms")
+	flags.UintVarP(&o.Count, "count", "n", 0, "end after printing this `number` of events")
+	flags.VarP(&o.MaxTime, "max-time", "m", "end after this `duration`, in seconds or as 500ms")
 	flags.StringSliceVar(&o.UntilEvent, "until-event", nil, "end after an event of one of these `types`")
 	flags.StringArrayVar(&o.UntilData, "until-data", nil, "end after an event whose data is this `text`")
 	flags.StringVar(&o.Until, "until", "", "end after an event for which this jq `expression` is true")
 	flags.StringVar(&o.FailIf, "fail-if", "", "fail after an event for which this jq `expression` is true")
-	flags.Var(&o.IdleTimeout, "idle-timeout", "take a connection without any byte for this `time` as dropped")
-	flags.Var(&o.EventTimeout, "event-timeout", "the same without an event; comments do not count")
+	flags.Var(&o.IdleTimeout, "idle-timeout", "drop a connection after this `duration` without a byte")
+	flags.Var(&o.EventTimeout, "event-timeout", "drop a connection after this `duration` without an event; comments do not count")
 }
 
 func (o *listenOptions) bindReconnection(flags *pflag.FlagSet) {
 	o.Reconnect = "get"
 	o.RetryDelay, o.RetryMaxDelay = cli.Seconds(listen.DefaultDelay), cli.Seconds(listen.DefaultMaxDelay)
-	flags.Var(cli.Choice(&o.Reconnect, "get", "always", "never"), "reconnect", "when to connect again: `get|always|never`; get means only where the method is GET, as a repeated POST may cost")
-	flags.BoolVar(&o.NoReconnect, "no-reconnect", false, "make one connection, as --reconnect never")
-	flags.IntVar(&o.Retry, "retry", -1, "give up after this `number` of connections in a row without an event; without it the first connection must succeed and there is no bound")
+	flags.Var(cli.Choice(&o.Reconnect, "get", "always", "never"), "reconnect", "reconnect after a drop; get: only GET requests, since repeating a POST may have side effects")
+	flags.BoolVar(&o.NoReconnect, "no-reconnect", false, "make one connection, as --reconnect never does")
+	flags.IntVar(&o.Retry, "retry", -1, "give up after this `number` of consecutive connections without an event (default no limit, but the first connection must succeed)")
 	flags.Lookup("retry").DefValue = "0" // which pflag does not show
-	flags.Var(&o.RetryDelay, "retry-delay", "wait this `time` before a reconnection; a retry of the server takes its place")
-	flags.Var(&o.RetryMaxDelay, "retry-max-delay", "let the wait grow to this `time` at most")
-	flags.Var(&o.RetryMaxTime, "retry-max-time", "give up after this `time` without an event over reconnections")
-	flags.BoolVar(&o.IgnoreRetry, "ignore-retry", false, "keep --retry-delay, whatever the server says")
-	flags.StringVar(&o.RetryOn, "retry-on", "", "try again after these `statuses`, as 429,503,5xx; Retry-After is honoured")
-	flags.StringSliceVar(&o.ReconnectOn, "reconnect-on", nil, "take an event of these `types` as the server's goodbye: connect again")
+	flags.Var(&o.RetryDelay, "retry-delay", "wait this `duration` before a reconnection, unless the server sets another")
+	flags.Var(&o.RetryMaxDelay, "retry-max-delay", "let the wait grow to this `duration` at most")
+	flags.Var(&o.RetryMaxTime, "retry-max-time", "give up after this `duration` of reconnections without an event")
+	flags.BoolVar(&o.IgnoreRetry, "ignore-retry", false, "keep --retry-delay, even if the server sets another")
+	flags.StringVar(&o.RetryOn, "retry-on", "", "retry after these `statuses`, such as 429,503,5xx; Retry-After is honored")
+	flags.StringSliceVar(&o.ReconnectOn, "reconnect-on", nil, "reconnect after an event of one of these `types`, by which the server says goodbye")
 }
 
 func (o *listenOptions) bindResume(flags *pflag.FlagSet) {
 	o.Resume = "id"
-	flags.Var(cli.Choice(&o.Resume, "id", "range", "off"), "resume", "how to resume, `id|range|off`: by Last-Event-ID, by a byte range (logs served as files), or not at all")
-	flags.StringVar(&o.LastEventID, "last-event-id", "", "start behind the event of this `ID`")
+	flags.Var(cli.Choice(&o.Resume, "id", "range", "off"), "resume", "resume by Last-Event-ID, by a byte range (for logs served as files), or not at all")
+	flags.StringVar(&o.LastEventID, "last-event-id", "", "start after the event with this `ID`")
 	flags.StringVar(&o.Cursor, "cursor", "", "keep the position between runs in this `file`")
-	flags.IntVar(&o.FreshAfter, "fresh-after", 0, "forget the position after this `number` of resumed connections in a row without an event")
+	flags.IntVar(&o.FreshAfter, "fresh-after", 0, "forget the position after this `number` of consecutive resumed connections without an event")
 }
 
 func (o *listenOptions) bindRecording(flags *pflag.FlagSet) {
-	flags.StringVar(&o.Record, "record", "", "write all that comes to this `file`, exact and timed, for \"ssectl serve\"")
+	flags.StringVar(&o.Record, "record", "", "record everything in this `file`, exactly and with times, for \"ssectl serve\"")
 	flags.StringVar(&o.SaveHAR, "save-har", "", "write a HAR `file` for the developer tools of browsers")
-	flags.Var(&o.MaxEventSize, "max-event-size", "fail on an event larger than this `size` (default 16m; 256m with --as, as events of those services hold images)")
+	flags.Var(&o.MaxEventSize, "max-event-size", "fail on an event larger than this `size` (default 16m; 256m with --as, since those services send images)")
 }
 
 // listenConfig turns the options into those of package listen.

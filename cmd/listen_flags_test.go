@@ -108,7 +108,7 @@ func TestHelpIsGrouped(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := -1
-	for _, title := range []string{"Usage:", "Examples:", "Output:", "What ends it:", "Reconnection:", "Resuming:", "Recording:", "Connection, as in curl:", "Presets:", "Exit codes:"} {
+	for _, title := range []string{"Usage:", "Examples:", "Output:", "Ending:", "Reconnection:", "Resuming:", "Recording:", "Connection, as in curl:", "Presets:", "Expressions:", "Exit codes:"} {
 		i := strings.Index(out.String(), "\n"+title+"\n")
 		if i <= at {
 			t.Errorf("%q is missing or out of place", title)

@@ -101,12 +101,24 @@ func Run(ctx context.Context, streams *term.Streams, args []string) int {
 	return cli.ExitCode(err)
 }
 
+const rootLong = `
+Ssectl reads, serves and diagnoses streams of Server-Sent Events.`
+
+const helpOfCommand = `"ssectl COMMAND --help" shows the flags of a command.`
+
+const rootExamples = `
+  ssectl listen https://example.com/events
+  ssectl serve events.jsonl
+  ssectl diag https://example.com/events`
+
 // newRootCommand makes the command line with some of the subcommands: to bind
 // the flags of those that are not run is half of the time to start.
 func newRootCommand(streams *term.Streams, with []subcommand) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "ssectl",
 		Short:         "The command-line tool for Server-Sent Events",
+		Long:          rootLong,
+		Example:       rootExamples,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       versionString(),
@@ -119,6 +131,7 @@ func newRootCommand(streams *term.Streams, with []subcommand) *cobra.Command {
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
+	cli.SetHelp(root, streams.Width, cli.HelpSection{Text: helpOfCommand, Title: "More"})
 	for _, s := range with {
 		root.AddCommand(s.build(streams))
 	}

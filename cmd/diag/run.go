@@ -139,9 +139,6 @@ func (o *options) validate() ([]reportFile, error) {
 	if o.URL == "" {
 		return nil, fmt.Errorf("diag wants a URL")
 	}
-	if output.ReportFormats[o.Format] == nil {
-		return nil, fmt.Errorf("--format %q: want one of %s", o.Format, strings.Join(output.ReportFormatNames(), ", "))
-	}
 	var files []reportFile
 	for _, report := range o.Reports {
 		format, name, ok := strings.Cut(report, "=")
@@ -158,14 +155,10 @@ func (o *options) validate() ([]reportFile, error) {
 		}
 	}
 	switch {
-	case !slices.Contains([]string{"fail", "warn", "never"}, o.FailOn):
-		return nil, fmt.Errorf("--fail-on %q: want fail, warn or never", o.FailOn)
-	case !slices.Contains([]diag.Profile{diag.ProfileAuto, diag.ProfileOpenAI, diag.ProfileAnthropic, diag.ProfileMCP}, diag.Profile(o.Profile)):
-		return nil, fmt.Errorf("--profile %q: want auto, openai, anthropic or mcp", o.Profile)
 	case o.Connections < 1 || o.Connections > 8:
 		return nil, fmt.Errorf("--connections: want 1 to 8")
 	case o.Duration <= 0:
-		return nil, fmt.Errorf("--duration: want a time above 0")
+		return nil, fmt.Errorf("--duration: want a duration above 0")
 	case o.Credentials && o.WebOrigin == "":
 		return nil, fmt.Errorf("--credentials wants --web-origin")
 	}

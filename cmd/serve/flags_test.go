@@ -62,7 +62,7 @@ func TestRefusesFlags(t *testing.T) {
 func TestFlagsAreInGroups(t *testing.T) {
 	c := New(&term.Streams{Out: io.Discard, Err: io.Discard})
 	for _, group := range cli.FlagGroups(c) {
-		if group.Name() == "Other" && group.HasAvailableFlags() {
+		if group.Name() == "Flags" && group.HasAvailableFlags() {
 			t.Errorf("without a group:\n%s", group.FlagUsages())
 		}
 	}

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/output"
@@ -72,13 +71,14 @@ type options struct {
 }
 
 const long = `
-Serve an event stream: the events of a file or of standard input, to any number
-of clients, with resume by Last-Event-ID. Files are JSON lines (as "ssectl listen"
-writes them), saved event streams, plain text, or HAR files of a browser; the
-first bytes tell which. Standard input may be live: events go out as they come in.
+Serve an event stream to any number of clients, with resume by Last-Event-ID. The
+events come from a file or from standard input: JSON lines (as "ssectl listen"
+writes them), a saved event stream, plain text, or a HAR file of a browser,
+recognized by the first bytes. Standard input may be live: events go out as they
+come in.
 
 Every path and method is answered with the stream, so that it can stand in for
-any API; a browser that opens / gets a page that shows the stream.`
+any API. A browser that opens / gets a page that shows the stream.`
 
 const examples = `
   ssectl serve events.jsonl
@@ -111,82 +111,44 @@ func New(streams *term.Streams) *cobra.Command {
 			return run(c.Context(), streams, &opts)
 		},
 	}
-	cli.AddFlags(c, "Events", func(f *pflag.FlagSet) {
-		f.Var(cli.Choice(&opts.From, "jsonl", "sse", "text", "har"), "from", "`format` of the input: jsonl, sse, text or har (default what the first bytes look like)")
-		f.Var(cli.Choice(&opts.IDs, "keep", "auto", "none"), "ids", "`what` becomes of IDs: keep them as they are, auto numbers events that have none, none takes them away (default keep; auto for text and --clock)")
-		f.StringVar(&opts.Exec, "exec", "", "serve the output of a shell `command`, each line an event")
-		f.DurationVar(&opts.Clock, "clock", 0, "serve the time, one event every `interval`; a client starts with the next one")
-		f.BoolVar(&opts.Canary, "canary", false, "serve a short script of small, large and silent phases, which shows what a path does to a stream")
-		f.StringArrayVar(&opts.Routes, "route", nil, "answer PATH with the events of FILE: `[METHOD ]PATH=FILE`; {name} and * in PATH stand for any segment; may be repeated")
-		f.Var(&opts.MaxEventSize, "max-event-size", "refuse an event of the input that is larger than this `size` (default 16m)")
-		f.IntVar(&opts.History, "history", 10000, "`number` of events of live input that are kept for clients to come")
-	})
-	cli.AddFlags(c, "Pace", func(f *pflag.FlagSet) {
-		f.StringVar(&opts.Pace, "pace", "instant", "`when` events are due: instant, an interval (500ms), a rate (100/s), or recorded (by their times)")
-		f.Float64Var(&opts.Speed, "speed", 1, "divide all waits by this `factor`")
-		f.StringVar(&opts.Jitter, "jitter", "", "make each wait up to this `share` longer or shorter, such as 20%")
-		f.StringVar(&opts.Loop, "loop", "", "send everything `N` times, without N for ever")
-		f.Lookup("loop").NoOptDefVal = "forever"
-		f.BoolVar(&opts.Shared, "shared", false, "one clock for all clients (default each replays from the start on its own)")
-	})
-	cli.AddFlags(c, "Resume and end", func(f *pflag.FlagSet) {
-		f.Var(cli.Choice(&opts.OnUnknownID, "start", "live", "gap", "204", "409"), "on-unknown-id", "`what` a client gets whose Last-Event-ID is not known: start, live, gap (an event of that type, then the start), 204 or 409")
-		f.Var(cli.Choice(&opts.AtEnd, "close", "hold", "loop"), "at-end", "`what` comes after the last event: close, hold the connection open, or loop")
-		f.StringVar(&opts.CloseEvent, "close-event", "", "say goodbye with an event of this `type` before the stream ends")
-		f.BoolVar(&opts.Once, "once", false, "exit after the first client")
-	})
-	cli.AddFlags(c, "Address", func(f *pflag.FlagSet) {
-		f.StringVar(&opts.Addr, "addr", "127.0.0.1:8080", "`host:port` to listen on")
-		f.IntVarP(&opts.Port, "port", "p", 8080, "`port` to listen on; 0 takes a free one")
-		f.StringVar(&opts.Path, "path", "", "answer on this `path` alone")
-		f.StringVar(&opts.UnixSocket, "unix-socket", "", "listen on a unix socket at `path`")
-		f.BoolVar(&opts.TLS, "tls", false, "serve HTTPS, and HTTP/2, with a self-signed certificate unless --cert gives one")
-		f.StringVar(&opts.Cert, "cert", "", "PEM `file` with the certificate for HTTPS")
-		f.StringVar(&opts.Key, "key", "", "PEM `file` with its key")
-		f.BoolVar(&opts.PrintURL, "print-url", false, "print the URL on standard output")
-		f.BoolVarP(&opts.Quiet, "quiet", "q", false, "do not log connections")
-	})
-	cli.AddFlags(c, "Answers", func(f *pflag.FlagSet) {
-		f.StringArrayVarP(&opts.Headers, "header", "H", nil, "add a `\"Name: value\"` to every answer; may be repeated")
-		f.StringVar(&opts.CORS, "cors", "*", "`origin` of pages that may read the stream, with cookies unless it is *; \"\" for no other than our own")
-		f.DurationVar(&opts.RetryHint, "retry-hint", 0, "tell clients to wait this `duration` before they reconnect")
-		f.DurationVar(&opts.Heartbeat, "heartbeat", serve.DefaultHeartbeat, "send a comment after this `duration` of silence; 0 for none")
-		f.IntVar(&opts.MaxClients, "max-clients", 0, "answer 503 beyond this `number` of clients at the same time")
-		f.DurationVar(&opts.WriteTimeout, "write-timeout", serve.DefaultWriteTimeout, "cut a client that takes nothing for this `duration`; 0 for never")
-	})
-	cli.AddFlags(c, "Faults", func(f *pflag.FlagSet) {
-		f.StringArrayVar(&opts.Faults, "fault", nil, "break something on purpose: a `fault` such as drop@5; may be repeated; --help faults lists all")
-		f.BoolVar(&opts.Stamp, "stamp", false, "put a comment into each event with the time (unix ns) and the bytes sent before: \": t=... off=...\"")
-	})
+	cli.AddFlags(c, "Events", opts.bindEvents)
+	cli.AddFlags(c, "Pace", opts.bindPace)
+	cli.AddFlags(c, "Resume and end", opts.bindEnd)
+	cli.AddFlags(c, "Address", opts.bindAddress)
+	cli.AddFlags(c, "Answers", opts.bindAnswers)
+	cli.AddFlags(c, "Faults", opts.bindFaults)
 	cli.SetHelp(c, streams.Width, cli.ExitCodes(
-		"0  the stream was served; SIGINT and SIGTERM end it",
-		"2  wrong usage, or a bad input file: nothing was served",
-		"3  could not listen",
+		[2]string{"0", "the stream was served; SIGINT and SIGTERM end it"},
+		[2]string{"2", "wrong usage, or a bad input file: nothing was served"},
+		[2]string{"3", "could not listen"},
 	))
-	withFaultHelp(c)
+	withFaultHelp(c, streams.Width)
 	return c
 }
 
 // withFaultHelp adds "--help faults".
-func withFaultHelp(c *cobra.Command) {
+func withFaultHelp(c *cobra.Command, width int) {
 	general := c.HelpFunc()
 	c.SetHelpFunc(func(c *cobra.Command, args []string) {
 		if !slices.Contains(args, "faults") {
 			general(c, args)
 			return
 		}
-		fmt.Fprint(c.OutOrStdout(), faultHelp())
+		fmt.Fprint(c.OutOrStdout(), faultHelp(width))
 	})
 }
 
-func faultHelp() string {
-	var text strings.Builder
-	text.WriteString("Faults, for --fault. Events count from 1 on each connection; @N-M is a range of\nthem. Several faults work together. Sizes are in bytes: 512, 16k, 8m.\n\n")
+func faultHelp(width int) string {
+	width = cli.HelpWidth(width)
+	var faults [][2]string
 	for _, kind := range serve.FaultKinds() {
-		fmt.Fprintf(&text, "  %-16s %s\n", kind.Usage, kind.Does)
+		faults = append(faults, [2]string{kind.Usage, kind.Does})
 	}
-	return text.String()
+	return cli.Paragraphs(faultAbout, width) + "\n\n" + cli.List(faults, width)
 }
+
+const faultAbout = `Faults, for --fault. Events count from 1 on each connection; @N-M is a range of
+them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.`
 
 // faultHint says what may help against a fault that cannot be read.
 func faultHint(text string) string {

@@ -21,7 +21,7 @@ func PlainUsage(err error) error {
 	return errors.New(strconvWords().ReplaceAllStringFunc(err.Error(), func(words string) string {
 		switch {
 		case strings.HasPrefix(words, "time: missing"):
-			return "want a time with its unit, such as 500ms or 2s"
+			return "want a duration with its unit, such as 500ms or 2s"
 		case !strings.HasSuffix(words, "syntax"):
 			return ""
 		case strings.HasPrefix(words, "strconv.ParseBool"):

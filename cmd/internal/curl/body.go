@@ -41,9 +41,9 @@ func (f partFlag) String() string { return "" }
 func (f partFlag) Type() string   { return "data" }
 
 func (f *Flags) bindBody(flags *pflag.FlagSet) {
-	flags.VarP(partFlag{"data", &f.Body}, "data", "d", "send this `data`, or that of @file, by POST; line breaks of a file are left out")
-	flags.Var(partFlag{"data-raw", &f.Body}, "data-raw", "send this `data`, @ is nothing special")
-	flags.Var(partFlag{"data-binary", &f.Body}, "data-binary", "send this `data`, or that of @file, as it is")
+	flags.VarP(partFlag{"data", &f.Body}, "data", "d", "send this `data`, or that of @file without line breaks, by POST")
+	flags.Var(partFlag{"data-raw", &f.Body}, "data-raw", "send this `data`; a leading @ has no meaning")
+	flags.Var(partFlag{"data-binary", &f.Body}, "data-binary", "send this `data`, or that of @file with its line breaks")
 	flags.Var(partFlag{"json", &f.Body}, "json", "send this JSON `data`, or that of @file, with its content type")
 }
 

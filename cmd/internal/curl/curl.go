@@ -55,41 +55,41 @@ func New(streams *term.Streams, version string) *Flags {
 
 // Bind binds the flags.
 func (f *Flags) Bind(flags *pflag.FlagSet) {
-	flags.StringVarP(&f.Method, "request", "X", "", "use this `method`; POST with a body, else GET")
-	flags.StringVar(&f.URL, "url", "", "the `URL`, as another way to give it")
-	flags.StringArrayVarP(&f.Headers, "header", "H", nil, "send a `header` \"Name: value\", \"Name:\" to leave one out, or those of @file")
+	flags.StringVarP(&f.Method, "request", "X", "", "use this `method` (default GET, or POST with a body)")
+	flags.StringVar(&f.URL, "url", "", "use this `URL` in place of the argument")
+	flags.StringArrayVarP(&f.Headers, "header", "H", nil, "send this `header`, \"Name: value\"; \"Name:\" removes one; @file reads headers from a file")
 	f.bindBody(flags)
-	flags.StringVarP(&f.User, "user", "u", "", "basic authentication as `user:password`")
+	flags.StringVarP(&f.User, "user", "u", "", "authenticate as `user:password` (HTTP Basic)")
 	flags.StringVar(&f.Bearer, "oauth2-bearer", "", "send this bearer `token`")
-	flags.StringVarP(&f.UserAgent, "user-agent", "A", "", "send this user agent `name`")
+	flags.StringVarP(&f.UserAgent, "user-agent", "A", "", "send this `name` as User-Agent")
 	flags.StringArrayVarP(&f.Cookies, "cookie", "b", nil, "send these `cookies`, \"a=1; b=2\", or those of a cookie file")
 	flags.BoolVarP(&f.Insecure, "insecure", "k", false, "accept any server certificate")
-	flags.StringVar(&f.CACert, "cacert", "", "trust the certificates of this PEM `file` only")
-	flags.StringVarP(&f.Cert, "cert", "E", "", "client certificate, a PEM `file`")
-	flags.StringVar(&f.Key, "key", "", "key of the client certificate, a PEM `file`; that of --cert if not given")
-	flags.StringVarP(&f.Proxy, "proxy", "x", "", "go through a `proxy`: [http|https|socks5|socks5h://][user:password@]host[:port]")
-	flags.StringVar(&f.NoProxy, "noproxy", "", "reach these `hosts`, separated by commas, without a proxy; * for all")
-	flags.IntVar(&f.MaxRedirs, "max-redirs", f.MaxRedirs, "follow at most this many redirects, -1 for any `number`")
-	flags.StringArrayVar(&f.Resolve, "resolve", nil, "take `host:port:address` for the address of a host")
-	flags.StringArrayVar(&f.ConnectTo, "connect-to", nil, "connect to another place: `host:port:host:port`")
+	flags.StringVar(&f.CACert, "cacert", "", "trust only the certificates in this PEM `file`")
+	flags.StringVarP(&f.Cert, "cert", "E", "", "present the client certificate in this PEM `file`")
+	flags.StringVar(&f.Key, "key", "", "use the key in this PEM `file` for the client certificate (default the file of --cert)")
+	flags.StringVarP(&f.Proxy, "proxy", "x", "", "connect through this `proxy`: [http|https|socks5|socks5h://][user:password@]host[:port]")
+	flags.StringVar(&f.NoProxy, "noproxy", "", "connect to these `hosts` without a proxy, separated by commas; * means all")
+	flags.IntVar(&f.MaxRedirs, "max-redirs", f.MaxRedirs, "follow at most this `number` of redirects; -1 means any number")
+	flags.StringArrayVar(&f.Resolve, "resolve", nil, "use an address for a host and port, as `host:port:address`")
+	flags.StringArrayVar(&f.ConnectTo, "connect-to", nil, "connect to another host and port, as `host:port:host:port`")
 	flags.StringVar(&f.UnixSocket, "unix-socket", "", "connect through this Unix socket `file`")
 	flags.BoolVarP(&f.IPv4, "ipv4", "4", false, "use IPv4 addresses only")
 	flags.BoolVarP(&f.IPv6, "ipv6", "6", false, "use IPv6 addresses only")
-	flags.BoolVar(&f.HTTP1, "http1.1", false, "speak HTTP/1.1 only")
-	flags.BoolVar(&f.HTTP2, "http2", false, "speak HTTP/2 where TLS lets the two sides agree on it; the default")
-	flags.BoolVar(&f.Compressed, "compressed", false, "ask for gzip, deflate, br or zstd; decoded as it streams")
-	flags.Var(&f.ConnectTimeout, "connect-timeout", "give up connecting after this `time`, in seconds or as 500ms")
-	flags.BoolVarP(&f.Verbose, "verbose", "v", false, "show what is sent and received on stderr, without credentials")
+	flags.BoolVar(&f.HTTP1, "http1.1", false, "use HTTP/1.1 only")
+	flags.BoolVar(&f.HTTP2, "http2", false, "use HTTP/2 where the server agrees to it over TLS; this is the default")
+	flags.BoolVar(&f.Compressed, "compressed", false, "accept gzip, deflate, br and zstd, and decode them as they stream")
+	flags.Var(&f.ConnectTimeout, "connect-timeout", "give up connecting after this `duration`, in seconds or as 500ms")
+	flags.BoolVarP(&f.Verbose, "verbose", "v", false, "show requests and responses on stderr, without credentials")
 	bindIgnored(flags)
 }
 
-// bindIgnored accepts the flags of curl that ask for what is done in any case.
+// bindIgnored accepts the flags of curl that ask for the default behavior.
 func bindIgnored(flags *pflag.FlagSet) {
 	var ignored bool
 	for _, name := range []struct{ long, short string }{
 		{"location", "L"}, {"no-buffer", "N"}, {"silent", "s"}, {"show-error", "S"}, {"fail", "f"},
 	} {
-		flags.BoolVarP(&ignored, name.long, name.short, false, "accepted for curl's sake: it is so in any case")
+		flags.BoolVarP(&ignored, name.long, name.short, false, "accepted for compatibility with curl; changes nothing")
 		flags.Lookup(name.long).Hidden = true
 	}
 }

@@ -72,7 +72,7 @@ func (f *Flags) setHeaders(req *http.Request) error {
 		}
 	}
 	for name, values := range req.Header {
-		if !httpx.IsHeaderValue(values[0]) {
+		if !httpx.IsFieldValue(values[0]) {
 			return controlError(name)
 		}
 	}
@@ -133,9 +133,9 @@ func setHeader(req *http.Request, line string, seen map[string]bool) error {
 	}
 	name, value = http.CanonicalHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
 	switch {
-	case !httpx.IsHeaderName(name):
+	case !httpx.IsToken(name):
 		return fmt.Errorf("no header can have the name %q", name)
-	case !httpx.IsHeaderValue(value):
+	case !httpx.IsFieldValue(value):
 		return controlError(name)
 	case name == "Content-Length" && value != strconv.FormatInt(req.ContentLength, 10):
 		return fmt.Errorf("header Content-Length is that of the body, %d", req.ContentLength)

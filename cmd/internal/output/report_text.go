@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/diag"
@@ -151,21 +150,7 @@ func (t *reportText) under(word, text string) {
 
 // wrap writes words, the lines after the first one indented.
 func (t *reportText) wrap(text string, indent int) {
-	column := indent
-	for i, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case column+1+n > t.width && indent+n < t.width:
-			t.text.WriteString("\n" + strings.Repeat(" ", indent))
-			column = indent
-		default:
-			t.text.WriteByte(' ')
-			column++
-		}
-		t.text.WriteString(word)
-		column += n
-	}
+	t.text.WriteString(Wrap(text, indent, t.width))
 	t.text.WriteByte('\n')
 }
 

@@ -104,7 +104,7 @@ var Presets = []Preset{
 	},
 	{
 		Name:         "openai",
-		About:        "OpenAI chat completions, and those who speak like them",
+		About:        "OpenAI chat completions, and compatible services",
 		Until:        `.data == "[DONE]"`,
 		FailIf:       broken + ` and .data != "[DONE]" or .json.error?`,
 		Text:         `(.json.choices[] | .delta.content // .text)? // empty`,

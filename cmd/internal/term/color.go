@@ -1,7 +1,7 @@
 package term
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/fatih/color"
 )
@@ -62,13 +62,13 @@ func (m *ColorMode) Set(s string) error {
 		*m = ColorMode(s)
 		return nil
 	}
-	return fmt.Errorf("want auto, always or never")
+	return errors.New("want one of auto, always, never")
 }
 
 func (m *ColorMode) String() string { return string(*m) }
 
 // Type implements pflag.Value.
-func (m *ColorMode) Type() string { return "when" }
+func (m *ColorMode) Type() string { return "auto|always|never" }
 
 // ColorsFor returns the styles for an output that is a terminal or not.
 func (s *Streams) ColorsFor(mode ColorMode, terminal bool) Colors {
