@@ -64,7 +64,7 @@ func runDemo(ctx context.Context, streams *term.Streams) error {
 	return d.run(streams, "diag", url, "--quick")
 }
 
-// checkDemo reads what listen printed and wants every event once.
+// checkDemo reads the output of listen and wants every event once.
 func checkDemo(printed io.Reader) error {
 	records := stream.NewRecordReader(printed)
 	for n := 1; ; n++ {
@@ -95,7 +95,7 @@ func (d *demo) show(args []string) {
 }
 
 // run runs a command line and makes an error of its exit code; the command has
-// told the reason.
+// reported the reason.
 func (d *demo) run(streams *term.Streams, args ...string) error {
 	d.show(args)
 	if code := Run(d.ctx, streams, args); code != cli.ExitOK {
@@ -128,7 +128,7 @@ func (d *demo) serve(flags ...string) (url string, stop func(), err error) {
 	return url, stop, nil
 }
 
-// demoInput is what a user would have in events.jsonl.
+// demoInput is the events.jsonl that the demo shows.
 func demoInput() io.Reader {
 	words := strings.Fields("The tide comes in , cut after cut , and nothing is lost")
 	var file []byte

@@ -140,7 +140,7 @@ func plain(text, prefix string, urls map[string]string) string {
 	return page.String()
 }
 
-// TestGoldenHelp holds all help pages, and what the commands list of themselves.
+// TestGoldenHelp holds all help pages.
 func TestGoldenHelp(t *testing.T) {
 	var shots []screenshot
 	for _, args := range []string{"", "--help", "listen --help", "serve --help", "serve --help faults", "diag --help", "demo --help", "version --help", "help serve"} {
@@ -316,7 +316,7 @@ func TestGoldenServe(t *testing.T) {
 	} {
 		fmt.Fprintf(&page, "$ ssectl serve %s\n", test.args)
 		server := cmdtest.Start(t, strings.NewReader(test.input), splitWords(test.args)...)
-		server.Log.Await(test.lines) // what is live has come
+		server.Log.Await(test.lines) // live input has come
 		for _, request := range test.requests {
 			method, rest, _ := strings.Cut(request, " ")
 			path, id, _ := strings.Cut(rest, " ")

@@ -20,7 +20,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/listen"
 )
 
-// listenOptions are what the flags of listen say.
+// listenOptions are the values of the flags of listen.
 type listenOptions struct {
 	Curl   *curl.Flags
 	Source string // a URL, a file, or - for standard input
@@ -151,7 +151,8 @@ func onlySource(args []string, flag string) (string, error) {
 	return "", fmt.Errorf("one URL or file, not %s", strings.Join(shown, " and "))
 }
 
-// missingFile says what is wrong with a path, which no URL begins like.
+// missingFile returns the error of a path that names no file. No URL begins like
+// a path.
 func missingFile(source string) error {
 	if !strings.HasPrefix(source, "/") && !strings.HasPrefix(source, "./") && !strings.HasPrefix(source, "../") {
 		return nil

@@ -24,7 +24,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// The benchmarks run the built program, and what it is compared with, in the
+// The benchmarks run the built program, and the one it is compared with, in the
 // same run on the same stream:
 //
 //	go test ./cmd -run XXX -bench Listen -benchtime 5x

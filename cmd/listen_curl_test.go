@@ -68,7 +68,7 @@ var curlLines = []struct{ name, line string }{
 	{"other place", `curl --resolve api.example.com:80:127.0.0.1 --connect-to api.example.com:80:127.0.0.1:${URL##*:} http://api.example.com/v1 -m 5 --connect-timeout 2.5 --retry 3 --retry-delay 1`},
 }
 
-// seen is what a server sees of a request.
+// seen is a request as the server sees it.
 type seen struct {
 	Method, URI, Host, Body string
 	Header                  http.Header

@@ -118,7 +118,7 @@ func TestServeReadsWhatListenWrites(t *testing.T) {
 }
 
 // TestListenContinuesMCP fetches the rest of an answer by GET, as MCP 2025-11-25
-// has it: the tool is called once, whatever --reconnect says.
+// has it: the tool is called once, whatever --reconnect is.
 func TestListenContinuesMCP(t *testing.T) {
 	for _, more := range [][]string{nil, {"--reconnect", "always"}} {
 		var asked []string

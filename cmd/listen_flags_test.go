@@ -14,7 +14,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/listen"
 )
 
-// parseListen returns what a command line of listen comes to.
+// parseListen returns the options of a command line of listen.
 func parseListen(t *testing.T, line string) (*listenOptions, error) {
 	t.Helper()
 	o := &listenOptions{Curl: curl.New(&term.Streams{}, "")}

@@ -15,8 +15,8 @@ import (
 
 // A har writes an HTTP archive as the developer tools of Chromium do it for an
 // EventSource: one entry for each connection, its events in
-// _eventSourceMessages. Events are written as they come, so memory stays small;
-// what is known only at the end of an entry stands behind them. The form is that
+// _eventSourceMessages. Events are written as they come, so memory stays small,
+// and the facts known only at the end of an entry follow them. The form is that
 // of http://www.softwareishard.com/blog/har-12-spec/.
 type har struct {
 	w        io.WriteCloser

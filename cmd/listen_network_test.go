@@ -39,7 +39,7 @@ func once(t *testing.T, args ...string) string {
 	return strings.TrimSuffix(r.Out, "\n")
 }
 
-// telling answers with one event whose data is what tell says of the request.
+// telling answers with one event whose data is the result of tell.
 func telling(tell func(r *http.Request) string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
@@ -113,7 +113,7 @@ func TestListenCompressed(t *testing.T) {
 	}
 }
 
-// TestListenCodingNone reads a stream whose server says that it has no coding,
+// TestListenCodingNone reads a stream whose server declares that it has no coding,
 // in words that no standard knows.
 func TestListenCodingNone(t *testing.T) {
 	for _, coding := range []string{"none", "identity", "None", "identity, none"} {

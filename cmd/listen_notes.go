@@ -23,12 +23,12 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// notes are the lines on stderr that tell what happens, one for each change.
+// notes are the lines on stderr about the connection, one for each change.
 type notes struct {
 	w      io.Writer
 	colors term.Colors
-	// dropped is a line that is told with the next one: where none follows,
-	// the error of the run says the same.
+	// dropped is a line that is written with the next one: where none follows,
+	// the error of the run reports the same.
 	dropped string
 }
 
@@ -42,7 +42,7 @@ func (n notes) line(style term.Style, format string, args ...any) {
 	fmt.Fprintf(n.w, "ssectl: %s\n", text)
 }
 
-// changed tells a change of state, behind what was printed before it.
+// changed reports a change of state, after the events that came before it.
 func (l *listener) changed(change listen.Change) {
 	if l.flush() != nil {
 		return // the next read ends the run with this error
@@ -86,7 +86,7 @@ func (n *notes) tellDropped() {
 	}
 }
 
-// hintEncoded says why a stream may make no sense.
+// hintEncoded explains a stream that nobody can read.
 func (l *listener) hintEncoded() {
 	resp := l.response()
 	if resp == nil || l.opts.Curl.Compressed {
@@ -98,7 +98,7 @@ func (l *listener) hintEncoded() {
 	}
 }
 
-// hintStart says once what surprises those who know curl.
+// hintStart explains reconnection once: it surprises users of curl.
 func (l *listener) hintStart(c listen.Waiting) {
 	source, ok := l.source.(*listen.Stream)
 	if !ok || l.hinted || c.Err != nil || l.opts.Resume != "id" || l.count == 0 || source.LastEventID() != "" {
@@ -167,7 +167,7 @@ func (l *listener) showHeaders() {
 	}
 }
 
-// target names what was listened to in a message.
+// target names the source in a message.
 func (l *listener) target() string {
 	if l.opts.Source == "-" {
 		return "standard input"
@@ -183,7 +183,7 @@ func (l *listener) target() string {
 	return redact.URL(u)
 }
 
-// bodyOf is what of an answer fits into a message.
+// bodyOf returns the part of an answer that fits into a message.
 func bodyOf(refused *listen.ResponseError) string {
 	if title, ok := httpx.Title(refused.Body); ok {
 		if title == "" {
@@ -199,7 +199,7 @@ func bodyOf(refused *listen.ResponseError) string {
 
 const proxyHint = "-x http://user:password@host:port gives credentials to a proxy"
 
-// refusedHint says what may help against an answer that is no stream.
+// refusedHint returns a remedy for an answer that is not a stream.
 func (l *listener) refusedHint(refused *listen.ResponseError) string {
 	essence, _, _ := strings.Cut(refused.ContentType, ";")
 	switch status := refused.Status; {
@@ -226,7 +226,7 @@ func (l *listener) refusedHint(refused *listen.ResponseError) string {
 	return "the server must send Content-Type: " + stream.ContentType
 }
 
-// unreachedHint says what may help against no connection.
+// unreachedHint returns a remedy for a connection that could not be made.
 func (l *listener) unreachedHint(err error) string {
 	var (
 		size *stream.SizeError
@@ -242,7 +242,7 @@ func (l *listener) unreachedHint(err error) string {
 		return "try http://"
 	case strings.Contains(err.Error(), "certificate"):
 		return "--cacert FILE trusts a private authority, -k any certificate"
-	case err.Error() == http.StatusText(http.StatusProxyAuthRequired): // of a CONNECT, which net/http tells so
+	case err.Error() == http.StatusText(http.StatusProxyAuthRequired): // of a CONNECT: net/http has no type for it
 		return proxyHint
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		return "this is the proxy; --noproxy '*' goes without one"

@@ -23,8 +23,7 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
-// TestListenFullDisk wants an error of what could not be written, whenever it
-// shows: also when the stream ends in the same read.
+// TestListenFullDisk wants the error of a failed write, whenever it shows: also when the stream ends in the same read.
 func TestListenFullDisk(t *testing.T) {
 	for _, format := range []string{"json", "raw", "text", "data"} {
 		var errs bytes.Buffer
@@ -47,7 +46,7 @@ func TestListenFullDiskForHeaders(t *testing.T) {
 	}
 }
 
-// A canceller takes what is written, and ends the run with the nth write.
+// A canceller collects the output, and ends the run with the nth write.
 type canceller struct {
 	bytes.Buffer
 	n      int
@@ -62,7 +61,7 @@ func (c *canceller) Write(p []byte) (int, error) {
 }
 
 // TestListenStopsBetweenEvents interrupts a run that has read hundreds of events
-// at once: what was not printed must not be kept as printed.
+// at once: events that were not printed must not be kept as printed.
 func TestListenStopsBetweenEvents(t *testing.T) {
 	var text strings.Builder
 	for n := range 500 {

@@ -28,7 +28,7 @@ type process struct {
 	errs bytes.Buffer // complete after Wait
 }
 
-// start runs ssectl as a program. What it waits for may never come: it is killed
+// start runs ssectl as a program. It may wait for an event that never comes: it is killed
 // with the test, or after a minute.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
@@ -46,8 +46,8 @@ func start(t *testing.T, args ...string) *process {
 	return p
 }
 
-// TestListenAfterKill kills the real program again and again: what it has kept
-// in its cursor file may be one event behind what it has printed, never ahead.
+// TestListenAfterKill kills the real program again and again: the position in its
+// cursor file may lag one event after its output, and is never ahead.
 func TestListenAfterKill(t *testing.T) {
 	kills := 30
 	if testing.Short() {
@@ -130,7 +130,7 @@ func TestListenSignals(t *testing.T) {
 	}
 }
 
-// TestListenStopsInWrite has nobody read what is printed: a write that no signal
+// TestListenStopsInWrite has nobody read the output: a write that no signal
 // ends must not keep the program.
 func TestListenStopsInWrite(t *testing.T) {
 	stuck := make(chan struct{})
@@ -226,7 +226,7 @@ func TestListenPrintsAtOnce(t *testing.T) {
 	}
 }
 
-// TestListenCopiesAtOnce wants of --format raw what curl -N does: what has come of
+// TestListenCopiesAtOnce wants --format raw to behave as curl -N: the first part of
 // an event is out before the rest has come.
 func TestListenCopiesAtOnce(t *testing.T) {
 	const first, rest = "data: half an", " event\n\n"

@@ -23,7 +23,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// maxPending bounds what waits for the next flush.
+// maxPending is the size of the output that waits for the next flush.
 const maxPending = 64 << 10
 
 // A listener is one run of listen.
@@ -38,14 +38,14 @@ type listener struct {
 	read   func() (*stream.Block, error)
 	*selector
 	show    func(dst []byte, b *stream.Block, at time.Time) []byte
-	once    bool   // no connection is made again behind one that brought something
+	once    bool   // no connection follows one that brought something
 	all     bool   // blocks that are no events are shown too
 	inner   bool   // comments and reconnection times within blocks are shown too
 	asks    bool   // each event has something to decide
 	copies  bool   // bytes are written as they come, so blocks show nothing
 	pending []byte // formatted, not yet written
-	broken  error  // the first one of a write; nothing is written behind it
-	// lineEnded says that nothing was written or a line end was last.
+	broken  error  // the first error of a write; nothing is written after it
+	// lineEnded is true if the output is empty or ends with a line end.
 	lineEnded bool
 	cursor    *cursor.Cursor
 	tapes     []tape
@@ -87,14 +87,14 @@ func runListen(parent context.Context, streams *term.Streams, opts *listenOption
 	if stats := l.source.Stats(); l.summary != nil && (opts.Stats != "" || stats.Connections > 0) {
 		ended := l.reason(why)
 		if err != nil && opts.Stats != "json" && !errors.Is(err, cli.ErrReported) {
-			ended = "" // the error tells it
+			ended = "" // the error reports it
 		}
 		l.summary.print(streams, l.note.colors, opts.Stats, stats, ended)
 	}
 	return err
 }
 
-// prepare turns the options into what the loop works with.
+// prepare turns the options into the parts that the loop works with.
 func (l *listener) prepare() (err error) {
 	if l.opts.As != "" {
 		if l.service, err = preset.Find(l.opts.As); err != nil {
@@ -118,8 +118,8 @@ func (l *listener) prepare() (err error) {
 	return nil
 }
 
-// chooseWay decides how much is looked at of what comes: all bytes, blocks,
-// events, or what is in each event.
+// chooseWay decides how closely to look at the stream: at its bytes, its blocks,
+// its events, or the content of each event.
 func (l *listener) chooseWay() {
 	expression := l.opts.JQ != "" || l.opts.Text
 	raw := l.format == "raw" && !expression && l.types == nil && l.filter == nil
@@ -137,7 +137,7 @@ func (l *listener) chooseWay() {
 	}
 }
 
-// prepareOutput chooses what is shown of an event.
+// prepareOutput chooses the form in which events are shown.
 func (l *listener) prepareOutput() error {
 	terminal := l.streams.OutTerminal
 	l.format = l.opts.Format
@@ -192,8 +192,8 @@ func (l *listener) prepareOutput() error {
 	return nil
 }
 
-// copied is told of what was read, and writes it if that is the way. An error of
-// an earlier write ends the reading in any case.
+// copied gets the bytes that were read, and writes them if the output is a copy
+// of the input. The error of an earlier write ends the reading in any case.
 func (l *listener) copied(p []byte) error {
 	if l.copies && len(p) > 0 && l.broken == nil {
 		_, l.broken = l.streams.Out.Write(p)
@@ -260,8 +260,8 @@ func (l *listener) openCursor(req *http.Request) (position listen.Position, err 
 	return position, err
 }
 
-// continueByGET returns the request for what follows the last event ID, nil if no
-// event had one.
+// continueByGET returns the request for the events after the last event ID, nil if
+// no event had one.
 func continueByGET(sent *http.Request, answer http.Header, at listen.Position) *http.Request {
 	if at.LastEventID == "" {
 		return nil
@@ -276,8 +276,8 @@ func continueByGET(sent *http.Request, answer http.Header, at listen.Position) *
 	return next
 }
 
-// cursorKey names a stream in a cursor file: its URL as it may be shown. Where
-// that leaves something out, a hash tells the URL from others that look alike.
+// cursorKey names a stream in a cursor file by its URL, without secrets. Where
+// that leaves something out, a hash keeps apart URLs that look alike.
 func cursorKey(u *url.URL) string {
 	shown := redact.URL(u)
 	if whole := u.String(); shown != whole {
@@ -356,10 +356,10 @@ var (
 	errBrokenAs = errors.New("an event is not the JSON that --as wants")
 )
 
-// event shows an event that is wanted, and says whether the run ends with it.
+// event shows the event if it is wanted. Its error is the reason to end the run.
 func (l *listener) event(b *stream.Block, at time.Time) error {
 	if err := context.Cause(l.ctx); err != nil {
-		return err // what was read before its end may be much
+		return err // thousands of events may have been read before the end
 	}
 	if l.summary != nil {
 		l.summary.event(at)
@@ -383,7 +383,7 @@ func (l *listener) event(b *stream.Block, at time.Time) error {
 		}
 	}
 	if l.cursor != nil {
-		// Only now, and for each event: what is kept has been handed over.
+		// Only now, and for each event: the position must not be ahead of the output.
 		if err := l.cursor.Save(l.source.Position()); err != nil {
 			return err
 		}
@@ -403,8 +403,8 @@ func (l *listener) event(b *stream.Block, at time.Time) error {
 	return nil
 }
 
-// flush writes what is pending. It is called before each read that may wait, so
-// nothing that has come waits for what has not.
+// flush writes the pending output. It is called before each read that may wait,
+// so no event waits for the next one.
 func (l *listener) flush() error {
 	for _, t := range l.tapes {
 		if err := t.flush(); err != nil {
@@ -469,7 +469,7 @@ func (l *listener) verdict(parent context.Context, why error) error {
 	return cli.Fail(cli.ExitNoRun, fmt.Errorf("%s: %w", l.target(), why), l.unreachedHint(why))
 }
 
-// early says that the stream ended too soon, and how.
+// early returns the error of a stream that ended too soon.
 func (l *listener) early(why error) error {
 	message := "the stream ended before what --until waits for"
 	if l.opts.As != "" && l.opts.Until == "" {
@@ -486,7 +486,7 @@ func (l *listener) early(why error) error {
 	case why == io.EOF || errors.As(why, &cut):
 		return errors.New(message)
 	case errors.As(why, &lost):
-		return fmt.Errorf("%s: %w", message, shortError(lost.Err)) // the bytes are told already
+		return fmt.Errorf("%s: %w", message, shortError(lost.Err)) // the message has the bytes
 	}
 	return fmt.Errorf("%s: %w", message, why)
 }

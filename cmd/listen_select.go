@@ -14,7 +14,7 @@ import (
 // A selector answers the questions that the flags ask of an event.
 type selector struct {
 	ctx  context.Context
-	warn func(error) // told of the first failure of an expression
+	warn func(error) // gets the first failure of an expression
 
 	types      []string
 	untilTypes []string
@@ -114,8 +114,8 @@ func (s *selector) matches(q *query.Query) bool {
 	return ok
 }
 
-// failure tells the first failure of an expression: it may be meant for other
-// events alone. That the run ended is none.
+// failure reports the first failure of an expression: it may be meant for other
+// events alone. The end of the run is not a failure.
 func (s *selector) failure(q *query.Query, err error) {
 	if err != nil && s.ctx.Err() == nil && !s.failed[q] {
 		s.failed[q] = true

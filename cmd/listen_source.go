@@ -47,7 +47,7 @@ type savedStream struct {
 	name       string
 	input      io.Reader
 	file       io.Closer
-	head       []byte // what was read to see what it is
+	head       []byte // read ahead by look
 	beforeRead func() error
 	onRead     func([]byte) error
 	readAt     time.Time
@@ -78,7 +78,7 @@ func openSaved(ctx context.Context, streams *term.Streams, name string, maxEvent
 	return s, nil
 }
 
-// Read is what the decoder reads from.
+// Read is for the decoder.
 func (s *savedStream) Read(p []byte) (int, error) {
 	if len(s.head) > 0 {
 		n := copy(p, s.head)
@@ -107,8 +107,7 @@ func (s *savedStream) got(n int) {
 	}
 }
 
-// look reads a little and tells what is no event stream by how it begins: no
-// field of a stream begins so.
+// look reads the beginning and returns an error if no event stream begins so.
 func (s *savedStream) look() error {
 	head := make([]byte, 4<<10)
 	n, err := s.input.Read(head)
@@ -201,8 +200,8 @@ func (s *savedStream) end(b *stream.Block, err error) (*stream.Block, error) {
 }
 
 // An interruptible reader lets a context end a read of a pipe or a terminal,
-// which nothing else ends. The goroutine of that read is left behind: it lasts
-// until something comes, or the process ends.
+// which nothing else ends. The goroutine of that read lasts until something
+// comes, or the process ends.
 type interruptible struct {
 	ctx   context.Context
 	r     io.Reader

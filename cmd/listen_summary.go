@@ -13,7 +13,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/listen"
 )
 
-// A summary gathers what is told at the end.
+// A summary gathers the figures that are shown at the end.
 type summary struct {
 	gaps      *hdrhistogram.Histogram // in microseconds
 	events    int
@@ -22,7 +22,7 @@ type summary struct {
 	last      time.Time
 }
 
-// maxGap is the longest gap that is told apart from longer ones.
+// maxGap is the longest gap that is measured; longer ones count as it.
 const maxGap = 24 * time.Hour
 
 func newSummary() *summary {
@@ -47,7 +47,7 @@ func (s *summary) text(at time.Time) {
 }
 
 // summaryJSON is the summary for machines. Times are in milliseconds from the
-// first request on, null for what did not happen.
+// first request on, null for events that did not happen.
 type summaryJSON struct {
 	Events      int       `json:"events"`
 	Bytes       int64     `json:"bytes"`

@@ -14,12 +14,12 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// A tape keeps what comes in a file. Errors of writing show in flush.
+// A tape keeps a stream in a file. Flush reports the errors of writing.
 type tape interface {
 	block(b *stream.Block, at time.Time)
 	change(change listen.Change, at time.Time)
 	flush() error
-	end(reason string) error // nil behind an error of flush
+	end(reason string) error // nil after an error of flush
 }
 
 // openTapes opens the files of --record and --save-har; req is nil for a file.
@@ -120,7 +120,7 @@ func (r *recording) flush() error {
 }
 
 func (r *recording) end(reason string) error {
-	if r.err != nil { // which ended the run, and was told
+	if r.err != nil { // which ended the run, and was reported
 		r.w.Close()
 		return nil
 	}

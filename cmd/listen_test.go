@@ -45,7 +45,7 @@ func reset(w http.ResponseWriter) {
 }
 
 // numbered serves the events 1 to last, with their numbers for IDs, and breaks
-// off behind each one for which broken says how.
+// off after each one for which broken returns true.
 func numbered(last int, broken func(w http.ResponseWriter, n int) bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.Atoi(r.Header.Get("Last-Event-ID"))
@@ -320,7 +320,7 @@ func samples(t *testing.T) []string {
 }
 
 // TestListenSamplesCircle sends all samples through serve and back, and again
-// from what was printed and recorded.
+// from the output and the recording.
 func TestListenSamplesCircle(t *testing.T) {
 	for _, file := range samples(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {

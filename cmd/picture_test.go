@@ -23,7 +23,7 @@ const (
 	pictureFile  = "../docs/session.svg"
 )
 
-// pictureEvents is what the server of the picture sends.
+// pictureEvents are the events of the server in the picture.
 const pictureEvents = `{"event":"price","id":"1","data":{"symbol":"ACME","price":101.25,"size":30}}
 {"event":"price","id":"2","data":{"symbol":"ACME","price":101.31,"size":12},"delay":"300ms"}
 {"event":"news","id":"3","data":"Harbour reopens\nafter the storm","delay":"450ms"}
@@ -31,7 +31,7 @@ const pictureEvents = `{"event":"price","id":"1","data":{"symbol":"ACME","price"
 {"event":"done","id":"5","data":"","delay":"100ms"}
 `
 
-// TestPicture holds docs/session.svg to what it should show. With -update it
+// TestPicture checks the content of docs/session.svg. With -update it
 // runs the session, on a terminal 96 columns wide, and draws it as it was
 // printed: go test ./cmd -run TestPicture -update.
 func TestPicture(t *testing.T) {
@@ -54,7 +54,7 @@ func TestPicture(t *testing.T) {
 	}
 }
 
-// runPicture runs the session and returns what it printed.
+// runPicture runs the session and returns its output.
 func runPicture(t *testing.T) string {
 	var screen screen
 	terminal := &term.Streams{
@@ -102,7 +102,7 @@ func (d *demo) pictureServer(t *testing.T, flags ...string) string {
 	return url
 }
 
-// A screen collects what both streams of a command print, in order.
+// A screen collects the output of both streams of a command, in order.
 type screen struct {
 	mu  sync.Mutex // guards all
 	all bytes.Buffer
@@ -120,10 +120,10 @@ func (s *screen) text() string {
 	return s.all.String()
 }
 
-// escape is an SGR sequence: how a terminal is told of colors.
+// escape is an SGR sequence, which sets the color of a terminal.
 var escape = regexp.MustCompile("\x1b\\[([0-9;]*)m")
 
-// drawScreen makes an SVG of what a terminal would show.
+// drawScreen makes an SVG of the text as a terminal shows it.
 func drawScreen(text string) []byte {
 	const lineHeight, margin = 19, 20
 	const textWidth = pictureWidth * 843 / 100 // of a usual font of 14 pixels

@@ -20,12 +20,12 @@ import (
 	servecmd "github.com/ssectl/ssectl/cmd/serve"
 )
 
-// A subcommand is what the first argument can name.
+// A subcommand is a command that the first argument can name.
 type subcommand struct {
 	name  string
 	build func(*term.Streams) *cobra.Command
-	// prints says that it prints something and ends: there is no need to
-	// catch signals, which takes a tenth of the time of such a run.
+	// prints is true of a command that prints something and ends. It needs no
+	// signals, and catching them takes a tenth of the time of such a run.
 	prints bool
 }
 
@@ -51,7 +51,7 @@ func named(args []string) []subcommand {
 func Main() int {
 	// A write to a closed pipe is an error to handle, not a signal to die of.
 	signal.Ignore(syscall.SIGPIPE)
-	// What net/http has to say of a peer is for its own log, not for ours.
+	// The complaints of net/http about a peer are not for our user.
 	log.SetOutput(io.Discard)
 	streams, args := term.System(), os.Args[1:]
 	if with := named(args); len(with) == 1 && with[0].prints {

@@ -229,7 +229,7 @@ func (s *abusedServer) slowReaders(t *testing.T) {
 	}
 }
 
-// clients returns how many clients serve says to have.
+// clients returns the number of clients that serve counts.
 func (s *abusedServer) clients(t *testing.T) int {
 	resp, err := http.Get("http://" + s.host + "/.ssectl/stats")
 	if err != nil {

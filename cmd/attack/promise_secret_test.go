@@ -19,7 +19,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 )
 
-// The promise: what a user gives as a secret reaches the server that it is for,
+// The promise: a secret that a user gives reaches the server that it is for,
 // and no message, recording, report or other origin, whatever it is called.
 
 // An eavesdropper keeps all that another origin was sent.

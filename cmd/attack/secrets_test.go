@@ -86,7 +86,7 @@ func newConfidant(t *testing.T, answer http.HandlerFunc) *confidant {
 	return c
 }
 
-// all returns what the server was told so far.
+// all returns the requests so far.
 func (c *confidant) all() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

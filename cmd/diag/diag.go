@@ -16,7 +16,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 
-// options are what the flags of diag say.
+// options are the values of the flags.
 type options struct {
 	Version string // of the tool
 	Curl    *curl.Flags

@@ -20,7 +20,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 
-// run checks what was asked for, probes, and writes the reports.
+// run checks the options, probes, and writes the reports.
 func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	switch {
 	case opts.Schema:
@@ -49,7 +49,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	if streams.ErrTerminal && opts.Format == "text" {
 		fmt.Fprintf(streams.Err, "%s\n", announce(cfg))
 	}
-	// What servers send is bounded; its garbage is not to double it.
+	// The answers of servers are bounded; their garbage must not double them.
 	debug.SetGCPercent(gcPercent)
 	report := diag.Run(ctx, cfg)
 	report.Tool.Version = opts.Version
@@ -71,7 +71,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	return outcome(report, opts.URL)
 }
 
-// showConnections writes what was asked and answered, a line for each request.
+// showConnections writes a line for each request and one for its answer.
 func showConnections(w io.Writer, report *diag.Report) {
 	for _, c := range report.Connections {
 		var headers []string
@@ -93,8 +93,8 @@ const gcPercent = 40
 // all reports whether each check is shown, as those are that were named.
 func (o *options) all() bool { return o.All || len(o.Only) > 0 }
 
-// outcome is the exit code of a report; what it says was shown already, but
-// for the reason of a run that could not test.
+// outcome returns the exit code of a report as an error. The report was shown
+// already, except for the reason of a run that could not test.
 func outcome(report *diag.Report, target string) error {
 	switch {
 	case report.Exit == cli.ExitOK:
@@ -105,7 +105,7 @@ func outcome(report *diag.Report, target string) error {
 	return cli.Fail(report.Exit, cli.ErrReported, "")
 }
 
-// untestedHint says what may help where nothing could be tested.
+// untestedHint returns a remedy where nothing could be tested.
 func untestedHint(phase diag.Phase, target string) string {
 	if info, err := os.Stat(target); err == nil && info.Mode().IsRegular() && phase != diag.PhaseInterrupted {
 		return "a file has that name; diag wants a URL, which \"ssectl serve FILE\" makes of one"
@@ -119,7 +119,7 @@ var untestedHints = map[diag.Phase]string{
 	diag.PhaseTLS: "-k accepts any certificate, --cacert FILE trusts another authority",
 }
 
-// announce says what is going to happen.
+// announce returns the line that is shown before the probe.
 func announce(cfg diag.Config) string {
 	if cfg.Quick {
 		return "asking once, for up to 3 s ..."
@@ -134,7 +134,7 @@ type reportFile struct {
 	file         *outfile.File // once it is open
 }
 
-// validate checks what cobra cannot, and returns the reports to write.
+// validate checks the options that cobra cannot, and returns the reports to write.
 func (o *options) validate() ([]reportFile, error) {
 	if o.URL == "" {
 		return nil, fmt.Errorf("diag wants a URL")
@@ -168,7 +168,7 @@ func (o *options) validate() ([]reportFile, error) {
 // config makes the client and the request.
 func (o *options) config(ctx context.Context) (diag.Config, error) {
 	// The probe needs the transport itself: it asks for compression and undoes
-	// it, and the report shows what went over the wire.
+	// it, and the report has the requests and responses.
 	plain := *o.Curl
 	plain.Compressed, plain.Verbose = false, false
 	client, err := plain.Client()

@@ -20,8 +20,8 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 
-// TestJSONValid runs diag on servers of all kinds, and holds what it prints
-// to the schema that it prints.
+// TestJSONValid runs diag on servers of all kinds, and validates its reports with
+// the schema that it prints.
 func TestJSONValid(t *testing.T) {
 	var text bytes.Buffer
 	if code := cmd.Run(t.Context(), &term.Streams{Out: &text, Err: &text}, []string{"diag", "--schema"}); code != cli.ExitOK {
@@ -85,7 +85,7 @@ func TestJSONValid(t *testing.T) {
 }
 
 // TestInterrupted stops runs when the stream flows and when nothing is there
-// yet. What was not decided is called so, in every format.
+// yet. Undecided checks are reported as such, in every format.
 func TestInterrupted(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		asked := make(chan struct{}, 100)

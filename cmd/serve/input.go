@@ -41,7 +41,7 @@ func (f *feeder) start() {
 // wait waits for the live inputs to end.
 func (f *feeder) wait() { f.wg.Wait() }
 
-// site returns what to serve: a copy of base for each input.
+// site returns the site to serve: a copy of base for each input.
 func (f *feeder) site(base *serve.Handler) (*serve.Site, error) {
 	site := &serve.Site{Missed: base.Closed}
 	add := func(method, path string, history *serve.History) error {
@@ -149,8 +149,8 @@ func (f *feeder) file(name string) (*serve.History, error) {
 	return history, err
 }
 
-// open returns the history of what is read from r: loaded if that is a file,
-// else followed, as a pipe may never end.
+// open returns the history of an input: loaded if r is a file, else followed, as a
+// pipe may never end.
 func (f *feeder) open(name string, r io.Reader) (history *serve.History, live bool, err error) {
 	if file, ok := r.(interface{ Stat() (fs.FileInfo, error) }); ok {
 		info, err := file.Stat()
@@ -184,8 +184,7 @@ func (f *feeder) load(name string, r io.Reader) (*serve.History, error) {
 	return history, nil
 }
 
-// ids returns what becomes of the IDs of an input. Text has none to be
-// faithful to.
+// ids returns how to treat the IDs of an input. Text has none to be faithful to.
 func (f *feeder) ids(format serve.Format) serve.IDs {
 	switch {
 	case f.opts.IDs != "":
@@ -223,7 +222,7 @@ func (f *feeder) stdin() (*serve.History, error) {
 	return history, err
 }
 
-// exec returns the history of what a command prints.
+// exec returns the history of the output of a command.
 func (f *feeder) exec() *serve.History {
 	f.what = append(f.what, "the output of "+f.opts.Exec)
 	if f.opts.From == "" {

@@ -22,7 +22,7 @@ import (
 // spareFiles is how many files we need beside the connections of clients.
 const spareFiles = 32
 
-// openListener opens what opts says and returns its URL.
+// openListener listens on the address in opts and returns its URL.
 func openListener(opts *options) (listener net.Listener, url string, err error) {
 	scheme, path := "http", cmp.Or(opts.Path, "/")
 	var secure *tls.Config

@@ -8,7 +8,7 @@ import (
 )
 
 // wantFiles is the limit of open files that we ask for: more than one machine
-// has use for, and what Linux grants by default to those who may.
+// has use for, and the default hard limit of Linux.
 const wantFiles = 1 << 20
 
 // raiseFileLimit raises the limit of open files as far as allowed, and returns
@@ -25,13 +25,13 @@ func raiseFileLimit() int {
 	return int(min(limit.Cur, wantFiles))
 }
 
-// asGroup lets command, when its context ends, take with it what it started.
+// asGroup makes command end, with its context, the processes that it started too.
 func asGroup(command *exec.Cmd) {
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGTERM) }
 }
 
-// killGroup ends what is left of the group of a command.
+// killGroup ends the processes that are left of the group of a command.
 func killGroup(command *exec.Cmd) {
 	if command.Process != nil {
 		syscall.Kill(-command.Process.Pid, syscall.SIGKILL)

@@ -26,7 +26,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// options are what the flags of serve say.
+// options are the values of the flags.
 type options struct {
 	File    string
 	Routes  []string
@@ -150,7 +150,7 @@ func faultHelp(width int) string {
 const faultAbout = `Faults, for --fault. Events count from 1 on each connection; @N-M is a range of
 them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.`
 
-// faultHint says what may help against a fault that cannot be read.
+// faultHint returns a remedy for a fault that cannot be parsed.
 func faultHint(text string) string {
 	var names []string
 	for _, kind := range serve.FaultKinds() {
@@ -223,7 +223,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	return cli.Fail(cli.ExitNoRun, fmt.Errorf("serving: %w", err), "")
 }
 
-// announce says what is served, and where.
+// announce writes the first line of the log: the inputs, and the URL.
 func announce(streams *term.Streams, opts *options, what, url string) {
 	at := url
 	if opts.UnixSocket != "" {
@@ -279,7 +279,7 @@ func (opts *options) handler() (*serve.Handler, error) {
 	return h, nil
 }
 
-// orNever returns what a handler takes for a duration of which zero means never.
+// orNever returns a duration for a handler, which takes a negative one for never.
 func orNever(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1
@@ -287,7 +287,7 @@ func orNever(d time.Duration) time.Duration {
 	return d
 }
 
-// A connectionLog tells on standard error what happens, one line each.
+// A connectionLog writes a line to standard error for each connection and problem.
 type connectionLog struct {
 	streams *term.Streams
 	quiet   bool
@@ -304,8 +304,8 @@ func (l *connectionLog) tell(line string) {
 	fmt.Fprintf(l.streams.Err, "ssectl: %s\n", output.Safe(line))
 }
 
-// Write takes what package net/http has to say. That there are too many open
-// files it says up to two hundred times a second; once is enough.
+// Write is for the errors of package net/http. It repeats that too many files are
+// open up to two hundred times a second; once is enough.
 func (l *connectionLog) Write(line []byte) (int, error) {
 	if bytes.Contains(line, []byte(syscall.EMFILE.Error())) {
 		l.fileLimit.Do(func() {

@@ -19,7 +19,7 @@ const (
 	ExitUsage       = 2   // wrong usage, bad input file
 	ExitNoRun       = 3   // could not run: DNS, connect, TLS, gave up reconnecting
 	ExitNotStream   = 4   // the server answered, but not with an event stream
-	ExitTimeout     = 5   // timed out before what was wanted
+	ExitTimeout     = 5   // timed out before the stream was complete
 	ExitInterrupted = 130 // SIGINT, SIGTERM
 )
 

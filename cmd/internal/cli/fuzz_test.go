@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// FuzzValues reads values of flags: what is taken is within bounds.
+// FuzzValues reads values of flags: accepted ones are within bounds.
 func FuzzValues(f *testing.F) {
 	for _, text := range []string{"64k", "9999999999g", "-1", "0", "1e3", "5xx,429", "20%", "1.5", "500ms", "9223372036854775807", "NaN", "Inf", "١k", "k", "5x"} {
 		f.Add(text)

@@ -11,12 +11,12 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/term"
 )
 
-// strconvWords are what the parsers of Go say of a value.
+// strconvWords match the errors of Go's parsers about a value.
 var strconvWords = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(strconv\.(\w+): parsing "(?:[^"\\]|\\.)*"|time): (invalid syntax|missing unit in duration .*)?`)
 })
 
-// PlainUsage takes Go's own words out of a usage error.
+// PlainUsage replaces the words of Go's parsers in a usage error.
 func PlainUsage(err error) error {
 	return errors.New(strconvWords().ReplaceAllStringFunc(err.Error(), func(words string) string {
 		switch {
@@ -31,7 +31,7 @@ func PlainUsage(err error) error {
 	}))
 }
 
-// Report tells an error in one line, with a hint where there is one.
+// Report writes an error in one line, and its hint in another if it has one.
 func Report(streams *term.Streams, err error) {
 	if err == nil || IsClosedPipe(err) || errors.Is(err, ErrReported) {
 		return
@@ -44,6 +44,6 @@ func Report(streams *term.Streams, err error) {
 	}
 }
 
-// ErrReported is for a result that the command has shown already, so that only
-// its exit code is left to tell.
+// ErrReported is for a result that the command has shown already, so that only the
+// exit code is left.
 var ErrReported = errors.New("already told")

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// maxFile bounds what is read from a file or standard input for a request.
+// maxFile is the size up to which a file or standard input is read for a request.
 const maxFile = 1 << 30
 
 // A bodyPart is one --data, --data-raw, --data-binary or --json, in the order
@@ -19,7 +19,7 @@ type bodyPart struct {
 	flag, value string
 }
 
-// A requestBody is what the body parts come to.
+// A requestBody is the body parts put together.
 type requestBody struct {
 	data        []byte
 	contentType string

@@ -1,6 +1,6 @@
 // Package curl makes an HTTP client and requests from the flags of curl, so that
-// a line for curl works as a line for ssectl. [Flags.Bind] binds the flags;
-// [Flags.Client] and [Flags.Request] are what they come to. It knows no command.
+// a line for curl works as a line for ssectl. [Flags.Bind] binds the flags,
+// [Flags.Client] and [Flags.Request] apply them. It knows no command.
 package curl
 
 import (

@@ -40,7 +40,7 @@ func FuzzRedactURL(f *testing.F) {
 	})
 }
 
-// FuzzFlags makes requests and dial rules of what a user may type: they
+// FuzzFlags makes requests and dial rules of anything that a user may type: they
 // are refused or can be sent.
 func FuzzFlags(f *testing.F) {
 	f.Add("Name: value", "a:b:c:d", "example.com:443:[::1],127.0.0.1", "*.example.com, 10.0.0.0/8", "host\tTRUE\t/\tFALSE\t0\tname\tvalue")

@@ -12,8 +12,8 @@ import (
 	"github.com/ssectl/ssectl/internal/httpx"
 )
 
-// proxyFunc chooses the proxy: --proxy for every host, else what the environment
-// says, ALL_PROXY last; but none for those of --noproxy, or else NO_PROXY.
+// proxyFunc chooses the proxy: --proxy for every host, else that of the environment,
+// ALL_PROXY last; but none for the hosts of --noproxy, or else NO_PROXY.
 func (f *Flags) proxyFunc() (func(*http.Request) (*url.URL, error), error) {
 	choose := http.ProxyFromEnvironment
 	direct := f.NoProxy

@@ -96,7 +96,8 @@ func (f *Flags) setHeaders(req *http.Request) error {
 	return nil
 }
 
-// GivesCredentials reports whether the flags have any, as far as names tell.
+// GivesCredentials reports whether the flags have any, as far as the names of
+// headers show.
 func (f *Flags) GivesCredentials() bool {
 	return f.User != "" || f.Bearer != "" || f.Cookies != nil || slices.ContainsFunc(f.Headers, func(header string) bool {
 		name, _, _ := strings.Cut(header, ":")
@@ -116,9 +117,9 @@ func controlError(name string) error {
 	return fmt.Errorf("header %s has a control character in its value", name)
 }
 
-// setHeader does what curl does with a -H: "Name: value" sets, "Name:" takes
-// away, "Name;" sends the header empty. The first of a name replaces what was
-// there by itself, further ones are added.
+// setHeader applies a -H as curl does: "Name: value" sets a header, "Name:" removes
+// it, "Name;" sends it empty. The first of a name replaces the default, further
+// ones are added.
 func setHeader(req *http.Request, line string, seen map[string]bool) error {
 	if strings.TrimSpace(line) == "" {
 		return nil

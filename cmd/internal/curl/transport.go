@@ -44,8 +44,8 @@ func (f *Flags) transport() (*http.Transport, error) {
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// dialer returns what opens connections: --connect-to and then --resolve
-// rename the place, as in curl.
+// dialer returns the function that opens connections. First --connect-to and then
+// --resolve replace the address, as in curl.
 func (f *Flags) dialer() (dialFunc, error) {
 	if f.IPv4 && f.IPv6 {
 		return nil, errors.New("--ipv4 and --ipv6 leave no address")

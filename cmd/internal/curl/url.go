@@ -24,7 +24,7 @@ func Scheme(text string) string {
 	return text[:len(name)+len("://")]
 }
 
-// ParseURL reads a URL as people type it, and makes it what can be asked for:
+// ParseURL reads a URL as people type it, and returns one that can be requested:
 // without blanks, and without /../ in its path.
 func ParseURL(raw string) (*url.URL, error) {
 	text := strings.ReplaceAll(raw, " ", "%20")
@@ -53,8 +53,8 @@ func ParseURL(raw string) (*url.URL, error) {
 	return u.ResolveReference(u), nil
 }
 
-// WithoutSecrets returns what may be shown of a text that is no URL: neither
-// user information nor a query.
+// WithoutSecrets returns the part of a text that may be shown though it is no URL:
+// neither user information nor a query.
 func WithoutSecrets(raw string) string {
 	if at := strings.IndexAny(raw, "?#"); at >= 0 {
 		raw = raw[:at]

@@ -14,8 +14,8 @@ import (
 	"github.com/ssectl/ssectl/internal/redact"
 )
 
-// A verboseTransport tells what goes over the wire as curl -v does, but never
-// a credential.
+// A verboseTransport shows requests and responses as curl -v does, but never a
+// credential.
 type verboseTransport struct {
 	next http.RoundTripper
 	w    io.Writer

@@ -23,7 +23,7 @@ type document struct {
 	Streams map[string]place `json:"streams"`
 }
 
-// place is what is kept of a [listen.Position].
+// A place is a [listen.Position] in the file.
 type place struct {
 	LastEventID string `json:"last_event_id"`
 	Offset      int64  `json:"offset,omitempty"`
@@ -42,7 +42,7 @@ type Cursor struct {
 // Open reads the file, which need not exist, and returns the cursor of a
 // stream and its position. A file that is no cursor file is an error: to start
 // afresh is for the user to decide. So is one that could not be written, which
-// would show only behind the first event otherwise.
+// would otherwise show only after the first event.
 func Open(path, stream string) (*Cursor, listen.Position, error) {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // the file is replaced, and not the link

@@ -1,5 +1,5 @@
-// Package preset knows what well-known streams look like: what ends them well,
-// what is an error in them, and where the text is that people read.
+// Package preset describes the streams of well-known services: the event that ends
+// them, the events that are errors, and the text that people read.
 package preset
 
 import (
@@ -10,8 +10,8 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/suggest"
 )
 
-// A Preset is nothing but flags: what a user who knows the service would give.
-// The expressions are jq and see what those of --jq see.
+// A Preset is a set of flags, as a user who knows the service would give them. Its
+// expressions are jq, with the input that --jq has.
 type Preset struct {
 	Name    string
 	About   string

@@ -1,9 +1,9 @@
 // Package suggest finds the name that a mistyped one was meant to be.
 package suggest
 
-// Nearest returns the name that is nearest to what was typed, or "" where none is
-// near enough to be meant: with a slip in each three letters, or two in all, but
-// never a word made anew.
+// Nearest returns the name that is nearest to the one typed, or "" if none is near
+// enough to be meant: one slip in three letters, or two in all, but never all
+// letters of a name.
 func Nearest(typed string, names []string) string {
 	best, least := "", max(2, len(typed)/3)+1
 	for _, name := range names {

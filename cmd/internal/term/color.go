@@ -9,10 +9,10 @@ import (
 // A Style dresses a text in color, or leaves it as it is.
 type Style func(string) string
 
-// Colors are the styles of one output, named by what they mean.
+// Colors are the styles of one output, named by their meaning.
 type Colors struct {
-	Strong Style // what to look at first
-	Faint  Style // what may be passed over: times, punctuation
+	Strong Style // the most important parts
+	Faint  Style // parts to pass over: times, punctuation
 	Good   Style
 	Warn   Style
 	Bad    Style
@@ -50,7 +50,7 @@ type ColorMode string
 
 // The choices of a --color flag.
 const (
-	ColorAuto   ColorMode = "auto" // on a terminal, unless NO_COLOR says no
+	ColorAuto   ColorMode = "auto" // on a terminal, unless NO_COLOR is set
 	ColorAlways ColorMode = "always"
 	ColorNever  ColorMode = "never"
 )
