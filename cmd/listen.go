@@ -148,7 +148,7 @@ func onlySource(args []string, flag string) (string, error) {
 	for _, arg := range args {
 		shown = append(shown, strconv.Quote(curl.WithoutSecrets(arg)))
 	}
-	return "", fmt.Errorf("one URL or file, not %s", strings.Join(shown, " and "))
+	return "", fmt.Errorf("want one URL or file, got %s", strings.Join(shown, " and "))
 }
 
 // missingFile returns the error of a path that names no file. No URL begins like
@@ -229,7 +229,7 @@ func (o *listenOptions) listenConfig() (listen.Options, error) {
 	}{{"event", o.Events}, {"until-event", o.UntilEvent}, {"reconnect-on", o.ReconnectOn}} {
 		// No event has an empty type: a variable of a script was not set.
 		if list.types != nil && (len(list.types) == 0 || slices.Contains(list.types, "")) {
-			return listen.Options{}, fmt.Errorf("--%s: a type is empty", list.flag)
+			return listen.Options{}, fmt.Errorf("--%s: a type is empty; is a variable not set?", list.flag)
 		}
 	}
 	retryOn, err := parseStatuses(o.RetryOn)
@@ -262,7 +262,7 @@ func (o *listenOptions) listenConfig() (listen.Options, error) {
 		config.Reconnect = listen.ReconnectNever
 	}
 	if o.Resume == "range" && o.Curl.Compressed {
-		return config, fmt.Errorf("--resume range counts bytes, which --compressed changes")
+		return config, fmt.Errorf("--resume range and --compressed exclude each other: a range counts the bytes of the file")
 	}
 	return config, nil
 }
@@ -278,7 +278,7 @@ func parseStatuses(list string) (func(status int) bool, error) {
 		digits := strings.TrimSuffix(pattern, "xx")
 		n, err := strconv.Atoi(digits)
 		if err != nil || len(pattern) != 3 || n < 1 {
-			return nil, fmt.Errorf("--retry-on: %q is no status, want 503 or 5xx", pattern)
+			return nil, fmt.Errorf("--retry-on: %q is not a status; want one such as 503 or 5xx", pattern)
 		}
 		patterns = append(patterns, digits)
 	}

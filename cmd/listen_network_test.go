@@ -309,7 +309,7 @@ func TestListenProxies(t *testing.T) {
 	t.Setenv("ALL_PROXY", "ftp://proxy")
 	r := cmdtest.Run(t, "", "listen", url)
 	r.Check(t, 2)
-	if !strings.Contains(r.Err, "ALL_PROXY: cannot speak") {
+	if !strings.Contains(r.Err, "ALL_PROXY: unsupported scheme") {
 		t.Error(r.Err)
 	}
 }

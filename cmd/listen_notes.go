@@ -70,7 +70,7 @@ func (l *listener) changed(change listen.Change) {
 		n.line(n.colors.Faint, "reconnecting in %s%s", output.Duration(c.Delay), why)
 		l.hintStart(c)
 	case listen.Gap:
-		n.line(n.colors.Bad, `gap: asked for events after "%s", the server goes on after "%s"; some were missed`, c.Asked, c.Got)
+		n.line(n.colors.Bad, `gap: asked for events after "%s", but the server continues after "%s": events were missed`, c.Asked, c.Got)
 	case listen.Ended:
 		n.line(nil, "the server ended the stream, 204")
 	case listen.Restarted:
@@ -93,7 +93,7 @@ func (l *listener) hintEncoded() {
 		return
 	}
 	if encoding := coding.Of(resp.Header); encoding != "" {
-		l.note.line(nil, "the stream is compressed (%s), which was not asked for", encoding)
+		l.note.line(nil, "the stream is compressed (%s), though the request did not ask for it", encoding)
 		fmt.Fprintln(l.note.w, "hint: --compressed decodes it")
 	}
 }
@@ -245,7 +245,7 @@ func (l *listener) unreachedHint(err error) string {
 	case err.Error() == http.StatusText(http.StatusProxyAuthRequired): // of a CONNECT: net/http has no type for it
 		return proxyHint
 	case errors.As(err, &op) && op.Op == "proxyconnect":
-		return "this is the proxy; --noproxy '*' goes without one"
+		return "this is the proxy; --noproxy '*' connects without one"
 	case errors.As(err, &dns) && dns.IsNotFound && !strings.Contains(l.opts.Source, "/"):
 		return "there is no file of this name either"
 	case l.opts.Retry < 0 && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, io.EOF)):

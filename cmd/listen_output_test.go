@@ -23,7 +23,8 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
-// TestListenFullDisk wants the error of a failed write, whenever it shows: also when the stream ends in the same read.
+// TestListenFullDisk wants the error of a failed write, whenever it shows: also
+// when the stream ends in the same read.
 func TestListenFullDisk(t *testing.T) {
 	for _, format := range []string{"json", "raw", "text", "data"} {
 		var errs bytes.Buffer

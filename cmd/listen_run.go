@@ -151,9 +151,9 @@ func (l *listener) prepareOutput() error {
 	if l.opts.Text {
 		switch {
 		case l.service.Text == "":
-			return errors.New("--text needs --as, to know where the text is")
+			return errors.New("--text needs --as, which knows where the text is")
 		case l.opts.JQ != "":
-			return errors.New("--text and --jq print different things")
+			return errors.New("--text and --jq exclude each other")
 		}
 		expression, end = l.service.Text, ""
 	}
@@ -209,7 +209,7 @@ func (l *listener) openSource() error {
 	}
 	if isFile(l.opts.Source) {
 		if l.opts.Cursor != "" {
-			return cli.Usage(errors.New("--cursor is for a URL"))
+			return cli.Usage(errors.New("--cursor needs a URL, not a file"))
 		}
 		l.once = true
 		saved, err := openSaved(l.ctx, l.streams, l.opts.Source, config.MaxEventSize, l.flush, l.copied)
@@ -452,7 +452,7 @@ func (l *listener) verdict(parent context.Context, why error) error {
 	case errors.Is(why, errMaxTime) || l.ctx.Err() != nil:
 		switch {
 		case unmet && began:
-			return cli.Fail(cli.ExitFailed, errors.New("--max-time came before what --until waits for"), "")
+			return cli.Fail(cli.ExitFailed, errors.New("--max-time passed before an event matched --until"), "")
 		case !began:
 			return cli.Fail(cli.ExitTimeout, fmt.Errorf("%s: no stream within --max-time %v", l.target(), time.Duration(l.opts.MaxTime)), "")
 		}
@@ -464,14 +464,14 @@ func (l *listener) verdict(parent context.Context, why error) error {
 	case why == io.EOF:
 		return nil
 	case errors.As(why, &cut):
-		return cli.Fail(cli.ExitNoRun, fmt.Errorf("%s: %w", l.target(), why), "the answer was cut, or the server leaves out the blank line behind its last event")
+		return cli.Fail(cli.ExitNoRun, fmt.Errorf("%s: %w", l.target(), why), "the answer was cut, or the server leaves out the blank line after its last event")
 	}
 	return cli.Fail(cli.ExitNoRun, fmt.Errorf("%s: %w", l.target(), why), l.unreachedHint(why))
 }
 
 // early returns the error of a stream that ended too soon.
 func (l *listener) early(why error) error {
-	message := "the stream ended before what --until waits for"
+	message := "the stream ended before an event matched --until"
 	if l.opts.As != "" && l.opts.Until == "" {
 		message = "the stream ended before its end mark for --as " + l.opts.As
 	}

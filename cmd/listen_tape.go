@@ -35,7 +35,7 @@ func (l *listener) openTapes(req *http.Request) error {
 		return nil
 	}
 	if req == nil {
-		return cli.Usage(fmt.Errorf("--save-har is for a URL"))
+		return cli.Usage(fmt.Errorf("--save-har needs a URL, not a file"))
 	}
 	f, err := outfile.Open(l.opts.SaveHAR, l.opts.Record, l.opts.Cursor)
 	if err != nil {

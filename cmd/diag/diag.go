@@ -67,7 +67,7 @@ GET may cost money or change something, and is sent once.`,
   ssectl diag --quick :8080/events
   ssectl diag URL --format github --report junit=diag.xml --report json=diag.json
   ssectl diag https://app.example.com/events --origin http://10.0.0.7:3000/events`,
-		Args: cobra.MaximumNArgs(1),
+		Args: cli.AtMostOne("URL"),
 		RunE: func(c *cobra.Command, args []string) error {
 			opts.URL = opts.Curl.URL
 			if len(args) == 1 {

@@ -108,7 +108,7 @@ func outcome(report *diag.Report, target string) error {
 // untestedHint returns a remedy where nothing could be tested.
 func untestedHint(phase diag.Phase, target string) string {
 	if info, err := os.Stat(target); err == nil && info.Mode().IsRegular() && phase != diag.PhaseInterrupted {
-		return "a file has that name; diag wants a URL, which \"ssectl serve FILE\" makes of one"
+		return "a file has that name, but diag needs a URL, which \"ssectl serve FILE\" makes of one"
 	}
 	return untestedHints[phase]
 }
@@ -122,10 +122,10 @@ var untestedHints = map[diag.Phase]string{
 // announce returns the line that is shown before the probe.
 func announce(cfg diag.Config) string {
 	if cfg.Quick {
-		return "asking once, for up to 3 s ..."
+		return "connecting once, for up to 3 s ..."
 	}
 	d := max(cfg.Duration, cfg.Soak)
-	return fmt.Sprintf("up to %d streams at once, for %s or less, about twice that to see a fault again ...", cfg.Connections, d)
+	return fmt.Sprintf("up to %d streams at once, for %s or less, about twice as long to confirm a fault ...", cfg.Connections, d)
 }
 
 // A reportFile is one --report.
@@ -137,7 +137,7 @@ type reportFile struct {
 // validate checks the options that cobra cannot, and returns the reports to write.
 func (o *options) validate() ([]reportFile, error) {
 	if o.URL == "" {
-		return nil, fmt.Errorf("diag wants a URL")
+		return nil, fmt.Errorf("nothing to diagnose: give a URL")
 	}
 	var files []reportFile
 	for _, report := range o.Reports {
@@ -156,11 +156,11 @@ func (o *options) validate() ([]reportFile, error) {
 	}
 	switch {
 	case o.Connections < 1 || o.Connections > 8:
-		return nil, fmt.Errorf("--connections: want 1 to 8")
+		return nil, fmt.Errorf("--connections %d: want 1 to 8", o.Connections)
 	case o.Duration <= 0:
-		return nil, fmt.Errorf("--duration: want a duration above 0")
+		return nil, fmt.Errorf("--duration %v: want a duration above 0", o.Duration)
 	case o.Credentials && o.WebOrigin == "":
-		return nil, fmt.Errorf("--credentials wants --web-origin")
+		return nil, fmt.Errorf("--credentials needs --web-origin")
 	}
 	return files, nil
 }

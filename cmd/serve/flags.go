@@ -92,7 +92,7 @@ func (opts *options) rounds() (int, error) {
 	}
 	n, err := strconv.Atoi(opts.Loop)
 	if err != nil || n < 1 {
-		return 0, fmt.Errorf("--loop %q: want a number from 1 on", opts.Loop)
+		return 0, fmt.Errorf("--loop %q: want a number of 1 or more", opts.Loop)
 	}
 	return n, nil
 }

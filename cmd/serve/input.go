@@ -73,7 +73,7 @@ func (f *feeder) site(base *serve.Handler) (*serve.Site, error) {
 			method, path = "", place
 		}
 		if !strings.HasPrefix(path, "/") || file == "" {
-			return nil, cli.Usage(fmt.Errorf("--route %q: want [METHOD ]PATH=FILE, the path with a slash in front", route))
+			return nil, cli.Usage(fmt.Errorf("--route %q: want [METHOD ]PATH=FILE, with a path that begins with a slash", route))
 		}
 		history, err := f.file(file)
 		if err == nil {
@@ -111,7 +111,7 @@ func (f *feeder) input() (*serve.History, error) {
 		}
 	}
 	if inputs > 1 {
-		return nil, cli.Usage(errors.New("want one of FILE, --exec, --clock and --canary"))
+		return nil, cli.Usage(errors.New("want only one of FILE, --exec, --clock and --canary"))
 	}
 	switch opts := f.opts; {
 	case opts.File == "-":

@@ -49,7 +49,7 @@ func openListener(opts *options) (listener net.Listener, url string, err error) 
 	case errors.As(err, &address):
 		return nil, "", cli.Usage(fmt.Errorf("--addr %q: %s, want host:port", opts.Addr, address.Err))
 	case errors.Is(err, syscall.EADDRINUSE) && opts.UnixSocket != "":
-		return nil, "", cli.Fail(cli.ExitNoRun, fmt.Errorf("%s is in use, or no socket", opts.UnixSocket), "")
+		return nil, "", cli.Fail(cli.ExitNoRun, fmt.Errorf("%s is in use, or is not a socket", opts.UnixSocket), "")
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, "", cli.Fail(cli.ExitNoRun, fmt.Errorf("another program listens on %s", opts.Addr), "-p 0 takes a free port, -p PORT another one")
 	case errors.Is(err, syscall.EACCES):

@@ -96,7 +96,7 @@ func New(streams *term.Streams) *cobra.Command {
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
 		Long:    long,
 		Example: examples,
-		Args:    cobra.MaximumNArgs(1),
+		Args:    cli.AtMostOne("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				opts.File = args[0]

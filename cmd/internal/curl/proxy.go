@@ -66,7 +66,7 @@ func parseProxy(text string) (*url.URL, error) {
 	switch u.Scheme {
 	case "http", "https", "socks5", "socks5h":
 	default:
-		return nil, fmt.Errorf("cannot speak %q, only http, https, socks5 and socks5h", u.Scheme)
+		return nil, fmt.Errorf("unsupported scheme %q; want http, https, socks5 or socks5h", u.Scheme)
 	}
 	if u.Port() == "" {
 		u.Host = net.JoinHostPort(u.Hostname(), "1080") // curl's default

@@ -58,7 +58,7 @@ func (f *Flags) setHeaders(req *http.Request) error {
 	if f.User != "" {
 		name, password, ok := strings.Cut(f.User, ":")
 		if !ok {
-			return fmt.Errorf("--user wants user:password")
+			return fmt.Errorf("--user: want user:password")
 		}
 		req.SetBasicAuth(name, password)
 	}
@@ -129,17 +129,17 @@ func setHeader(req *http.Request, line string, seen map[string]bool) error {
 	if !ok {
 		name, empty = strings.CutSuffix(strings.TrimSpace(line), ";")
 		if !empty {
-			return errors.New(`a header has no colon, want "Name: value"`)
+			return errors.New(`--header: no colon; want "Name: value"`)
 		}
 	}
 	name, value = http.CanonicalHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
 	switch {
 	case !httpx.IsToken(name):
-		return fmt.Errorf("no header can have the name %q", name)
+		return fmt.Errorf("invalid header name %q", name)
 	case !httpx.IsFieldValue(value):
 		return controlError(name)
 	case name == "Content-Length" && value != strconv.FormatInt(req.ContentLength, 10):
-		return fmt.Errorf("header Content-Length is that of the body, %d", req.ContentLength)
+		return fmt.Errorf("header Content-Length: want %d, the size of the body", req.ContentLength)
 	case name == "Transfer-Encoding" && !strings.EqualFold(value, "chunked"):
 		return errors.New("header Transfer-Encoding: want chunked")
 	case name == "Transfer-Encoding":

@@ -48,7 +48,7 @@ type dialFunc func(ctx context.Context, network, address string) (net.Conn, erro
 // --resolve replace the address, as in curl.
 func (f *Flags) dialer() (dialFunc, error) {
 	if f.IPv4 && f.IPv6 {
-		return nil, errors.New("--ipv4 and --ipv6 leave no address")
+		return nil, errors.New("--ipv4 and --ipv6 exclude each other")
 	}
 	rules, err := f.dialRules()
 	if err != nil {

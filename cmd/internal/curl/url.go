@@ -33,7 +33,7 @@ func ParseURL(raw string) (*url.URL, error) {
 	}
 	if Scheme(text) == "" {
 		if strings.HasPrefix(text, "http:/") || strings.HasPrefix(text, "https:/") {
-			return nil, fmt.Errorf("not a URL, want two slashes: %q", WithoutSecrets(raw))
+			return nil, fmt.Errorf("not a URL: %q; want two slashes after the scheme", WithoutSecrets(raw))
 		}
 		text = "http://" + text
 	}
@@ -46,7 +46,7 @@ func ParseURL(raw string) (*url.URL, error) {
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("cannot speak %q, only http and https", u.Scheme)
+		return nil, fmt.Errorf("unsupported scheme %q; want http or https", u.Scheme)
 	case u.Host == "":
 		return nil, fmt.Errorf("URL without a host: %q", WithoutSecrets(raw))
 	}

@@ -131,7 +131,7 @@ func (c *Cursor) isOurs(now fs.FileInfo) bool {
 // load reads the file as it is now.
 func (c *Cursor) load() error {
 	if info, err := os.Stat(c.path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file", c.path)
+		return fmt.Errorf("%s is not a regular file", c.path)
 	}
 	text, err := os.ReadFile(c.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -146,9 +146,9 @@ func (c *Cursor) load() error {
 	case len(bytes.TrimSpace(text)) == 0:
 		return fmt.Errorf("%s is empty; remove it to start afresh", c.path)
 	case err != nil:
-		return fmt.Errorf("%s is broken, or no cursor file: %w", c.path, err)
+		return fmt.Errorf("%s is broken, or not a cursor file: %w", c.path, err)
 	case d.Version == 0 || d.Streams == nil:
-		return fmt.Errorf("%s is no cursor file", c.path)
+		return fmt.Errorf("%s is not a cursor file", c.path)
 	case d.Version != version:
 		return fmt.Errorf("%s has version %d, this ssectl knows version %d", c.path, d.Version, version)
 	}

@@ -128,7 +128,7 @@ func Find(name string) (Preset, error) {
 		if nearest := suggest.Nearest(name, Names()); nearest != "" {
 			meant = fmt.Sprintf("; did you mean %s?", nearest)
 		}
-		return Preset{}, fmt.Errorf("no preset %q, there are %s%s", name, strings.Join(Names(), ", "), meant)
+		return Preset{}, fmt.Errorf("no preset %q; want one of %s%s", name, strings.Join(Names(), ", "), meant)
 	}
 	return Presets[i], nil
 }
