@@ -12,7 +12,10 @@ import (
 	"testing"
 )
 
-const module = "github.com/ssectl/ssectl"
+const (
+	module = "github.com/ssectl/ssectl"
+	inner  = module + "/cmd/internal/"
+)
 
 // A floor is a folder and what the packages in it may know.
 type floor struct {
@@ -36,14 +39,15 @@ var floors = []floor{
 	{folder: "cmd/internal/outfile"},
 	{folder: "cmd/internal/query", may: []string{module + "/pkg/stream", "github.com/itchyny/gojq"}},
 	{folder: "cmd/internal/cursor", may: []string{module + "/pkg/listen"}},
-	{folder: "cmd/internal/preset", may: []string{module + "/cmd/internal/suggest"}},
-	{folder: "cmd/internal/output", may: []string{module + "/cmd/internal/term", module + "/pkg", "golang.org/x/text/width"}},
-	{folder: "cmd/internal/cli", may: []string{module + "/cmd/internal", "github.com/spf13"}},
-	{folder: "cmd/internal/curl", may: []string{module + "/internal", module + "/cmd/internal", "github.com/spf13/pflag"}},
-	{folder: "cmd/internal/cmdtest", may: []string{module + "/cmd", "github.com/rogpeppe/go-internal/testscript"}},
+	{folder: "cmd/internal/preset", may: []string{inner + "suggest"}},
+	{folder: "cmd/internal/output", may: []string{inner + "term", module + "/pkg", "golang.org/x/text/width"}},
+	{folder: "cmd/internal/cli", may: []string{inner + "output", inner + "suggest", inner + "term", "github.com/spf13"}},
+	{folder: "cmd/internal/curl", may: []string{module + "/internal", inner + "cli", inner + "output", inner + "term", "github.com/spf13/pflag"}},
+	{folder: "cmd/internal/cmdtest", may: []string{module + "/cmd", module + "/pkg/stream", "github.com/rogpeppe/go-internal/testscript"}},
+	{folder: "cmd/listen", may: []string{module + "/internal", module + "/pkg/listen", module + "/pkg/stream", module + "/cmd/internal", "github.com/HdrHistogram/hdrhistogram-go", "github.com/spf13"}},
 	{folder: "cmd/serve", may: []string{module + "/internal", module + "/pkg/serve", module + "/pkg/stream", module + "/cmd/internal", "github.com/spf13"}},
 	{folder: "cmd/diag", may: []string{module + "/pkg/diag", module + "/cmd/internal", "github.com/spf13"}},
-	{folder: "cmd", may: []string{module + "/internal", module + "/pkg", "github.com/HdrHistogram/hdrhistogram-go", "github.com/spf13"}},
+	{folder: "cmd", may: []string{module + "/pkg/stream", "github.com/spf13"}},
 	{folder: ".", may: []string{module + "/cmd"}},
 }
 

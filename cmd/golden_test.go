@@ -55,9 +55,9 @@ func golden(t *testing.T, name string, urls map[string]string, shots ...screensh
 		fmt.Fprintf(&page, "$ ssectl %s%s\n", shot.args, place)
 		var out bytes.Buffer
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		errs := &canceller{cancel: cancel}
+		errs := &stopper{stop: func() {}}
 		if shot.stops {
-			errs.n = 1
+			errs.stop = cancel
 		}
 		code := cmd.Run(ctx, &term.Streams{
 			In: strings.NewReader(shot.input), Out: &out, Err: errs, Width: shot.width,
@@ -69,6 +69,17 @@ func golden(t *testing.T, name string, urls map[string]string, shots ...screensh
 		fmt.Fprintf(&page, "exit code %d\n\n", code)
 	}
 	compareGolden(t, name, page.String())
+}
+
+// A stopper collects the output and calls stop with each write.
+type stopper struct {
+	bytes.Buffer
+	stop func()
+}
+
+func (s *stopper) Write(p []byte) (int, error) {
+	s.stop()
+	return s.Buffer.Write(p)
 }
 
 // goldenDir is absolute, as tests change their directory.

@@ -17,6 +17,7 @@ import (
 	diagcmd "github.com/ssectl/ssectl/cmd/diag"
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	listencmd "github.com/ssectl/ssectl/cmd/listen"
 	servecmd "github.com/ssectl/ssectl/cmd/serve"
 )
 
@@ -32,7 +33,7 @@ type subcommand struct {
 // named returns the subcommand that args name, alone, or else all of them.
 func named(args []string) []subcommand {
 	all := []subcommand{
-		{name: "listen", build: newListenCommand},
+		{name: "listen", build: func(s *term.Streams) *cobra.Command { return listencmd.New(s, versionString()) }},
 		{name: "serve", build: servecmd.New},
 		{name: "diag", build: func(s *term.Streams) *cobra.Command { return diagcmd.New(s, versionString()) }},
 		{name: "demo", build: newDemoCommand},

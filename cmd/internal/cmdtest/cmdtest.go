@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/ssectl/ssectl/cmd"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // limit is the time that only a run that hangs takes.
@@ -75,6 +77,26 @@ func Handle(t *testing.T, h http.HandlerFunc) string {
 		s.Close()
 	})
 	return s.URL
+}
+
+// Numbered serves the events 1 to last, with their numbers for IDs, and breaks
+// off after each one for which broken returns true.
+func Numbered(last int, broken func(w http.ResponseWriter, n int) bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.Atoi(r.Header.Get("Last-Event-ID"))
+		if n >= last {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		w.Header().Set("Content-Type", stream.ContentType)
+		io.WriteString(w, "retry: 0\n\n")
+		for n++; n <= last; n++ {
+			fmt.Fprintf(w, "id: %d\ndata: %d\n\n", n, n)
+			if broken(w, n) {
+				return
+			}
+		}
+	}
 }
 
 // A Server is a run of "ssectl serve" in this process.

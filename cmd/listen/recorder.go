@@ -1,4 +1,4 @@
-package cmd
+package listencmd
 
 import (
 	"encoding/json"
@@ -14,43 +14,43 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// A tape keeps a stream in a file. Flush reports the errors of writing.
-type tape interface {
+// A recorder keeps a stream in a file. Flush reports the errors of writing.
+type recorder interface {
 	block(b *stream.Block, at time.Time)
 	change(change listen.Change, at time.Time)
 	flush() error
 	end(reason string) error // nil after an error of flush
 }
 
-// openTapes opens the files of --record and --save-har; req is nil for a file.
-func (l *listener) openTapes(req *http.Request) error {
-	if l.opts.Record != "" {
-		f, err := outfile.Open(l.opts.Record, l.opts.Source, l.opts.Cursor)
+// openRecorders opens the files of --record and --save-har; req is nil for a file.
+func (s *session) openRecorders(req *http.Request) error {
+	if s.opts.Record != "" {
+		f, err := outfile.Open(s.opts.Record, s.opts.Source, s.opts.Cursor)
 		if err != nil {
 			return cli.Usage(fmt.Errorf("--record: %w", err))
 		}
-		l.tapes = append(l.tapes, newRecording(f, req))
+		s.recorders = append(s.recorders, newRecording(f, req))
 	}
-	if l.opts.SaveHAR == "" {
+	if s.opts.SaveHAR == "" {
 		return nil
 	}
 	if req == nil {
 		return cli.Usage(fmt.Errorf("--save-har needs a URL, not a file"))
 	}
-	f, err := outfile.Open(l.opts.SaveHAR, l.opts.Record, l.opts.Cursor)
+	f, err := outfile.Open(s.opts.SaveHAR, s.opts.Record, s.opts.Cursor)
 	if err != nil {
-		for _, t := range l.tapes {
-			t.end("")
+		for _, r := range s.recorders {
+			r.end("")
 		}
 		return cli.Usage(fmt.Errorf("--save-har: %w", err))
 	}
-	l.tapes = append(l.tapes, newHAR(f, req, l.response))
+	s.recorders = append(s.recorders, newHAR(f, req, s.opts.Version, s.response))
 	return nil
 }
 
 // response returns the response that is being read.
-func (l *listener) response() *http.Response {
-	if source, ok := l.source.(*listen.Stream); ok {
+func (s *session) response() *http.Response {
+	if source, ok := s.source.(*listen.Stream); ok {
 		return source.Response()
 	}
 	return nil
@@ -113,7 +113,7 @@ func (r *recording) flush() error {
 	}
 	if r.err == nil && len(r.pending) > 0 {
 		_, err := r.w.Write(r.pending)
-		r.err = wrapTape("--record", err)
+		r.err = wrapWrite("--record", err)
 	}
 	r.pending = r.pending[:0]
 	return r.err
@@ -127,12 +127,12 @@ func (r *recording) end(reason string) error {
 	r.meta(time.Now(), map[string]any{"ended": reason})
 	err := r.flush()
 	if closing := r.w.Close(); err == nil {
-		err = wrapTape("--record", closing)
+		err = wrapWrite("--record", closing)
 	}
 	return err
 }
 
-func wrapTape(flag string, err error) error {
+func wrapWrite(flag string, err error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", flag, err)
 	}

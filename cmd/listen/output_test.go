@@ -1,4 +1,4 @@
-package cmd_test
+package listencmd_test
 
 import (
 	"bytes"
@@ -23,13 +23,13 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
-// TestListenFullDisk wants the error of a failed write, whenever it shows: also
+// TestFullDisk wants the error of a failed write, whenever it shows: also
 // when the stream ends in the same read.
-func TestListenFullDisk(t *testing.T) {
+func TestFullDisk(t *testing.T) {
 	for _, format := range []string{"json", "raw", "text", "data"} {
 		var errs bytes.Buffer
 		streams := &term.Streams{In: strings.NewReader(""), Out: fullDisk{}, Err: &errs}
-		for _, source := range []string{streaming(t, "data: a\n\n"), "../testdata/streams/corners.sse"} {
+		for _, source := range []string{streaming(t, "data: a\n\n"), "../../testdata/streams/corners.sse"} {
 			code := cmd.Run(t.Context(), streams, []string{"listen", source, "--format", format, "--no-reconnect"})
 			if code != 3 || !strings.Contains(errs.String(), "no space left") {
 				t.Errorf("%s of %s: exit code %d, %s", format, source, code, errs.String())
@@ -40,7 +40,7 @@ func TestListenFullDisk(t *testing.T) {
 }
 
 // A headers-only answer is output too.
-func TestListenFullDiskForHeaders(t *testing.T) {
+func TestFullDiskForHeaders(t *testing.T) {
 	streams := &term.Streams{In: strings.NewReader(""), Out: fullDisk{}, Err: io.Discard}
 	if code := cmd.Run(t.Context(), streams, []string{"listen", streaming(t, ""), "-i", "--format", "raw", "--no-reconnect"}); code != 3 {
 		t.Errorf("exit code %d, want 3", code)
@@ -61,9 +61,9 @@ func (c *canceller) Write(p []byte) (int, error) {
 	return c.Buffer.Write(p)
 }
 
-// TestListenStopsBetweenEvents interrupts a run that has read hundreds of events
+// TestStopsBetweenEvents interrupts a run that has read hundreds of events
 // at once: events that were not printed must not be kept as printed.
-func TestListenStopsBetweenEvents(t *testing.T) {
+func TestStopsBetweenEvents(t *testing.T) {
 	var text strings.Builder
 	for n := range 500 {
 		fmt.Fprintf(&text, "id: %d\ndata: %d\n\n", n+1, n+1)
@@ -87,9 +87,9 @@ func TestListenStopsBetweenEvents(t *testing.T) {
 	}
 }
 
-// TestListenStopsInFile interrupts a run on a regular file, which nothing but
+// TestStopsInFile interrupts a run on a regular file, which nothing but
 // its end would stop.
-func TestListenStopsInFile(t *testing.T) {
+func TestStopsInFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "long.sse")
 	text := strings.Repeat("data: x\n\n", 1<<20)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -105,9 +105,9 @@ func TestListenStopsInFile(t *testing.T) {
 	}
 }
 
-// TestListenRaw wants each block once over a reconnection, and every byte where
+// TestRaw wants each block once over a reconnection, and every byte where
 // there is none.
-func TestListenRaw(t *testing.T) {
+func TestRaw(t *testing.T) {
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.Header.Get("Last-Event-ID") {
 		case "":
@@ -141,8 +141,8 @@ func TestListenRaw(t *testing.T) {
 	}
 }
 
-// TestListenTextEndsLine wants the prompt of a terminal on a line of its own.
-func TestListenTextEndsLine(t *testing.T) {
+// TestTextEndsLine wants the prompt of a terminal on a line of its own.
+func TestTextEndsLine(t *testing.T) {
 	for _, terminal := range []bool{false, true} {
 		var out bytes.Buffer
 		url := streaming(t, `data: {"choices":[{"delta":{"content":"Hello"}}]}`+"\n\ndata: [DONE]\n\n")

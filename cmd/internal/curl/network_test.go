@@ -1,4 +1,4 @@
-package cmd_test
+package curl_test
 
 import (
 	"bufio"
@@ -47,9 +47,9 @@ func telling(tell func(r *http.Request) string) http.HandlerFunc {
 	}
 }
 
-// TestListenCompressed has a server that sends each event only when the one
+// TestCompressed has a server that sends each event only when the one
 // before was printed, so a decoder that waits for more would stop it.
-func TestListenCompressed(t *testing.T) {
+func TestCompressed(t *testing.T) {
 	type flusher interface {
 		io.Writer
 		Flush() error
@@ -113,9 +113,9 @@ func TestListenCompressed(t *testing.T) {
 	}
 }
 
-// TestListenCodingNone reads a stream whose server declares that it has no coding,
+// TestCodingNone reads a stream whose server declares that it has no coding,
 // in words that no standard knows.
-func TestListenCodingNone(t *testing.T) {
+func TestCodingNone(t *testing.T) {
 	for _, coding := range []string{"none", "identity", "None", "identity, none"} {
 		url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", stream.ContentType)
@@ -131,7 +131,7 @@ func TestListenCodingNone(t *testing.T) {
 	}
 }
 
-func TestListenTellsOfCompression(t *testing.T) {
+func TestTellsOfCompression(t *testing.T) {
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		w.Header().Set("Content-Encoding", "gzip")
@@ -147,7 +147,7 @@ func TestListenTellsOfCompression(t *testing.T) {
 	}
 }
 
-func TestListenRedirects(t *testing.T) {
+func TestRedirects(t *testing.T) {
 	show := telling(func(r *http.Request) string {
 		return fmt.Sprint(r.Method, " auth=", r.Header.Get("Authorization"), " key=", r.Header.Get("X-Api-Key"), " cookie=", r.Header.Get("Cookie"), " accept=", r.Header.Get("Accept"), " a=", r.Header.Get("X-A"))
 	})
@@ -195,9 +195,9 @@ func TestListenRedirects(t *testing.T) {
 	}
 }
 
-// TestListenKeepsCookies of a server where curl does: only with a cookie file, be
+// TestKeepsCookies of a server where curl does: only with a cookie file, be
 // it none.
-func TestListenKeepsCookies(t *testing.T) {
+func TestKeepsCookies(t *testing.T) {
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/login" {
 			http.SetCookie(w, &http.Cookie{Name: "sid", Value: "1"})
@@ -221,7 +221,7 @@ func TestListenKeepsCookies(t *testing.T) {
 	}
 }
 
-func TestListenReconnectsToTheOriginalURL(t *testing.T) {
+func TestReconnectsToTheOriginalURL(t *testing.T) {
 	var paths []string
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		paths = append(paths, r.URL.Path)
@@ -229,7 +229,7 @@ func TestListenReconnectsToTheOriginalURL(t *testing.T) {
 			http.Redirect(w, r, "/second", http.StatusPermanentRedirect)
 			return
 		}
-		numbered(2, func(http.ResponseWriter, int) bool { return true })(w, r)
+		cmdtest.Numbered(2, func(http.ResponseWriter, int) bool { return true })(w, r)
 	})
 	cmdtest.Run(t, "", "listen", url+"/first").Check(t, 0)
 	if got, want := strings.Join(paths, " "), "/first /second /first /second /first /second"; got != want {
@@ -237,7 +237,7 @@ func TestListenReconnectsToTheOriginalURL(t *testing.T) {
 	}
 }
 
-func TestListenPlaces(t *testing.T) {
+func TestPlaces(t *testing.T) {
 	url := cmdtest.Handle(t, telling(func(r *http.Request) string { return r.Host }))
 	host := strings.TrimPrefix(url, "http://")
 	_, port, _ := net.SplitHostPort(host)
@@ -272,7 +272,7 @@ func TestListenPlaces(t *testing.T) {
 	}
 }
 
-func TestListenProxies(t *testing.T) {
+func TestProxies(t *testing.T) {
 	url := cmdtest.Handle(t, telling(func(r *http.Request) string { return "direct" }))
 	proxy := cmdtest.Handle(t, telling(func(r *http.Request) string {
 		return "proxy for " + r.RequestURI + " " + r.Header.Get("Proxy-Authorization")
@@ -351,7 +351,7 @@ func socks(t *testing.T, url string) string {
 	return l.Addr().String()
 }
 
-func TestListenTLS(t *testing.T) {
+func TestTLS(t *testing.T) {
 	server := httptest.NewUnstartedServer(telling(func(r *http.Request) string {
 		return fmt.Sprintf("%s %d", r.Proto, len(r.TLS.PeerCertificates))
 	}))
@@ -392,9 +392,9 @@ func TestListenTLS(t *testing.T) {
 	}
 }
 
-// TestListenResumesAFile reads a log that a file server serves, while it grows
+// TestResumesAFile reads a log that a file server serves, while it grows
 // and while it is replaced.
-func TestListenResumesAFile(t *testing.T) {
+func TestResumesAFile(t *testing.T) {
 	versions := []string{
 		"data: 1\n\ndata: 2\n\nda",
 		"data: 1\n\ndata: 2\n\ndata: 3\n\n",

@@ -1,4 +1,4 @@
-package cmd_test
+package listencmd_test
 
 import (
 	"context"
@@ -17,8 +17,8 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// TestListenBrokenJSON must not take an event that has too much for a whole one.
-func TestListenBrokenJSON(t *testing.T) {
+// TestBrokenJSON must not take an event that has too much for a whole one.
+func TestBrokenJSON(t *testing.T) {
 	for _, data := range []string{`{"a":1}}`, `1]`, `{"a":1} x`} {
 		url := streaming(t, "data: "+data+"\n\ndata: [DONE]\n\n")
 		if r := cmdtest.Run(t, "", "listen", url, "--as", "openai", "-d", "{}"); r.Code != 1 || !strings.Contains(r.Err, "not the JSON that --as wants") {
@@ -27,9 +27,9 @@ func TestListenBrokenJSON(t *testing.T) {
 	}
 }
 
-// TestListenCommentsWithinBlocks wants all comments and reconnection times, in
+// TestCommentsWithinBlocks wants all comments and reconnection times, in
 // the order of the stream.
-func TestListenCommentsWithinBlocks(t *testing.T) {
+func TestCommentsWithinBlocks(t *testing.T) {
 	const saved = ": a\n\n: b\ndata: 1\n:c\nid: 7\n\nevent: x\n: d\n\n\n: e\nid: 8\nretry: 5\n: cut"
 	file := filepath.Join(t.TempDir(), "saved.sse")
 	if err := os.WriteFile(file, []byte(saved), 0o600); err != nil {
@@ -66,8 +66,8 @@ func (c *closingPipe) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestListenEndlessExpression writes results while an expression makes more.
-func TestListenEndlessExpression(t *testing.T) {
+// TestEndlessExpression writes results while an expression makes more.
+func TestEndlessExpression(t *testing.T) {
 	url := streaming(t, "data: x\n\n")
 	code := cmd.Run(t.Context(), &term.Streams{In: strings.NewReader(""), Out: &closingPipe{1 << 20}, Err: io.Discard}, []string{"listen", url, "--jq", "range(1e18)"})
 	if code != 0 {
@@ -75,9 +75,9 @@ func TestListenEndlessExpression(t *testing.T) {
 	}
 }
 
-// TestListenMedia lets an event with a picture through where a preset is given,
+// TestMedia lets an event with a picture through where a preset is given,
 // and takes no memory for its limit.
-func TestListenMedia(t *testing.T) {
+func TestMedia(t *testing.T) {
 	const size = 20 << 20
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
@@ -117,9 +117,9 @@ func TestServeReadsWhatListenWrites(t *testing.T) {
 	}
 }
 
-// TestListenContinuesMCP fetches the rest of an answer by GET, as MCP 2025-11-25
+// TestContinuesMCP fetches the rest of an answer by GET, as MCP 2025-11-25
 // has it: the tool is called once, whatever --reconnect is.
-func TestListenContinuesMCP(t *testing.T) {
+func TestContinuesMCP(t *testing.T) {
 	for _, more := range [][]string{nil, {"--reconnect", "always"}} {
 		var asked []string
 		url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
@@ -147,8 +147,8 @@ func TestListenContinuesMCP(t *testing.T) {
 	cmdtest.Run(t, "", "listen", url, "--json", "{}").Check(t, 4)
 }
 
-// TestListenNamesItsSourceOnce in an error.
-func TestListenNamesItsSourceOnce(t *testing.T) {
+// TestNamesItsSourceOnce in an error.
+func TestNamesItsSourceOnce(t *testing.T) {
 	r := cmdtest.Run(t, "data: "+strings.Repeat("x", 2000)+"\n\n", "listen", "-", "--max-event-size", "1k")
 	if r.Check(t, 3); strings.Count(r.Err, "standard input") != 1 {
 		t.Errorf("%s", r.Err)

@@ -1,170 +1,22 @@
-package cmd
+package listencmd
 
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
-	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/output"
-	"github.com/ssectl/ssectl/cmd/internal/preset"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/listen"
 )
 
-// listenOptions are the values of the flags of listen.
-type listenOptions struct {
-	Curl   *curl.Flags
-	Source string // a URL, a file, or - for standard input
-
-	Format   string
-	JQ       string
-	Filter   string
-	Events   []string
-	Comments bool
-	Pretty   bool
-	Color    term.ColorMode
-	Include  bool
-	As       string
-	Text     bool
-
-	Count      uint
-	MaxTime    cli.Seconds
-	UntilEvent []string
-	UntilData  []string
-	Until      string
-	FailIf     string
-
-	IdleTimeout  cli.Seconds
-	EventTimeout cli.Seconds
-
-	Reconnect     string
-	NoReconnect   bool
-	Retry         int // consecutive failures, negative for any number
-	RetryDelay    cli.Seconds
-	RetryMaxDelay cli.Seconds
-	RetryMaxTime  cli.Seconds
-	IgnoreRetry   bool
-	RetryOn       string
-
-	Resume       string
-	LastEventID  string
-	FreshAfter   int
-	ReconnectOn  []string
-	Cursor       string
-	MaxEventSize cli.ByteSize
-
-	Record  string
-	SaveHAR string
-	Stats   string
-}
-
-const listenLong = `
-Read an event stream and print its events as they arrive: as text on a terminal,
-and in a pipe as JSON lines, which "ssectl serve" replays. When the connection
-drops, reconnect and continue after the last event, as a browser's EventSource
-does.
-
-A command line for curl works with "curl" replaced by "ssectl listen". A URL may
-omit http:// and, as in :8080/path, the host. FILE and - (standard input) are
-saved streams.`
-
-const listenExamples = `
-  ssectl listen https://example.com/events
-  ssectl listen :8080/events -n 10 | jq -r .data
-  ssectl listen URL --as openai --text -H "Authorization: Bearer $KEY" --json @body.json
-  ssectl listen URL --filter '.json.price > 100' --jq '.json | [.symbol, .price] | @csv'
-  ssectl listen URL --until-event done --idle-timeout 30s --no-reconnect || echo "cut or silent"
-  ssectl listen URL --cursor position.json >> events.jsonl
-  ssectl listen URL --record session.jsonl; ssectl serve session.jsonl --pace recorded`
-
-func newListenCommand(streams *term.Streams) *cobra.Command {
-	opts := &listenOptions{Curl: curl.New(streams, versionString())}
-	c := &cobra.Command{
-		Use:     "listen [flags] URL | FILE | -",
-		Short:   "Read an event stream",
-		Long:    listenLong,
-		Example: listenExamples,
-		Args:    cobra.ArbitraryArgs, // the errors of onlySource are clearer
-		RunE: func(c *cobra.Command, args []string) error {
-			source, err := onlySource(args, opts.Curl.URL)
-			if err != nil {
-				return cli.Usage(err)
-			}
-			opts.Source = source
-			return runListen(c.Context(), streams, opts)
-		},
-	}
-	cli.AddFlags(c, "Output", opts.bindOutput)
-	cli.AddFlags(c, "Ending", opts.bindEnding)
-	cli.AddFlags(c, "Reconnection", opts.bindReconnection)
-	cli.AddFlags(c, "Resuming", opts.bindResume)
-	cli.AddFlags(c, "Recording", opts.bindRecording)
-	cli.AddFlags(c, "Connection, as in curl", opts.Curl.Bind)
-	cli.SetHelp(c, streams.Width, presetHelp(), cli.HelpSection{Title: "Expressions", Text: expressionHelp}, cli.ExitCodes(
-		[2]string{"0", "the stream ended as it should, or reached the end that a flag asks for"},
-		[2]string{"1", "--fail-if matched, or the stream ended before --until"},
-		[2]string{"2", "wrong usage, bad input file"},
-		[2]string{"3", "no connection, or a connection lost for good"},
-		[2]string{"4", "the server answered, but not with an event stream"},
-		[2]string{"5", "--idle-timeout or --event-timeout, and no reconnection left; or no stream within --max-time"},
-		[2]string{"130", "interrupted"},
-	))
-	return c
-}
-
-const expressionHelp = `The expressions of --jq, --filter, --until and --fail-if are jq. Their input is
-the event as an object: "event", "id", "data", "retry", "time", and "json", which is the
-data parsed, or null.`
-
-func presetHelp() cli.HelpSection {
-	section := cli.HelpSection{Title: "Presets"}
-	for _, p := range preset.Presets {
-		section.List = append(section.List, [2]string{p.Name, p.About})
-	}
-	return section
-}
-
-// onlySource returns the one place to listen to, an argument or a --url.
-func onlySource(args []string, flag string) (string, error) {
-	if flag != "" {
-		args = append(slices.Clone(args), flag)
-	}
-	switch len(args) {
-	case 0:
-		return "", fmt.Errorf("nothing to listen to: give a URL, a file, or - for standard input")
-	case 1:
-		return args[0], missingFile(args[0])
-	}
-	var shown []string
-	for _, arg := range args {
-		shown = append(shown, strconv.Quote(curl.WithoutSecrets(arg)))
-	}
-	return "", fmt.Errorf("want one URL or file, got %s", strings.Join(shown, " and "))
-}
-
-// missingFile returns the error of a path that names no file. No URL begins like
-// a path.
-func missingFile(source string) error {
-	if !strings.HasPrefix(source, "/") && !strings.HasPrefix(source, "./") && !strings.HasPrefix(source, "../") {
-		return nil
-	}
-	info, err := os.Stat(source)
-	if err == nil && info.IsDir() {
-		err = fmt.Errorf("%s is a directory", source)
-	}
-	return err
-}
-
-func (o *listenOptions) bindOutput(flags *pflag.FlagSet) {
+func (o *options) bindOutput(flags *pflag.FlagSet) {
 	o.Format, o.Color = "auto", term.ColorAuto
 	formats := append([]string{"auto"}, slices.Sorted(maps.Keys(output.EventFormats))...)
 	flags.Var(cli.Choice(&o.Format, formats...), "format", "print events in this form; auto is text on a terminal, else json; raw is the bytes as received, by whole blocks where a reconnection may follow")
@@ -181,7 +33,7 @@ func (o *listenOptions) bindOutput(flags *pflag.FlagSet) {
 	flags.Lookup("stats").NoOptDefVal = "text"
 }
 
-func (o *listenOptions) bindEnding(flags *pflag.FlagSet) {
+func (o *options) bindEnding(flags *pflag.FlagSet) {
 	flags.UintVarP(&o.Count, "count", "n", 0, "end after printing this `number` of events")
 	flags.VarP(&o.MaxTime, "max-time", "m", "end after this `duration`, in seconds or as 500ms")
 	flags.StringSliceVar(&o.UntilEvent, "until-event", nil, "end after an event of one of these `types`")
@@ -192,7 +44,7 @@ func (o *listenOptions) bindEnding(flags *pflag.FlagSet) {
 	flags.Var(&o.EventTimeout, "event-timeout", "drop a connection after this `duration` without an event; comments do not count")
 }
 
-func (o *listenOptions) bindReconnection(flags *pflag.FlagSet) {
+func (o *options) bindReconnection(flags *pflag.FlagSet) {
 	o.Reconnect = "get"
 	o.RetryDelay, o.RetryMaxDelay = cli.Seconds(listen.DefaultDelay), cli.Seconds(listen.DefaultMaxDelay)
 	flags.Var(cli.Choice(&o.Reconnect, "get", "always", "never"), "reconnect", "reconnect after a drop; get: only GET requests, since repeating a POST may have side effects")
@@ -207,7 +59,7 @@ func (o *listenOptions) bindReconnection(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.ReconnectOn, "reconnect-on", nil, "reconnect after an event of one of these `types`, by which the server says goodbye")
 }
 
-func (o *listenOptions) bindResume(flags *pflag.FlagSet) {
+func (o *options) bindResume(flags *pflag.FlagSet) {
 	o.Resume = "id"
 	flags.Var(cli.Choice(&o.Resume, "id", "range", "off"), "resume", "resume by Last-Event-ID, by a byte range (for logs served as files), or not at all")
 	flags.StringVar(&o.LastEventID, "last-event-id", "", "start after the event with this `ID`")
@@ -215,14 +67,14 @@ func (o *listenOptions) bindResume(flags *pflag.FlagSet) {
 	flags.IntVar(&o.FreshAfter, "fresh-after", 0, "forget the position after this `number` of consecutive resumed connections without an event")
 }
 
-func (o *listenOptions) bindRecording(flags *pflag.FlagSet) {
+func (o *options) bindRecording(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Record, "record", "", "record everything in this `file`, exactly and with times, for \"ssectl serve\"")
 	flags.StringVar(&o.SaveHAR, "save-har", "", "write a HAR `file` for the developer tools of browsers")
 	flags.Var(&o.MaxEventSize, "max-event-size", "fail on an event larger than this `size` (default 16m; 256m with --as, since those services send images)")
 }
 
-// listenConfig turns the options into those of package listen.
-func (o *listenOptions) listenConfig() (listen.Options, error) {
+// config turns the options into those of package listen.
+func (o *options) config() (listen.Options, error) {
 	for _, list := range []struct {
 		flag  string
 		types []string

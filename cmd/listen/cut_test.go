@@ -1,4 +1,4 @@
-package cmd_test
+package listencmd_test
 
 import (
 	"bufio"
@@ -17,10 +17,10 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 )
 
-// TestListenFailedPost sends a body to a server that reads a few bytes and
+// TestFailedPost sends a body to a server that reads a few bytes and
 // closes the connection. The write fails with EPIPE, as a write to a closed
 // standard output does, but the run must not end as if its reader had left.
-func TestListenFailedPost(t *testing.T) {
+func TestFailedPost(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
@@ -46,8 +46,8 @@ func TestListenFailedPost(t *testing.T) {
 	}
 }
 
-// TestListenKeepsTheOldRecording where a server refuses.
-func TestListenKeepsTheOldRecording(t *testing.T) {
+// TestKeepsTheOldRecording where a server refuses.
+func TestKeepsTheOldRecording(t *testing.T) {
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
 	dir := t.TempDir()
 	old, fresh := filepath.Join(dir, "old"), filepath.Join(dir, "fresh")
@@ -71,8 +71,8 @@ func TestListenKeepsTheOldRecording(t *testing.T) {
 	}
 }
 
-// TestListenRefusesHeaders that cannot be sent as they were given.
-func TestListenRefusesHeaders(t *testing.T) {
+// TestRefusesHeaders that cannot be sent as they were given.
+func TestRefusesHeaders(t *testing.T) {
 	for _, args := range [][]string{
 		{"-A", "a\r\nX: y"}, {"-b", "a=1\r\nX: y"}, {"--oauth2-bearer", "a\nb"}, {"-u", "a\x00:b", "-A", "\x01"},
 		{"-H", "X: a\rb"}, {"-H", "Content-Length: 5"}, {"-H", "Transfer-Encoding: gzip"}, {"-d", "abc", "-H", "Content-Length: 5"},
@@ -96,8 +96,8 @@ func TestListenRefusesHeaders(t *testing.T) {
 	}
 }
 
-// TestListenExpiredCookies of a cookie file are not sent.
-func TestListenExpiredCookies(t *testing.T) {
+// TestExpiredCookies of a cookie file are not sent.
+func TestExpiredCookies(t *testing.T) {
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Cookie")) })
 	file := filepath.Join(t.TempDir(), "cookies")
 	line := func(expires, name string) string {
@@ -117,9 +117,9 @@ func TestListenExpiredCookies(t *testing.T) {
 	}
 }
 
-// TestListenEscapesNotes has a server put control characters into every place
+// TestEscapesNotes has a server put control characters into every place
 // that a note, an error or the summary may show.
-func TestListenEscapesNotes(t *testing.T) {
+func TestEscapesNotes(t *testing.T) {
 	const evil = "a\u009bb\u202e\u2028c"
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

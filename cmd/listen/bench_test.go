@@ -1,6 +1,6 @@
 //go:build unix
 
-package cmd_test
+package listencmd_test
 
 import (
 	"bufio"
@@ -27,7 +27,7 @@ import (
 // The benchmarks run the built program, and the one it is compared with, in the
 // same run on the same stream:
 //
-//	go test ./cmd -run XXX -bench Listen -benchtime 5x
+//	go test ./cmd/listen -run XXX -bench Listen -benchtime 5x
 
 // build builds a program as a release does and returns its path.
 func build(b *testing.B, pkg string) string {
@@ -108,7 +108,7 @@ func BenchmarkListenThroughput(b *testing.B) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		b.Skip("no curl to compare with")
 	}
-	program := build(b, "..")
+	program := build(b, "../..")
 	for _, rival := range []struct {
 		name, line string
 		size       int
@@ -149,7 +149,7 @@ func median[T time.Duration | float64](values []T) T {
 // BenchmarkListenLatency states how long after it was sent an event is out of
 // listen, at a thousand events a second.
 func BenchmarkListenLatency(b *testing.B) {
-	program := build(b, "..")
+	program := build(b, "../..")
 	const events = 2000
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
@@ -200,7 +200,7 @@ func BenchmarkListenStartup(b *testing.B) {
 	if err := os.WriteFile(hello, []byte("package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"hello\") }\n"), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	program, least := build(b, ".."), build(b, hello)
+	program, least := build(b, "../.."), build(b, hello)
 	wall := func(args ...string) time.Duration {
 		start := time.Now()
 		if err := exec.Command(args[0], args[1:]...).Run(); err != nil {

@@ -1,4 +1,4 @@
-package cmd_test
+package listencmd_test
 
 import (
 	"bytes"
@@ -46,9 +46,9 @@ func start(t *testing.T, args ...string) *process {
 	return p
 }
 
-// TestListenAfterKill kills the real program again and again: the position in its
+// TestAfterKill kills the real program again and again: the position in its
 // cursor file may lag one event after its output, and is never ahead.
-func TestListenAfterKill(t *testing.T) {
+func TestAfterKill(t *testing.T) {
 	kills := 30
 	if testing.Short() {
 		kills = 10
@@ -100,9 +100,9 @@ func TestListenAfterKill(t *testing.T) {
 	t.Logf("%d events, %d printed twice in %d kills", last, repeated, kills)
 }
 
-// TestListenSignals runs the real program: SIGINT ends it at once, with the
+// TestSignals runs the real program: SIGINT ends it at once, with the
 // summary and 130, and all that came is printed.
-func TestListenSignals(t *testing.T) {
+func TestSignals(t *testing.T) {
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		io.WriteString(w, "data: a\n\ndata: b\n\n")
@@ -130,9 +130,9 @@ func TestListenSignals(t *testing.T) {
 	}
 }
 
-// TestListenStopsInWrite has nobody read the output: a write that no signal
+// TestStopsInWrite has nobody read the output: a write that no signal
 // ends must not keep the program.
-func TestListenStopsInWrite(t *testing.T) {
+func TestStopsInWrite(t *testing.T) {
 	stuck := make(chan struct{})
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
@@ -155,8 +155,8 @@ func TestListenStopsInWrite(t *testing.T) {
 	}
 }
 
-// TestListenClosedPipe runs the real program with a reader that has seen enough.
-func TestListenClosedPipe(t *testing.T) {
+// TestClosedPipe runs the real program with a reader that has seen enough.
+func TestClosedPipe(t *testing.T) {
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		for r.Context().Err() == nil {
@@ -175,9 +175,9 @@ func TestListenClosedPipe(t *testing.T) {
 	}
 }
 
-// TestListenPrintsAtOnce has a server that sends each event only when the one
+// TestPrintsAtOnce has a server that sends each event only when the one
 // before was printed: anything held back would stop it.
-func TestListenPrintsAtOnce(t *testing.T) {
+func TestPrintsAtOnce(t *testing.T) {
 	for _, format := range []string{"text", "json", "data", "raw", "jq"} {
 		t.Run(format, func(t *testing.T) {
 			next := make(chan struct{}, 1)
@@ -226,9 +226,9 @@ func TestListenPrintsAtOnce(t *testing.T) {
 	}
 }
 
-// TestListenCopiesAtOnce wants --format raw to behave as curl -N: the first part of
+// TestCopiesAtOnce wants --format raw to behave as curl -N: the first part of
 // an event is out before the rest has come.
-func TestListenCopiesAtOnce(t *testing.T) {
+func TestCopiesAtOnce(t *testing.T) {
 	const first, rest = "data: half an", " event\n\n"
 	printed := make(chan struct{})
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {

@@ -1,4 +1,4 @@
-package cmd
+package listencmd
 
 import (
 	"bytes"
@@ -15,9 +15,9 @@ import (
 )
 
 // parseListen returns the options of a command line of listen.
-func parseListen(t *testing.T, line string) (*listenOptions, error) {
+func parseListen(t *testing.T, line string) (*options, error) {
 	t.Helper()
-	o := &listenOptions{Curl: curl.New(&term.Streams{}, "")}
+	o := &options{Curl: curl.New(&term.Streams{}, "")}
 	flags := pflag.NewFlagSet("listen", pflag.ContinueOnError)
 	for _, bind := range []func(*pflag.FlagSet){o.bindOutput, o.bindEnding, o.bindReconnection, o.bindResume, o.bindRecording, o.Curl.Bind} {
 		bind(flags)
@@ -25,7 +25,7 @@ func parseListen(t *testing.T, line string) (*listenOptions, error) {
 	return o, flags.Parse(strings.Fields(line))
 }
 
-func TestListenFlagsMean(t *testing.T) {
+func TestFlagsMean(t *testing.T) {
 	standard := listen.Options{
 		FailFast: true,
 		Backoff:  listen.Backoff{Delay: 3 * time.Second, MaxDelay: time.Minute},
@@ -57,13 +57,13 @@ func TestListenFlagsMean(t *testing.T) {
 		}
 		want := standard
 		test.change(&want)
-		if got, err := o.listenConfig(); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := o.config(); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %v\ngot  %+v\nwant %+v", test.line, err, got, want)
 		}
 	}
 }
 
-func TestListenFlagsRefuse(t *testing.T) {
+func TestFlagsRefuse(t *testing.T) {
 	for _, line := range []string{"--resume maybe", "-m -1", "-m soon", "--max-event-size 0", "--max-event-size 1x", "--stats=xml", "--color pink", "-n x"} {
 		if _, err := parseListen(t, line); err == nil {
 			t.Errorf("%s: no error", line)
@@ -71,13 +71,13 @@ func TestListenFlagsRefuse(t *testing.T) {
 	}
 }
 
-func TestListenFlagsRefuseEmptyTypes(t *testing.T) {
+func TestFlagsRefuseEmptyTypes(t *testing.T) {
 	for _, line := range []string{"--event=", "--until-event=a,", "--reconnect-on=,"} {
 		o, err := parseListen(t, line)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := o.listenConfig(); err == nil {
+		if _, err := o.config(); err == nil {
 			t.Errorf("%s: no error", line)
 		}
 	}
@@ -102,7 +102,7 @@ func TestParseStatuses(t *testing.T) {
 
 func TestHelpIsGrouped(t *testing.T) {
 	var out bytes.Buffer
-	c := newListenCommand(&term.Streams{Out: &out})
+	c := New(&term.Streams{Out: &out}, "")
 	c.SetOut(&out)
 	if err := c.Help(); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package cmd
+package listencmd
 
 import (
 	"context"
@@ -30,7 +30,7 @@ type selector struct {
 	input map[string]any
 }
 
-func newSelector(ctx context.Context, opts *listenOptions, service preset.Preset, warn func(error)) (*selector, error) {
+func newSelector(ctx context.Context, opts *options, service preset.Preset, warn func(error)) (*selector, error) {
 	s := &selector{
 		ctx: ctx, warn: warn,
 		types: opts.Events, untilTypes: opts.UntilEvent, untilData: opts.UntilData,

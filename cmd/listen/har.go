@@ -1,4 +1,4 @@
-package cmd
+package listencmd
 
 import (
 	"encoding/json"
@@ -33,10 +33,10 @@ type har struct {
 	lastID   []byte
 }
 
-func newHAR(w io.WriteCloser, req *http.Request, response func() *http.Response) *har {
+func newHAR(w io.WriteCloser, req *http.Request, version string, response func() *http.Response) *har {
 	h := &har{w: w, req: req, response: response, asked: time.Now()}
 	h.pending = append(h.pending, `{"log":{"version":"1.2","creator":`...)
-	h.json(harCreator{"ssectl", versionString()})
+	h.json(harCreator{"ssectl", version})
 	h.pending = append(h.pending, `,"pages":[],"entries":[`...)
 	return h
 }
@@ -188,7 +188,7 @@ func (h *har) flush() error {
 	}
 	if h.err == nil && len(h.pending) > 0 {
 		_, err := h.w.Write(h.pending)
-		h.err = wrapTape("--save-har", err)
+		h.err = wrapWrite("--save-har", err)
 	}
 	h.pending = h.pending[:0]
 	return h.err
@@ -203,7 +203,7 @@ func (h *har) end(string) error {
 	h.pending = append(h.pending, "]}}\n"...)
 	err := h.flush()
 	if closing := h.w.Close(); err == nil {
-		err = wrapTape("--save-har", closing)
+		err = wrapWrite("--save-har", closing)
 	}
 	return err
 }

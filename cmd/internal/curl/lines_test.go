@@ -1,4 +1,4 @@
-package cmd_test
+package curl_test
 
 import (
 	"io"
@@ -16,6 +16,9 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
+
+// TestMain lets the tests run ssectl as a program.
+func TestMain(m *testing.M) { cmdtest.Main(m) }
 
 // curlLines are written as the documentation of APIs writes them, with $URL for
 // the place, $KEY for the key, and the files that some have beside them.
@@ -74,9 +77,9 @@ type seen struct {
 	Header                  http.Header
 }
 
-// TestListenTakesCurlLines runs each line with curl and with ssectl listen in
+// TestTakesCurlLines runs each line with curl and with ssectl listen in
 // its place, by the same shell: the server must see the same request.
-func TestListenTakesCurlLines(t *testing.T) {
+func TestTakesCurlLines(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil && os.Getenv("SSECTL_TEST_ALL") == "" {
 		t.Skip("no curl")
 	}

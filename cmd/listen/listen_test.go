@@ -1,4 +1,4 @@
-package cmd_test
+package listencmd_test
 
 import (
 	"bytes"
@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -44,32 +43,15 @@ func reset(w http.ResponseWriter) {
 	}
 }
 
-// numbered serves the events 1 to last, with their numbers for IDs, and breaks
-// off after each one for which broken returns true.
-func numbered(last int, broken func(w http.ResponseWriter, n int) bool) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		n, _ := strconv.Atoi(r.Header.Get("Last-Event-ID"))
-		if n >= last {
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		w.Header().Set("Content-Type", stream.ContentType)
-		io.WriteString(w, "retry: 0\n\n")
-		for n++; n <= last; n++ {
-			fmt.Fprintf(w, "id: %d\ndata: %d\n\n", n, n)
-			if broken(w, n) {
-				return
-			}
-		}
-	}
-}
+// TestMain lets the tests run ssectl as a program.
+func TestMain(m *testing.M) { cmdtest.Main(m) }
 
-func TestListenEachEventOnce(t *testing.T) {
+func TestEachEventOnce(t *testing.T) {
 	last := 10_000
 	if testing.Short() {
 		last = 1000
 	}
-	url := cmdtest.Handle(t, numbered(last, func(w http.ResponseWriter, n int) bool {
+	url := cmdtest.Handle(t, cmdtest.Numbered(last, func(w http.ResponseWriter, n int) bool {
 		if n%11 == 0 {
 			reset(w)
 		}
@@ -89,8 +71,8 @@ func TestListenEachEventOnce(t *testing.T) {
 	}
 }
 
-func TestListenCursorFile(t *testing.T) {
-	url := cmdtest.Handle(t, numbered(5, func(http.ResponseWriter, int) bool { return false }))
+func TestCursorFile(t *testing.T) {
+	url := cmdtest.Handle(t, cmdtest.Numbered(5, func(http.ResponseWriter, int) bool { return false }))
 	file := filepath.Join(t.TempDir(), "cursor.json")
 	for i, want := range []string{"1\n2\n", "3\n4\n", "5\n"} {
 		r := cmdtest.Run(t, "", "listen", url, "--format", "data", "-n", "2", "--cursor", file)
@@ -117,10 +99,10 @@ func TestListenCursorFile(t *testing.T) {
 	}
 }
 
-// TestListenCursorTellsURLsApart keeps streams in one file whose URLs differ in
+// TestCursorTellsURLsApart keeps streams in one file whose URLs differ in
 // a value that is not shown.
-func TestListenCursorTellsURLsApart(t *testing.T) {
-	url := cmdtest.Handle(t, numbered(5, func(http.ResponseWriter, int) bool { return false }))
+func TestCursorTellsURLsApart(t *testing.T) {
+	url := cmdtest.Handle(t, cmdtest.Numbered(5, func(http.ResponseWriter, int) bool { return false }))
 	file := filepath.Join(t.TempDir(), "cursor.json")
 	for _, query := range []string{"?author=alice", "?author=bob", "?token=a", "?token=b", "?a", "?b"} {
 		for _, want := range []string{"1\n2\n3\n4\n5\n", ""} {
@@ -134,7 +116,7 @@ func TestListenCursorTellsURLsApart(t *testing.T) {
 	}
 }
 
-func TestListenLargeEvents(t *testing.T) {
+func TestLargeEvents(t *testing.T) {
 	large := "data: " + strings.Repeat("x", 8<<20) + "\n\n"
 	r := cmdtest.Run(t, "", "listen", streaming(t, large), "--no-reconnect", "--format", "raw")
 	r.Check(t, 0)
@@ -178,7 +160,7 @@ func TestListenLargeEvents(t *testing.T) {
 	}
 }
 
-func TestListenExitCodes(t *testing.T) {
+func TestExitCodes(t *testing.T) {
 	ok := streaming(t, "data: a\n\nevent: end\ndata: b\n\n")
 	cut := streaming(t, "data: a\n\ndata: b")
 	broken := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
@@ -261,9 +243,9 @@ func TestListenExitCodes(t *testing.T) {
 	}
 }
 
-// TestListenTellsACutOnce wants one line on a connection that breaks off for good,
+// TestTellsACutOnce wants one line on a connection that breaks off for good,
 // and one for each that does not.
-func TestListenTellsACutOnce(t *testing.T) {
+func TestTellsACutOnce(t *testing.T) {
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", stream.ContentType)
 		io.WriteString(w, "id: 1\ndata: a\n\ndata: b")
@@ -285,8 +267,8 @@ func TestListenTellsACutOnce(t *testing.T) {
 	}
 }
 
-// TestListenHints wants hints that fit.
-func TestListenHints(t *testing.T) {
+// TestHints wants hints that fit.
+func TestHints(t *testing.T) {
 	proxy := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) })
 	closed := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
 	if r := cmdtest.Run(t, "", "listen", closed, "-H", "X-Api-Key: wrong"); r.Code != 4 || strings.Contains(r.Err, "hint: ") {
@@ -312,16 +294,16 @@ func TestListenHints(t *testing.T) {
 }
 
 func samples(t *testing.T) []string {
-	files, err := filepath.Glob("../testdata/streams/*.sse")
+	files, err := filepath.Glob("../../testdata/streams/*.sse")
 	if err != nil || len(files) < 10 {
 		t.Fatalf("samples: %v, %v", files, err)
 	}
 	return files
 }
 
-// TestListenSamplesCircle sends all samples through serve and back, and again
+// TestSamplesCircle sends all samples through serve and back, and again
 // from the output and the recording.
-func TestListenSamplesCircle(t *testing.T) {
+func TestSamplesCircle(t *testing.T) {
 	for _, file := range samples(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			want, err := os.ReadFile(file)
@@ -371,7 +353,7 @@ func withoutTimes(jsonLines string) string {
 	return strings.Join(lines, "\n")
 }
 
-func TestListenPresets(t *testing.T) {
+func TestPresets(t *testing.T) {
 	for _, test := range []struct {
 		sample, preset string
 		code           int
@@ -387,14 +369,14 @@ func TestListenPresets(t *testing.T) {
 		{"graphql-sse", "graphql", 1, ""},
 	} {
 		t.Run(test.sample, func(t *testing.T) {
-			url := cmdtest.Serve(t, "../testdata/streams/"+test.sample+".sse")
+			url := cmdtest.Serve(t, "../../testdata/streams/"+test.sample+".sse")
 			r := cmdtest.Run(t, "", "listen", url, "--as", test.preset, "-d", "{}", "--text")
 			r.Check(t, test.code)
 			if test.text != "" && r.Out != test.text {
 				t.Errorf("text %q, want %q", r.Out, test.text)
 			}
 			// A stream that is cut before its end mark is never a success.
-			sample, _ := os.ReadFile("../testdata/streams/" + test.sample + ".sse")
+			sample, _ := os.ReadFile("../../testdata/streams/" + test.sample + ".sse")
 			first := bytes.Index(sample, []byte("\ndata"))
 			if r := cmdtest.Run(t, "", "listen", streaming(t, string(sample[:first+3])), "--as", test.preset, "-d", "{}"); r.Code != 1 {
 				t.Errorf("cut: exit code %d, want 1: %s", r.Code, r.Err)
@@ -419,9 +401,9 @@ func TestListenPresets(t *testing.T) {
 	})
 }
 
-func TestListenHAR(t *testing.T) {
+func TestHAR(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.har")
-	url := cmdtest.Handle(t, numbered(4, func(_ http.ResponseWriter, n int) bool { return n == 2 }))
+	url := cmdtest.Handle(t, cmdtest.Numbered(4, func(_ http.ResponseWriter, n int) bool { return n == 2 }))
 	r := cmdtest.Run(t, "", "listen", url+"/?token=geheim", "-H", "Authorization: Bearer geheim", "--save-har", file)
 	r.Check(t, 0)
 	text, err := os.ReadFile(file)
