@@ -1,6 +1,7 @@
 package main
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -11,7 +12,10 @@ import (
 	"testing"
 )
 
-const module = "github.com/ssectl/ssectl"
+const (
+	module = "github.com/ssectl/ssectl"
+	inner  = module + "/cmd/internal/"
+)
 
 // A floor is a folder and what the packages in it may know.
 type floor struct {
@@ -35,14 +39,26 @@ var floors = []floor{
 	{folder: "pkg/serve", mayNot: []string{module + "/pkg/serve/inspector"}, may: []string{module + "/internal", module + "/pkg/record", module + "/pkg/stream"}},
 	{folder: "pkg/diag", may: []string{module + "/internal", module + "/pkg/stream"}},
 	{folder: "cmd/internal/term", may: []string{"github.com/fatih/color", "github.com/mattn/go-isatty", "golang.org/x/term"}},
-	{folder: "cmd/internal", may: []string{module + "/pkg", module + "/cmd/internal", "github.com/itchyny/gojq", "github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/text/width"}},
-	{folder: "cmd", may: []string{module + "/internal", module + "/pkg", module + "/cmd/internal", "github.com/HdrHistogram/hdrhistogram-go", "github.com/spf13", "github.com/itchyny/gojq"}},
+	{folder: "cmd/internal/suggest"},
+	{folder: "cmd/internal/outfile"},
+	{folder: "cmd/internal/query", may: []string{module + "/pkg/stream", "github.com/itchyny/gojq"}},
+	{folder: "cmd/internal/cursor", may: []string{module + "/pkg/listen"}},
+	{folder: "cmd/internal/preset", may: []string{inner + "suggest"}},
+	{folder: "cmd/internal/output", may: []string{inner + "term", module + "/pkg", "golang.org/x/text/width"}},
+	{folder: "cmd/internal/cli", may: []string{inner + "output", inner + "suggest", inner + "term", "github.com/spf13"}},
+	{folder: "cmd/internal/curl", may: []string{module + "/internal", inner + "cli", inner + "output", inner + "term", "github.com/spf13/pflag"}},
+	{folder: "cmd/internal/cmdtest", may: []string{module + "/cmd", module + "/pkg/stream", "github.com/rogpeppe/go-internal/testscript"}},
+	{folder: "cmd/internal"},
+	{folder: "cmd/listen", may: []string{module + "/internal", module + "/pkg/listen", module + "/pkg/record", module + "/pkg/stream", module + "/cmd/internal", "github.com/HdrHistogram/hdrhistogram-go", "github.com/spf13"}},
+	{folder: "cmd/serve", may: []string{module + "/internal", module + "/pkg/record", module + "/pkg/serve", module + "/pkg/stream", module + "/cmd/internal", "github.com/spf13"}},
+	{folder: "cmd/diag", may: []string{module + "/pkg/diag", module + "/cmd/internal", "github.com/spf13"}},
+	{folder: "cmd", may: []string{module + "/pkg/record", module + "/pkg/stream", "github.com/spf13"}},
 	{folder: ".", may: []string{module + "/cmd"}},
 }
 
-// TestFloors wants imports to point down: commands on libraries, libraries on
-// the format, the format on nothing; and only one package to know the standard
-// streams of the process.
+// TestFloors wants imports to point down: the root on commands, commands on
+// libraries, libraries on the format, the format on nothing. No command knows
+// another. Only one package touches the standard streams of the process.
 func TestFloors(t *testing.T) {
 	files := 0
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
@@ -70,12 +86,14 @@ func isOtherModule(dir string) bool {
 }
 
 func checkFloor(t *testing.T, path string) {
-	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
 	if err != nil {
 		t.Error(err)
 		return
 	}
 	folder := filepath.ToSlash(filepath.Dir(path))
+	checkStreams(t, files, file, folder)
 	i := slices.IndexFunc(floors, func(f floor) bool { return within(folder, f.folder) })
 	if i < 0 {
 		t.Errorf("%s is on no floor", path)
@@ -95,6 +113,33 @@ func checkFloor(t *testing.T, path string) {
 			t.Errorf("%s imports %s, which is not below %s", path, name, floor.folder)
 		}
 	}
+}
+
+// streamsFolder is the only package that touches the standard streams of the
+// process. Programs for developers, packages main of their own, do as they like.
+const streamsFolder = "cmd/internal/term"
+
+// checkStreams wants no standard stream in a file, nor a function that writes to
+// one.
+func checkStreams(t *testing.T, files *token.FileSet, file *ast.File, folder string) {
+	if folder == streamsFolder || file.Name.Name == "main" {
+		return
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		selector, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		pkg, ok := selector.X.(*ast.Ident)
+		if !ok {
+			return true
+		}
+		switch name := pkg.Name + "." + selector.Sel.Name; name {
+		case "os.Stdin", "os.Stdout", "os.Stderr", "fmt.Print", "fmt.Printf", "fmt.Println":
+			t.Errorf("%s uses %s, which only %s may", files.Position(n.Pos()), name, streamsFolder)
+		}
+		return true
+	})
 }
 
 // within reports whether path is dir or below it.

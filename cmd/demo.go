@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -20,10 +21,10 @@ func newDemoCommand(streams *term.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "See all of it in ten seconds",
-		Long: `Demo runs the three other commands, on your machine alone: a server on a free
-port that cuts its connection after every few events, a listener that takes up
-the stream where it was cut, and a diagnosis of that server. The command lines
-that it shows are the ones it runs.`,
+		Long: `Demo runs the three other commands on this machine: a server on a free port that
+cuts its connection after every few events, a listener that resumes the stream
+after each cut, and a diagnosis of that server. It runs the command lines that it
+shows.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), streams) },
 	}
@@ -64,7 +65,7 @@ func runDemo(ctx context.Context, streams *term.Streams) error {
 	return d.run(streams, "diag", url, "--quick")
 }
 
-// checkDemo reads what listen printed and wants every event once.
+// checkDemo reads the output of listen and wants every event once.
 func checkDemo(printed io.Reader) error {
 	records := record.NewReader(printed)
 	for n := 1; ; n++ {
@@ -73,7 +74,7 @@ func checkDemo(printed io.Reader) error {
 			return nil
 		}
 		if want := fmt.Sprint(n); err != nil || r.ID != want {
-			return coded(exitFailed, fmt.Errorf("demo: event %d of %d has ID %q: %w", n, demoEvents, r.ID, err), "")
+			return cli.Fail(cli.ExitFailed, fmt.Errorf("demo: event %d of %d has ID %q: %w", n, demoEvents, r.ID, err), "")
 		}
 	}
 }
@@ -95,11 +96,11 @@ func (d *demo) show(args []string) {
 }
 
 // run runs a command line and makes an error of its exit code; the command has
-// told the reason.
+// reported the reason.
 func (d *demo) run(streams *term.Streams, args ...string) error {
 	d.show(args)
-	if code := Run(d.ctx, streams, args); code != exitOK {
-		return coded(code, errSilent, "")
+	if code := Run(d.ctx, streams, args); code != cli.ExitOK {
+		return cli.Fail(code, cli.ErrReported, "")
 	}
 	return nil
 }
@@ -128,7 +129,7 @@ func (d *demo) serve(flags ...string) (url string, stop func(), err error) {
 	return url, stop, nil
 }
 
-// demoInput is what a user would have in events.jsonl.
+// demoInput is the events.jsonl that the demo shows.
 func demoInput() io.Reader {
 	words := strings.Fields("The tide comes in , cut after cut , and nothing is lost")
 	var file []byte

@@ -44,7 +44,7 @@ func TestExamples(t *testing.T) {
 }
 
 // commandLines splits a line of the shell at pipes, semicolons and the like, and
-// each part into words, without what a redirection names.
+// each part into words, without the files of redirections.
 func commandLines(line string) (commands [][]string) {
 	var words []string
 	var word strings.Builder

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 )
 
@@ -22,7 +23,7 @@ const (
 	pictureFile  = "../docs/session.svg"
 )
 
-// pictureEvents is what the server of the picture sends.
+// pictureEvents are the events of the server in the picture.
 const pictureEvents = `{"event":"price","id":"1","data":{"symbol":"ACME","price":101.25,"size":30}}
 {"event":"price","id":"2","data":{"symbol":"ACME","price":101.31,"size":12},"delay":"300ms"}
 {"event":"news","id":"3","data":"Harbour reopens\nafter the storm","delay":"450ms"}
@@ -30,7 +31,7 @@ const pictureEvents = `{"event":"price","id":"1","data":{"symbol":"ACME","price"
 {"event":"done","id":"5","data":"","delay":"100ms"}
 `
 
-// TestPicture holds docs/session.svg to what it should show. With -update it
+// TestPicture checks the content of docs/session.svg. With -update it
 // runs the session, on a terminal 96 columns wide, and draws it as it was
 // printed: go test ./cmd -run TestPicture -update.
 func TestPicture(t *testing.T) {
@@ -53,7 +54,7 @@ func TestPicture(t *testing.T) {
 	}
 }
 
-// runPicture runs the session and returns what it printed.
+// runPicture runs the session and returns its output.
 func runPicture(t *testing.T) string {
 	var screen screen
 	terminal := &term.Streams{
@@ -66,13 +67,13 @@ func runPicture(t *testing.T) string {
 
 	feed := d.pictureServer(t, "--from", "jsonl", "--pace", "recorded", "--fault", "drop@3", "--retry-hint", "1s")
 	fmt.Fprintf(&screen, "$ ssectl listen %s\n", feed)
-	if code := Run(ctx, terminal, []string{"listen", feed}); code != exitOK {
+	if code := Run(ctx, terminal, []string{"listen", feed}); code != cli.ExitOK {
 		t.Fatalf("listen: exit code %d\n%s", code, screen.text())
 	}
 	buffered := d.pictureServer(t, "--clock", "25ms", "--fault", "buffer=1k")
 	diagnose := []string{"diag", buffered, "--only", "buffer-proxy,headers-early,content-type"}
 	fmt.Fprintf(&screen, "\n$ ssectl %s\n", strings.Join(diagnose, " "))
-	if code := Run(ctx, terminal, diagnose); code != exitFailed {
+	if code := Run(ctx, terminal, diagnose); code != cli.ExitFailed {
 		t.Fatalf("diag of a buffered stream: exit code %d\n%s", code, screen.text())
 	}
 	return screen.text()
@@ -101,7 +102,7 @@ func (d *demo) pictureServer(t *testing.T, flags ...string) string {
 	return url
 }
 
-// A screen collects what both streams of a command print, in order.
+// A screen collects the output of both streams of a command, in order.
 type screen struct {
 	mu  sync.Mutex // guards all
 	all bytes.Buffer
@@ -119,10 +120,10 @@ func (s *screen) text() string {
 	return s.all.String()
 }
 
-// escape is an SGR sequence: how a terminal is told of colors.
+// escape is an SGR sequence, which sets the color of a terminal.
 var escape = regexp.MustCompile("\x1b\\[([0-9;]*)m")
 
-// drawScreen makes an SVG of what a terminal would show.
+// drawScreen makes an SVG of the text as a terminal shows it.
 func drawScreen(text string) []byte {
 	const lineHeight, margin = 19, 20
 	const textWidth = pictureWidth * 843 / 100 // of a usual font of 14 pixels

@@ -4,39 +4,38 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"log"
 	"os"
 	"os/signal"
-	"regexp"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ssectl/ssectl/cmd/internal/output"
+	diagcmd "github.com/ssectl/ssectl/cmd/diag"
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	listencmd "github.com/ssectl/ssectl/cmd/listen"
+	servecmd "github.com/ssectl/ssectl/cmd/serve"
 )
 
-// A subcommand is what the first argument can name.
+// A subcommand is a command that the first argument can name.
 type subcommand struct {
 	name  string
 	build func(*term.Streams) *cobra.Command
-	// prints says that it prints something and ends: there is no need to
-	// catch signals, which takes a tenth of the time of such a run.
+	// prints is true of a command that prints something and ends. It needs no
+	// signals, and catching them takes a tenth of the time of such a run.
 	prints bool
 }
 
 // named returns the subcommand that args name, alone, or else all of them.
 func named(args []string) []subcommand {
 	all := []subcommand{
-		{name: "listen", build: newListenCommand},
-		{name: "serve", build: newServeCommand},
-		{name: "diag", build: newDiagCommand},
+		{name: "listen", build: func(s *term.Streams) *cobra.Command { return listencmd.New(s, versionString()) }},
+		{name: "serve", build: servecmd.New},
+		{name: "diag", build: func(s *term.Streams) *cobra.Command { return diagcmd.New(s, versionString()) }},
 		{name: "demo", build: newDemoCommand},
 		{name: "version", build: newVersionCommand, prints: true},
 	}
@@ -53,7 +52,7 @@ func named(args []string) []subcommand {
 func Main() int {
 	// A write to a closed pipe is an error to handle, not a signal to die of.
 	signal.Ignore(syscall.SIGPIPE)
-	// What net/http has to say of a peer is for its own log, not for ours.
+	// The complaints of net/http about a peer are not for our user.
 	log.SetOutput(io.Discard)
 	streams, args := term.System(), os.Args[1:]
 	if with := named(args); len(with) == 1 && with[0].prints {
@@ -73,7 +72,7 @@ func Main() int {
 	case c := <-code:
 		return c
 	case <-time.After(stopTime): // a write to a full pipe does not end
-		return exitInterrupted
+		return cli.ExitInterrupted
 	}
 }
 
@@ -97,11 +96,21 @@ func Run(ctx context.Context, streams *term.Streams, args []string) int {
 				hint = "did you mean " + near[0] + "?"
 			}
 		}
-		err = coded(exitUsage, plainUsage(err), hint)
+		err = cli.Fail(cli.ExitUsage, cli.PlainUsage(err), hint)
 	}
-	report(streams, err)
-	return exitCode(err)
+	cli.Report(streams, err)
+	return cli.ExitCode(err)
 }
+
+const rootLong = `
+Ssectl reads, serves and diagnoses streams of Server-Sent Events.`
+
+const helpOfCommand = `"ssectl COMMAND --help" shows the flags of a command.`
+
+const rootExamples = `
+  ssectl listen https://example.com/events
+  ssectl serve events.jsonl
+  ssectl diag https://example.com/events`
 
 // newRootCommand makes the command line with some of the subcommands: to bind
 // the flags of those that are not run is half of the time to start.
@@ -109,6 +118,8 @@ func newRootCommand(streams *term.Streams, with []subcommand) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "ssectl",
 		Short:         "The command-line tool for Server-Sent Events",
+		Long:          rootLong,
+		Example:       rootExamples,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       versionString(),
@@ -116,50 +127,14 @@ func newRootCommand(streams *term.Streams, with []subcommand) *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SuggestionsMinimumDistance = 2
-	root.SetFlagErrorFunc(suggestFlag)
+	root.SetFlagErrorFunc(cli.SuggestFlag)
 	root.SetVersionTemplate("ssectl {{.Version}}\n")
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
+	cli.SetHelp(root, streams.Width, cli.HelpSection{Text: helpOfCommand, Title: "More"})
 	for _, s := range with {
 		root.AddCommand(s.build(streams))
 	}
 	return root
 }
-
-// strconvWords are what the parsers of Go say of a value.
-var strconvWords = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(strconv\.(\w+): parsing "(?:[^"\\]|\\.)*"|time): (invalid syntax|missing unit in duration .*)?`)
-})
-
-// plainUsage takes Go's own words out of a usage error.
-func plainUsage(err error) error {
-	return errors.New(strconvWords().ReplaceAllStringFunc(err.Error(), func(words string) string {
-		switch {
-		case strings.HasPrefix(words, "time: missing"):
-			return "want a time with its unit, such as 500ms or 2s"
-		case !strings.HasSuffix(words, "syntax"):
-			return ""
-		case strings.HasPrefix(words, "strconv.ParseBool"):
-			return "want true or false"
-		}
-		return "want a number"
-	}))
-}
-
-// report tells an error in one line, with a hint where there is one.
-func report(streams *term.Streams, err error) {
-	if err == nil || isClosedPipe(err) || errors.Is(err, errSilent) {
-		return
-	}
-	message := strings.ReplaceAll(err.Error(), "\n", " ")
-	fmt.Fprintf(streams.Err, "ssectl: %s\n", output.Safe(message))
-	var known *codedError
-	if errors.As(err, &known) && known.hint != "" {
-		fmt.Fprintf(streams.Err, "hint: %s\n", output.Safe(known.hint))
-	}
-}
-
-// errSilent is for a result that the command has shown already, so that only
-// its exit code is left to tell.
-var errSilent = errors.New("already told")

@@ -17,19 +17,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ssectl/ssectl/cmd"
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 )
 
-// TestMain lets the test binary be ssectl too: scripts run it as a program, so
-// that exit codes, signals and pipes are real, and the race detector is in it.
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"ssectl": func() {
-			code := cmd.Main()
-			tellPeak()
-			os.Exit(code)
-		},
-	})
-}
+// TestMain lets the tests run ssectl as a program.
+func TestMain(m *testing.M) { cmdtest.Main(m) }
 
 // TestScripts runs the scenarios of testdata/script. Beside the commands of
 // testscript they have:

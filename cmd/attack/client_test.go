@@ -1,3 +1,5 @@
+//go:build attack
+
 package attack
 
 import (
@@ -19,6 +21,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/cmd"
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/listen"
 )
@@ -27,31 +30,12 @@ import (
 // that behaves.
 type abusedServer struct {
 	host string // host:port
-	log  syncBuffer
+	log  cmdtest.Buffer
 	stop context.CancelFunc
 	code chan int
 	good atomic.Int64 // the event that the client got last
 
 	held []net.Conn // connections of attackers that do not go away by themselves
-}
-
-// A syncBuffer is written to by the run and read by the test.
-type syncBuffer struct {
-	mu   sync.Mutex // guards text
-	text []byte
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.text = append(b.text, p...)
-	return len(p), nil
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return string(b.text)
 }
 
 func serveAbused(t *testing.T, args ...string) *abusedServer {
@@ -245,7 +229,7 @@ func (s *abusedServer) slowReaders(t *testing.T) {
 	}
 }
 
-// clients returns how many clients serve says to have.
+// clients returns the number of clients that serve counts.
 func (s *abusedServer) clients(t *testing.T) int {
 	resp, err := http.Get("http://" + s.host + "/.ssectl/stats")
 	if err != nil {

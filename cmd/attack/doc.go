@@ -1,5 +1,6 @@
 // Package attack holds the tests that attack ssectl: generated servers, clients
-// and inputs, held to the promises of the README and of SECURITY.md. They take
-// minutes, so they are a module of their own, which go test ./... at the top
-// leaves out and .ci/run does not.
+// and inputs, held to the promises of README.md and SECURITY.md. They take
+// minutes, so they have a build tag:
+//
+//	go test -tags attack ./cmd/attack
 package attack

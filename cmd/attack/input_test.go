@@ -1,3 +1,5 @@
+//go:build attack
+
 package attack
 
 import (
@@ -6,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 )
 
 // goodLines have every key of the format.
@@ -61,20 +65,20 @@ func TestAbuseInputFiles(t *testing.T) {
 		}
 	}
 	write(goodLines)
-	serveFile(t, file) // fails the test unless it is good
+	cmdtest.Serve(t, file) // fails the test unless it is good
 	for n := range goodLines {
 		for _, b := range breaks {
 			lines := append([]string{}, goodLines...)
 			lines[n] = b.broken(lines[n])
 			write(lines)
 			// Without --from, a first line that is no object makes it text.
-			r := ssectl(t, "", "serve", file, "--from", "jsonl", "-p", "0", "--print-url")
+			r := cmdtest.Run(t, "", "serve", file, "--from", "jsonl", "-p", "0", "--print-url")
 			place := fmt.Sprintf("ssectl: %s: line %d: ", file, n+1)
-			if r.code != 2 || !strings.HasPrefix(r.err, place) || !strings.Contains(r.err, b.cause) {
-				t.Errorf("%s: %s\nexit code %d, stderr %q; want 2, %q and %q", b.name, lines[n], r.code, r.err, place, b.cause)
+			if r.Code != 2 || !strings.HasPrefix(r.Err, place) || !strings.Contains(r.Err, b.cause) {
+				t.Errorf("%s: %s\nexit code %d, stderr %q; want 2, %q and %q", b.name, lines[n], r.Code, r.Err, place, b.cause)
 			}
-			if r.out != "" || strings.Contains(r.err, "serving") || rawOnTerminal([]byte(r.err)) >= 0 {
-				t.Errorf("%s: served, or raw: stdout %q, stderr %q", b.name, r.out, r.err)
+			if r.Out != "" || strings.Contains(r.Err, "serving") || rawOnTerminal([]byte(r.Err)) >= 0 {
+				t.Errorf("%s: served, or raw: stdout %q, stderr %q", b.name, r.Out, r.Err)
 			}
 		}
 	}

@@ -1,3 +1,5 @@
+//go:build attack
+
 package attack
 
 import (
@@ -12,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 )
 
 // The promise: what listen writes serve reads, and gives back byte for byte.
@@ -49,7 +53,7 @@ func randomStream(random *rand.Rand) string {
 
 // streamOf serves one text for each connection.
 func streamOf(t *testing.T, text string) string {
-	return serving(t, func(w http.ResponseWriter, r *http.Request) {
+	return cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 		io.WriteString(w, text)
@@ -82,12 +86,12 @@ func circle(t *testing.T, text string, flags ...string) {
 	dir := t.TempDir()
 	record, lines := filepath.Join(dir, "record.jsonl"), filepath.Join(dir, "lines.jsonl")
 	listen := append([]string{"listen", "--no-reconnect", "--comments"}, flags...)
-	printed := ssectl(t, "", append(listen, streamOf(t, text), "--record", record)...)
-	printed.check(t, code)
-	if err := os.WriteFile(lines, []byte(printed.out), 0o600); err != nil {
+	printed := cmdtest.Run(t, "", append(listen, streamOf(t, text), "--record", record)...)
+	printed.Check(t, code)
+	if err := os.WriteFile(lines, []byte(printed.Out), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.Get(serveFile(t, append(flags, record)...))
+	resp, err := http.Get(cmdtest.Serve(t, append(flags, record)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,12 +99,12 @@ func circle(t *testing.T, text string, flags ...string) {
 	if got, err := io.ReadAll(resp.Body); err != nil || string(got) != text {
 		t.Errorf("the recording gave %s, %v", difference(string(got), text), err)
 	}
-	if printed.out == "" {
+	if printed.Out == "" {
 		return // a stream of nothing begins with a comment
 	}
 	// Each malformed byte is U+FFFD in JSON, three bytes.
-	again := ssectl(t, "", "listen", "--no-reconnect", "--comments", "--max-event-size", "48m", serveFile(t, append(flags, lines)...))
-	if got, want := withoutTimes(again.out), withoutTimes(printed.out); got != want {
+	again := cmdtest.Run(t, "", "listen", "--no-reconnect", "--comments", "--max-event-size", "48m", cmdtest.Serve(t, append(flags, lines)...))
+	if got, want := withoutTimes(again.Out), withoutTimes(printed.Out); got != want {
 		t.Errorf("the lines gave %s", difference(got, want))
 	}
 }

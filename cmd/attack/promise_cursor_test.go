@@ -1,3 +1,5 @@
+//go:build attack
+
 package attack
 
 import (
@@ -5,12 +7,15 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 )
 
 // The promise: with --cursor, the runs together have every event, however each
@@ -22,7 +27,7 @@ func TestPromiseCursor(t *testing.T) {
 	seed := newSeed(t)
 	const streams, last = 3, 400 // at once in one file
 	for i := range cases(t, 2) {
-		url := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 			n, _ := strconv.Atoi(r.Header.Get("Last-Event-ID"))
 			if n >= last {
 				w.WriteHeader(http.StatusNoContent)
@@ -47,7 +52,7 @@ func TestPromiseCursor(t *testing.T) {
 				query := []string{"name=a", "token=b", "token=c"}[s] // of which two look the same where tokens are not shown
 				next := 1
 				for round := 0; next <= last; round++ {
-					run := program(t.Context(), "listen", url+"?"+query, "--format", "data", "--cursor", file)
+					run := exec.CommandContext(t.Context(), "ssectl", "listen", url+"?"+query, "--format", "data", "--cursor", file)
 					out, err := run.StdoutPipe()
 					if err == nil {
 						err = run.Start()

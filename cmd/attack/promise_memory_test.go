@@ -1,3 +1,5 @@
+//go:build attack
+
 package attack
 
 import (
@@ -22,6 +24,8 @@ import (
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 )
 
 // The promise: each command stays below 64 MiB of memory over what its flags
@@ -164,12 +168,12 @@ func memoryOnce(t *testing.T, random *rand.Rand, name string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // a hang
 	defer cancel()
 	var errs bytes.Buffer
-	run := program(ctx, args...)
+	run := exec.CommandContext(ctx, "ssectl", args...)
 	if command != "serve" {
-		run = program(ctx, append(args, floodServer(t, f))...)
+		run = exec.CommandContext(ctx, "ssectl", append(args, floodServer(t, f))...)
 	}
 	run.Stderr = &errs
-	peak := watchPeak(t, run)
+	peak := cmdtest.WatchPeak(t, run)
 	err := func() error {
 		if command != "serve" {
 			return run.Run()

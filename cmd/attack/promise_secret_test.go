@@ -1,3 +1,5 @@
+//go:build attack
+
 package attack
 
 import (
@@ -13,9 +15,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 )
 
-// The promise: what a user gives as a secret reaches the server that it is for,
+// The promise: a secret that a user gives reaches the server that it is for,
 // and no message, recording, report or other origin, whatever it is called.
 
 // An eavesdropper keeps all that another origin was sent.
@@ -50,13 +54,13 @@ func TestPromiseSecrets(t *testing.T) {
 			secret = "geheim" // a word, as people choose them
 		}
 		var other eavesdropper
-		elsewhere := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		elsewhere := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 			other.hear(r)
 			w.Header().Set("Content-Type", "text/event-stream")
 			io.WriteString(w, "id: 1\ndata: x\n\n")
 		})
 		way := random.IntN(5)
-		home := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		home := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 			io.Copy(io.Discard, r.Body)
 			switch way {
 			case 0:
@@ -104,8 +108,8 @@ func TestPromiseSecrets(t *testing.T) {
 		}
 		shown := ""
 		for _, run := range runs {
-			r := ssectl(t, "", run...)
-			shown += r.out + r.err
+			r := cmdtest.Run(t, "", run...)
+			shown += r.Out + r.Err
 		}
 		for _, file := range []string{record, har, filepath.Join(dir, "c")} {
 			text, _ := os.ReadFile(file)

@@ -1,3 +1,5 @@
+//go:build attack
+
 package attack
 
 import (
@@ -287,7 +289,7 @@ func readRequest(in *bufio.Reader) {
 	io.CopyN(io.Discard, in, int64(length))
 }
 
-// TestPromiseWhole holds exit code 0 to what was sent.
+// TestPromiseWhole compares exit code 0 with the bytes that were sent.
 func TestPromiseWhole(t *testing.T) {
 	seed, n := newSeed(t), cases(t, 4000)
 	plain := httptest.NewTLSServer(nil)

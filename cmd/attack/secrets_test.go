@@ -1,3 +1,5 @@
+//go:build attack
+
 package attack
 
 import (
@@ -13,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -73,7 +76,7 @@ type confidant struct {
 
 func newConfidant(t *testing.T, answer http.HandlerFunc) *confidant {
 	c := &confidant{}
-	c.url = serving(t, func(w http.ResponseWriter, r *http.Request) {
+	c.url = cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		c.mu.Lock()
 		c.told = append(c.told, fmt.Sprint(r.Method, r.RequestURI, r.Header, string(body)))
@@ -83,7 +86,7 @@ func newConfidant(t *testing.T, answer http.HandlerFunc) *confidant {
 	return c
 }
 
-// all returns what the server was told so far.
+// all returns the requests so far.
 func (c *confidant) all() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -166,8 +169,8 @@ func checkListenSecrets(t *testing.T, way string, args []string) {
 	dir := t.TempDir()
 	record, har, cursor := filepath.Join(dir, "record.jsonl"), filepath.Join(dir, "x.har"), filepath.Join(dir, "cursor.json")
 	all := append([]string{"listen", "-v", "-i", "-n", "1", "--stats=json", "--record", record, "--save-har", har, "--cursor", cursor}, args...)
-	r := ssectl(t, "", all...)
-	said := map[string]string{"stdout": r.out, "stderr": r.err}
+	r := cmdtest.Run(t, "", all...)
+	said := map[string]string{"stdout": r.Out, "stderr": r.Err}
 	for _, file := range []string{record, har, cursor} {
 		text, _ := os.ReadFile(file) // not all are there after an error
 		said[filepath.Base(file)] = string(text)
@@ -186,8 +189,8 @@ func checkDiagSecrets(t *testing.T, way string, args []string) {
 	for _, format := range output.ReportFormatNames() {
 		all = append(all, "--report", format+"="+filepath.Join(dir, format))
 	}
-	r := ssectl(t, "", all...)
-	said := map[string]string{"stdout": r.out, "stderr": r.err}
+	r := cmdtest.Run(t, "", all...)
+	said := map[string]string{"stdout": r.Out, "stderr": r.Err}
 	for _, format := range output.ReportFormatNames() {
 		text, err := os.ReadFile(filepath.Join(dir, format))
 		if err != nil {
@@ -226,11 +229,11 @@ func TestSecretsInMistakes(t *testing.T) {
 		{":1", "http://user:" + canary + "@127.0.0.1:1"},
 	} {
 		for _, command := range []string{"listen", "diag"} {
-			r := ssectl(t, "", append([]string{command}, args...)...)
-			if r.code == 0 || r.err == "" {
-				t.Errorf("%s %q: exit code %d, stderr %q", command, args, r.code, r.err)
+			r := cmdtest.Run(t, "", append([]string{command}, args...)...)
+			if r.Code == 0 || r.Err == "" {
+				t.Errorf("%s %q: exit code %d, stderr %q", command, args, r.Code, r.Err)
 			}
-			if got := leaks(r.err + r.out); got != "" {
+			if got := leaks(r.Err + r.Out); got != "" {
 				t.Errorf("%s %q says %q", command, args, got)
 			}
 		}

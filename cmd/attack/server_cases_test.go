@@ -1,3 +1,5 @@
+//go:build attack
+
 package attack
 
 import (
@@ -89,7 +91,7 @@ func nastyHeads() []nasty {
 	return cases
 }
 
-// nastyStatuses are answers with a stream under a status that says there is
+// nastyStatuses are answers with a stream under a status that means there is
 // none.
 func nastyStatuses() (cases []nasty) {
 	for _, status := range []int{
@@ -121,10 +123,10 @@ func nastyRedirects() []nasty {
 	return append(cases, nasty{name: "redirect to nothing", answer: to(""), listen: 4, diag: 1})
 }
 
-// escapes is what a terminal obeys, in each form there is.
+// escapes are the control characters of a terminal, in each form there is.
 const escapes = "\x1b[2J\x1b]0;owned\x07\x1bP1$r\x1b\\\u009b31m\u009d0;x\u009c\x08\x7f\x0e\x0f\x05\u202egnp\u2066\u200f"
 
-// nastyBodies are streams that are too long, or made of what no stream should
+// nastyBodies are streams that are too long, or made of parts that no stream should
 // have.
 func nastyBodies() []nasty {
 	endless := func(text string) func(*nastyWriter, *http.Request) {
@@ -243,7 +245,7 @@ func gzipped(packed []byte) func(*nastyWriter, *http.Request) {
 	return raw(strings.Replace(okHead, "\r\n", "\r\nContent-Encoding: gzip\r\n", 1) + string(packed))
 }
 
-// nastyReturns are about what a listener does when it comes back.
+// nastyReturns are for a listener that comes back.
 func nastyReturns() []nasty {
 	always := func(text string) func(*nastyWriter, *http.Request) { return body(text) }
 	// refusedThen answers a request that resumes in another way.

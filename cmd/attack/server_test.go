@@ -1,3 +1,5 @@
+//go:build attack
+
 package attack
 
 import (
@@ -8,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -19,6 +22,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ssectl/ssectl/cmd"
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -30,7 +34,7 @@ type nasty struct {
 	args   []string // of listen; nil for --no-reconnect
 	listen int      // its exit code
 	diag   int      // that of diag --quick
-	data   *string  // what listen prints as data, where that is to be checked
+	data   *string  // the data that listen prints, where that is to be checked
 }
 
 // isLarge reports whether an answer is as long as the client lets it be.
@@ -123,7 +127,7 @@ func serveNasty(t *testing.T, cases []nasty) (base string) {
 	return "http://" + l.Addr().String()
 }
 
-// TestAbuseHostileServer lets listen and diag loose on a server that does what
+// TestAbuseHostileServer lets listen and diag loose on a server that does things
 // it can to crash, fill, block or paint over them: they end by themselves, with
 // the exit code that fits, and nothing from the server is raw on the terminal.
 func TestAbuseHostileServer(t *testing.T) {
@@ -185,7 +189,7 @@ func TestAbuseHostileServer(t *testing.T) {
 	}
 }
 
-// abuse runs one command on a terminal and checks what comes of it.
+// abuse runs one command on a terminal and checks its result.
 func abuse(t *testing.T, one nasty, args []string, want int) {
 	var out, errs screen
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -226,7 +230,7 @@ func (s *screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// withoutComments leaves out what --comments shows among the data.
+// withoutComments leaves out the lines that --comments adds to the data.
 func withoutComments(text string) string {
 	var kept strings.Builder
 	for line := range strings.Lines(text) {
@@ -237,7 +241,7 @@ func withoutComments(text string) string {
 	return kept.String()
 }
 
-// rawOnTerminal returns where a text has what a terminal obeys, -1 if nowhere.
+// rawOnTerminal returns the place of a control character of terminals, -1 if none.
 func rawOnTerminal(text []byte) int {
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRune(text[i:])
@@ -263,10 +267,10 @@ func TestAbuseMemory(t *testing.T) {
 			t.Run(args[0]+" "+one.name, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 				defer cancel()
-				run := program(ctx, append(args, fmt.Sprintf("%s/%d", base, n))...)
+				run := exec.CommandContext(ctx, "ssectl", append(args, fmt.Sprintf("%s/%d", base, n))...)
 				var errs bytes.Buffer
 				run.Stderr = &errs
-				peak := watchPeak(t, run)
+				peak := cmdtest.WatchPeak(t, run)
 				err := run.Run()
 				if ctx.Err() != nil || run.ProcessState == nil || run.ProcessState.ExitCode() < 0 || strings.Contains(errs.String(), "goroutine ") {
 					t.Fatalf("%v: %s", err, errs.String())
@@ -280,7 +284,7 @@ func TestAbuseMemory(t *testing.T) {
 	}
 }
 
-// decoded is what listen prints as the data of the events in text.
+// decoded returns the data of the events in text, as listen prints it.
 func decoded(text string) *string {
 	var data strings.Builder
 	for event, err := range stream.NewDecoder(strings.NewReader(text)).Events() {
@@ -292,7 +296,7 @@ func decoded(text string) *string {
 	return &all
 }
 
-// unfinished returns what text has of an event that it does not finish.
+// unfinished returns the part of text that is of an unfinished event.
 func unfinished(text string) string {
 	d := stream.NewDecoder(strings.NewReader(text))
 	for range d.Events() {

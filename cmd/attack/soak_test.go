@@ -1,3 +1,5 @@
+//go:build attack
+
 package attack
 
 import (
@@ -29,14 +31,14 @@ var soakTime = flag.Duration("soak", 20*time.Second, "how long TestAbuseSoak goe
 
 // TestAbuseSoak has a thousand listeners read streams with every kind of fault
 // at once, again and again: each must get exactly the events that the faults of
-// its stream let through, and nothing may be left behind.
+// its stream let through, and nothing may be left over.
 func TestAbuseSoak(t *testing.T) {
 	duration, listeners := *soakTime, 1000
 	if testing.Short() {
 		duration, listeners = min(duration, 3*time.Second), 200
 	}
 	s := newSoak(t, newSeed(t))
-	s.round(t, time.Second/2, listeners/5) // makes what is made once and kept
+	s.round(t, time.Second/2, listeners/5) // fills caches and pools
 	s.idle()
 	before := usageNow()
 	s.round(t, duration, listeners)
@@ -53,7 +55,7 @@ func TestAbuseSoak(t *testing.T) {
 	}
 }
 
-// A soak is a server with many streams, and what was done with them.
+// A soak is a server with many streams, and counts of their use.
 type soak struct {
 	seed    uint64
 	streams []*soakStream
@@ -63,7 +65,7 @@ type soak struct {
 	runs, connections, events, liveEvents atomic.Int64
 }
 
-// A soakStream is a stream with faults, and what is known of it.
+// A soakStream is a stream with faults, and its properties.
 type soakStream struct {
 	url     string
 	name    string
@@ -152,7 +154,7 @@ func soakFault(random *rand.Rand, kind string) string {
 }
 
 // soakFaults returns some faults that make sense together: one may break the
-// connection, the others change what is on it.
+// connection, the others change its content.
 func soakFaults(random *rand.Rand) []string {
 	faults := []string{}
 	for _, kind := range []string{"stall", "delay", "chunk", "split-utf8", "eol", "bom", "gzip", "duplicate", "garble"} {
@@ -262,7 +264,7 @@ func (p *prediction) advance() {
 	}
 }
 
-// garbled is what is left of data when the middle of each line is no UTF-8.
+// garbled returns data after the middle of each line was made invalid UTF-8.
 func garbled(data string) string {
 	lines := strings.Split(data, "\n")
 	for n, line := range lines {
@@ -353,7 +355,7 @@ func (s *soak) live(t *testing.T) (streams []*soakStream, end, closeAll func()) 
 	return streams, end, closeAll
 }
 
-// watch keeps the peak of what is used until the time is over.
+// watch keeps the peak of the usage until the time is over.
 func (s *soak) watch(ctx context.Context, over time.Time) {
 	ctx, cancel := context.WithDeadline(ctx, over)
 	defer cancel()
@@ -428,10 +430,10 @@ func (s *soak) ended(t *testing.T, from *soakStream, will *prediction, err error
 	}
 }
 
-// A usage is what this process uses.
+// A usage is the resources that this process uses.
 type usage struct {
 	goroutines  int
-	descriptors int // 0 where the system does not tell
+	descriptors int // 0 where the system does not count them
 	heap        uint64
 }
 
@@ -446,14 +448,14 @@ func usageOf() usage {
 	return usage{runtime.NumGoroutine(), len(files), memory.HeapAlloc}
 }
 
-// usageNow is usageOf without garbage. What a finalizer holds takes two rounds.
+// usageNow is usageOf without garbage. Objects with finalizers take two rounds.
 func usageNow() usage {
 	runtime.GC()
 	runtime.GC()
 	return usageOf()
 }
 
-// stacks tells what all goroutines are at.
+// stacks returns the stacks of all goroutines.
 func stacks() string {
 	text := make([]byte, 1<<20)
 	return string(text[:runtime.Stack(text, true)])
@@ -463,7 +465,7 @@ func (u usage) max(v usage) usage {
 	return usage{max(u.goroutines, v.goroutines), max(u.descriptors, v.descriptors), max(u.heap, v.heap)}
 }
 
-// heapSlack is what a heap may differ by and mean nothing: pools and caches of
+// heapSlack is a difference of the heap that means nothing: pools and caches of
 // the runtime.
 const heapSlack = 4 << 20
 
@@ -471,7 +473,7 @@ func (u usage) grown(from usage) bool {
 	return u.goroutines > from.goroutines || u.descriptors > from.descriptors || u.heap > from.heap+heapSlack
 }
 
-// awaitNoGrowth returns the usage once it is what it was, or after a while:
+// awaitNoGrowth returns the usage once it is the same as before, or after a while:
 // connections that were closed take their time to go.
 func (u usage) awaitNoGrowth() usage {
 	deadline := time.Now().Add(20 * time.Second)

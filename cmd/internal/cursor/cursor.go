@@ -23,7 +23,7 @@ type document struct {
 	Streams map[string]place `json:"streams"`
 }
 
-// place is what is kept of a [listen.Position].
+// A place is a [listen.Position] in the file.
 type place struct {
 	LastEventID string `json:"last_event_id"`
 	Offset      int64  `json:"offset,omitempty"`
@@ -41,7 +41,7 @@ type Cursor struct {
 // Open reads the file, which need not exist, and returns the cursor of a
 // stream and its position. A file that is no cursor file is an error: to start
 // afresh is for the user to decide. So is one that could not be written, which
-// would show only behind the first event otherwise.
+// would otherwise show only after the first event.
 func Open(path, stream string) (*Cursor, listen.Position, error) {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // the file is replaced, and not the link
@@ -121,7 +121,7 @@ func (c *Cursor) temporary() (*os.File, error) {
 // load reads the file as it is now.
 func (c *Cursor) load() error {
 	if info, err := os.Stat(c.path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file", c.path)
+		return fmt.Errorf("%s is not a regular file", c.path)
 	}
 	text, err := os.ReadFile(c.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -136,9 +136,9 @@ func (c *Cursor) load() error {
 	case len(bytes.TrimSpace(text)) == 0:
 		return fmt.Errorf("%s is empty; remove it to start afresh", c.path)
 	case err != nil:
-		return fmt.Errorf("%s is broken, or no cursor file: %w", c.path, err)
+		return fmt.Errorf("%s is broken, or not a cursor file: %w", c.path, err)
 	case d.Version == 0 || d.Streams == nil:
-		return fmt.Errorf("%s is no cursor file", c.path)
+		return fmt.Errorf("%s is not a cursor file", c.path)
 	case d.Version != version:
 		return fmt.Errorf("%s has version %d, this ssectl knows version %d", c.path, d.Version, version)
 	}

@@ -1,4 +1,4 @@
-// Package output makes what a reader sees of events and reports: one file for
+// Package output formats events and reports for their readers: one file for
 // each form, event_ for the forms of an event, report_ for those of a report.
 package output
 
@@ -15,7 +15,7 @@ import (
 // does nothing else: control characters, C1 and DEL among them, and the
 // characters that change the direction of text become escapes such as \x1b and
 // \u202e, malformed UTF-8 becomes U+FFFD. A tab stays a tab. Line ends are
-// escaped too; who wants lines splits first.
+// escaped too; split text into lines first to keep them.
 func AppendSafe(dst, text []byte) []byte {
 	if isPlain(text) {
 		return append(dst, text...)

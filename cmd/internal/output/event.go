@@ -9,13 +9,13 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// An EventFormat appends what a reader sees of a block that was complete at a
-// time. What says nothing in the format appends nothing.
+// An EventFormat appends a block, which was complete at a time, in the form for a
+// reader. A block that has nothing to show in that form appends nothing.
 type EventFormat func(dst []byte, b *stream.Block, at time.Time) []byte
 
 // EventOptions say for whom events are formatted.
 type EventOptions struct {
-	Terminal bool // what came from the server must not control it
+	Terminal bool // bytes of the server must not control it
 	Colors   term.Colors
 	Width    int  // columns to fold long text to, 0 for any
 	Pretty   bool // indent JSON data
@@ -29,8 +29,8 @@ var EventFormats = map[string]func(EventOptions) EventFormat{
 	"raw":  newRawFormat,
 }
 
-// newJSONFormat returns the JSON lines that serve reads. For a terminal, what
-// changes the direction of text is escaped too; the escapes are those of JSON.
+// newJSONFormat returns the JSON lines that serve reads. For a terminal,
+// characters that change the direction of text are escaped too, as JSON does it.
 func newJSONFormat(options EventOptions) EventFormat {
 	var lines record.Writer
 	return func(dst []byte, b *stream.Block, at time.Time) []byte {

@@ -12,7 +12,7 @@ import (
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 123456789, time.Local)
 
-// format returns what the blocks of a stream look like, a second between them.
+// format returns the blocks of a stream in a form, a second between them.
 func format(t *testing.T, name string, options EventOptions, text string) string {
 	t.Helper()
 	if options.Colors.Strong == nil {

@@ -227,8 +227,8 @@ func (l *folder) show(style term.Style, text string) {
 	l.dst = append(l.dst, text...)
 }
 
-// foldAt returns where to fold a text of which n bytes fit into a line: behind a
-// blank or a comma near the edge, else behind other punctuation, else at the edge.
+// foldAt returns where to fold a text of which n bytes fit into a line: after a
+// blank or a comma near the edge, else after other punctuation, else at the edge.
 func foldAt(text string, n int) int {
 	near := n - n/3
 	if i := strings.LastIndexAny(text[near:n], " \t,"); i >= 0 {

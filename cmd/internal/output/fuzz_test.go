@@ -13,7 +13,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// obeyed returns where a text has what a terminal obeys, -1 if nowhere.
+// obeyed returns the place of a control character of terminals, -1 if none.
 func obeyed(text []byte) int {
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRune(text[i:])

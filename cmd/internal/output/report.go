@@ -13,7 +13,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 
-// ReportStyle is what a report has to know of the place where it is shown.
+// ReportStyle describes the place where a report is shown.
 type ReportStyle struct {
 	Colors term.Colors
 	Width  int  // columns, 0 if unknown
@@ -43,9 +43,9 @@ func ReportFormatNames() []string {
 	return names
 }
 
-// WriteReportJSON writes the report by its published schema. What would change
-// the direction of text on a terminal is escaped as \u202e, which is the same
-// to a reader of JSON.
+// WriteReportJSON writes the report by its published schema. Characters that change
+// the direction of text on a terminal are escaped, as \u202e, which is the same to
+// a reader of JSON.
 func WriteReportJSON(w io.Writer, r *diag.Report, _ ReportStyle) error {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
@@ -70,7 +70,7 @@ func WriteReportJSON(w io.Writer, r *diag.Report, _ ReportStyle) error {
 	return err
 }
 
-// summaryLine counts what matters, worst first.
+// summaryLine counts the statuses that matter, worst first.
 func summaryLine(r *diag.Report) string {
 	var parts []string
 	for _, p := range []struct {
@@ -197,7 +197,7 @@ func (s *junitSuite) add(r *diag.Report, c diag.Result) {
 	s.Cases = append(s.Cases, item)
 }
 
-// details are the evidence and the remedies, each behind sep.
+// details are the evidence and the remedies, each after sep.
 func details(c diag.Result, sep string) string {
 	var lines []string
 	if c.Seen != "" {
@@ -239,7 +239,7 @@ func topRemedies(c diag.Result) []diag.Remedy {
 
 func seconds(ms int64) string { return fmt.Sprintf("%.3f", float64(ms)/1000) }
 
-// plainText is text without what XML and terminals cannot take.
+// plainText is text without the characters that XML and terminals cannot take.
 func plainText(text string) string {
 	var lines []string
 	for _, line := range strings.Split(text, "\n") {

@@ -20,7 +20,7 @@ import (
 
 var updateReports = flag.Bool("update-reports", false, "rewrite the golden files of reports")
 
-// sampleReports are what each format has to cope with: findings of all kinds
+// sampleReports are the reports for each format: findings of all kinds
 // with text that a server chose, and a run that could not test.
 func sampleReports() map[string]*diag.Report {
 	fault := &diag.Report{

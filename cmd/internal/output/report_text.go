@@ -4,19 +4,18 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 
-// marks are what stands before a check, by its status.
+// marks are the words before a check, by its status.
 var marks = map[diag.Status]string{
 	diag.Pass: "ok", diag.Info: "info", diag.Warn: "warn", diag.Fail: "FAIL", diag.Inconclusive: "?", diag.Skip: "-",
 }
 
-// WriteReportText writes the report for people: by group, the evidence and what
-// to try under a finding, one line at the end that sums up.
+// WriteReportText writes the report for people: by group, with the evidence and the
+// remedies under a finding, and a summary in the last line.
 func WriteReportText(w io.Writer, r *diag.Report, style ReportStyle) error {
 	t := &reportText{style: style, width: style.Width}
 	if t.width <= 0 || t.width > 120 {
@@ -88,7 +87,7 @@ func (t *reportText) group(r *diag.Report, group string) {
 	}
 }
 
-// together says in one line that all of framing is as it should be.
+// together sums up in one line a group that passed as a whole.
 func together(checks []diag.Result) diag.Result {
 	all := diag.Result{ID: "frame-*", Status: diag.Pass, Actual: fmt.Sprintf("all %d checks", len(checks))}
 	for _, c := range checks {
@@ -99,7 +98,7 @@ func together(checks []diag.Result) diag.Result {
 	return all
 }
 
-// shown leaves out what does not apply, and what is noted only.
+// shown leaves out checks that do not apply, and mere remarks.
 func (t *reportText) shown(r *diag.Report, c diag.Result) bool {
 	switch {
 	case t.style.All || failedBy(r, c):
@@ -151,21 +150,7 @@ func (t *reportText) under(word, text string) {
 
 // wrap writes words, the lines after the first one indented.
 func (t *reportText) wrap(text string, indent int) {
-	column := indent
-	for i, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case column+1+n > t.width && indent+n < t.width && !strings.HasPrefix(word, "::"): // which begins a command of GitHub Actions
-			t.text.WriteString("\n" + strings.Repeat(" ", indent))
-			column = indent
-		default:
-			t.text.WriteByte(' ')
-			column++
-		}
-		t.text.WriteString(word)
-		column += n
-	}
+	t.text.WriteString(Wrap(text, indent, t.width))
 	t.text.WriteByte('\n')
 }
 

@@ -1,5 +1,5 @@
-// Package preset knows what well-known streams look like: what ends them well,
-// what is an error in them, and where the text is that people read.
+// Package preset describes the streams of well-known services: the event that ends
+// them, the events that are errors, and the text that people read.
 package preset
 
 import (
@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ssectl/ssectl/cmd/internal/near"
+	"github.com/ssectl/ssectl/cmd/internal/suggest"
 )
 
-// A Preset is nothing but flags: what a user who knows the service would give.
-// The expressions are jq and see what those of --jq see.
+// A Preset is a set of flags, as a user who knows the service would give them. Its
+// expressions are jq, with the input that --jq has.
 type Preset struct {
 	Name    string
 	About   string
@@ -104,7 +104,7 @@ var Presets = []Preset{
 	},
 	{
 		Name:         "openai",
-		About:        "OpenAI chat completions, and those who speak like them",
+		About:        "OpenAI chat completions, and compatible services",
 		Until:        `.data == "[DONE]"`,
 		FailIf:       broken + ` and .data != "[DONE]" or .json.error?`,
 		Text:         `(.json.choices[] | .delta.content // .text)? // empty`,
@@ -125,10 +125,10 @@ func Find(name string) (Preset, error) {
 	i := slices.IndexFunc(Presets, func(p Preset) bool { return p.Name == name })
 	if i < 0 {
 		meant := ""
-		if nearest := near.Name(name, Names()); nearest != "" {
+		if nearest := suggest.Nearest(name, Names()); nearest != "" {
 			meant = fmt.Sprintf("; did you mean %s?", nearest)
 		}
-		return Preset{}, fmt.Errorf("no preset %q, there are %s%s", name, strings.Join(Names(), ", "), meant)
+		return Preset{}, fmt.Errorf("no preset %q; want one of %s%s", name, strings.Join(Names(), ", "), meant)
 	}
 	return Presets[i], nil
 }

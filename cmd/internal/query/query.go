@@ -36,7 +36,7 @@ func Compile(source string) (*Query, error) {
 // String returns the expression.
 func (q *Query) String() string { return q.source }
 
-// Input returns what expressions see of an event: the object of its JSON line,
+// Input returns the input of expressions for an event: the object of its JSON line,
 // and json, its data parsed, null where that is not JSON.
 func Input(b *stream.Block, at time.Time) map[string]any {
 	event := b.Event()
@@ -81,8 +81,8 @@ func (q *Query) Match(ctx context.Context, input map[string]any) (bool, error) {
 }
 
 // Append appends the results by means of add, strings as they are and other
-// values as JSON. An expression may have results without end, so add may write
-// what it appends to elsewhere, and an error of it is the last thing it does.
+// values as JSON. An expression may have results without end, so add may empty the
+// buffer that it returns, and an error of add ends the expression.
 func (q *Query) Append(ctx context.Context, dst []byte, input map[string]any, add func(dst, text []byte) ([]byte, error)) ([]byte, error) {
 	for results := q.code.RunWithContext(ctx, input); ; {
 		value, ok := results.Next()

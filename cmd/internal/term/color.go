@@ -1,7 +1,7 @@
 package term
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/fatih/color"
 )
@@ -9,10 +9,10 @@ import (
 // A Style dresses a text in color, or leaves it as it is.
 type Style func(string) string
 
-// Colors are the styles of one output, named by what they mean.
+// Colors are the styles of one output, named by their meaning.
 type Colors struct {
-	Strong Style // what to look at first
-	Faint  Style // what may be passed over: times, punctuation
+	Strong Style // the most important parts
+	Faint  Style // parts to pass over: times, punctuation
 	Good   Style
 	Warn   Style
 	Bad    Style
@@ -50,7 +50,7 @@ type ColorMode string
 
 // The choices of a --color flag.
 const (
-	ColorAuto   ColorMode = "auto" // on a terminal, unless NO_COLOR says no
+	ColorAuto   ColorMode = "auto" // on a terminal, unless NO_COLOR is set
 	ColorAlways ColorMode = "always"
 	ColorNever  ColorMode = "never"
 )
@@ -62,13 +62,13 @@ func (m *ColorMode) Set(s string) error {
 		*m = ColorMode(s)
 		return nil
 	}
-	return fmt.Errorf("want auto, always or never")
+	return errors.New("want one of auto, always, never")
 }
 
 func (m *ColorMode) String() string { return string(*m) }
 
 // Type implements pflag.Value.
-func (m *ColorMode) Type() string { return "when" }
+func (m *ColorMode) Type() string { return "auto|always|never" }
 
 // ColorsFor returns the styles for an output that is a terminal or not.
 func (s *Streams) ColorsFor(mode ColorMode, terminal bool) Colors {

@@ -1,5 +1,5 @@
-// Package term is the only one that knows the standard streams of the process:
-// what they are connected to, and what may be shown there.
+// Package term is the only one that touches the standard streams of the process: it
+// knows whether they are terminals, how wide, and whether to use color.
 package term
 
 import (
@@ -11,8 +11,8 @@ import (
 	"golang.org/x/term"
 )
 
-// Streams are the three streams a command works with, and what is known of
-// them. Tests fill one by hand.
+// Streams are the three streams that a command works with, and their properties.
+// Tests fill one by hand.
 type Streams struct {
 	In  io.Reader
 	Out io.Writer
@@ -25,8 +25,8 @@ type Streams struct {
 	// Width is the number of columns of the terminal, 0 if unknown.
 	Width int
 
-	// NoColor is what the environment says (https://no-color.org, TERM=dumb);
-	// a flag may overrule it.
+	// NoColor is true if the environment asks for no color
+	// (https://no-color.org, TERM=dumb); a flag may overrule it.
 	NoColor bool
 }
 

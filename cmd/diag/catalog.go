@@ -1,0 +1,73 @@
+package diagcmd
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/ssectl/ssectl/cmd/internal/cli"
+	"github.com/ssectl/ssectl/cmd/internal/output"
+	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/diag"
+)
+
+func listChecks(streams *term.Streams) error {
+	group := ""
+	for _, c := range diag.Catalog {
+		if c.Group != group {
+			group = c.Group
+			fmt.Fprintf(streams.Out, "%s\n", group)
+		}
+		needs := ""
+		if c.Needs != "" {
+			needs = " (" + c.Needs + ")"
+		}
+		if _, err := fmt.Fprintf(streams.Out, "  %-20s %-4s  %s%s\n", c.ID, c.Worst, c.Title, needs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func explainCheck(streams *term.Streams, id string) error {
+	c := diag.Lookup(id)
+	if c == nil {
+		return cli.Usage(fmt.Errorf("--explain: no check %q; --list shows them", id))
+	}
+	page := explanation{width: cli.HelpWidth(streams.Width)}
+	fmt.Fprintf(&page.text, "%s (%s, at worst %s)\n\n", c.ID, c.Group, c.Worst)
+	page.field("what", c.Title)
+	page.field("how", strings.Split(c.How, "\n")...)
+	page.field("why", c.Why)
+	page.field("see", c.Cite)
+	if c.Needs != "" {
+		page.field("runs", "with "+c.Needs)
+	}
+	var fixes []string
+	for _, remedy := range c.AllRemedies() {
+		fixes = append(fixes, remedy.For+": "+remedy.Text)
+	}
+	page.field("fix", fixes...)
+	_, err := io.WriteString(streams.Out, page.text.String())
+	return err
+}
+
+// An explanation is the page of a check.
+type explanation struct {
+	text  strings.Builder
+	width int
+}
+
+// field writes values under each other, after the name of the field. Where there
+// are several, the lines that one goes on with are indented.
+func (e *explanation) field(name string, values ...string) {
+	const indent = 6
+	hang := indent
+	if len(values) > 1 {
+		hang += 2
+	}
+	for _, value := range values {
+		fmt.Fprintf(&e.text, "%-*s%s\n", indent, name, output.Wrap(value, hang, e.width))
+		name = ""
+	}
+}

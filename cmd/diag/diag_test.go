@@ -1,0 +1,39 @@
+package diagcmd
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ssectl/ssectl/cmd/internal/curl"
+	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/diag"
+)
+
+func TestConfig(t *testing.T) {
+	opts := &options{
+		Curl: curl.New(&term.Streams{}, ""), URL: ":8080/events", Format: "text", FailOn: "warn", Profile: "openai", Connections: 2,
+		Duration: 5 * time.Second, Soak: time.Minute, Origin: "10.0.0.7:3000", Only: []string{"buffering", "resume"}, Reports: []string{"junit=a=b.xml", "json=c.json"},
+	}
+	files, err := opts.validate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []reportFile{{format: "junit", name: "a=b.xml"}, {format: "json", name: "c.json"}}; !slices.Equal(files, want) {
+		t.Errorf("files %v, want %v", files, want)
+	}
+	cfg, err := opts.config(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.Request.URL.String(); got != "http://localhost:8080/events" {
+		t.Errorf("URL %s", got)
+	}
+	if cfg.OriginURL != "http://10.0.0.7:3000" || cfg.Soak != time.Minute || cfg.FailOn != diag.Warn || cfg.Profile != diag.ProfileOpenAI || cfg.Connections != 2 {
+		t.Errorf("config %+v", cfg)
+	}
+	if _, ok := cfg.Client.Transport.(*http.Transport); !ok {
+		t.Errorf("the probe needs the transport itself, got %T", cfg.Client.Transport)
+	}
+}
