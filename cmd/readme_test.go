@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -131,15 +132,29 @@ func usePorts(t *testing.T, block string) string {
 		block = strings.ReplaceAll(block, "ssectl serve &", "ssectl serve -p 8080 &")
 	}
 	for _, port := range []string{"8080", "8081"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, free, _ := net.SplitHostPort(l.Addr().String())
-		l.Close()
-		block = strings.ReplaceAll(block, port, free)
+		block = strings.ReplaceAll(block, port, freePort(t))
 	}
 	return block
+}
+
+// lastPort is the port that was given out last. Ports are below those that systems
+// give to clients and to servers on port 0, or another test might take one before
+// the block uses it.
+var lastPort atomic.Int64
+
+// freePort returns a port that nobody listens on, another one each time.
+func freePort(t *testing.T) string {
+	const lowest, highest = 10_000, 32_000
+	lastPort.CompareAndSwap(0, lowest+int64(os.Getpid())%(highest-lowest))
+	for range highest - lowest {
+		port := fmt.Sprint(lowest + lastPort.Add(1)%(highest-lowest))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return ""
 }
 
 // awaitServers waits after each line that leaves a server in the background
