@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/ssectl/ssectl/internal/units"
 )
 
 // A choice is a flag with a few possible values.
@@ -63,18 +65,11 @@ type ByteSize int
 
 // Set implements pflag.Value.
 func (s *ByteSize) Set(text string) error {
-	digits, factor := strings.ToLower(text), 1
-	for suffix, f := range map[string]int{"k": 1 << 10, "m": 1 << 20, "g": 1 << 30} {
-		if number, ok := strings.CutSuffix(digits, suffix); ok {
-			digits, factor = number, f
-			break
-		}
-	}
-	n, err := strconv.Atoi(digits)
-	if err != nil || n <= 0 || n > maxSize/factor {
+	n, err := units.ParseSize(text)
+	if err != nil || n == 0 || n > maxSize {
 		return fmt.Errorf("want a size such as 64k or 16m")
 	}
-	*s = ByteSize(n * factor)
+	*s = ByteSize(n)
 	return nil
 }
 
