@@ -5,13 +5,14 @@ package cmd_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ import (
 // tests are this.
 var notRun = map[string]bool{"go run . demo\n": true, "go test ./...\n": true}
 
-// wants are parts of the output of a block, by a line of the block.
+// wants are parts of what a block prints, by a line of the block.
 var wants = map[string]string{
 	"--as openai --text":       "Harbour tide",
 	"--jq .json.symbol":        "ACME\n",
@@ -77,7 +78,7 @@ func TestREADME(t *testing.T) {
 	}
 }
 
-// runBlock runs a block in a directory of its own, after the block that
+// runBlock runs a block in a directory of its own, behind the block that
 // prepares files, and returns its output.
 func runBlock(t *testing.T, prepare, block string) string {
 	dir := t.TempDir()
@@ -104,7 +105,7 @@ func runBlock(t *testing.T, prepare, block string) string {
 	c := exec.CommandContext(ctx, "bash", "block.sh")
 	c.Dir = dir
 	c.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "NO_COLOR=1")
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to end background processes too
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to end what is in the background too
 	out, err := os.Create(filepath.Join(dir, "out"))
 	if err != nil {
 		t.Fatal(err)
@@ -137,23 +138,17 @@ func usePorts(t *testing.T, block string) string {
 	return block
 }
 
-// lastPort is the port that was given out last. Ports are below those that systems
-// give to clients and to servers on port 0, or another test might take one before
-// the block uses it.
-var lastPort atomic.Int64
-
-// freePort returns a port that nobody listens on, another one each time.
+// freePort returns a port that nobody listens on. It is below those that systems
+// give to connections and to port 0, so that none of these takes it meanwhile.
 func freePort(t *testing.T) string {
-	const lowest, highest = 10_000, 32_000
-	lastPort.CompareAndSwap(0, lowest+int64(os.Getpid())%(highest-lowest))
-	for range highest - lowest {
-		port := fmt.Sprint(lowest + lastPort.Add(1)%(highest-lowest))
+	for range 1000 {
+		port := strconv.Itoa(20_000 + rand.IntN(12_000))
 		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
 			l.Close()
 			return port
 		}
 	}
-	t.Fatal("no free port")
+	t.Fatal("no port is free")
 	return ""
 }
 

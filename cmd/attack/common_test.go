@@ -3,6 +3,8 @@
 package attack
 
 import (
+	"io"
+	"log"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -18,6 +20,7 @@ func TestMain(m *testing.M) {
 		os.Unsetenv(name)
 		os.Unsetenv(strings.ToUpper(name))
 	}
+	log.SetOutput(io.Discard) // as cmd.Main does: net/http has a word for each cut
 	cmdtest.Main(m)
 }
 

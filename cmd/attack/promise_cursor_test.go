@@ -25,7 +25,7 @@ import (
 // one cursor file, and kills them at random moments.
 func TestPromiseCursor(t *testing.T) {
 	seed := newSeed(t)
-	const streams, last = 3, 400
+	const streams, last = 3, 400 // at once in one file
 	for i := range cases(t, 2) {
 		url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 			n, _ := strconv.Atoi(r.Header.Get("Last-Event-ID"))
@@ -49,7 +49,7 @@ func TestPromiseCursor(t *testing.T) {
 		for s := range streams {
 			all.Go(func() {
 				random := rand.New(rand.NewPCG(seed, uint64(i*streams+s)))
-				query := fmt.Sprintf("name=%c", 'a'+s)
+				query := []string{"name=a", "token=b", "token=c"}[s] // of which two look the same where tokens are not shown
 				next := 1
 				for round := 0; next <= last; round++ {
 					run := exec.CommandContext(t.Context(), "ssectl", "listen", url+"?"+query, "--format", "data", "--cursor", file)
@@ -71,7 +71,7 @@ func TestPromiseCursor(t *testing.T) {
 					for line := range strings.Lines(whole) {
 						what, number, _ := strings.Cut(strings.TrimSpace(line), " ")
 						n, _ := strconv.Atoi(number)
-						if what != query || n > next || n < next-1 && n != 1 {
+						if what != query || n > next || n < next-1 {
 							t.Errorf("SSECTL_TEST_SEED=%d, case %d, %s, round %d: got %q, want %d or the one before", seed, i, query, round, line, next)
 							return
 						}

@@ -20,7 +20,7 @@ import (
 // report raw, whatever place of its answer it stands in.
 
 // evil are characters that a terminal, a log or a reader of text obeys.
-var evil = []string{"\x00", "\x07", "\x08", "\x1b[2J", "\x1b]0;x\x07", "\x0b", "\x0c", "\x7f", "\u0085", "\u009b31m", "\u009d", "\u061c", "\u200e", "\u200f", "\u202a", "\u202e", "\u2066", "\u2069", "\u2028", "\u2029", "\xff\xfe", "\xc2", "::error::x", "\t"}
+var evil = []string{"\x00", "\x07", "\x08", "\x1b[2J", "\x1b]0;x\x07", "\x0b", "\x0c", "\x7f", "\u0085", "\u009b31m", "\u009d", "\u061c", "\u200e", "\u200f", "\u202a", "\u202e", "\u2066", "\u2069", "\u2028", "\u2029", "\xff\xfe", "\xc2", "::error::x", " ::error::x", "##[error]x", "\t"}
 
 // spoil puts some of them into text; breaks are line ends too.
 func spoil(random *rand.Rand, text string, breaks bool) string {
@@ -122,7 +122,9 @@ func TestPromiseRaw(t *testing.T) {
 				t.Fatalf("SSECTL_TEST_SEED=%d, case %d: %q is raw at %d of\n%q\nof the answer\n%q\nssectl %q", seed, i, shown[at:min(len(shown), at+4)], at, shown, text, args)
 			}
 			for line := range strings.Lines(shown) {
-				if args[0] == "diag" && args[len(args)-1] != "github" && strings.HasPrefix(line, "::") {
+				// https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs
+				command := strings.Contains(line, "##[") || args[len(args)-1] != "github" && strings.HasPrefix(strings.TrimSpace(line), "::")
+				if command && (args[0] == "diag" || shown == errs.String()) {
 					t.Fatalf("SSECTL_TEST_SEED=%d, case %d: a command of GitHub Actions: %q", seed, i, line)
 				}
 			}

@@ -78,16 +78,24 @@ func TestPromiseSecrets(t *testing.T) {
 		})
 		target, _ := url.Parse(home)
 		var args []string
-		switch random.IntN(6) {
+		switch random.IntN(10) {
 		case 0:
 			target.RawQuery = randomName(random) + "=" + secret
 		case 1:
-			target.User = url.UserPassword("me", secret)
+			target.RawQuery = []string{secret, "a=1&" + secret, secret + "&live=true", "topic=a;token=" + secret, "topic=a&token=" + secret + ";b=2"}[random.IntN(5)]
 		case 2:
-			args = []string{"-H", randomName(random) + ": " + secret}
+			args = []string{"-H", "Authorization: " + []string{"", "Bearer ", "Token ", "x "}[random.IntN(4)] + secret + " " + secret}
 		case 3:
-			args = []string{"-u", "me:" + secret}
+			args = []string{"--oauth2-bearer", secret}
 		case 4:
+			target.Fragment = secret
+		case 5:
+			target.User = url.UserPassword("me", secret)
+		case 6:
+			args = []string{"-H", randomName(random) + ": " + secret}
+		case 7:
+			args = []string{"-u", "me:" + secret}
+		case 8:
 			args = []string{"-b", randomName(random) + "=" + secret}
 		default:
 			args = []string{"-d", randomName(random) + "=" + secret}

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -27,20 +28,18 @@ import (
 
 // An answer is a response that a server sends as far as a cut lets it.
 type answer struct {
-	framing  string // "chunked", "length" or "close"
+	framing  string // "chunked", "length", "close" or "h2"
 	events   int
 	marker   bool   // the stream ends with the event [DONE]
 	compact  bool   // no space after the colon, CR LF line ends
 	wire     string // head and body
 	endsAt   []int  // where each event is complete on the wire
+	frames   []int  // over HTTP/2, where each frame ends
 	bodyFrom int
 }
 
-func newAnswer(random *rand.Rand) *answer {
-	a := &answer{
-		framing: []string{"chunked", "length", "close"}[random.IntN(3)],
-		events:  1 + random.IntN(4), marker: random.IntN(3) > 0, compact: random.IntN(4) == 0,
-	}
+func newAnswer(random *rand.Rand, framing string) *answer {
+	a := &answer{framing: framing, events: 1 + random.IntN(4), marker: random.IntN(3) > 0, compact: random.IntN(4) == 0}
 	var texts []string
 	for i := range a.events {
 		data := fmt.Sprintf(`{"choices":[{"delta":{"content":"word %d"}}]}`, i)
@@ -52,6 +51,10 @@ func newAnswer(random *rand.Rand) *answer {
 			text = "data:" + data + "\r\n\r\n"
 		}
 		texts = append(texts, text)
+	}
+	if framing == "h2" {
+		a.putFrames(texts, random.IntN(2) == 0)
+		return a
 	}
 	head := "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 	switch a.framing {
@@ -78,23 +81,59 @@ func newAnswer(random *rand.Rand) *answer {
 	return a
 }
 
+// putFrames writes the answer as HTTP/2 has it; the end of the stream comes with
+// the last event or in a frame of its own.
+func (a *answer) putFrames(texts []string, endAlone bool) {
+	put := func(kind, flags byte, payload string) {
+		a.wire += h2Frame(kind, flags, 1, payload)
+		a.frames = append(a.frames, len(a.wire))
+	}
+	put(h2Headers, h2EndHeaders, "\x88"+"\x00\x0ccontent-type\x11text/event-stream")
+	a.bodyFrom = len(a.wire)
+	for i, text := range texts {
+		flags := byte(0)
+		if i == len(texts)-1 && !endAlone {
+			flags = h2EndStream
+		}
+		put(h2Data, flags, text)
+		a.endsAt = append(a.endsAt, len(a.wire))
+	}
+	if endAlone {
+		put(h2Data, h2EndStream, "")
+	}
+}
+
 // A wholeCase is one connection and how it ends.
 type wholeCase struct {
 	*answer
-	transport string // "tcp", "unix", "tls" or "proxy"
+	transport string // "tcp", "unix", "tls", "proxy" or "h2"
 	body      int    // bytes of the request's body, 0 for a GET
 	reads     int    // bytes of the request that the server reads before it answers; -1 for all
 	cut       int    // bytes of the answer that it sends
 	reset     bool   // and then resets the connection; else it closes it
 	bare      bool   // over TLS, it closes without a word
+	goodbye   string // over HTTP/2, a frame after the last whole one that is sent
 	args      []string
 }
 
 func newWholeCase(random *rand.Rand) *wholeCase {
-	c := &wholeCase{answer: newAnswer(random), transport: []string{"tcp", "tcp", "unix", "tls", "proxy"}[random.IntN(5)], reads: -1}
+	c := &wholeCase{transport: []string{"tcp", "tcp", "unix", "tls", "proxy", "h2"}[random.IntN(6)], reads: -1}
+	framing := []string{"chunked", "length", "close"}[random.IntN(3)]
+	if c.transport == "h2" {
+		framing = "h2"
+	}
+	c.answer = newAnswer(random, framing)
 	c.cut = len(c.wire)
 	if random.IntN(8) > 0 {
 		c.cut = random.IntN(len(c.wire) + 1)
+	}
+	if c.transport == "h2" && random.IntN(2) == 0 {
+		c.cut = c.frames[random.IntN(len(c.frames))]
+		code := string([]byte{0, 0, 0, []byte{0, 1, 2, 5, 7, 8, 11}[random.IntN(7)]}) // NO_ERROR among them
+		c.goodbye = h2Frame(h2Reset, 0, 1, code)
+		if random.IntN(2) == 0 {
+			c.goodbye = h2Frame(h2GoAway, 0, 0, "\x00\x00\x00"+string([]byte{byte(random.IntN(2))})+code)
+		}
 	}
 	c.reset = random.IntN(3) == 0 && c.transport != "unix" // which has no resets
 	c.bare = random.IntN(2) == 0
@@ -142,19 +181,20 @@ func (c *wholeCase) mayBeWhole() bool {
 	return c.cut == c.bodyFrom
 }
 
-// has reports whether event i was sent whole. A lone CR ends a line too.
+// has reports whether event i was sent whole. A lone CR ends a line too, but of
+// a frame of HTTP/2 nothing counts before its last byte.
 func (c *wholeCase) has(i int) bool {
-	return c.cut >= c.endsAt[i] || c.compact && c.cut == c.endsAt[i]-1
+	return c.cut >= c.endsAt[i] || c.compact && c.framing != "h2" && c.cut == c.endsAt[i]-1
 }
 
 // mustBeWhole reports whether no other exit code than 0 is.
 func (c *wholeCase) mustBeWhole() bool {
-	return c.mayBeWhole() && !c.reset && c.reads < 0 && (c.framing != "close" || c.cut == len(c.wire))
+	return c.mayBeWhole() && !c.reset && c.goodbye == "" && c.reads < 0 && (c.framing != "close" || c.cut == len(c.wire))
 }
 
 func (c *wholeCase) String() string {
-	return fmt.Sprintf("%s %s, body %d, %d bytes of the request read, %d of %d bytes sent (%q), reset %v, bare %v, ssectl listen %q",
-		c.transport, c.framing, c.body, c.reads, c.cut, len(c.wire), c.wire[:c.cut], c.reset, c.bare, c.args)
+	return fmt.Sprintf("%s %s, body %d, %d bytes of the request read, %d of %d bytes sent (%q), then %q, reset %v, bare %v, ssectl listen %q",
+		c.transport, c.framing, c.body, c.reads, c.cut, len(c.wire), c.wire[:c.cut], c.goodbye, c.reset, c.bare, c.args)
 }
 
 // serve answers one connection.
@@ -174,16 +214,24 @@ func (c *wholeCase) serve(raw net.Conn, config *tls.Config) {
 		}
 		io.WriteString(raw, "HTTP/1.1 200 OK\r\n\r\n")
 	}
-	if c.transport == "tls" || c.transport == "proxy" {
+	if c.transport == "tls" || c.transport == "proxy" || c.transport == "h2" {
+		config = config.Clone()
+		if c.transport == "h2" {
+			config.NextProtos = []string{"h2"}
+		}
 		conn = tls.Server(raw, config)
 		in = bufio.NewReader(conn)
 	}
-	if c.reads >= 0 {
+	switch {
+	case c.reads >= 0:
 		io.ReadFull(in, make([]byte, c.reads))
-	} else {
+	case c.transport == "h2":
+		io.WriteString(conn, h2Frame(h2Settings, 0, 0, "\x00\x04\x00\x10\x00\x00")+h2Frame(h2WindowUpdate, 0, 0, "\x00\x10\x00\x00"))
+		readH2Request(in)
+	default:
 		readRequest(in)
 	}
-	io.WriteString(conn, c.wire[:c.cut])
+	io.WriteString(conn, c.wire[:c.cut]+c.goodbye)
 	if c.reset {
 		if tcp, ok := raw.(*net.TCPConn); ok {
 			tcp.SetLinger(0)
@@ -196,6 +244,34 @@ func (c *wholeCase) serve(raw net.Conn, config *tls.Config) {
 		return
 	}
 	conn.Close()
+}
+
+// Frames of HTTP/2 (https://www.rfc-editor.org/rfc/rfc9113#section-6) and their
+// flags.
+const (
+	h2Data, h2Headers, h2Reset, h2Settings, h2GoAway, h2WindowUpdate = 0, 1, 3, 4, 7, 8
+
+	h2EndStream, h2EndHeaders = 1, 4
+)
+
+func h2Frame(kind, flags byte, stream uint32, payload string) string {
+	head := binary.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
+	return string(binary.BigEndian.AppendUint32(append(head, flags), stream)) + payload
+}
+
+// readH2Request reads frames up to the end of the first stream.
+func readH2Request(in *bufio.Reader) {
+	io.CopyN(io.Discard, in, int64(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")))
+	head := make([]byte, 9)
+	for {
+		if _, err := io.ReadFull(in, head); err != nil {
+			return
+		}
+		io.CopyN(io.Discard, in, int64(binary.BigEndian.Uint32(head)>>8))
+		if kind := head[3]; (kind == h2Data || kind == h2Headers) && head[4]&h2EndStream != 0 {
+			return
+		}
+	}
 }
 
 // readRequest reads a request with its body.
@@ -255,7 +331,7 @@ func wholeOnce(t *testing.T, c *wholeCase, config *tls.Config, name string) {
 		args = append(args, "http://"+l.Addr().String())
 	case "unix":
 		args = append(args, "http://h/", "--unix-socket", address)
-	case "tls":
+	case "tls", "h2":
 		args = append(args, "https://"+l.Addr().String(), "-k")
 	case "proxy":
 		args = append(args, "https://host.invalid/", "-k", "-x", "http://"+l.Addr().String())

@@ -39,18 +39,21 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	if err != nil {
 		return cli.Usage(err)
 	}
+	var names []string
 	for i := range files {
 		// Now, not when the probe is over and its report would be lost.
-		if files[i].file, err = outfile.Open(files[i].name); err != nil {
+		if files[i].file, err = outfile.Open(files[i].name, names...); err != nil {
 			return cli.Usage(fmt.Errorf("--report: %w", err))
 		}
 		defer files[i].file.Close()
+		names = append(names, files[i].name)
 	}
 	if streams.ErrTerminal && opts.Format == "text" {
 		fmt.Fprintf(streams.Err, "%s\n", announce(cfg))
 	}
 	// The answers of servers are bounded; their garbage must not double them.
 	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
 	report := diag.Run(ctx, cfg)
 	report.Tool.Version = opts.Version
 	if opts.Curl.Verbose {
@@ -89,6 +92,10 @@ func showConnections(w io.Writer, report *diag.Report) {
 
 // gcPercent is the growth of the heap after which it is collected, in percent.
 const gcPercent = 40
+
+// memoryLimit is the number of bytes from which on garbage is collected whatever
+// gcPercent is. The program itself takes some 15 MiB besides.
+const memoryLimit = 28 << 20
 
 // all reports whether each check is shown, as those are that were named.
 func (o *options) all() bool { return o.All || len(o.Only) > 0 }

@@ -82,6 +82,9 @@ func TestRefusesHeaders(t *testing.T) {
 			t.Errorf("%q: %+v", args, r)
 		}
 	}
+	for _, header := range []string{"Transfer-Encoding:", "Content-Length:", "Expect:"} { // lines of curl have them
+		cmdtest.Run(t, "", "listen", streaming(t, "data: x\n\n"), "--no-reconnect", "-H", header).Check(t, 0)
+	}
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%q %v %d", body, r.TransferEncoding, r.ContentLength)

@@ -89,6 +89,9 @@ func TestMedia(t *testing.T) {
 	})
 	cmdtest.Run(t, "", "listen", url, "-d", "{}", "--as", "openai", "--text").Check(t, 0)
 	cmdtest.Run(t, "", "listen", url, "-d", "{}", "--as", "openai", "--text", "--max-event-size", "16m").Check(t, 3)
+	saved := "data: {\"image\":\"" + strings.Repeat("A", size) + "\"}\n\ndata: [DONE]\n\n"
+	cmdtest.Run(t, saved, "listen", "-", "--as", "openai", "--text").Check(t, 0)
+	cmdtest.Run(t, saved, "listen", "-").Check(t, 3)
 	small := streaming(t, "data: {}\n\ndata: [DONE]\n\n")
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -143,6 +146,18 @@ func TestContinuesMCP(t *testing.T) {
 		}
 	}
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
+	for body, code := range map[string]int{
+		`{"jsonrpc":"2.0","method":"notifications/initialized"}`: 0,
+		`{"jsonrpc":"2.0","id":1,"result":{}}`:                   0,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call"}`:         4, // a call has another answer than that
+		`[{"method":"x"},{"id":"a","method":"y"}]`:               4,
+		`not JSON`: 4,
+	} {
+		if r := cmdtest.Run(t, "", "listen", url, "--as", "mcp", "--json", body); r.Code != code {
+			t.Errorf("%s: exit code %d, want %d", body, r.Code, code)
+		}
+	}
+	cmdtest.Run(t, "", "listen", url, "--as", "mcp").Check(t, 4)
 	cmdtest.Run(t, "", "listen", url, "--as", "mcp", "--json", "{}").Check(t, 0)
 	cmdtest.Run(t, "", "listen", url, "--json", "{}").Check(t, 4)
 }

@@ -111,6 +111,14 @@ func TestCursorTellsURLsApart(t *testing.T) {
 			}
 		}
 	}
+	// The URL is not all that a server chooses a stream by.
+	for _, more := range [][]string{{"-u", "alice:x"}, {"-u", "bob:x"}, {"-H", "Host: a"}, {"-H", "Host: b"}, {"-X", "GET", "-d", "a"}, {"-X", "GET", "-d", "b"}, {"-d", "b", "--reconnect", "always"}} {
+		for _, want := range []string{"1\n2\n3\n4\n5\n", ""} {
+			if r := cmdtest.Run(t, "", append([]string{"listen", url + "/more", "--format", "data", "--cursor", file}, more...)...); r.Out != want || r.Code != 0 {
+				t.Errorf("%q: printed %q, want %q", more, r.Out, want)
+			}
+		}
+	}
 	if text, err := os.ReadFile(file); err != nil || strings.Contains(string(text), "alice") {
 		t.Errorf("%s, %v", text, err)
 	}

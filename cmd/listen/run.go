@@ -3,10 +3,12 @@ package listencmd
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
-	"net/url"
+	"slices"
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
@@ -50,6 +52,7 @@ type session struct {
 	progress  progress
 	count     int
 	hinted    bool // that a stream without IDs starts again
+	notifies  bool // the request is one that a 202 answers
 }
 
 var errMaxTime = errors.New("--max-time reached")
@@ -204,6 +207,9 @@ func (s *session) openSource() error {
 	if err != nil {
 		return cli.Usage(err)
 	}
+	if config.MaxEventSize == 0 {
+		config.MaxEventSize = s.service.MaxEventSize
+	}
 	if isFile(s.opts.Source) {
 		if s.opts.Cursor != "" {
 			return cli.Usage(errors.New("--cursor needs a URL, not a file"))
@@ -223,9 +229,6 @@ func (s *session) openSource() error {
 	if err != nil {
 		return cli.Usage(err)
 	}
-	if config.MaxEventSize == 0 {
-		config.MaxEventSize = s.service.MaxEventSize
-	}
 	if config.Client, err = s.opts.Curl.Client(); err != nil {
 		return cli.Usage(err)
 	}
@@ -241,6 +244,7 @@ func (s *session) openSource() error {
 	if err := s.openRecorders(req); err != nil {
 		return err
 	}
+	s.notifies = s.service.Notifies && !isCall(req)
 	if s.service.ContinueByGET {
 		config.Continue = continueByGET
 	}
@@ -253,7 +257,7 @@ func (s *session) openSource() error {
 }
 
 func (s *session) openCursor(req *http.Request) (position listen.Position, err error) {
-	s.cursor, position, err = cursor.Open(s.opts.Cursor, cursorKey(req.URL))
+	s.cursor, position, err = cursor.Open(s.opts.Cursor, cursorKey(req, s.opts.Curl.UnixSocket))
 	return position, err
 }
 
@@ -273,11 +277,58 @@ func continueByGET(sent *http.Request, answer http.Header, at listen.Position) *
 	return next
 }
 
-// cursorKey names a stream in a cursor file by its URL, without secrets. Where
-// that leaves something out, a hash keeps apart URLs that look alike.
-func cursorKey(u *url.URL) string {
-	shown := redact.URL(u)
-	if whole := u.String(); shown != whole {
+// isCall reports whether a request wants an answer of JSON-RPC, as all do but those
+// whose body is a notification or a response
+// (https://www.jsonrpc.org/specification#notification).
+func isCall(req *http.Request) bool {
+	if req.GetBody == nil {
+		return true
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return true
+	}
+	type message struct {
+		ID     json.RawMessage `json:"id"`
+		Method *string         `json:"method"`
+	}
+	text, _ := io.ReadAll(body) // from memory
+	var one message
+	var batch []message
+	if json.Unmarshal(text, &one) == nil {
+		batch = []message{one}
+	} else if json.Unmarshal(text, &batch) != nil {
+		return true
+	}
+	return slices.ContainsFunc(batch, func(m message) bool { return m.Method != nil && m.ID != nil })
+}
+
+// cursorKey names a stream in a cursor file by its URL, without secrets. Where that
+// leaves something out, or the server chooses the stream by more than its URL, a
+// hash keeps apart streams that look alike. Tokens and cookies do not count, as
+// they change from run to run.
+func cursorKey(req *http.Request, socket string) string {
+	shown := redact.URL(req.URL)
+	whole := req.URL.String()
+	if name, _, ok := req.BasicAuth(); ok {
+		whole += "\nuser " + name
+	}
+	if req.Host != "" && req.Host != req.URL.Host {
+		whole += "\nhost " + req.Host
+	}
+	if socket != "" {
+		whole += "\nsocket " + socket
+	}
+	if req.Method != http.MethodGet {
+		whole += "\nmethod " + req.Method
+	}
+	if req.GetBody != nil {
+		if body, err := req.GetBody(); err == nil {
+			text, _ := io.ReadAll(body) // from memory
+			whole += "\nbody " + string(text)
+		}
+	}
+	if shown != whole {
 		sum := sha256.Sum256([]byte(whole))
 		shown += fmt.Sprintf(" sha256:%x", sum[:8])
 	}

@@ -31,7 +31,7 @@ func (s *session) verdict(parent context.Context, why error) error {
 		return cli.Fail(cli.ExitInterrupted, cli.ErrReported, "")
 	case cli.IsClosedPipe(why):
 		return nil
-	case errors.As(why, &refused) && refused.Status == http.StatusAccepted && s.service.Notifies:
+	case errors.As(why, &refused) && refused.Status == http.StatusAccepted && s.notifies:
 		s.progress.line(nil, "accepted, 202: a notification has no other answer")
 		return nil
 	case errors.As(why, &refused):

@@ -16,6 +16,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // A feeder gets the events from where they are into histories: files at once,
@@ -199,11 +200,12 @@ func (f *feeder) ids(format serve.Format) serve.IDs {
 func (f *feeder) read(name string, history *serve.History, r io.Reader) {
 	source, format, err := serve.NewSource(r, serve.Format(f.opts.From), int(f.opts.MaxEventSize))
 	if err != nil {
-		history.End()
-		f.tell(fmt.Sprintf("%s: %v", name, err))
-		return
+		source = func() (stream.Record, error) { return stream.Record{}, err }
 	}
 	f.followNow(name, history, source, format)
+	if c, ok := r.(io.Closer); ok {
+		c.Close() // or whoever writes to it would wait for ever
+	}
 }
 
 func (f *feeder) follow(name string, history *serve.History, source serve.Source, format serve.Format) {
@@ -237,9 +239,8 @@ func (f *feeder) exec() *serve.History {
 		asGroup(command)
 		f.wg.Go(func() { f.read("--exec", history, out) })
 		err := command.Run()
-		if f.ctx.Err() != nil {
-			killGroup(command) // those that a SIGTERM did not end
-		} else if err != nil {
+		killGroup(command) // those that a SIGTERM did not end, or that outlive it in the background
+		if f.ctx.Err() == nil && err != nil {
 			f.tell(fmt.Sprintf("--exec: %v", err))
 		}
 		in.Close()

@@ -203,7 +203,10 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          log.New(served, "", 0),
+		// A handler ends streams, but not a connection of several that takes
+		// nothing at all.
+		HTTP2:    &http.HTTP2Config{WriteByteTimeout: opts.WriteTimeout},
+		ErrorLog: log.New(served, "", 0),
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {

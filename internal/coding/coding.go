@@ -70,7 +70,10 @@ func NewReader(coding string, r io.Reader) (io.ReadCloser, error) {
 func newDeflateReader(r io.Reader) (io.ReadCloser, error) {
 	br := bufio.NewReader(r)
 	head, err := br.Peek(2)
-	if err != nil {
+	switch {
+	case err == io.EOF && len(head) > 0:
+		return nil, io.ErrUnexpectedEOF // a cut, and no end
+	case err != nil:
 		return nil, err
 	}
 	if head[0]&0x0f == 8 && (int(head[0])<<8|int(head[1]))%31 == 0 {

@@ -41,6 +41,15 @@ func TestNewReader(t *testing.T) {
 		w := test.open(&packed)
 		io.WriteString(w, text)
 		w.Close()
+		for n := 1; n < packed.Len(); n++ { // a cut is an error, wherever it is
+			cut, err := NewReader(test.coding, bytes.NewReader(packed.Bytes()[:n]))
+			if err == nil {
+				_, err = io.ReadAll(cut)
+			}
+			if err == nil || err == io.EOF {
+				t.Errorf("%s: %d of %d bytes are taken for all", test.name, n, packed.Len())
+			}
+		}
 		r, err := NewReader(test.coding, &packed)
 		if err != nil {
 			t.Fatalf("%s: %v", test.name, err)

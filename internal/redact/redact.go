@@ -83,6 +83,14 @@ func IsPlainHeader(name string) bool {
 	return slices.Contains(plainRequest, http.CanonicalHeaderKey(name))
 }
 
+// schemes are those of HTTP authentication
+// (https://www.iana.org/assignments/http-authschemes). Another first word of a
+// value may be a part of a secret.
+var schemes = []string{
+	"basic", "bearer", "digest", "dpop", "gnap", "hoba", "mutual", "negotiate", "oauth", "privatetoken",
+	"scram-sha-1", "scram-sha-256", "token", "vapid", "apikey", "aws4-hmac-sha256",
+}
+
 // RequestHeader returns the value of a request header as it may be shown.
 func RequestHeader(name, value string) string {
 	switch {
@@ -91,7 +99,7 @@ func RequestHeader(name, value string) string {
 	case IsPlainHeader(name):
 		return value
 	}
-	if scheme, _, ok := strings.Cut(value, " "); ok && (strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "Proxy-Authorization")) {
+	if scheme, _, ok := strings.Cut(value, " "); ok && slices.Contains(schemes, strings.ToLower(scheme)) && (strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "Proxy-Authorization")) {
 		return scheme + " " + Placeholder
 	}
 	return Placeholder
@@ -127,11 +135,15 @@ func isPlainParameter(name, value string) bool {
 	if Name(name) {
 		return false
 	}
-	if slices.Contains(plainParameters, strings.Join(words(name), "")) {
-		return true
+	if isPlainName(name) {
+		return !strings.Contains(value, ";") // some servers take it for an &
 	}
 	const longestNumber = 6
 	return value == "true" || value == "false" || len(value) <= longestNumber && strings.Trim(value, "0123456789") == ""
+}
+
+func isPlainName(name string) bool {
+	return slices.Contains(plainParameters, strings.Join(words(name), ""))
 }
 
 // URL returns a URL as it may be shown and kept: without user information and
@@ -145,8 +157,8 @@ func URL(u *url.URL) string {
 		name, value, ok := strings.Cut(part, "=")
 		plain, err := url.QueryUnescape(name)
 		switch {
-		case !ok && part != "" && len(parts) == 1:
-			parts[i] = Placeholder // the whole query may be a token
+		case !ok && part != "" && (err != nil || !isPlainName(plain)):
+			parts[i] = Placeholder // a token needs no name
 		case ok && value != "" && (err != nil || !isPlainParameter(plain, value)):
 			parts[i] = name + "=" + Placeholder
 		}

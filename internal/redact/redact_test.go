@@ -31,6 +31,8 @@ func TestURL(t *testing.T) {
 		"http://h/?topic=news&max_tokens=100&live=true": "http://h/?topic=news&max_tokens=100&live=true",
 		"http://h/?pin=1234&%70ass=x&lastEventId=7":     "http://h/?pin=REDACTED&%70ass=REDACTED&lastEventId=7",
 		"http://h/?eyJhbGciOi":                          "http://h/?REDACTED",
+		"http://h/?a=1&eyJhbGciOi&live&pa%73s":          "http://h/?a=1&REDACTED&live&REDACTED",
+		"http://h/?topic=a;token=x&a=1;token=x":         "http://h/?topic=REDACTED&a=REDACTED",
 		"http://h/?k=&=x":                               "http://h/?k=&=REDACTED",
 		"http://h/?%zz=x":                               "http://h/?%zz=REDACTED",
 	} {
@@ -50,6 +52,7 @@ func TestHeaders(t *testing.T) {
 		name, value, want string
 	}{
 		{RequestHeader, "Authorization", "Bearer abc", "Bearer REDACTED"},
+		{RequestHeader, "Authorization", "correct horse battery", "REDACTED"},
 		{RequestHeader, "X-Anything", "abc", "REDACTED"},
 		{RequestHeader, "accept", "text/event-stream", "text/event-stream"},
 		{ResponseHeader, "Location", "/x?ticket=abc", "/x?ticket=REDACTED"},

@@ -26,6 +26,9 @@ func checkHeadersEarly(o *Observation) Finding {
 		}
 		return f
 	}
+	if x, _ := o.starved(); x != nil {
+		return skipFor("connect-parallel")
+	}
 	w := o.headerWaits()
 	if w.alone != nil {
 		return pass("headers after %s, and before the first byte of the stream", roundDuration(w.alone.ttfb())).with("ttfb_ms", milliseconds(w.alone.ttfb()))

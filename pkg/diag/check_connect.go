@@ -194,6 +194,9 @@ func checkHead(o *Observation) Finding {
 		return skip("no HEAD request was made")
 	}
 	if x.Answered == 0 {
+		if checkParallel(o).Status == Fail {
+			return skipFor("connect-parallel")
+		}
 		if x.End == EndTimeout {
 			return warn("HEAD was not answered within %s: each one keeps a handler busy", roundDuration(x.Ended-x.Start))
 		}
@@ -215,8 +218,57 @@ func aliveBeside(x, a *Exchange) bool {
 	return false
 }
 
+// starved returns a request for the stream that got no headers before another
+// stream had ended, or none at all, though the streams that were open got events
+// all the time; and how many those were. Each stream keeps a worker of the
+// server then, and all are taken. It is nil without one.
+func (o *Observation) starved() (waiting *Exchange, open int) {
+	for _, x := range o.Exchanges {
+		switch x.Role {
+		case RoleTwin, RoleIdentity, RoleAgain, RoleFresh, RoleControl:
+		default:
+			continue
+		}
+		until := x.Answered
+		if until == 0 {
+			until = x.Ended
+		}
+		if x.Answered == 0 && x.End != EndTimeout || until-x.Start <= time.Second+5*o.a().ttfb() {
+			continue
+		}
+		served, freed := 0, x.Answered == 0
+		for _, y := range o.Exchanges {
+			if y == x || !y.ok() || y.Answered >= x.Start || y.Ended <= x.Start {
+				continue
+			}
+			end := min(y.Ended, until)
+			if t := y.timeline(); count(t.events, x.Start)-count(t.events, end) < 3 {
+				continue
+			}
+			switch {
+			case end == until:
+				served++
+			case until-end < time.Second: // the worker has to see first that its client has left
+				served++
+				freed = true
+			}
+		}
+		if freed && served >= 2 && served > open {
+			waiting, open = x, served
+		}
+	}
+	return waiting, open
+}
+
 func checkParallel(o *Observation) Finding {
 	a := o.a()
+	if x, open := o.starved(); x != nil {
+		f := fail("%d streams at once, and no more: another one got no headers in %s", open, roundDuration(x.Ended-x.Start))
+		if x.Answered > 0 {
+			f = fail("%d streams at once, and no more: another one had to wait %s for one of them to end", open, roundDuration(x.ttfb()))
+		}
+		return f.with("open", open).cure("WORKERS")
+	}
 	var others []*Exchange
 	for _, role := range []Role{RoleIdentity, RoleTwin} {
 		// What differs in form too may be slow for that reason.

@@ -286,10 +286,22 @@ func checkCORSCredentials(o *Observation) Finding {
 		return fail("Access-Control-Allow-Origin is not %s", o.Options.WebOrigin)
 	case h.Get("Access-Control-Allow-Credentials") != "true":
 		return fail("no Access-Control-Allow-Credentials: true")
-	case !strings.Contains(strings.ToLower(strings.Join(h.Values("Vary"), ",")), "origin"):
+	case !lists(h, "Vary", "origin") && !lists(h, "Vary", "*"):
 		return warn("no Vary: Origin: a cache may give the answer to another origin")
 	}
 	return pass("allowed for %s", o.Options.WebOrigin)
+}
+
+// lists reports whether a header that is a list has an item, in any case of letters.
+func lists(header http.Header, name, item string) bool {
+	for _, value := range header.Values(name) {
+		for part := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(part), item) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func checkCORSReflect(o *Observation) Finding {
@@ -308,20 +320,22 @@ func checkCORSPreflight(o *Observation) Finding {
 	switch {
 	case x == nil || x.Answered == 0 && x.End != EndTimeout:
 		return skip("not asked")
+	case x.Answered == 0 && checkParallel(o).Status == Fail:
+		return skipFor("connect-parallel")
 	case x.Answered == 0:
 		return warn("OPTIONS was not answered within %s: each preflight keeps a handler busy", roundDuration(x.Ended-x.Start)).cure("OPTIONS")
 	}
 	if o.Options.WebOrigin == "" {
 		return info("not judged; --web-origin ORIGIN says which pages read the stream")
 	}
-	allowed := strings.ToLower(strings.Join(x.Header.Values("Access-Control-Allow-Headers"), ","))
+	allowed := func(name string) bool { return lists(x.Header, "Access-Control-Allow-Headers", name) }
 	origin := x.Header.Get("Access-Control-Allow-Origin")
 	if x.Status >= 300 || origin != "*" && origin != o.Options.WebOrigin {
 		return warn("a preflight is refused (%d): clients built on fetch cannot send Last-Event-ID", x.Status)
 	}
 	for _, name := range []string{"last-event-id", "cache-control", "authorization"} {
 		// * does not stand for authorization: https://fetch.spec.whatwg.org/#cors-non-wildcard-request-header-name
-		if !strings.Contains(allowed, name) && (!strings.Contains(allowed, "*") || name == "authorization") {
+		if !allowed(name) && (!allowed("*") || name == "authorization") {
 			return warn("a preflight does not allow %s", name)
 		}
 	}

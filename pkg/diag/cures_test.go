@@ -65,3 +65,46 @@ func TestSlowReplayIsARestart(t *testing.T) {
 		t.Errorf("%s: %s %v", f.Status, f.Title, f.Evidence)
 	}
 }
+
+// TestTwoWorkers has a server of two workers, which keeps the third stream waiting
+// until the second one has ended, and later ones without an answer.
+func TestTwoWorkers(t *testing.T) {
+	late := func(role Role, start, answered, n int) *Exchange {
+		return with(steady(role, answered, 300, n, 1), func(x *Exchange) { x.Start, x.Connected = ms(start), ms(start) })
+	}
+	unanswered := func(role Role, start, end int) *Exchange {
+		return with(recorded(role, start, EndTimeout, end), func(x *Exchange) { x.Answered, x.Status = 0, 0 })
+	}
+	for _, o := range []*Observation{
+		recording(steady(RoleA, 0, 300, 40, 1), steady(RoleIdentity, 800, 300, 8, 1), late(RoleTwin, 900, 3600, 25)),
+		recording(steady(RoleA, 0, 300, 40, 1), steady(RoleIdentity, 800, 300, 35, 1), unanswered(RoleFresh, 4000, 9000)),
+	} {
+		if f := Lookup("connect-parallel").Run(o); f.Status != Fail || f.Evidence["open"] != 2 || !slices.Contains(f.Remedies, "WORKERS") {
+			t.Errorf("%s: %s %v", f.Status, f.Title, f.Evidence)
+		}
+		if f := Lookup("headers-early").Run(o); f.Status != Skip {
+			t.Errorf("%s: %s", f.Status, f.Title)
+		}
+	}
+	// Headers that wait for the first event do not wait for another to end.
+	o := recording(steady(RoleA, 0, 300, 40, 1), steady(RoleIdentity, 800, 300, 35, 1), late(RoleTwin, 900, 3600, 25))
+	if f := Lookup("connect-parallel").Run(o); f.Evidence["open"] != nil {
+		t.Errorf("%s: %s %v", f.Status, f.Title, f.Evidence)
+	}
+}
+
+// TestLists takes whole items of a list, and no parts of words.
+func TestLists(t *testing.T) {
+	h := http.Header{"Vary": {"Accept, X-Origin", "ORIGIN "}}
+	if !lists(h, "Vary", "origin") || lists(h, "Vary", "accept-encoding") || lists(http.Header{"Vary": {"X-Origin"}}, "Vary", "origin") {
+		t.Error("a list is not read by its items")
+	}
+	o := recording(steady(RoleA, 0, 100, 70, 1), with(recorded(RolePreflight, 100, EndEOF, 110), func(x *Exchange) {
+		x.Header.Set("Access-Control-Allow-Origin", "*")
+		x.Header.Set("Access-Control-Allow-Headers", "Last-Event-ID, Cache-Control, X-Authorization")
+	}))
+	o.Options.WebOrigin = "https://o.example"
+	if f := Lookup("cors-preflight").Run(o); f.Status != Warn {
+		t.Errorf("%s: %s", f.Status, f.Title)
+	}
+}

@@ -176,11 +176,13 @@ func (p *prober) whole(ctx context.Context) {
 	if p.cfg.Profile == ProfileMCP {
 		p.mcp(ctx)
 	}
-	if !paid {
-		head = p.stream(ctx, RoleHead, func(r *http.Request) { r.Method, r.Body = http.MethodHead, nil })
-	}
 	if !p.opened(ctx, a, paid || p.cfg.Quick) {
 		return
+	}
+	if !paid {
+		// Not before: where one worker serves all and never sees the end of a
+		// HEAD (php -S), none would be left for the stream.
+		head = p.stream(ctx, RoleHead, func(r *http.Request) { r.Method, r.Body = http.MethodHead, nil })
 	}
 	if paid || p.cfg.Quick {
 		p.until(ctx, window, func() bool { return over(a) })

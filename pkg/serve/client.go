@@ -49,7 +49,7 @@ type client struct {
 	rest []byte // what the pump could not write
 
 	// Of the watch of the handler.
-	seen      int64 // bytes sent at its last look
+	seen      int64 // bytes that had left for the peer at its last look
 	seenBusy  bool
 	unchanged time.Time
 }

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"sort"
 	"time"
+	"unsafe"
 
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -126,6 +127,21 @@ func (s *segment) bodyBefore(index int) int64 {
 	b.cut(index)
 	_, size := b.size()
 	return s.body + size
+}
+
+// idleSize returns how many bytes of memory the blocks of the segment take that
+// are no events.
+func (s *segment) idleSize() (size int64) {
+	b := s.all()
+	end := b.used
+	for i := b.to - 1; i >= 0; i-- {
+		off := int(b.entries[i].off)
+		if b.entries[i].flags&entryIsEvent == 0 {
+			size += int64(end-off) + int64(unsafe.Sizeof(entry{}))
+		}
+		end = off
+	}
+	return size
 }
 
 // lastIDBefore returns the last event ID in force before entry index.

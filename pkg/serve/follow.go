@@ -69,6 +69,8 @@ func (c *client) atEdge(out sink) error {
 	switch {
 	case wake == nil:
 		return nil // there is more by now
+	case done && c.h.History.broken.Load():
+		return &cutError{cause: EndedInput}
 	case done && c.again():
 		return nil
 	case done && c.h.closesAtEnd():

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -61,7 +62,7 @@ const (
 //
 // Over HTTP/1.1 a handler takes its connections over from the server, so
 // neither [http.Server.Shutdown] nor [http.Server.Close] ends them: Close does.
-// It ends them within about a second, whatever the clients do.
+// It takes about a second at most, whatever the clients do.
 type Handler struct {
 	History *History
 
@@ -123,23 +124,34 @@ func (h *Handler) With(history *History) *Handler {
 	}
 }
 
-// Close ends all connections and waits until they have ended.
+// errStuck is the error of [Handler.Close] where connections of the server did
+// not end.
+var errStuck = errors.New("serve: clients that take no data are left to the server")
+
+// Close ends all connections and waits until they have ended. Those of HTTP/2
+// and HTTP/1.0 belong to the server: where a peer takes nothing from the whole
+// connection, only [http.Server.Close] ends it, and Close returns an error.
 func (h *Handler) Close() error {
 	h.init()
 	deadline := time.Now().Add(closeTimeout)
 	for {
 		h.mu.Lock()
 		h.closed = true
+		own := false
 		for c := range h.clients {
 			c.end(EndedServer)
 			c.setWriteDeadline(deadline)
+			own = own || c.conn != nil
 		}
 		left := h.left
 		none := len(h.clients) == 0
 		h.mu.Unlock()
-		if none {
+		switch {
+		case none:
 			h.wg.Wait()
 			return nil
+		case !own && time.Since(deadline) > closeTimeout:
+			return errStuck
 		}
 		// A client that was about to write may have set a later deadline.
 		select {
@@ -368,6 +380,7 @@ const (
 	EndedDropped = "dropped on request"         // by a person at the inspector page
 	EndedStuck   = "client took no data"        // for the write timeout
 	EndedBehind  = "client fell too far behind" // what it needs is no longer kept
+	EndedInput   = "cut, as the input failed"   // so that it does not look whole
 	endRefused   = "no stream"
 )
 

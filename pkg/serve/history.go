@@ -20,6 +20,10 @@ const (
 	// maxKept bounds in bytes what a history with a Limit keeps, whatever the
 	// size of its events.
 	maxKept = 256 << 20
+	// maxIdle and idlePerEvent bound in bytes what it keeps besides its Limit of
+	// events: an input of nothing but comments or blank lines must not grow it.
+	maxIdle      = 2 << 20
+	idlePerEvent = 1 << 10
 
 	maxTypes = 1000
 )
@@ -45,6 +49,7 @@ type History struct {
 	// that appending costs nothing while nobody does.
 	waiting atomic.Bool
 	ended   atomic.Bool
+	broken  atomic.Bool // its input failed: what it has is not the whole stream
 
 	tagOnce sync.Once
 	tagText string
@@ -74,6 +79,7 @@ type segment struct {
 	// What comes before the segment.
 	events int64  // events
 	body   int64  // bytes, without the framing of chunks
+	idle   int64  // bytes of memory for blocks that are no events
 	lastID string // the last event ID in force
 	newest bool   // no event came after the block that set lastID
 }
@@ -148,6 +154,17 @@ func (h *History) End() {
 	h.put(h.unended, entry{at: time.Since(h.epoch), flags: entryIsTail})
 	h.ended.Store(true)
 	h.wakeAll()
+}
+
+// fail ends the history because its input could not be read to its end. Clients
+// get what was whole, and then a cut: nothing may look like the end of the
+// stream.
+func (h *History) fail() {
+	h.mu.Lock()
+	h.unended = nil
+	h.broken.Store(true)
+	h.mu.Unlock()
+	h.End()
 }
 
 // Ended reports whether [History.End] was called.
@@ -284,6 +301,7 @@ func (h *History) grow(size int) *segment {
 	s := newSegment(size)
 	s.events = tail.eventsBefore(count)
 	s.body = tail.bodyBefore(count)
+	s.idle = tail.idle + tail.idleSize()
 	s.lastID = tail.lastIDBefore(count)
 	_, s.newest = tail.newestIDBefore(count)
 	return s
@@ -301,7 +319,7 @@ func (h *History) trim() {
 			return
 		}
 		kept := h.tail.events - next.events
-		if kept < int64(h.Limit) && h.tail.body-next.body < maxKept {
+		if kept < int64(h.Limit) && h.tail.body-next.body < maxKept && h.tail.idle-next.idle < maxIdle+idlePerEvent*int64(h.Limit) {
 			return
 		}
 		h.first.Store(next)

@@ -218,3 +218,19 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
+
+// A live input may send anything but events for ever.
+func TestIdleInputIsNotKept(t *testing.T) {
+	for _, record := range []stream.Record{{Raw: []byte("\r")}, {Comment: "c"}, {Raw: []byte("id: 1\n\n"), Event: stream.Event{ID: "1"}}} {
+		h := &serve.History{Limit: 20}
+		h.Append(stream.Event{ID: "first"})
+		for range 2_000_000 {
+			if err := h.AppendRecord(&record); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if size := serve.Memory(h); size > 16<<20 {
+			t.Errorf("%q: the history takes %d MiB", record.Raw, size>>20)
+		}
+	}
+}

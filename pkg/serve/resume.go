@@ -85,7 +85,7 @@ func (c *client) begin(header http.Header, r *http.Request) (status int) {
 
 // finished reports whether there is nothing behind a place, nor will be.
 func (h *Handler) finished(at cursor) bool {
-	ended := h.History.Ended()
+	ended := h.History.Ended() && !h.History.broken.Load()
 	b, behind := at.next()
 	return ended && b.seg == nil && !behind && h.closesAtEnd()
 }
@@ -96,7 +96,7 @@ func (c *client) exact() bool {
 	h := c.h
 	beat := h.heartbeat()
 	inTime := h.Pace.Instant() || beat < 0 || !h.Pace.Recorded && h.Pace.longest() < beat
-	return inTime && h.History.Ended() && h.History.Limit == 0 && h.endsAfterTail() && h.RetryHint == 0 && !c.faults.changes
+	return inTime && h.History.Ended() && !h.History.broken.Load() && h.History.Limit == 0 && h.endsAfterTail() && h.RetryHint == 0 && !c.faults.changes
 }
 
 // describe says in the header that byte ranges are served.

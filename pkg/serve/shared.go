@@ -27,11 +27,17 @@ func (h *Handler) Share(keep int) (replay func(ctx context.Context) error) {
 // without end. It ends the history, and returns, when that is done or ctx is.
 func (h *History) replay(ctx context.Context, from *History, pace Pace, rounds int) error {
 	h.init()
-	defer h.End()
+	defer func() {
+		if from.broken.Load() {
+			h.fail()
+		} else {
+			h.End()
+		}
+	}()
 	place := from.start()
 	clock := pacer{pace: pace}
 	clock.begin(time.Now(), 0)
-	for round := 1; ; {
+	for round := 1; ctx.Err() == nil; { // a loop of events that are due at once never waits
 		b, behind := place.next()
 		var (
 			wake <-chan struct{}
@@ -52,7 +58,7 @@ func (h *History) replay(ctx context.Context, from *History, pace Pace, rounds i
 		} else {
 			var done bool
 			wake, done = from.waitChan(&place)
-			if done && (round == rounds || from.Len() == 0) {
+			if done && (round == rounds || from.Len() == 0 || from.broken.Load()) {
 				return nil
 			}
 			if done {
@@ -65,12 +71,12 @@ func (h *History) replay(ctx context.Context, from *History, pace Pace, rounds i
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-due:
 		case <-wake:
 			clock.idle(time.Now())
 		}
 	}
+	return nil
 }
 
 // copy appends the entries of a batch of another history. An unfinished block

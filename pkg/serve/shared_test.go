@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -100,6 +101,21 @@ func TestSharedClockIsOne(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, uint64(n)))
 		synctest.Test(t, func(t *testing.T) {
 			history, text := randomHistory(random)
+			live := random.IntN(3) == 0
+			if live { // what comes in while clients are there, to its end
+				history = &serve.History{}
+				waits := make([]time.Duration, 1+random.IntN(12))
+				for i := range waits {
+					waits[i] = time.Duration(random.IntN(3_000_000)) * time.Microsecond
+				}
+				go func() {
+					for i, wait := range waits {
+						time.Sleep(wait)
+						history.Append(stream.Event{ID: strconv.Itoa(i), Data: "live"})
+					}
+					history.End()
+				}()
+			}
 			h := &serve.Handler{History: history, Heartbeat: -1, Rounds: random.IntN(4)}
 			h.Pace = []serve.Pace{{}, {Every: time.Second}, {Recorded: true}, {Every: time.Second, Speed: 3, Jitter: 0.5}}[random.IntN(4)]
 			h.AtEnd = []serve.AtEnd{serve.EndClose, serve.EndHold, serve.EndLoop}[random.IntN(3)]
@@ -109,7 +125,7 @@ func TestSharedClockIsOne(t *testing.T) {
 			if random.IntN(2) == 0 {
 				h.CloseEvent = "bye"
 			}
-			what := fmt.Sprintf("case %d: pace %+v, %d rounds, at end %s, %q of\n%s", n, h.Pace, h.Rounds, h.AtEnd, h.CloseEvent, text)
+			what := fmt.Sprintf("case %d: live %v, pace %+v, %d rounds, at end %s, %q of\n%s", n, live, h.Pace, h.Rounds, h.AtEnd, h.CloseEvent, text)
 			ctx, cancel := context.WithCancel(t.Context())
 			replay := h.Share(1 << 20)
 			watch, stop := watchers(h)
@@ -190,5 +206,24 @@ func TestSharedLongFile(t *testing.T) {
 	h.Share(10_000)
 	if h.History.Limit != events {
 		t.Errorf("a loop keeps %d events, want those of a round, %d", h.History.Limit, events)
+	}
+}
+
+// TestSharedLoopEnds has a loop of events that are due at once, which never waits
+// for anything.
+func TestSharedLoopEnds(t *testing.T) {
+	h := &serve.Handler{History: numbered(2), AtEnd: serve.EndLoop}
+	ctx, cancel := context.WithCancel(t.Context())
+	replay := h.Share(10)
+	done := make(chan struct{})
+	go func() { replay(ctx); close(done) }()
+	for h.History.Len() < 100 {
+		runtime.Gosched()
+	}
+	cancel()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("the replay did not end with its context within a minute")
 	}
 }

@@ -3,6 +3,7 @@ package serve
 import (
 	"cmp"
 	"embed"
+	"errors"
 	"html"
 	"net/http"
 	"slices"
@@ -181,11 +182,13 @@ func (s *Site) handlers() []*Handler {
 // Close closes all handlers.
 func (s *Site) Close() error {
 	var wg sync.WaitGroup
-	for _, h := range s.handlers() {
-		wg.Go(func() { h.Close() })
+	handlers := s.handlers()
+	errs := make([]error, len(handlers))
+	for i, h := range handlers {
+		wg.Go(func() { errs[i] = h.Close() })
 	}
 	wg.Wait()
-	return nil
+	return errors.Join(errs...)
 }
 
 // drop cuts the connection of the client that has the token.

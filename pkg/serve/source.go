@@ -224,10 +224,17 @@ func (h *History) Load(source Source) error {
 }
 
 // Follow appends what source has as it comes in, and ends the history at its
-// end. Bad lines are told to skipped, and the rest goes on.
-func (h *History) Follow(source Source, skipped func(error)) error {
+// end. Bad lines are passed to skipped, and the rest goes on. After any other
+// error clients get the events before it and are then cut.
+func (h *History) Follow(source Source, skipped func(error)) (err error) {
 	h.init()
-	defer h.End()
+	defer func() {
+		if err != nil {
+			h.fail()
+		} else {
+			h.End()
+		}
+	}()
 	var clock timeline
 	for {
 		r, err := source()

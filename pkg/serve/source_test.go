@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -257,6 +258,34 @@ func TestCanaryHasAllPhases(t *testing.T) {
 	for _, want := range []string{`"first"`, `"small"`, `"large"`, ": heartbeat\n", `"after-silence"`, `"larger"`, "event: close\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s", want)
+		}
+	}
+}
+
+// An input that cannot be read on is no end of the stream: clients get what was
+// whole, and a cut, however often they come back.
+func TestInputThatFailsIsACut(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		h := &serve.Handler{History: &serve.History{Limit: 100}}
+		source, _, err := serve.NewSource(strings.NewReader("id: 1\ndata: a\n\ndata: "+strings.Repeat("x", 2000)), serve.FormatSSE, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		from, replay := h.History, func(context.Context) error { return nil }
+		if shared {
+			replay = h.Share(10)
+		}
+		var size *stream.SizeError
+		if err := from.Follow(source, nil); !errors.As(err, &size) {
+			t.Errorf("Follow returned %v", err)
+		}
+		replay(t.Context())
+		url := start(t, h)
+		if _, got := get(t, url); got != "id: 1\ndata: a\n\n<unexpected EOF>" {
+			t.Errorf("shared %v: got %q", shared, got)
+		}
+		if response, got := get(t, url, "Last-Event-ID", "1"); response.StatusCode != 200 || !strings.HasSuffix(got, "<unexpected EOF>") {
+			t.Errorf("shared %v: resumed, got %d, %q", shared, response.StatusCode, got)
 		}
 	}
 }

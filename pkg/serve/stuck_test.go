@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -23,7 +24,8 @@ func TestCloseWithStuckClients(t *testing.T) {
 		ended := make(chan serve.Connection, 1)
 		h := &serve.Handler{History: history, WriteTimeout: -1, Heartbeat: -1, Closed: func(c serve.Connection) { ended <- c }}
 		if version == "2" {
-			response, err := newTLS(t, h).Client().Get(newTLS(t, h).URL)
+			server := newTLS(t, h)
+			response, err := server.Client().Get(server.URL)
 			if err != nil || response.ProtoMajor != 2 {
 				t.Fatal(err)
 			}
@@ -88,5 +90,61 @@ func TestSlowReaderIsNotStuck(t *testing.T) {
 			server.Close()
 			<-done
 		})
+	}
+}
+
+// A stuckConn is a connection that stops reading when its budget is used up.
+type stuckConn struct {
+	net.Conn
+	budget int
+	closed chan struct{}
+}
+
+func (c *stuckConn) Read(p []byte) (int, error) {
+	if c.budget <= 0 {
+		<-c.closed
+		return 0, net.ErrClosed
+	}
+	n, err := c.Conn.Read(p[:min(len(p), c.budget)])
+	c.budget -= n
+	return n, err
+}
+
+// TestCloseWithAStuckConnection has a client of HTTP/2 that takes nothing from the
+// whole connection, so that not even a reset of its stream can be sent. The
+// connection belongs to the server: Close must not wait for it, and say so.
+func TestCloseWithAStuckConnection(t *testing.T) {
+	history := &serve.History{}
+	h := &serve.Handler{History: history, WriteTimeout: -1, Heartbeat: -1}
+	server := newTLS(t, h)
+	t.Cleanup(server.CloseClientConnections) // before the server is closed
+	closed := make(chan struct{})
+	defer close(closed)
+	transport := server.Client().Transport.(*http.Transport)
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		conn.(*net.TCPConn).SetReadBuffer(4 << 10) // less than HTTP/2 lets a server send
+		return &stuckConn{conn, 8 << 10, closed}, nil
+	}
+	history.Append(stream.Event{Data: "first"})
+	response, err := server.Client().Get(server.URL)
+	if err != nil || response.ProtoMajor != 2 {
+		t.Fatal(response, err)
+	}
+	for range 64 {
+		history.Append(stream.Event{Data: strings.Repeat("x", 1<<20)})
+	}
+	result := make(chan error, 1)
+	go func() { result <- h.Close() }()
+	select {
+	case err := <-result:
+		if err == nil {
+			t.Error("Close reports no error: the connection was not stuck")
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("Close did not end within a minute")
 	}
 }

@@ -41,6 +41,12 @@ func (h *Handler) watch(left <-chan struct{}) {
 // lookAfter looks after one client; h.mu is held.
 func (h *Handler) lookAfter(c *client, now time.Time, look bool) {
 	sent, busy := c.bytes.Load()+c.moved.Load(), c.busy.Load()
+	if busy && c.socket != nil {
+		// The system wakes a writer only when a third of its buffer is free
+		// again, which a slow reader may take minutes for. Each byte that
+		// leaves the buffer shows that the client reads.
+		sent -= int64(unsent(c.socket))
+	}
 	if sent != c.seen || busy != c.seenBusy {
 		c.seen, c.seenBusy, c.unchanged = sent, busy, now
 	}

@@ -138,6 +138,8 @@ func setHeader(req *http.Request, line string, seen map[string]bool) error {
 		return fmt.Errorf("invalid header name %q", name)
 	case !httpx.IsFieldValue(value):
 		return controlError(name)
+	case value == "" && !empty && (name == "Transfer-Encoding" || name == "Content-Length" && req.ContentLength == 0):
+		// There is none to leave out.
 	case name == "Content-Length" && value != strconv.FormatInt(req.ContentLength, 10):
 		return fmt.Errorf("header Content-Length: want %d, the size of the body", req.ContentLength)
 	case name == "Transfer-Encoding" && !strings.EqualFold(value, "chunked"):

@@ -1,6 +1,7 @@
 package curl
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/internal/redact"
@@ -19,36 +21,50 @@ import (
 type verboseTransport struct {
 	next http.RoundTripper
 	w    io.Writer
+	mu   sync.Mutex // guards writes to w, which come from goroutines of net/http too
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t *verboseTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	show := func(format string, args ...any) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		fmt.Fprintf(t.w, format, args...)
+	}
+	// Over HTTP/2 an answer may be there before net/http calls WroteHeaders.
+	var sent sync.Once
+	showSent := func() {
+		var text bytes.Buffer
+		uri := url.URL{Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
+		if uri.Path == "" {
+			uri.Path = "/"
+		}
+		fmt.Fprintf(&text, "> %s %s\n> Host: %s\n", req.Method, redact.URL(&uri), output.Safe(hostOf(req)))
+		PrintHeaders(&text, "> ", req.Header, redact.RequestHeader)
+		show("%s>\n", &text)
+	}
 	trace := &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
-			fmt.Fprintf(t.w, "* connected to %s\n", info.Conn.RemoteAddr())
+			show("* connected to %s\n", info.Conn.RemoteAddr())
 		},
 		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
 			if err == nil {
-				fmt.Fprintf(t.w, "* %s, %s\n", tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
+				show("* %s, %s\n", tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
 			}
 		},
-		WroteHeaders: func() {
-			uri := url.URL{Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
-			if uri.Path == "" {
-				uri.Path = "/"
-			}
-			fmt.Fprintf(t.w, "> %s %s\n> Host: %s\n", req.Method, redact.URL(&uri), output.Safe(hostOf(req)))
-			PrintHeaders(t.w, "> ", req.Header, redact.RequestHeader)
-			fmt.Fprintln(t.w, ">")
-		},
+		WroteHeaders: func() { sent.Do(showSent) },
 	}
 	resp, err := t.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
-	if err == nil {
-		fmt.Fprintf(t.w, "< %s %s\n", resp.Proto, output.Safe(resp.Status))
-		PrintHeaders(t.w, "< ", resp.Header, redact.ResponseHeader)
-		fmt.Fprintln(t.w, "<")
+	if err != nil {
+		sent.Do(func() {}) // too late
+		return resp, err
 	}
-	return resp, err
+	sent.Do(showSent)
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "< %s %s\n", resp.Proto, output.Safe(resp.Status))
+	PrintHeaders(&text, "< ", resp.Header, redact.ResponseHeader)
+	show("%s<\n", &text)
+	return resp, nil
 }
 
 func hostOf(req *http.Request) string {

@@ -36,7 +36,6 @@ type Cursor struct {
 	path, stream string
 	document     document
 	saved        place
-	written      fs.FileInfo // the file as we know it
 }
 
 // Open reads the file, which need not exist, and returns the cursor of a
@@ -75,11 +74,10 @@ func (c *Cursor) Save(position listen.Position) error {
 func (c *Cursor) save(p place) error {
 	unlock := lock(filepath.Dir(c.path))
 	defer unlock()
-	// Another process may have written the place of another stream.
-	if now, err := os.Stat(c.path); err == nil && !c.isOurs(now) {
-		if err := c.load(); err != nil {
-			return err
-		}
+	// Another process may have written the place of another stream. No look at
+	// the file tells: its inode is used again, within the tick of a clock.
+	if err := c.load(); err != nil {
+		return err
 	}
 	c.document.Streams[c.stream] = p
 	var text bytes.Buffer
@@ -93,16 +91,14 @@ func (c *Cursor) save(p place) error {
 	if err != nil {
 		return err
 	}
-	_, writeErr := temporary.Write(text.Bytes())
-	written, statErr := temporary.Stat()
-	if err = cmp.Or(writeErr, statErr, temporary.Close()); err == nil {
+	_, err = temporary.Write(text.Bytes())
+	if err = cmp.Or(err, temporary.Close()); err == nil {
 		err = os.Rename(temporary.Name(), c.path)
 	}
 	if err != nil {
 		os.Remove(temporary.Name())
 		return err
 	}
-	c.written = written
 	return nil
 }
 
@@ -120,12 +116,6 @@ func (c *Cursor) try() error {
 // could have made a link of that name before.
 func (c *Cursor) temporary() (*os.File, error) {
 	return os.CreateTemp(filepath.Dir(c.path), filepath.Base(c.path)+".*.tmp")
-}
-
-// isOurs reports whether a file is the one we wrote or read last. Inodes are used
-// again, so the time counts too.
-func (c *Cursor) isOurs(now fs.FileInfo) bool {
-	return c.written != nil && os.SameFile(now, c.written) && now.ModTime().Equal(c.written.ModTime())
 }
 
 // load reads the file as it is now.
@@ -153,6 +143,5 @@ func (c *Cursor) load() error {
 		return fmt.Errorf("%s has version %d, this ssectl knows version %d", c.path, d.Version, version)
 	}
 	c.document = d
-	c.written, err = os.Stat(c.path)
-	return err
+	return nil
 }

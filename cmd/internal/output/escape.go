@@ -4,6 +4,7 @@ package output
 
 import (
 	"fmt"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -43,8 +44,12 @@ func AppendSafe(dst, text []byte) []byte {
 	return dst
 }
 
-// Safe is [AppendSafe] for a string.
-func Safe(text string) string { return string(AppendSafe(nil, []byte(text))) }
+// Safe is [AppendSafe] for a string that stands in a message or a report. A log
+// of GitHub Actions takes ##[ for the start of a command, wherever in a line it is
+// (https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs).
+func Safe(text string) string {
+	return strings.ReplaceAll(string(AppendSafe(nil, []byte(text))), "##[", `#\x23[`)
+}
 
 func isPlain(text []byte) bool {
 	for _, c := range text {

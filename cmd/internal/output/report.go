@@ -55,7 +55,9 @@ func WriteReportJSON(w io.Writer, r *diag.Report, _ ReportStyle) error {
 		return err
 	}
 	// AppendSafe writes a DEL as JSON does not.
-	lines := bytes.SplitAfter(bytes.ReplaceAll(text.Bytes(), []byte{0x7f}, []byte(`\u007f`)), []byte("\n"))
+	escaped := bytes.ReplaceAll(text.Bytes(), []byte{0x7f}, []byte(`\u007f`))
+	escaped = bytes.ReplaceAll(escaped, []byte("##["), []byte(`#\u0023[`)) // see Safe
+	lines := bytes.SplitAfter(escaped, []byte("\n"))
 	var safe []byte
 	for _, line := range lines {
 		whole, found := bytes.CutSuffix(line, []byte("\n"))
