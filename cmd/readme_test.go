@@ -22,7 +22,7 @@ import (
 // tests are this.
 var notRun = map[string]bool{"go run . demo\n": true, "go test ./...\n": true}
 
-// wants are parts of what a block prints, by a line of the block.
+// wants are parts of the output of a block, by a line of the block.
 var wants = map[string]string{
 	"--as openai --text":       "Harbour tide",
 	"--jq .json.symbol":        "ACME\n",
@@ -78,7 +78,7 @@ func TestREADME(t *testing.T) {
 	}
 }
 
-// runBlock runs a block in a directory of its own, behind the block that
+// runBlock runs a block in a directory of its own, after the block that
 // prepares files, and returns its output.
 func runBlock(t *testing.T, prepare, block string) string {
 	dir := t.TempDir()
@@ -105,7 +105,7 @@ func runBlock(t *testing.T, prepare, block string) string {
 	c := exec.CommandContext(ctx, "bash", "block.sh")
 	c.Dir = dir
 	c.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "NO_COLOR=1")
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to end what is in the background too
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to end background processes too
 	out, err := os.Create(filepath.Join(dir, "out"))
 	if err != nil {
 		t.Fatal(err)
