@@ -316,7 +316,7 @@ func tapes() []evidence {
 		{"HTTP/2 hangs, which the client chose", tape(with(recorded(RoleA, 0, EndClient, 9000, step{4000, ev(1, 60)}), func(x *Exchange) { x.Proto, x.Answered = "HTTP/2.0", ms(3999) }),
 			recorded(RoleProtocol, 6000, EndClient, 6100)), bad(Fail, "protocol-parity")},
 		{"old headers in HTTP/2", tape(with(steady(RoleA, 0, 100, 9, 1), func(x *Exchange) {
-			x.Proto, x.TLS = "HTTP/2.0", &TLS{Version: 0x0304, NotAfter: time.Now().Add(24 * time.Hour)}
+			x.Proto, x.TLS = "HTTP/2.0", &TLS{Version: 0x0304, NotAfter: recordedAt.Add(24 * time.Hour)}
 			x.Header.Set("Connection", "keep-alive")
 		})), map[string]Status{"connection-header": Fail, "connect-tls": Warn}},
 		{"only HTTP/1.1", func(*testing.T) *Observation {

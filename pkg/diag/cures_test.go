@@ -57,11 +57,15 @@ func TestSeveralOrigins(t *testing.T) {
 // TestSlowReplayIsARestart has a server start again at each reconnection, so slowly
 // that the replay does not come to what the witness saw.
 func TestSlowReplayIsARestart(t *testing.T) {
-	asked := func(role Role, start int, id string) *Exchange {
-		return with(steady(role, start, 10, 30, 1), func(x *Exchange) { x.RequestHeader = http.Header{"Last-Event-ID": {id}} })
-	}
-	o := recording(steady(RoleA, 0, 100, 70, 500), asked(RoleResume1, 7100, "560"), asked(RoleResume2, 7500, "556"), steady(RoleControl, 8000, 10, 30, 1))
+	o := slowRestart()
 	if f := Lookup("resume").Run(o); f.Status != Fail || f.Evidence["verdict"] != "ignored-restarts" {
 		t.Errorf("%s: %s %v", f.Status, f.Title, f.Evidence)
 	}
+}
+
+func slowRestart() *Observation {
+	asked := func(role Role, start int, id string) *Exchange {
+		return with(steady(role, start, 10, 30, 1), func(x *Exchange) { x.RequestHeader = http.Header{"Last-Event-ID": {id}} })
+	}
+	return recording(steady(RoleA, 0, 100, 70, 500), asked(RoleResume1, 7100, "560"), asked(RoleResume2, 7500, "556"), steady(RoleControl, 8000, 10, 30, 1))
 }

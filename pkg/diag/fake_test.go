@@ -150,9 +150,12 @@ func recorded(role Role, startMS int, end End, endMS int, steps ...step) *Exchan
 
 func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
+// recordedAt is when every recording began.
+var recordedAt = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
 // recording makes an observation of exchanges.
 func recording(exchanges ...*Exchange) *Observation {
-	o := &Observation{URL: "http://127.0.0.1/", Method: http.MethodGet, Window: 12 * time.Second, Time: time.Now(), Exchanges: exchanges}
+	o := &Observation{URL: "http://127.0.0.1/", Method: http.MethodGet, Window: 12 * time.Second, Time: recordedAt, Exchanges: exchanges}
 	for _, x := range exchanges {
 		o.Duration = max(o.Duration, x.Ended)
 	}

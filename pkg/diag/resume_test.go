@@ -28,7 +28,8 @@ func TestResumeVerdicts(t *testing.T) {
 		for _, name := range []string{"steady", "poisson", "bursty", "tokens", "regular bursts"} {
 			for seed := range uint64(5) {
 				all++
-				got := simulateResume(seed, sources[name], server, want == idsNotStable)
+				o := simulateResume(seed, sources[name], server, want == idsNotStable)
+				got := judgeResume(o, o.a(), o.get(RoleResume1), o.get(RoleResume2), o.get(RoleControl))
 				switch got.verdict {
 				case want:
 					right++
@@ -45,7 +46,7 @@ func TestResumeVerdicts(t *testing.T) {
 	}
 }
 
-func simulateResume(seed uint64, source func(*rand.Rand) (int, int, int), server func(n, live int) int, unstable bool) resumeResult {
+func simulateResume(seed uint64, source func(*rand.Rand) (int, int, int), server func(n, live int) int, unstable bool) *Observation {
 	r := rand.New(rand.NewPCG(seed, 11))
 	events := publish(r, source)
 	connect := func(role Role, from, until, asked int) *Exchange {
@@ -83,5 +84,5 @@ func simulateResume(seed uint64, source func(*rand.Rand) (int, int, int), server
 	past := len(before(a.timeline().events, ms(6000-400)))
 	first, second := connect(RoleResume1, 6000, 7300, past-1), connect(RoleResume2, 7300, 8600, past-4)
 	control := connect(RoleControl, 8600, 9900, 0)
-	return judgeResume(recording(a, first, second, control), a, first, second, control)
+	return recording(a, first, second, control)
 }

@@ -108,18 +108,26 @@ func TestFirstEvents(t *testing.T) {
 
 // TestLead has two that come back be given an event before the one that stayed.
 func TestLead(t *testing.T) {
-	a := recorded(RoleA, 0, EndClient, 9000, step{1000, ev(1, 60)}, step{3000, ev(2, 60)}, step{5000, ev(3, 60)}, step{7000, ev(4, 60)})
-	back := func(role Role, from int, events string) *Exchange {
-		return recorded(role, from, EndClient, from+500, step{from + 5, events})
-	}
-	o := recording(a, back(RoleResume1, 4000, ev(2, 60)+ev(3, 60)), back(RoleResume2, 5500, ev(3, 60)+ev(4, 60)))
-	if f := Lookup("buffer-tail").Run(o); f.Status != Fail || f.Evidence["method"] != "L" {
+	if f := Lookup("buffer-tail").Run(lead(true)); f.Status != Fail || f.Evidence["method"] != "L" {
 		t.Errorf("late: %s: %s %v", f.Status, f.Title, f.Evidence)
 	}
-	o = recording(a, back(RoleResume1, 4000, ev(1, 60)+ev(2, 60)), back(RoleResume2, 5500, ev(2, 60)+ev(3, 60)))
-	if f := Lookup("buffer-tail").Run(o); f.Status == Fail || f.Status == Warn {
+	if f := Lookup("buffer-tail").Run(lead(false)); f.Status == Fail || f.Status == Warn {
 		t.Errorf("in time: %s: %s %v", f.Status, f.Title, f.Evidence)
 	}
+}
+
+// lead is a stream that stays open and two that come back, which are given an
+// event before the open one if early.
+func lead(early bool) *Observation {
+	a := recorded(RoleA, 0, EndClient, 9000, step{1000, ev(1, 60)}, step{3000, ev(2, 60)}, step{5000, ev(3, 60)}, step{7000, ev(4, 60)})
+	first := 1
+	if early {
+		first = 2
+	}
+	back := func(role Role, from, first int) *Exchange {
+		return recorded(role, from, EndClient, from+500, step{from + 5, ev(first, 60) + ev(first+1, 60)})
+	}
+	return recording(a, back(RoleResume1, 4000, first), back(RoleResume2, 5500, first+1))
 }
 
 // withFirstEvent is a stream whose headers wait for its first event.
@@ -136,9 +144,16 @@ func withFirstEvent(role Role, startMS int, at ...int) *Exchange {
 	return x
 }
 
-// TestHeadersWithEvents has headers that come when others get an event: they
-// wait for it, however short. Slow headers alone are less certain.
-func TestHeadersWithEvents(t *testing.T) {
+// A statusCase is an observation with the outcome of a check.
+type statusCase struct {
+	name string
+	o    *Observation
+	want Status
+}
+
+// headersWithEvents are headers that come when others get an event: they wait for
+// it, however short. Slow headers alone are less certain.
+func headersWithEvents() []statusCase {
 	events := []int{600, 1700, 2900, 3800, 5000, 6100, 7300}
 	answer := recorded(RoleHead, 0, EndEOF, 5)
 	a := withFirstEvent(RoleA, 0, events...)
@@ -146,11 +161,7 @@ func TestHeadersWithEvents(t *testing.T) {
 	for i := range soon {
 		soon[i] = 600 * (i + 1)
 	}
-	for _, test := range []struct {
-		name string
-		o    *Observation
-		want Status
-	}{
+	return []statusCase{
 		{"over a second", recording(a, answer, withFirstEvent(RoleTwin, 1750, events...), withFirstEvent(RoleFresh, 3850, events...)), Fail},
 		{"half a second", recording(withFirstEvent(RoleA, 0, soon...), answer, withFirstEvent(RoleTwin, 1250, soon...), withFirstEvent(RoleFresh, 2450, soon...)), Warn},
 		{"once", recording(withFirstEvent(RoleA, 0, soon...), answer, withFirstEvent(RoleTwin, 1250, soon...)), Pass},
@@ -160,16 +171,20 @@ func TestHeadersWithEvents(t *testing.T) {
 			x.Header = http.Header{"Content-Type": {"text/event-stream"}, "Content-Encoding": {"br"}}
 		}), answer, withFirstEvent(RoleTwin, 1750, events...), withFirstEvent(RoleFresh, 3850, events...),
 			recorded(RoleIdentity, 400, EndClient, 6000, step{600, ev(600, 60)}, step{1700, ev(1700, 60)}, step{2900, ev(2900, 60)})), Fail},
-	} {
+	}
+}
+
+// TestHeadersWithEvents holds headers-early to the cases of headersWithEvents.
+func TestHeadersWithEvents(t *testing.T) {
+	for _, test := range headersWithEvents() {
 		if f := Lookup("headers-early").Run(test.o); f.Status != test.want {
 			t.Errorf("%s: %s, want %s: %s; %s", test.name, f.Status, test.want, f.Title, f.Seen)
 		}
 	}
 }
 
-// TestSecondLook takes back what a fresh connection does not show, and keeps
-// what it does.
-func TestSecondLook(t *testing.T) {
+// secondLooks are holds that a fresh connection shows too, and that it does not.
+func secondLooks() []statusCase {
 	held := pieces(RoleA, 800, 4096, 8)
 	late := func(x *Exchange) *Exchange {
 		return with(x, func(x *Exchange) {
@@ -180,15 +195,17 @@ func TestSecondLook(t *testing.T) {
 			}
 		})
 	}
-	for _, test := range []struct {
-		name  string
-		again *Exchange
-		want  Status
-	}{
-		{"held again", late(pieces(RoleAgain, 800, 4096, 8)), Fail},
-		{"not again", late(steady(RoleAgain, 0, 500, 12, 100)), Inconclusive},
-	} {
-		report := Weigh(recording(held, test.again), Config{Only: []string{"buffer-proxy"}, Request: get(t)})
+	return []statusCase{
+		{"held again", recording(held, late(pieces(RoleAgain, 800, 4096, 8))), Fail},
+		{"not again", recording(held, late(steady(RoleAgain, 0, 500, 12, 100))), Inconclusive},
+	}
+}
+
+// TestSecondLook takes back what a fresh connection does not show, and keeps
+// what it does.
+func TestSecondLook(t *testing.T) {
+	for _, test := range secondLooks() {
+		report := Weigh(test.o, Config{Only: []string{"buffer-proxy"}, Request: get(t)})
 		if got := report.Checks[0]; got.Status != test.want {
 			t.Errorf("%s: %s, want %s: %s; %s", test.name, got.Status, test.want, got.Actual, fmt.Sprint(got.Evidence))
 		}

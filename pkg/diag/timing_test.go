@@ -274,6 +274,16 @@ func TestSizeOfBufferNamed(t *testing.T) {
 // TestHeldStartIsNoTimer has each stream begin late, with all there was until
 // then, and go on live.
 func TestHeldStartIsNoTimer(t *testing.T) {
+	o := lateStarts()
+	for i := range bufferingChecks {
+		check := &bufferingChecks[i]
+		if f := check.Run(o); check.timing && check.ID != "headers-early" && isFault(f.Status) && f.Evidence["method"] != "O" {
+			t.Errorf("%s: %s (%s)", check.ID, f.Title, f.Seen)
+		}
+	}
+}
+
+func lateStarts() *Observation {
 	late := func(role Role, startMS int) *Exchange {
 		x := recorded(role, startMS, EndClient, 9500)
 		x.Answered = ms(startMS + 3000)
@@ -284,11 +294,5 @@ func TestHeldStartIsNoTimer(t *testing.T) {
 		}
 		return x
 	}
-	o := recording(late(RoleA, 0), late(RoleTwin, 4100))
-	for i := range bufferingChecks {
-		check := &bufferingChecks[i]
-		if f := check.Run(o); check.timing && check.ID != "headers-early" && isFault(f.Status) && f.Evidence["method"] != "O" {
-			t.Errorf("%s: %s (%s)", check.ID, f.Title, f.Seen)
-		}
-	}
+	return recording(late(RoleA, 0), late(RoleTwin, 4100))
 }
