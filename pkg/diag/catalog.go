@@ -2,20 +2,36 @@ package diag
 
 import "slices"
 
-// The groups, in the order of reports.
-var Groups = []string{"connect", "headers", "buffering", "framing", "resume", "reconnect", "cache", "cors", "protocol", "llm", "security"}
+// groups are the checks by group, in the order of reports.
+var groups = [][]*Check{
+	connectChecks, headersChecks, bufferingChecks, framingChecks, resumeChecks, reconnectChecks,
+	cacheChecks, corsChecks, protocolChecks, llmChecks, securityChecks,
+}
+
+// catalog is every check there is, in the order of reports.
+var catalog = slices.Concat(groups...)
 
 // Catalog is every check there is, by group, in the order of reports.
-var Catalog = slices.Concat(
-	connectChecks, headerChecks, bufferingChecks, framingChecks, resumeChecks, reconnectChecks,
-	cacheChecks, corsChecks, protocolChecks, llmChecks, securityChecks,
-)
+var Catalog = func() (list []Check) {
+	for _, c := range catalog {
+		list = append(list, *c)
+	}
+	return list
+}()
+
+// The Groups, in the order of reports.
+var Groups = func() (names []string) {
+	for _, checks := range groups {
+		names = append(names, checks[0].Group)
+	}
+	return names
+}()
 
 // Lookup returns the check of that ID, or nil.
 func Lookup(id string) *Check {
-	for i := range Catalog {
-		if Catalog[i].ID == id {
-			return &Catalog[i]
+	for _, c := range catalog {
+		if c.ID == id {
+			return c
 		}
 	}
 	return nil

@@ -97,7 +97,7 @@ func TestEveryCheckBothWays(t *testing.T) {
 	for _, e := range append(tapes(), finiteTapes()...) {
 		hold(t, e)
 	}
-	for _, check := range Catalog {
+	for _, check := range catalog {
 		if !passed[check.ID] {
 			t.Errorf("%s has no server that passes it", check.ID)
 		}

@@ -1,6 +1,9 @@
 package diag
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // A Status is the outcome of a check.
 type Status string
@@ -30,26 +33,19 @@ type Check struct {
 	// run if there is one.
 	Needs string
 
-	// Remedies names what may cure it, in the remedy library.
-	Remedies []string
+	Cures []Cure
 
-	// timing is set where the outcome rests on times, so that a fault is
-	// looked for a second time before it is reported.
-	timing bool
-
-	// anyAnswer is set where the check says something about any answer, not
-	// only about an event stream.
-	anyAnswer bool
-
-	// quick puts a check of one of the slow groups into quick runs.
-	quick bool
+	Quick     bool // one connection and its first seconds decide it
+	AtOnce    bool // the headers of the answer decide it
+	Timing    bool // it rests on times, so that a fault is looked for a second time
+	AnyAnswer bool // it judges any answer, not only an event stream
 
 	run func(*Observation) Finding
 }
 
 // Run weighs an observation.
 func (c *Check) Run(o *Observation) Finding {
-	if !c.anyAnswer && !o.a().ok() {
+	if !c.AnyAnswer && !o.a().ok() {
 		return skip("no event stream to look at")
 	}
 	return c.run(o)
@@ -62,9 +58,11 @@ type Finding struct {
 	Seen     string         // the evidence in one line, for people
 	Expected string         // what should have been, where that is not plain
 	Evidence map[string]any // the evidence in numbers
-	Remedies []string       // overrules those of the check where not nil
+	Cures    []Cure         // overrules those of the check where not nil
 
-	see string // the check that has more to say of it
+	see    string        // the check that has more to say of it
+	hold   time.Duration // where something is held: for how long, and by which method that was seen
+	method string
 }
 
 func found(status Status, format string, args ...any) Finding {
@@ -107,8 +105,8 @@ func (f Finding) refer(id string) Finding {
 // skipFor leaves it to another check.
 func skipFor(id string) Finding { return skip("see %s", id).refer(id) }
 
-// cure overrules the remedies of the check.
-func (f Finding) cure(remedies ...string) Finding {
-	f.Remedies = append([]string{}, remedies...)
+// cure overrules the cures of the check.
+func (f Finding) cure(cures ...Cure) Finding {
+	f.Cures = append([]Cure{}, cures...)
 	return f
 }

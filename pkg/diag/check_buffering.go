@@ -1,208 +1,42 @@
 package diag
 
 import (
-	"net/http"
-	"time"
+	"fmt"
 )
 
-func checkHeadersEarly(o *Observation) Finding {
-	x := o.a()
-	base, hasBase := o.baseline()
-	if noStream(x) {
-		return skip("no event stream to look at")
-	}
-	if x.Answered == 0 {
-		if !hasBase {
-			return inconclusive("no answer of any kind to compare with")
-		}
-		f := fail("no headers within %s, though another request was answered after %s", roundDuration(x.Ended-x.Start), roundDuration(base)).
-			with("waited_ms", milliseconds(x.Ended-x.Start)).with("baseline_ms", milliseconds(base)).cure("FLUSH", "BUFFER")
-		if plain := o.get(RoleIdentity); plain.ok() {
-			f.Title = sprintf("no headers within %s, without compression after %s: a compressor holds them until its buffer is full", roundDuration(x.Ended-x.Start), roundDuration(plain.ttfb()))
-			return f.with("identity_ms", milliseconds(plain.ttfb())).cure("ENC", "FLUSH")
-		}
-		if origin := o.get(RoleOrigin); origin.ok() {
-			f.Seen = sprintf("the origin gave them after %s: the fault is between the origin and here", roundDuration(origin.ttfb()))
-		}
-		return f
-	}
-	w := o.headerWaits()
-	if w.alone != nil {
-		return pass("headers after %s, and before the first byte of the stream", roundDuration(w.alone.ttfb())).with("ttfb_ms", milliseconds(w.alone.ttfb()))
-	}
-	ttfb := w.latest.ttfb()
-	f := pass("headers after %s", roundDuration(ttfb))
-	switch proven := w.withEvent >= 2; {
-	case o.stalled(w.latest.Start, w.latest.Answered):
-	case proven && ttfb >= time.Second:
-		f = fail("headers wait for the first event, here for up to %s", roundDuration(ttfb))
-	case proven && ttfb >= holdFail:
-		f = warn("headers wait for the first event, here for up to %s", roundDuration(ttfb))
-	case ttfb <= time.Second:
-	case ttfb <= 5*base:
-		f = inconclusive("headers came with the first event, after %s, but other answers of the server are slow too", roundDuration(ttfb))
-	case ttfb >= headersFail:
-		f = fail("headers came with the first event, after %s", roundDuration(ttfb))
-	default:
-		f = warn("headers came with the first event, after %s", roundDuration(ttfb))
-	}
-	if f.Status != Pass {
-		f.Seen = w.evidence(o)
-	}
-	if f.Status != Pass && w.compressed {
-		f = f.cure("ENC", "FLUSH")
-	}
-	return f.with("ttfb_ms", milliseconds(ttfb)).with("baseline_ms", milliseconds(base)).with("headers_with_event", w.withEvent)
+var bufferingChecks = []*Check{
+	&headersEarlyCheck,
+	&firstByteCheck,
+	&bufferProxyCheck,
+	&bufferCompressionCheck,
+	&bufferTailCheck,
+	&bufferTimerCheck,
+	&bufferWholeCheck,
+	&terminatorLateCheck,
+	&protocolParityCheck,
+	&heartbeatCheck,
+	&heartbeatKindCheck,
+	&idleCutCheck,
+	&lifetimeCutCheck,
+	&endCleanCheck,
 }
 
-// noStream reports whether it is plain that no stream will come: there was
-// another answer, or none could.
-func noStream(x *Exchange) bool {
-	return x.Answered > 0 && !x.ok() || x.End == EndError
+var bufferProxyCheck = Check{
+	ID: "buffer-proxy", Group: "buffering", Title: "no buffer holds events", Worst: Fail,
+	How:    "Where in an event the stream stands when it pauses (A), a second connection (D), a time in the events (C), the sizes of the pieces (S), which tell of how many bytes a buffer is, heartbeats in groups (B), what new connections get late and in one piece (O). From 0.15 s warn, from 0.4 s fail. A fault is looked for on a second connection before it is told.",
+	Why:    "Events come late and in lumps, and with little traffic not at all.",
+	Cite:   "https://github.com/nginx/nginx/issues/1505",
+	Cures:  []Cure{cureStopBuffer},
+	Timing: true,
+	run:    checkBufferProxy,
 }
 
-func checkFirstByte(o *Observation) Finding {
-	x := o.a()
-	if x.Method == http.MethodHead {
-		return skip("no body asked for")
-	}
-	if len(x.Reads) == 0 {
-		return info("no byte after the headers in %s: some networks deliver the headers no earlier than that", roundDuration(x.Ended-x.Answered))
-	}
-	wait := x.Reads[0].At - x.Answered
-	if wait > 2*time.Second {
-		return info("first byte %s after the headers: some networks deliver the headers no earlier than that", roundDuration(wait)).
-			with("first_byte_ms", milliseconds(wait))
-	}
-	return pass("first byte %s after the headers", roundDuration(max(0, wait))).with("first_byte_ms", milliseconds(wait)).cure()
-}
-
-// quiet is what to say of a stream that gave nothing to judge by.
-func quiet(o *Observation, t *timeline) (Finding, bool) {
-	if len(t.arrivals) > 0 && (len(t.events) > 0 || len(t.comments) > 1 || len(t.plain) > 0 && len(t.events) == 0 && t.arrivals[len(t.arrivals)-1].pending > 0) {
-		return Finding{}, false
-	}
-	what := "nothing came"
-	if len(t.comments) > 0 {
-		what = "one comment came"
-	}
-	return inconclusive("%s in %s: a quiet stream, or one held as a whole; --expect-every decides", what, roundDuration(o.Duration)), true
-}
-
-// heldFinding words a hold.
-func heldFinding(op opinion, what string, args ...any) Finding {
-	f := fail(what, args...)
-	if op.verdict == slightly {
-		f.Status = Warn
-	}
-	f.Seen = op.seen
-	f = f.with("hold_ms", milliseconds(op.hold)).with("method", op.method)
-	for key, value := range op.numbers {
-		f = f.with(key, value)
-	}
-	return f
-}
-
-// attribute says on which side of the origin a hold is, where that was seen.
-func attribute(o *Observation, f Finding) Finding {
-	origin := o.get(RoleOrigin)
-	if !origin.ok() {
-		return f
-	}
-	there := testPauses(o, origin.timeline(), false)
-	where := "the fault is between the origin and here"
-	if there.opinion("A").verdict > clean || o.timing().hop.verdict == clean {
-		where = "the origin holds it already"
-	}
-	if f.Seen != "" {
-		where = f.Seen + "; " + where
-	}
-	f.Seen = where
-	return f
-}
-
-// A culprit is which of the checks of buffering a hold is reported by: one
-// fault, one failure.
-type culprit string
-
-const (
-	nobody        culprit = ""
-	byWhole       culprit = "buffer-whole"
-	byCompression culprit = "buffer-compression"
-	bySize        culprit = "buffer-proxy"
-	byTimer       culprit = "buffer-timer"
-	byTail        culprit = "buffer-tail"
-)
-
-// blame finds the culprit, and the opinion that convicts it.
-func (t *timing) blame(o *Observation) (culprit, opinion) {
-	if t.whole.verdict == held {
-		return byWhole, t.whole
-	}
-	if op := worst(t.sizes, t.pauses, t.heartbeats); op.verdict > clean {
-		if t.pauses.verdict > clean && t.mostlySingle() {
-			return byTail, t.pauses
-		}
-		return bySize, op
-	}
-	if t.tails.verdict > clean {
-		return byTail, t.tails
-	}
-	if t.shift.verdict > clean {
-		return byTail, t.shift
-	}
-	if t.a.encoded != "" {
-		if op := worst(t.encoding, t.bare, t.twin); op.verdict > clean {
-			return byCompression, op
-		}
-	}
-	if op := worst(t.opening, t.lump); op.verdict > clean {
-		return bySize, op
-	}
-	if t.first.verdict > clean && t.twin.verdict <= clean && !t.all.terminatorLate() {
-		op := t.first
-		op.verdict = max(op.verdict, t.clock.verdict) // two that agree
-		return byTail, op
-	}
-	if op := worst(t.twin, t.clock, t.hop); op.verdict > clean {
-		if _, regular := t.main.beat(); regular {
-			return t.regularBatches(), op
-		}
-		return bySize, op
-	}
-	if t.lead.verdict > clean && !t.all.terminatorLate() {
-		return byTail, t.lead
-	}
-	if t.period.verdict > clean && t.twin.verdict == undecided && t.clock.verdict == undecided {
-		return t.regularBatches(), t.period
-	}
-	return nobody, opinion{}
-}
-
-// holds reports whether anything holds the stream.
-func (t *timing) holds(o *Observation) bool {
-	who, _ := t.blame(o)
-	return who != nobody
-}
-
-// mostlySingle reports whether the arrivals bring hardly more than an event
-// each, so that what is held is the end of one, not a pile of them.
-func (t *timing) mostlySingle() bool {
-	return len(t.main.events) <= 2*len(t.main.arrivals) && 4*t.all.several <= t.all.arrivals
-}
-
-// blamed is what a check says when the hold is another's.
-func blamed(o *Observation, own culprit) (opinion, Finding, bool) {
-	who, op := o.timing().blame(o)
-	switch who {
-	case nobody, own:
-		return op, Finding{}, false
-	}
-	return op, skipFor(string(who)), true
+var curePassOpening = Cure{
+	{For: "app", Text: "what waits for the first bytes of a stream (a scanner, a minimum length of compression) has to leave text/event-stream alone"},
 }
 
 func checkBufferProxy(o *Observation) Finding {
-	t := o.timing()
+	t := timingOf(o)
 	op, f, other := blamed(o, bySize)
 	if other {
 		return f
@@ -210,15 +44,15 @@ func checkBufferProxy(o *Observation) Finding {
 	if op.verdict > clean {
 		f := heldFinding(op, "events are held for about %s", roundDuration(op.hold))
 		if op.method == "O" {
-			f.Title = sprintf("the start of each stream is held for about %s", roundDuration(op.hold))
-			f = f.cure("OPENING", "BUFFER")
+			f.Title = fmt.Sprintf("the start of each stream is held for about %s", roundDuration(op.hold))
+			f = f.cure(curePassOpening, cureStopBuffer)
 		}
 		size := median(t.all.batches)
 		if op.method != "A" {
-			size = t.main.bufferSize()
+			size = bufferSize(t.main)
 		}
 		if size > 0 && op.method != "S" && op.method != "O" {
-			f.Title += sprintf(" and let go in pieces of about %d bytes", size)
+			f.Title += fmt.Sprintf(" and let go in pieces of about %d bytes", size)
 			f = f.with("batch_bytes", size)
 		}
 		return attribute(o, f)
@@ -246,26 +80,18 @@ func checkBufferProxy(o *Observation) Finding {
 	return inconclusive("too few pauses to tell a burst from a buffer (%d events in %s); a longer --duration decides", len(t.main.events), roundDuration(o.Duration))
 }
 
-// expected judges a stream by the pace that the user knows it has.
-func expected(o *Observation, t *timeline) (Finding, bool) {
-	every := o.Options.ExpectEvery
-	if every == 0 || t.ended {
-		return Finding{}, false
-	}
-	last, longest := t.start, time.Duration(0)
-	for _, e := range t.events {
-		longest = max(longest, e.at-last)
-		last = e.at
-	}
-	longest = max(longest, t.endedAt-last)
-	if longest > every+max(time.Second, every/4) {
-		return fail("no event for %s, though one is expected every %s", roundDuration(longest), every).with("silence_ms", milliseconds(longest)), true
-	}
-	return Finding{}, false
+var bufferCompressionCheck = Check{
+	ID: "buffer-compression", Group: "buffering", Title: "compression is flushed", Worst: Fail,
+	How:    "The stream as a browser asks for it against the plain one (E), each prefix of it decoded.",
+	Why:    "A compressor that waits for more input holds every event; who tests with curl does not see it.",
+	Cite:   "https://github.com/expressjs/compression/issues/61",
+	Cures:  []Cure{cureFlushCompressor},
+	Timing: true,
+	run:    checkBufferCompression,
 }
 
 func checkBufferCompression(o *Observation) Finding {
-	t := o.timing()
+	t := timingOf(o)
 	if t.a.encoded == "" {
 		return skip("the stream is not compressed")
 	}
@@ -294,8 +120,24 @@ func checkBufferCompression(o *Observation) Finding {
 	return inconclusive("%s, and too little to compare with the plain stream", t.a.encoded)
 }
 
+var bufferTailCheck = Check{
+	ID: "buffer-tail", Group: "buffering", Title: "the end of an event does not wait", Worst: Fail,
+	How:    "Pauses within or right behind large events (A), arrivals that fit the time of the next event (C1), new connections that miss the event an open one gets next (F), events that come back with an ID before they come to open streams (L).",
+	Why:    "The last bytes of an event, or all of it, come with the next one: a burst passes every test, the last event of it stalls.",
+	Cite:   "https://github.com/aspnet/AspNetCoreModule/issues/16",
+	Cures:  []Cure{cureStopNginx},
+	Timing: true,
+	run:    checkBufferTail,
+}
+
+var cureWriteAtOnce = Cure{
+	{For: "app", Text: "write and flush an event when it is made, not when the next one is"},
+	{For: "nginx", Text: nginxText},
+	{For: "haproxy", Text: "take text/event-stream out of compression type"},
+}
+
 func checkBufferTail(o *Observation) Finding {
-	t := o.timing()
+	t := timingOf(o)
 	op, f, other := blamed(o, byTail)
 	if other {
 		return f
@@ -304,14 +146,14 @@ func checkBufferTail(o *Observation) Finding {
 		f := heldFinding(op, "the end of an event waits for the next one, here for about %s", roundDuration(op.hold))
 		switch op.method {
 		case "F", "C1":
-			f.Title = sprintf("every event waits for the next one, here for about %s", roundDuration(op.hold))
+			f.Title = fmt.Sprintf("every event waits for the next one, here for about %s", roundDuration(op.hold))
 			if op.method == "F" {
-				f.Title = sprintf("every event waits for the next one, here for about %s, or new connections join as late", roundDuration(op.hold))
+				f.Title = fmt.Sprintf("every event waits for the next one, here for about %s, or new connections join as late", roundDuration(op.hold))
 			}
-			f = f.cure("BEHIND")
+			f = f.cure(cureWriteAtOnce)
 		case "L":
-			f.Title = sprintf("open streams are given events late, by about %s", roundDuration(op.hold))
-			f = f.cure("BEHIND")
+			f.Title = fmt.Sprintf("open streams are given events late, by about %s", roundDuration(op.hold))
+			f = f.cure(cureWriteAtOnce)
 		}
 		return attribute(o, f)
 	}
@@ -332,17 +174,35 @@ func checkBufferTail(o *Observation) Finding {
 	return inconclusive("too few pauses to judge (%d inside an event, %d between)", t.all.mid, t.all.aligned)
 }
 
+var bufferTimerCheck = Check{
+	ID: "buffer-timer", Group: "buffering", Title: "events are not let go by the clock", Worst: Fail,
+	How:    "Batches at a fixed period whose phase differs between connections (D), or without any comparison (P, which only warns).",
+	Why:    "Every event is late by half the period.",
+	Cite:   "https://github.com/caddyserver/caddy/issues/1972",
+	Cures:  []Cure{cureFlushNoTimer},
+	Timing: true,
+	run:    checkBufferTimer,
+}
+
+var cureFlushNoTimer = Cure{
+	{For: "app", Text: "flush after each event, not by a timer"},
+	{For: "apache", Text: "ProxySet flushpackets=on for mod_proxy_fcgi"},
+	{For: "caddy", Text: "flush_interval -1"},
+	{For: "haproxy", Text: "option http-no-delay"},
+	{For: "nginx", Text: nginxText},
+}
+
 func checkBufferTimer(o *Observation) Finding {
-	t := o.timing()
+	t := timingOf(o)
 	op, f, other := blamed(o, byTimer)
 	if other {
 		return f
 	}
 	if op.verdict > clean {
-		every, regular := t.main.beat()
+		every, regular := beat(t.main)
 		f := heldFinding(op, "events come late, by up to %s", roundDuration(op.hold))
 		if regular && !t.mostlySingle() {
-			f.Title = sprintf("events come in batches, one every %s", roundDuration(every))
+			f.Title = fmt.Sprintf("events come in batches, one every %s", roundDuration(every))
 			f = f.with("period_ms", milliseconds(every))
 			if every >= holdFail && op.method != "P" {
 				f.Status = Fail // whatever the phases of two connections happened to be
@@ -357,12 +217,23 @@ func checkBufferTimer(o *Observation) Finding {
 		return pass("%s", op.seen).with("method", op.method)
 	}
 	if t.pauses.verdict == clean {
-		return pass("events come one by one (%d of %d arrivals)", t.pauses.numbers["pauses_aligned"], len(t.main.arrivals))
+		return pass("events come one by one (%d of %d arrivals)", t.all.aligned, len(t.main.arrivals))
 	}
 	if t.main.ended {
 		return inconclusive("the stream ended too soon to judge")
 	}
 	return inconclusive("events come in groups, and nothing tells whether the server makes them so; serve --stamp or --origin decides")
+}
+
+var bufferWholeCheck = Check{
+	ID: "buffer-whole", Group: "buffering", Title: "the answer is not held to its end", Worst: Fail,
+	How:       "All of at least ten events within a twentieth of the wait for them (W), or nothing at all.",
+	Why:       "What should be a stream is a download.",
+	Cite:      "https://github.com/cloudflare/cloudflared/issues/1496",
+	Cures:     []Cure{cureStreamWhole},
+	Timing:    true,
+	AnyAnswer: true,
+	run:       checkBufferWhole,
 }
 
 func checkBufferWhole(o *Observation) Finding {
@@ -373,7 +244,7 @@ func checkBufferWhole(o *Observation) Finding {
 	if x.Answered == 0 {
 		return skipFor("headers-early")
 	}
-	t := o.timing()
+	t := timingOf(o)
 	op, f, other := blamed(o, byWhole)
 	if other {
 		return f
@@ -398,8 +269,18 @@ func checkBufferWhole(o *Observation) Finding {
 	return f
 }
 
+var terminatorLateCheck = Check{
+	ID: "terminator-late", Group: "buffering", Title: "the blank line comes with its event", Worst: Fail,
+	How:    "Pauses at which only the blank line of an event is missing: at least 3, and 80 % of all.",
+	Why:    "Clients dispatch every event one event late.",
+	Cite:   "https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation",
+	Cures:  []Cure{cureWriteWhole},
+	Timing: true,
+	run:    checkTerminatorLate,
+}
+
 func checkTerminatorLate(o *Observation) Finding {
-	t := o.timing()
+	t := timingOf(o)
 	all := t.all
 	if all.terminatorLate() {
 		return fail("the blank line that ends an event comes with the next event").

@@ -1,8 +1,8 @@
 package diag
 
 import (
-	"bytes"
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,6 +12,27 @@ import (
 	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/redact"
 )
+
+var connectChecks = []*Check{
+	&connectReachCheck,
+	&connectStatusCheck,
+	&connectRedirectCheck,
+	&connectTlsCheck,
+	&connectTtfbCheck,
+	&connectHeadCheck,
+	&connectParallelCheck,
+}
+
+var connectReachCheck = Check{
+	ID: "connect-reach", Group: "connect", Title: "an HTTP answer comes", Worst: Fail,
+	How:       "DNS, TCP, TLS and the first byte of an answer, each noted; no answer within --timeout is exit code 3.",
+	Why:       "Without an answer nothing can be tested.",
+	Cite:      "https://www.rfc-editor.org/rfc/rfc9110",
+	Quick:     true,
+	AtOnce:    true,
+	AnyAnswer: true,
+	run:       checkReach,
+}
 
 func checkReach(o *Observation) Finding {
 	x := o.a()
@@ -28,13 +49,29 @@ func checkReach(o *Observation) Finding {
 	return fail("%s: %s", x.Phase, x.Error)
 }
 
+var connectStatusCheck = Check{
+	ID: "connect-status", Group: "connect", Title: "the status is 200", Worst: Fail,
+	How:       "The status after redirects. 204 tells clients to stop; every other one is final for EventSource.",
+	Why:       "A browser does not try again after any status but 200.",
+	Cite:      "https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model",
+	Cures:     []Cure{cureAnswer200},
+	Quick:     true,
+	AtOnce:    true,
+	AnyAnswer: true,
+	run:       checkStatus,
+}
+
+var cureAnswer200 = Cure{{For: "app", Text: "200 with text/event-stream; for errors that pass, 200 and an event that says so"}}
+
+var cureFinalURL = Cure{{For: "app", Text: "give clients the final URL"}}
+
 func checkStatus(o *Observation) Finding {
 	x := o.a()
 	switch {
 	case x.Status == 0:
 		return skip("no answer")
 	case x.Loop:
-		return fail("%d: the redirects lead in a circle", x.Status).cure("URL")
+		return fail("%d: the redirects lead in a circle", x.Status).cure(cureFinalURL)
 	case x.Status == http.StatusOK:
 		if len(x.Redirects) > 0 {
 			return pass("200 after %d redirects", len(x.Redirects))
@@ -59,15 +96,6 @@ func checkStatus(o *Observation) Finding {
 	return f
 }
 
-// plainBody is the body without its compression and the space around it.
-func (x *Exchange) plainBody() []byte {
-	body := x.Body
-	if coding := coding.Of(x.Header); coding != "" {
-		body, _ = decodePrefix(coding, body, maxOtherPlain)
-	}
-	return bytes.TrimSpace(body)
-}
-
 // whatCame says in a few words what a body that is no event stream holds.
 func whatCame(x *Exchange) string {
 	body := x.plainBody()
@@ -81,7 +109,7 @@ func whatCame(x *Exchange) string {
 	if body[0] == '{' || body[0] == '[' {
 		kind = "a JSON answer came"
 	}
-	return sprintf("%s: %q", kind, httpx.Clip(string(body), shownText))
+	return fmt.Sprintf("%s: %q", kind, httpx.Clip(string(body), shownText))
 }
 
 // shownText is how many bytes of a text are shown in a finding.
@@ -95,8 +123,20 @@ func pageCame(body []byte) string {
 	case title == "":
 		return "an HTML page came"
 	default:
-		return sprintf("an HTML page came, titled %q", httpx.Clip(title, shownText))
+		return fmt.Sprintf("an HTML page came, titled %q", httpx.Clip(title, shownText))
 	}
+}
+
+var connectRedirectCheck = Check{
+	ID: "connect-redirect", Group: "connect", Title: "redirects stay on the origin", Worst: Fail,
+	How:       "Every step is noted: at most 20, no circle, not from https to http, no other origin, the method kept.",
+	Why:       "Another origin costs CORS and credentials, and each reconnection walks the whole chain again.",
+	Cite:      "https://github.com/whatwg/html/issues/503",
+	Cures:     []Cure{cureFinalURL},
+	Quick:     true,
+	AtOnce:    true,
+	AnyAnswer: true,
+	run:       checkRedirect,
 }
 
 func checkRedirect(o *Observation) Finding {
@@ -138,9 +178,20 @@ func chain(x *Exchange) string {
 			steps = append(steps, "...")
 			break
 		}
-		steps = append(steps, sprintf("%d to %s", r.Status, redact.URLText(r.To)))
+		steps = append(steps, fmt.Sprintf("%d to %s", r.Status, redact.URLText(r.To)))
 	}
 	return strings.Join(steps, ", ")
+}
+
+var connectTlsCheck = Check{
+	ID: "connect-tls", Group: "connect", Title: "the certificate is good", Worst: Fail,
+	How:       "The handshake of the connection: chain, name, dates. Less than 14 days left is a warning.",
+	Why:       "The day it ends, all clients are out at once.",
+	Cite:      "https://www.rfc-editor.org/rfc/rfc9325",
+	Quick:     true,
+	AtOnce:    true,
+	AnyAnswer: true,
+	run:       checkTLS,
 }
 
 func checkTLS(o *Observation) Finding {
@@ -159,6 +210,18 @@ func checkTLS(o *Observation) Finding {
 		return warn("the certificate ends in %d days", int(left.Hours()/24)).with("days_left", int(left.Hours()/24))
 	}
 	return pass("%s, the certificate is good for %d days", tls.VersionName(x.TLS.Version), int(left.Hours()/24))
+}
+
+var connectTtfbCheck = Check{
+	ID: "connect-ttfb", Group: "connect", Title: "headers come soon", Worst: Fail,
+	How:       "Time to the headers less a round trip; over 2 s warn, over 10 s fail.",
+	Why:       "Users wait as long before anything can show.",
+	Cite:      "https://github.com/h3js/h3/issues/903",
+	Cures:     []Cure{cureFlushHeaders},
+	AtOnce:    true,
+	Timing:    true,
+	AnyAnswer: true,
+	run:       checkTTFB,
 }
 
 func checkTTFB(o *Observation) Finding {
@@ -180,13 +243,25 @@ func checkTTFB(o *Observation) Finding {
 		f = warn("headers after %s", roundDuration(d))
 	}
 	if base, ok := o.baseline(); ok && f.Status != Pass {
-		f.Seen = sprintf("another request was answered after %s", roundDuration(base))
+		f.Seen = fmt.Sprintf("another request was answered after %s", roundDuration(base))
 		if 2*base > x.ttfb() {
-			f.Seen = sprintf("the server is slow with other requests too (%s)", roundDuration(base))
+			f.Seen = fmt.Sprintf("the server is slow with other requests too (%s)", roundDuration(base))
 		}
 	}
 	return f.with("ttfb_ms", milliseconds(x.ttfb()))
 }
+
+var connectHeadCheck = Check{
+	ID: "connect-head", Group: "connect", Title: "HEAD ends", Worst: Warn,
+	How:   "HEAD is sent beside the stream and has 2 s.",
+	Why:   "A monitor that asks with HEAD pins one handler each time, until none is left.",
+	Cite:  "https://github.com/kemalcr/kemal/issues/798",
+	Cures: []Cure{cureAnswerHead},
+	Quick: true,
+	run:   checkHead,
+}
+
+var cureAnswerHead = Cure{{For: "app", Text: "answer HEAD with the headers alone"}}
 
 func checkHead(o *Observation) Finding {
 	x := o.get(RoleHead)
@@ -213,6 +288,20 @@ func aliveBeside(x, a *Exchange) bool {
 		}
 	}
 	return false
+}
+
+var connectParallelCheck = Check{
+	ID: "connect-parallel", Group: "connect", Title: "streams run side by side", Worst: Fail,
+	How:    "Up to three streams are open at once: each has to get headers, and events within twice the usual gap and a second.",
+	Why:    "One reader keeps all others waiting: a single worker, a cache lock, coalesced requests.",
+	Cite:   "https://github.com/niwinz/django-sse/issues/12",
+	Cures:  []Cure{cureMoreWorkers, cureForbidCaching},
+	Timing: true,
+	run:    checkParallel,
+}
+
+var cureMoreWorkers = Cure{
+	{For: "app", Text: "each stream keeps a worker: let one worker hold many streams, or start more (gunicorn -k gevent or --threads 100, PHP_CLI_SERVER_WORKERS for php -S, Puma in place of Unicorn)"},
 }
 
 func checkParallel(o *Observation) Finding {

@@ -12,13 +12,26 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// whole is the decoded body up to its last whole line; a line that is still
-// arriving is nobody's fault.
-func (t *timeline) whole() []byte {
-	if t.ended {
-		return t.plain
-	}
-	return t.plain[:bytes.LastIndexAny(t.plain, "\r\n")+1]
+var framingChecks = []*Check{
+	&frameFieldCheck,
+	&frameNewlineLostCheck,
+	&frameTerminatorCheck,
+	&frameEolCheck,
+	&frameUtf8Check,
+	&frameBomCheck,
+	&frameSizeCheck,
+	&frameNodataCheck,
+	&frameHtmlCheck,
+}
+
+var frameFieldCheck = Check{
+	ID: "frame-field", Group: "framing", Title: "every line is a field or a comment", Worst: Fail,
+	How:   "Lines that are neither; right behind data they are taken for a raw line break in the payload.",
+	Why:   "What follows a raw line break is dropped, without a word.",
+	Cite:  "https://github.com/ggml-org/llama.cpp/issues/16109",
+	Cures: []Cure{cureOneLine},
+	Quick: true,
+	run:   checkField,
 }
 
 // noBody is what framing checks say when there is nothing to check; the first
@@ -67,6 +80,16 @@ func checkField(o *Observation) Finding {
 	return pass("all %d lines are fields or comments", lines)
 }
 
+var frameNewlineLostCheck = Check{
+	ID: "frame-newline-lost", Group: "framing", Title: "payloads of JSON are whole", Worst: Fail,
+	How:   "Of the payloads that begin with a brace, bracket or quote, if at least 80 % are JSON, all have to be. Other text, a ping or a goodbye, and [DONE] are exempt.",
+	Why:   "A payload that was split badly parses at no client.",
+	Cite:  "https://github.com/fastapi/fastapi/issues/16055",
+	Cures: []Cure{cureOneLine},
+	Quick: true,
+	run:   checkNewlineLost,
+}
+
 func checkNewlineLost(o *Observation) Finding {
 	events := o.a().timeline().events
 	good, cut, first := 0, 0, ""
@@ -95,6 +118,16 @@ func checkNewlineLost(o *Observation) Finding {
 	return pass("all %d payloads of JSON are whole", good)
 }
 
+var frameTerminatorCheck = Check{
+	ID: "frame-terminator", Group: "framing", Title: "every event ends with a blank line", Worst: Fail,
+	How:   "Data that is pending at the end, and streams without a blank line.",
+	Why:   "The last event is never dispatched.",
+	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation",
+	Cures: []Cure{cureWriteWhole},
+	Quick: true,
+	run:   checkTerminator,
+}
+
 func checkTerminator(o *Observation) Finding {
 	t := o.a().timeline()
 	if f, ok := noBody(t); ok {
@@ -109,6 +142,16 @@ func checkTerminator(o *Observation) Finding {
 		return fail("no blank line in %d bytes, so no event", len(t.plain))
 	}
 	return pass("every event ends with a blank line")
+}
+
+var frameEolCheck = Check{
+	ID: "frame-eol", Group: "framing", Title: "line ends are LF", Worst: Warn,
+	How:   "LF, CRLF, CR, and mixtures.",
+	Why:   "Clients that split at two LF find no event, or half of them.",
+	Cite:  "https://github.com/PrimeIntellect-ai/prime-agent/issues/1547",
+	Cures: []Cure{cureOneLine},
+	Quick: true,
+	run:   checkEOL,
 }
 
 func checkEOL(o *Observation) Finding {
@@ -131,6 +174,16 @@ func checkEOL(o *Observation) Finding {
 	return pass("LF")
 }
 
+var frameUtf8Check = Check{
+	ID: "frame-utf8", Group: "framing", Title: "the stream is UTF-8", Worst: Warn,
+	How:   "The stream as a whole, not each read.",
+	Why:   "Broken characters become U+FFFD, and JSON with them may still parse.",
+	Cite:  "https://github.com/librefang/librefang/issues/3448",
+	Cures: []Cure{cureEventStreamType},
+	Quick: true,
+	run:   checkUTF8,
+}
+
 func checkUTF8(o *Observation) Finding {
 	t := o.a().timeline()
 	if f, ok := noBody(t); ok {
@@ -145,6 +198,16 @@ func checkUTF8(o *Observation) Finding {
 		at += size
 	}
 	return pass("valid")
+}
+
+var frameBomCheck = Check{
+	ID: "frame-bom", Group: "framing", Title: "no byte order mark", Worst: Fail,
+	How:   "At the start it is legal and risky, later it breaks a field name.",
+	Why:   "Many parsers lose the first event.",
+	Cite:  "https://github.com/jpopesculian/eventsource-stream/issues/10",
+	Cures: []Cure{cureEventStreamType},
+	Quick: true,
+	run:   checkBOM,
 }
 
 func checkBOM(o *Observation) Finding {
@@ -162,6 +225,18 @@ func checkBOM(o *Observation) Finding {
 	}
 	return pass("none")
 }
+
+var frameSizeCheck = Check{
+	ID: "frame-size", Group: "framing", Title: "lines are not too long", Worst: Warn,
+	How:   "The largest line and event. Over 64 KiB warn.",
+	Why:   "Go's Scanner stops at 64 KiB, others at 1 MiB, mostly as an endless reconnection.",
+	Cite:  "https://github.com/modelcontextprotocol/go-sdk/issues/726",
+	Cures: []Cure{cureSplitPayloads},
+	Quick: true,
+	run:   checkSize,
+}
+
+var cureSplitPayloads = Cure{{For: "app", Text: "split large payloads over several events, or tell clients to raise their limit"}}
 
 func checkSize(o *Observation) Finding {
 	t := o.a().timeline()
@@ -191,6 +266,16 @@ func checkSize(o *Observation) Finding {
 	return f.with("line_max", line).with("event_max", largest).with("event_p95", p95)
 }
 
+var frameNodataCheck = Check{
+	ID: "frame-nodata", Group: "framing", Title: "every event has data", Worst: Warn,
+	How:   "Blocks with an event field and no data field.",
+	Why:   "They are never dispatched.",
+	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#dispatchMessage",
+	Cures: []Cure{cureBeat},
+	Quick: true,
+	run:   checkNoData,
+}
+
 func checkNoData(o *Observation) Finding {
 	t := o.a().timeline()
 	if f, ok := noBody(t); ok {
@@ -209,6 +294,17 @@ func checkNoData(o *Observation) Finding {
 		return info("%d events without data, as heartbeats: clients do not see them", events)
 	}
 	return warn("%d events without data are never dispatched", events)
+}
+
+var frameHtmlCheck = Check{
+	ID: "frame-html", Group: "framing", Title: "no HTML page", Worst: Fail,
+	How:       "The body starts as an HTML page, whatever its type says.",
+	Why:       "A login or error page in place of the stream.",
+	Cite:      "https://github.com/licson/libSSE-php/issues/38",
+	Cures:     []Cure{cureEventStreamType},
+	Quick:     true,
+	AnyAnswer: true,
+	run:       checkHTML,
 }
 
 func checkHTML(o *Observation) Finding {

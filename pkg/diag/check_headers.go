@@ -12,7 +12,33 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-func isEventStream(h http.Header) bool { return stream.IsEventStream(h.Get("Content-Type")) }
+var headersChecks = []*Check{
+	&contentTypeCheck,
+	&contentCharsetCheck,
+	&contentEncodingCheck,
+	&contentLengthCheck,
+	&cacheControlCheck,
+	&noTransformCheck,
+	&accelBufferingCheck,
+	&connectionHeaderCheck,
+	&etagLiveCheck,
+}
+
+var contentTypeCheck = Check{
+	ID: "content-type", Group: "headers", Title: "the type is text/event-stream", Worst: Fail,
+	How:       "The essence of Content-Type, in any case of letters, parameters allowed.",
+	Why:       "EventSource gives up for good on any other type.",
+	Cite:      "https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model",
+	Cures:     []Cure{cureEventStreamType},
+	Quick:     true,
+	AtOnce:    true,
+	AnyAnswer: true,
+	run:       checkContentType,
+}
+
+var cureMendRequest = Cure{{For: "request", Text: "mend what the error names"}, {For: "app", Text: "a status of its own for an error before the first event, not 200"}}
+
+var cureAskForStream = Cure{{For: "request", Text: `the API may want "stream": true in the body, or another path`}}
 
 func checkContentType(o *Observation) Finding {
 	x := o.a()
@@ -35,11 +61,22 @@ func checkContentType(o *Observation) Finding {
 	case len(body) == 0 || body[0] != '{' && body[0] != '[':
 	case hasError(body):
 		f.Title += ": an error of the API"
-		f = f.cure("API")
+		f = f.cure(cureMendRequest)
 	default:
-		f = f.cure("ASK")
+		f = f.cure(cureAskForStream)
 	}
 	return f.seen("%s", whatCame(x))
+}
+
+var contentCharsetCheck = Check{
+	ID: "content-charset", Group: "headers", Title: "the charset is UTF-8", Worst: Fail,
+	How:    "The charset parameter, if there is one.",
+	Why:    "A stream is UTF-8 whatever it says; clients that believe the header decode it wrongly.",
+	Cite:   "https://github.com/open-metadata/OpenMetadata/issues/29532",
+	Cures:  []Cure{cureEventStreamType},
+	Quick:  true,
+	AtOnce: true,
+	run:    checkCharset,
 }
 
 func checkCharset(o *Observation) Finding {
@@ -57,6 +94,24 @@ func checkCharset(o *Observation) Finding {
 	return fail("charset=%s: a stream is always UTF-8", charset)
 }
 
+var contentEncodingCheck = Check{
+	ID: "content-encoding", Group: "headers", Title: "the compression is what its name says", Worst: Fail,
+	How:   "Content-Encoding is absent, or names a compression that was asked for, and the body can be decoded; a request that asks for none gets none.",
+	Why:   "Strict proxies refuse answers with a value that does not exist, and nobody reads a body that is something else.",
+	Cite:  "https://github.com/modelcontextprotocol/csharp-sdk/issues/1598",
+	Cures: []Cure{cureFlushCompressor},
+	Quick: true,
+	run:   checkContentEncoding,
+}
+
+var cureDropEncoding = Cure{
+	{For: "app", Text: "leave Content-Encoding out; Cache-Control: no-transform keeps compressors away"},
+}
+
+var cureObeyEncoding = Cure{
+	{For: "app", Text: "compress only where Accept-Encoding allows it, with Vary: Accept-Encoding; best leave text/event-stream as it is"},
+}
+
 func checkContentEncoding(o *Observation) Finding {
 	h := o.a().Header
 	name := strings.ToLower(strings.TrimSpace(h.Get("Content-Encoding")))
@@ -64,18 +119,28 @@ func checkContentEncoding(o *Observation) Finding {
 	case "":
 		return pass("none")
 	case "identity", "none":
-		return warn("%q is no value for the header: strict proxies refuse it", name).cure("NOENC")
+		return warn("%q is no value for the header: strict proxies refuse it", name).cure(cureDropEncoding)
 	case "gzip", "x-gzip", "br", "zstd", "deflate":
 		if err := o.a().timeline().decodeErr; err != nil {
 			return fail("the body is no %s, so nothing can read it: %v", name, err)
 		}
 		if plain := o.get(RoleIdentity); plain.ok() && coding.Of(plain.Header) != "" {
 			return warn("%s even for a request that does not accept it: its client can read nothing", name).
-				seen("%s after Accept-Encoding: identity", coding.Of(plain.Header)).cure("PLAIN")
+				seen("%s after Accept-Encoding: identity", coding.Of(plain.Header)).cure(cureObeyEncoding)
 		}
 		return pass("%s; buffer-compression tells whether it is flushed", name)
 	}
 	return warn("%q was not asked for", name)
+}
+
+var contentLengthCheck = Check{
+	ID: "content-length", Group: "headers", Title: "no length on a live stream", Worst: Fail,
+	How:   "Content-Length, also in the raw header block, and beside Transfer-Encoding.",
+	Why:   "Clients stop reading at the length, and both at once is how requests are smuggled.",
+	Cite:  "https://github.com/tornadoweb/tornado/issues/301",
+	Cures: []Cure{cureDropLength},
+	Quick: true,
+	run:   checkContentLength,
 }
 
 func checkContentLength(o *Observation) Finding {
@@ -148,6 +213,17 @@ func cacheable(h http.Header) string {
 	return "lacks no-cache: shared caches may keep the stream"
 }
 
+var cacheControlCheck = Check{
+	ID: "cache-control", Group: "headers", Title: "caches are told to stay away", Worst: Warn,
+	How:    "Cache-Control has no-cache or no-store, and neither public nor an age.",
+	Why:    "A shared cache may store the stream and play it to others.",
+	Cite:   "https://bunny.net/docs/cdn/server-sent-events",
+	Cures:  []Cure{cureForbidCaching},
+	Quick:  true,
+	AtOnce: true,
+	run:    checkCacheControl,
+}
+
 func checkCacheControl(o *Observation) Finding {
 	h := o.a().Header
 	value := strings.Join(h.Values("Cache-Control"), ", ")
@@ -166,6 +242,17 @@ func checkCacheControl(o *Observation) Finding {
 	return f
 }
 
+var noTransformCheck = Check{
+	ID: "no-transform", Group: "headers", Title: "compressors are told to stay away", Worst: Warn,
+	How:    "Cache-Control: no-transform; with --origin, whether a hop compresses.",
+	Why:    "Some compressors obey it, and then do not hold events.",
+	Cite:   "https://github.com/facebook/create-react-app/issues/1633",
+	Cures:  []Cure{cureFlushCompressor},
+	Quick:  true,
+	AtOnce: true,
+	run:    checkNoTransform,
+}
+
 func checkNoTransform(o *Observation) Finding {
 	h := o.a().Header
 	_, set := directives(h)["no-transform"]
@@ -179,6 +266,16 @@ func checkNoTransform(o *Observation) Finding {
 	return info("not set: it keeps some compressors away from the stream")
 }
 
+var accelBufferingCheck = Check{
+	ID: "accel-buffering", Group: "headers", Title: "X-Accel-Buffering, if it is seen", Worst: Info,
+	How:    "Noted only: nginx takes the header away, so that its absence says nothing.",
+	Why:    "It switches the buffer of nginx off, and of nginx alone.",
+	Cite:   "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering",
+	Quick:  true,
+	AtOnce: true,
+	run:    checkAccelBuffering,
+}
+
 func checkAccelBuffering(o *Observation) Finding {
 	value := o.a().Header.Get("X-Accel-Buffering")
 	if value == "" {
@@ -189,6 +286,17 @@ func checkAccelBuffering(o *Observation) Finding {
 
 // forbiddenInH2 by https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2.
 var forbiddenInH2 = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"}
+
+var connectionHeaderCheck = Check{
+	ID: "connection-header", Group: "headers", Title: "no connection headers in HTTP/2", Worst: Fail,
+	How:    "Connection, Keep-Alive, Transfer-Encoding in an HTTP/2 answer.",
+	Why:    "Safari and curl treat the answer as malformed and reset it.",
+	Cite:   "https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2",
+	Cures:  []Cure{cureFixHTTP2},
+	Quick:  true,
+	AtOnce: true,
+	run:    checkConnectionHeader,
+}
 
 func checkConnectionHeader(o *Observation) Finding {
 	x := o.a()
@@ -208,6 +316,19 @@ func checkConnectionHeader(o *Observation) Finding {
 	}
 	return pass("none in the HTTP/2 answer")
 }
+
+var etagLiveCheck = Check{
+	ID: "etag-live", Group: "headers", Title: "no validator on a live stream", Worst: Info,
+	How:    "ETag or Last-Modified on an answer without a length.",
+	Why:    "Middleware that computes an ETag reads the whole body first.",
+	Cite:   "https://github.com/rack/rack/issues/1619",
+	Cures:  []Cure{cureDropETag},
+	Quick:  true,
+	AtOnce: true,
+	run:    checkETag,
+}
+
+var cureDropETag = Cure{{For: "app", Text: "Rack before 3: headers['Last-Modified'] = Time.now.httpdate, or no Rack::ETag"}}
 
 func checkETag(o *Observation) Finding {
 	x := o.a()

@@ -2,6 +2,7 @@ package diag
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,6 +12,30 @@ import (
 	"github.com/ssectl/ssectl/internal/coding"
 	"github.com/ssectl/ssectl/internal/httpx"
 )
+
+var resumeChecks = []*Check{
+	&idPresentCheck,
+	&idStableCheck,
+	&idSyntaxCheck,
+	&idOrderCheck,
+	&resumeCheck,
+	&resumeHopCheck,
+	&resumeUnknownIdCheck,
+	&resumeEndCheck,
+	&resumeRangeCheck,
+	&resumeHeaderCheck,
+}
+
+var idPresentCheck = Check{
+	ID: "id-present", Group: "resume", Title: "events have IDs", Worst: Warn,
+	How:   "The share of events with an id field.",
+	Why:   "Without one, what is sent while a client is away is lost to it.",
+	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header",
+	Cures: []Cure{cureLastingIDs},
+	run:   checkIDPresent,
+}
+
+var cureLastingIDs = Cure{{For: "app", Text: "give each event an ID that means the same on every connection, such as epoch-sequence"}}
 
 // noIDs is what the checks of IDs say where there are none.
 func noIDs(t *timeline) (Finding, bool) {
@@ -40,6 +65,15 @@ func checkIDPresent(o *Observation) Finding {
 		return share(info("none; a stream with an end can do without"))
 	}
 	return share(warn("none: what is sent while a client is away is lost to it"))
+}
+
+var idStableCheck = Check{
+	ID: "id-stable", Group: "resume", Title: "an ID means one event", Worst: Fail,
+	How:   "The same ID has the same data on all connections, and comes once on each.",
+	Why:   "IDs that count per connection make a resumption skip or repeat, silently.",
+	Cite:  "https://github.com/jaylfc/taOS/issues/1513",
+	Cures: []Cure{cureLastingIDs},
+	run:   checkIDStable,
 }
 
 func checkIDStable(o *Observation) Finding {
@@ -121,6 +155,15 @@ func alienConnections(o *Observation) int {
 	return alien
 }
 
+var idSyntaxCheck = Check{
+	ID: "id-syntax", Group: "resume", Title: "IDs can be sent back", Worst: Fail,
+	How:   "No NUL, no control characters, no space at the ends, at most 1 KiB.",
+	Why:   "Clients ignore an ID with a NUL, and cannot send others as a header.",
+	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#processField",
+	Cures: []Cure{cureLastingIDs},
+	run:   checkIDSyntax,
+}
+
 func checkIDSyntax(o *Observation) Finding {
 	t := o.a().timeline()
 	for _, line := range bytes.FieldsFunc(t.whole(), func(r rune) bool { return r == '\n' || r == '\r' }) {
@@ -144,6 +187,15 @@ func checkIDSyntax(o *Observation) Finding {
 	return pass("good to send in a header")
 }
 
+var idOrderCheck = Check{
+	ID: "id-order", Group: "resume", Title: "IDs rise", Worst: Info,
+	How:   "Numbers only; other IDs need no order.",
+	Why:   "Out of order they are legal, and often a sign of two writers.",
+	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#concept-event-stream-last-event-id",
+	Cures: []Cure{cureLastingIDs},
+	run:   checkIDOrder,
+}
+
 func checkIDOrder(o *Observation) Finding {
 	t := o.a().timeline()
 	if f, ok := noIDs(t); ok {
@@ -163,8 +215,21 @@ func checkIDOrder(o *Observation) Finding {
 	return pass("rising")
 }
 
+var resumeCheck = Check{
+	ID: "resume", Group: "resume", Title: "Last-Event-ID resumes", Worst: Fail,
+	How:   "One stream stays as witness, two more ask with different IDs and one with none: the starts have to lie as far apart as the IDs.",
+	Why:   "After every drop clients lose or repeat events.",
+	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header",
+	Cures: []Cure{cureKeepPast},
+	run:   checkResume,
+}
+
+var cureKeepPast = Cure{{For: "app", Text: "keep a ring of past events, and send what follows Last-Event-ID before going live"}}
+
+var cureSendAfter = Cure{{For: "app", Text: "send what follows the event of Last-Event-ID, and not that event again"}}
+
 func checkResume(o *Observation) Finding {
-	a := o.witness()
+	a := referenceOf(o)
 	if f, ok := noIDs(a.timeline()); ok {
 		if len(a.timeline().events) == 0 {
 			return inconclusive("no event came")
@@ -182,9 +247,9 @@ func (res resumeResult) finding(w *witness) Finding {
 	case resumedExact:
 		f = pass("exact: nothing lost or repeated, from two places")
 	case resumedInclusive:
-		f = warn("inclusive: the event that the ID names comes again").cure("AFTER")
+		f = warn("inclusive: the event that the ID names comes again").cure(cureSendAfter)
 	case resumedOverlap:
-		f = warn("overlap: %d events come again", res.n).cure("AFTER")
+		f = warn("overlap: %d events come again", res.n).cure(cureSendAfter)
 	case resumedGap:
 		f = fail("gap: %d events are lost after a drop", res.n)
 	case ignoredLiveOnly:
@@ -201,7 +266,7 @@ func (res resumeResult) finding(w *witness) Finding {
 		return inconclusive("%s", res.why).refer(res.see).with("verdict", string(res.verdict))
 	}
 	if res.came && res.asked[0] >= 0 && res.asked[1] >= 0 && res.verdict != resumedExact && res.verdict != resumeRefused {
-		f.Seen = sprintf("asked after %s and %s, first came %s and %s", w.name(res.asked[0]), w.name(res.asked[1]), w.name(res.first[0]), w.name(res.first[1]))
+		f.Seen = fmt.Sprintf("asked after %s and %s, first came %s and %s", w.name(res.asked[0]), w.name(res.asked[1]), w.name(res.first[0]), w.name(res.first[1]))
 	}
 	return f.with("verdict", string(res.verdict)).with("events", res.n)
 }
@@ -214,13 +279,25 @@ func (w *witness) name(place int) string {
 	return strconv.Quote(httpx.Clip(w.events[place].id, 40))
 }
 
+var resumeHopCheck = Check{
+	ID: "resume-hop", Group: "resume", Title: "no hop takes Last-Event-ID away", Worst: Fail,
+	How:   "The same test at --origin and here.",
+	Why:   "The server resumes, and behind the proxy nothing does.",
+	Cite:  "https://github.com/anomalyco/opencode/issues/25658",
+	Cures: []Cure{cureForwardID},
+	Needs: "--origin",
+	run:   checkResumeHop,
+}
+
+var cureForwardID = Cure{{For: "nginx", Text: "proxy_set_header Last-Event-ID $http_last_event_id;"}, {For: "app", Text: "look for the hop that takes Last-Event-ID away"}}
+
 func checkResumeHop(o *Observation) Finding {
 	origin := o.get(RoleOrigin)
 	if !origin.ok() {
 		return inconclusive("the origin gave no event stream")
 	}
 	at := judgeResume(o, origin, o.get(RoleOriginResume1), o.get(RoleOriginResume2), o.get(RoleOriginControl))
-	here := judgeResume(o, o.witness(), o.get(RoleResume1), o.get(RoleResume2), o.get(RoleControl))
+	here := judgeResume(o, referenceOf(o), o.get(RoleResume1), o.get(RoleResume2), o.get(RoleControl))
 	switch {
 	case at.verdict == resumeUndecided || here.verdict == resumeUndecided:
 		return inconclusive("not decided on both sides: %s at the origin, %s here", at.verdict, here.verdict)
@@ -232,6 +309,17 @@ func checkResumeHop(o *Observation) Finding {
 	return warn("%s at the origin, %s here", at.verdict, here.verdict)
 }
 
+var resumeUnknownIdCheck = Check{
+	ID: "resume-unknown-id", Group: "resume", Title: "a stale ID does no harm", Worst: Fail,
+	How:   "A reconnection with an ID that the server never gave.",
+	Why:   "After a deployment all clients come with stale IDs.",
+	Cite:  "https://github.com/dunglas/mercure/issues/704",
+	Cures: []Cure{cureAnswerStale},
+	run:   checkResumeUnknown,
+}
+
+var cureAnswerStale = Cure{{For: "app", Text: "answer a stale ID with an event that says reset, and go on live"}}
+
 func checkResumeUnknown(o *Observation) Finding {
 	x := o.get(RoleUnknownID)
 	if x == nil {
@@ -241,8 +329,8 @@ func checkResumeUnknown(o *Observation) Finding {
 	f := Finding{}
 	switch {
 	case x.Answered == 0:
-		w := o.headerWaits()
-		if w.alone == nil && w.latest.ttfb() > 300*time.Millisecond || o.unanswered(RoleControl) || o.unanswered(RoleIdentity) || o.timing().holds(o) {
+		w := headerWaits(o)
+		if w.alone == nil && w.latest.ttfb() > 300*time.Millisecond || unanswered(o, RoleControl) || unanswered(o, RoleIdentity) || timingOf(o).holds(o) {
 			return inconclusive("no headers in %s, as without an ID", roundDuration(x.Ended-x.Start))
 		}
 		return fail("no answer within %s", roundDuration(x.Ended-x.Start))
@@ -256,7 +344,7 @@ func checkResumeUnknown(o *Observation) Finding {
 		events := x.timeline().events
 		missed := count(before(a.events, x.Ended-200*time.Millisecond), x.Answered+100*time.Millisecond)
 		switch {
-		case len(events) == 0 && x.timeline().bytes() == 0 && missed >= 4 && !o.timing().holds(o):
+		case len(events) == 0 && x.timeline().bytes() == 0 && missed >= 4 && !timingOf(o).holds(o):
 			f = warn("200, and then nothing, while others were sent %d events", missed)
 		case len(events) == 0:
 			f = pass("200, live events only")
@@ -270,9 +358,18 @@ func checkResumeUnknown(o *Observation) Finding {
 }
 
 // unanswered reports whether the exchange was made and got no headers.
-func (o *Observation) unanswered(role Role) bool {
+func unanswered(o *Observation, role Role) bool {
 	x := o.get(role)
 	return x != nil && x.Answered == 0
+}
+
+var resumeEndCheck = Check{
+	ID: "resume-end", Group: "resume", Title: "a finished stream stays finished", Worst: Fail,
+	How:   "A reconnection with the last ID after the end: 204, or an open stream.",
+	Why:   "Browsers fetch a finished stream every few seconds, forever.",
+	Cite:  "https://github.com/inaka/EventSource/issues/23",
+	Cures: []Cure{cureEndWith204},
+	run:   checkResumeEnd,
 }
 
 func checkResumeEnd(o *Observation) Finding {
@@ -298,6 +395,17 @@ func checkResumeEnd(o *Observation) Finding {
 	}
 	return pass("stays open after the last event")
 }
+
+var resumeRangeCheck = Check{
+	ID: "resume-range", Group: "resume", Title: "a stored stream has ranges", Worst: Warn,
+	How:   "Range, If-Range with a false condition, and a range behind the end, at the end of an event.",
+	Why:   "Without ranges a client has to read all of it again.",
+	Cite:  "https://www.rfc-editor.org/rfc/rfc9110#section-14",
+	Cures: []Cure{cureServeRanges},
+	run:   checkResumeRange,
+}
+
+var cureServeRanges = Cure{{For: "app", Text: "serve the file with Accept-Ranges, a strong ETag and no compression"}}
 
 func checkResumeRange(o *Observation) Finding {
 	part, other, past := o.get(RoleRange), o.get(RoleRangeIf), o.get(RoleRangeEnd)
@@ -328,6 +436,15 @@ func checkResumeRange(o *Observation) Finding {
 		return warn("206, but only a weak ETag: If-Range cannot use it")
 	}
 	return pass("206 from byte %s on, guarded by If-Range", offset)
+}
+
+var resumeHeaderCheck = Check{
+	ID: "resume-header", Group: "resume", Title: "the answer tells what was lost", Worst: Warn,
+	How:   "Last-Event-ID and Mercure-Last-Event-ID of the answer.",
+	Why:   "Hubs tell in it from where on they still had the past.",
+	Cite:  "https://github.com/dunglas/mercure/issues/1317",
+	Cures: []Cure{cureAnswerStale},
+	run:   checkResumeHeader,
 }
 
 func checkResumeHeader(o *Observation) Finding {

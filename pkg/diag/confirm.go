@@ -9,10 +9,10 @@ import (
 
 // suspects returns the IDs of the checks of timing that find something, chosen
 // or not: what one says may rest on what another finds.
-func (c *Config) suspects(o *Observation) []string {
+func suspects(o *Observation) []string {
 	var ids []string
-	for i := range Catalog {
-		if check := &Catalog[i]; check.timing && check.wanted(c) && isFault(check.Run(o).Status) {
+	for _, check := range catalog {
+		if check.Timing && check.wanted(&o.Options) && isFault(check.Run(o).Status) {
 			ids = append(ids, check.ID)
 		}
 	}
@@ -21,11 +21,11 @@ func (c *Config) suspects(o *Observation) []string {
 
 func isFault(s Status) bool { return s == Fail || s == Warn }
 
-// second returns what a second look at the stream saw, as an observation: on a
+// secondLook returns what a second look at the stream saw, as an observation: on a
 // connection of its own that was opened when the first look had found
 // something. The network may have had a bad moment. Where the stream has an end,
 // or no beginning, the twin is that look.
-func (o *Observation) second() *Observation {
+func secondLook(o *Observation) *Observation {
 	a, again, twin := o.a(), o.get(RoleAgain), o.get(RoleTwin)
 	if again == nil && twin != nil && (a.End == EndEOF && twin.End == EndEOF || a.Answered == 0) {
 		again = twin
@@ -56,37 +56,37 @@ func (o *Observation) second() *Observation {
 
 // unconfirmed returns which of the faults of an observation were seen only
 // once. It may be another check that tells of the same hold the second time.
-func (o *Observation) unconfirmed(ids []string) []string {
+func unconfirmed(o *Observation, ids []string) []string {
 	var left []string
-	second := o.second()
+	second := secondLook(o)
 	for _, id := range ids {
-		if !o.confirmed(id, second) {
+		if !confirmed(o, id, second) {
 			left = append(left, id)
 		}
 	}
 	return left
 }
 
-func (o *Observation) confirmed(id string, second *Observation) bool {
+func confirmed(o *Observation, id string, second *Observation) bool {
 	check := Lookup(id)
 	switch {
-	case id == "headers-early" && o.headerWaits().withEvent >= 2:
+	case id == "headers-early" && headerWaits(o).withEvent >= 2:
 		return true // on two connections, at two times
-	case check.Group == "buffering" && o.timing().onSeveral(o):
+	case check.Group == "buffering" && timingOf(o).onSeveral(o):
 		return true
 	case second == nil:
 		return false
-	case id == "headers-early" && second.headerWaits().alone == nil:
+	case id == "headers-early" && headerWaits(second).alone == nil:
 		return true // nothing speaks against it; the first event may have been quicker this time
 	case id == "connect-parallel":
 		return isFault(check.Run(&Observation{Exchanges: []*Exchange{o.a(), second.a().as(RoleTwin)}}).Status)
 	case id == "terminator-late":
 		// A short second look has few pauses, and all of them count.
-		p := second.timing().all
+		p := timingOf(second).all
 		return p.noBlank > 0 && p.noBlank >= p.aligned+p.mid
 	case check.Group == "buffering":
-		for i := range bufferingChecks {
-			if c := &bufferingChecks[i]; c.timing && isFault(c.Run(second).Status) {
+		for _, c := range bufferingChecks {
+			if c.Timing && isFault(c.Run(second).Status) {
 				return true
 			}
 		}
@@ -106,17 +106,17 @@ func (t *timing) onSeveral(o *Observation) bool {
 func (r *Report) confirm(o *Observation) {
 	var ids []string
 	for _, c := range r.Checks {
-		if c.check.timing && isFault(c.Status) {
+		if c.check.Timing && isFault(c.Status) {
 			ids = append(ids, c.ID)
 		}
 	}
-	if o.second() == nil {
+	if secondLook(o) == nil {
 		return
 	}
-	left := o.unconfirmed(ids)
+	left := unconfirmed(o, ids)
 	for i := range r.Checks {
 		if c := &r.Checks[i]; slices.Contains(left, c.ID) {
-			if long, _ := c.Evidence["hold_ms"].(float64); long >= milliseconds(longHold) && compares(c.Evidence["method"]) {
+			if c.found.hold >= longHold && compares(c.found.method) {
 				// No bad moment of the network is so long and leaves the other
 				// connection alone: it depends on the connection.
 				c.Status, c.Seen = Warn, c.Seen+"; not so on a fresh connection"
@@ -134,4 +134,4 @@ const longHold = 2 * time.Second
 
 // compares reports whether a method holds a connection against another of the
 // same time.
-func compares(method any) bool { return method == "D" || method == "E" || method == "origin" }
+func compares(method string) bool { return method == "D" || method == "E" || method == "origin" }

@@ -8,22 +8,22 @@ import (
 
 // TestCuresOfProductsOnThePath shows no cure for what is not there.
 func TestCuresOfProductsOnThePath(t *testing.T) {
-	products := func(names []string, hops []Hop) (list []string) {
-		for _, r := range remediesFor(names, hops) {
+	products := func(cures []Cure, hops []Hop) (list []string) {
+		for _, r := range remediesFor(cures, hops) {
 			list = append(list, r.For)
 		}
 		return list
 	}
-	node := products([]string{"BUFFER", "ENC"}, []Hop{{Name: "express"}})
+	node := products([]Cure{cureStopBuffer, cureFlushCompressor}, []Hop{{Name: "express"}})
 	for _, other := range []string{"php", "apache", "uvicorn", "gunicorn"} {
 		if slices.Contains(node, other) {
 			t.Errorf("%s is named for a server of Node.js: %v", other, node)
 		}
 	}
-	if slices.Contains(products([]string{"BUFFER"}, []Hop{}), "php") || !slices.Contains(products([]string{"BUFFER"}, []Hop{{Name: "php"}}), "php") {
+	if slices.Contains(products([]Cure{cureStopBuffer}, []Hop{}), "php") || !slices.Contains(products([]Cure{cureStopBuffer}, []Hop{{Name: "php"}}), "php") {
 		t.Error("php is named where it was not seen, or not where it was")
 	}
-	if !slices.Contains(products([]string{"BUFFER"}, nil), "php") {
+	if !slices.Contains(products([]Cure{cureStopBuffer}, nil), "php") {
 		t.Error("--explain has to name all")
 	}
 }

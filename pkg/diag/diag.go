@@ -93,6 +93,19 @@ type Config struct {
 	Options
 }
 
+// Observe makes every exchange that the checks need, each once.
+func Observe(ctx context.Context, cfg Config) *Observation {
+	return observe(ctx, probeConfig{
+		Client: cfg.Client, Request: cfg.Request, Window: cfg.duration(), Timeout: cfg.timeout(), Connections: cfg.connections(),
+		Once: !cfg.mayRepeat(), Options: cfg.Options, Doubts: doubts,
+	})
+}
+
+// doubts is what an observation leaves open.
+func doubts(o *Observation) Doubts {
+	return Doubts{Checks: unconfirmed(o, suspects(o)), ByClock: seemsBehind(o), Join: wantsFirst(o), Missed: missedFirst(o), Settled: enough(o)}
+}
+
 // NeverFail is the [Config.FailOn] of runs that only look.
 const NeverFail Status = "never"
 
@@ -145,14 +158,13 @@ func Weigh(o *Observation, cfg Config) *Report {
 // stands for what is wanted of it, an ID for its check in any case.
 func (c *Config) selected() []*Check {
 	var list []*Check
-	for i := range Catalog {
-		check := &Catalog[i]
+	for _, check := range catalog {
 		chosen := contains(c.Only, check.ID) || contains(c.Require, check.ID)
 		switch {
 		case len(c.Only) > 0:
-			chosen = chosen || contains(c.Only, check.Group) && check.wanted(c)
-		case !c.Quick || check.isQuick():
-			chosen = chosen || check.wanted(c)
+			chosen = chosen || contains(c.Only, check.Group) && check.wanted(&c.Options)
+		case !c.Quick || check.Quick:
+			chosen = chosen || check.wanted(&c.Options)
 		}
 		if chosen && !named(c.Skip, check) {
 			list = append(list, check)
@@ -164,9 +176,9 @@ func (c *Config) selected() []*Check {
 // run has a check weigh an observation, if what it needs was asked for.
 func (c *Config) run(check *Check, o *Observation) Finding {
 	switch {
-	case !check.wanted(c):
+	case !check.wanted(&c.Options):
 		return inconclusive("not looked at: it needs %s", check.Needs)
-	case c.Quick && !check.isQuick():
+	case c.Quick && !check.Quick:
 		return inconclusive("not looked at: it needs a run without --quick")
 	}
 	return check.Run(o)
@@ -186,37 +198,8 @@ func contains(list []string, name string) bool {
 	return false
 }
 
-// isQuick reports whether the check needs no more than one connection and its
-// first seconds.
-func (c *Check) isQuick() bool {
-	if c.quick {
-		return true
-	}
-	switch c.Needs {
-	case "--web-origin", "--credentials", "--profile mcp":
-		return true
-	}
-	switch c.Group {
-	case "connect", "headers", "framing", "reconnect", "security":
-		return !c.timing && c.ID != "connect-parallel" && c.ID != "reconnect-now"
-	}
-	return false
-}
-
-// atOnce reports whether the headers of the answer decide the check.
-func (c *Check) atOnce() bool {
-	if slices.Contains([]string{"connect-head", "connect-parallel", "content-encoding", "content-length", "sec-echo"}, c.ID) {
-		return false
-	}
-	switch c.Group {
-	case "connect", "headers", "security":
-		return true
-	}
-	return slices.Contains([]string{"cors-origin", "cors-credentials", "path", "h3-advertised"}, c.ID)
-}
-
 // wanted reports whether the options ask for the check.
-func (c *Check) wanted(cfg *Config) bool {
+func (c *Check) wanted(cfg *Options) bool {
 	switch c.Needs {
 	case "":
 		return true

@@ -5,8 +5,6 @@ import (
 	"time"
 )
 
-func sprintf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
-
 // roundDuration shows a time with the digits that matter.
 func roundDuration(d time.Duration) string {
 	switch {

@@ -31,9 +31,9 @@ func FuzzChecks(f *testing.F) {
 			}
 			o.Exchanges = append(o.Exchanges, x)
 		}
-		for i := range Catalog {
-			if found := Catalog[i].Run(o); found.Status == "" || found.Title == "" {
-				t.Errorf("%s: %+v", Catalog[i].ID, found)
+		for _, check := range catalog {
+			if found := check.Run(o); found.Status == "" || found.Title == "" {
+				t.Errorf("%s: %+v", check.ID, found)
 			}
 		}
 	})

@@ -122,8 +122,8 @@ func (g *golden) add(t *testing.T, name string, o *Observation) {
 	t.Helper()
 	g.cases = append(g.cases, name)
 	report := newReport(o)
-	for i := range Catalog {
-		report.add(&Catalog[i], Catalog[i].Run(o), 0)
+	for _, check := range catalog {
+		report.add(check, check.Run(o), 0)
 	}
 	var before []string
 	for i := range report.Checks {
@@ -187,8 +187,8 @@ func (g *golden) text() string {
 	for i, text := range g.remedies {
 		fmt.Fprintf(&b, "  #%d %s\n", i+1, text)
 	}
-	for i := range Catalog {
-		id := Catalog[i].ID
+	for _, check := range catalog {
+		id := check.ID
 		fmt.Fprintf(&b, "\n%s\n", id)
 		for _, line := range g.found[id] {
 			fmt.Fprintf(&b, "  %s\n    on %s\n", line, ranges(g.by[id][line]))

@@ -1,9 +1,12 @@
 package diag
 
 import (
+	"bytes"
 	"net/http"
-	"sync"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/coding"
+	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // A Role says what an exchange was made for.
@@ -116,20 +119,14 @@ type Exchange struct {
 	Phase         Phase         `json:"phase,omitempty"`   // where it failed
 	Error         string        `json:"error,omitempty"`
 
-	once sync.Once
-	line *timeline
+	line *timeline // once it was asked for
 }
 
 // as returns the exchange in another role.
 func (x *Exchange) as(role Role) *Exchange {
-	return &Exchange{
-		Role: role, Method: x.Method, URL: x.URL, RequestHeader: x.RequestHeader,
-		Start: x.Start, Connected: x.Connected, Dial: x.Dial, Answered: x.Answered, Ended: x.Ended,
-		Proto: x.Proto, TLS: x.TLS, Redirects: x.Redirects, Loop: x.Loop,
-		Status: x.Status, Header: x.Header, RawHeader: x.RawHeader,
-		Reads: x.Reads, Body: x.Body, Clipped: x.Clipped,
-		End: x.End, Between: x.Between, Phase: x.Phase, Error: x.Error,
-	}
+	y := *x
+	y.Role, y.line = role, nil
+	return &y
 }
 
 // ok reports whether the exchange is an open event stream.
@@ -153,7 +150,9 @@ func (x *Exchange) timeline() *timeline {
 	if x == nil {
 		return &timeline{}
 	}
-	x.once.Do(func() { x.line = newTimeline(x) })
+	if x.line == nil {
+		x.line = newTimeline(x)
+	}
 	return x.line
 }
 
@@ -176,10 +175,21 @@ type Observation struct {
 	Options   Options       `json:"options"`
 	Orphans   []int         `json:"orphans,omitempty"` // streams open at the origin: with us, after us
 
-	memo struct {
-		sync.Once
-		timing *timing
+	memo map[any]any
+}
+
+// once returns the value that build makes of the observation, made once for each
+// key.
+func (o *Observation) once(key any, build func() any) any {
+	value, ok := o.memo[key]
+	if !ok {
+		value = build()
+		if o.memo == nil {
+			o.memo = map[any]any{}
+		}
+		o.memo[key] = value
 	}
+	return value
 }
 
 // get returns the first exchange of a role, or nil.
@@ -230,3 +240,14 @@ func (o *Observation) stalled(from, to time.Duration) bool {
 	}
 	return false
 }
+
+// plainBody is the body without its compression and the space around it.
+func (x *Exchange) plainBody() []byte {
+	body := x.Body
+	if coding := coding.Of(x.Header); coding != "" {
+		body, _ = decodePrefix(coding, body, maxOtherPlain)
+	}
+	return bytes.TrimSpace(body)
+}
+
+func isEventStream(h http.Header) bool { return stream.IsEventStream(h.Get("Content-Type")) }

@@ -20,9 +20,32 @@ const (
 	slowAnswer    = 200 * time.Millisecond // where it is worth a look whether another is quicker
 )
 
+// A probeConfig is what a probe has to know.
+type probeConfig struct {
+	Client      *http.Client
+	Request     *http.Request
+	Window      time.Duration // for which the stream is watched
+	Timeout     time.Duration // for an answer
+	Connections int           // at once
+	Once        bool          // a request may cost money, and is not repeated
+	Options
+	Doubts func(*Observation) Doubts
+}
+
+// Doubts are the questions that an observation leaves open, so far as more
+// requests can decide them. The probe does not judge: it asks for the doubts
+// about what it has seen, and looks again where there are some.
+type Doubts struct {
+	Checks  []string // the checks that found a fault of timing on one connection alone
+	ByClock bool     // only times in the events make them seem one event late
+	Join    bool     // new connections may tell more
+	Missed  bool     // a new connection missed an event, and one more settles why
+	Settled bool     // to watch longer changes nothing
+}
+
 // A prober makes the exchanges of one observation.
 type prober struct {
-	cfg    Config
+	cfg    probeConfig
 	client *http.Client
 	began  time.Time
 	all    []*running
@@ -33,8 +56,8 @@ type prober struct {
 
 func (p *prober) clock() time.Duration { return time.Since(p.began) }
 
-// Observe makes every exchange that the checks need, each once.
-func Observe(ctx context.Context, cfg Config) *Observation {
+// observe makes every exchange that the checks need, each once.
+func observe(ctx context.Context, cfg probeConfig) *Observation {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &prober{cfg: cfg, client: cfg.Client, began: time.Now()}
 	if p.client == nil {
@@ -53,7 +76,7 @@ func Observe(ctx context.Context, cfg Config) *Observation {
 // observation gathers what has been seen so far.
 func (p *prober) observation() *Observation {
 	o := &Observation{
-		URL: p.cfg.Request.URL.String(), Method: p.method(), Window: p.cfg.duration(), Duration: p.clock(),
+		URL: p.cfg.Request.URL.String(), Method: p.method(), Window: p.cfg.Window, Duration: p.clock(),
 		Time: p.began, Stalls: p.canary.seen(), Options: p.cfg.Options, Orphans: p.orphans,
 	}
 	for _, r := range p.all {
@@ -166,8 +189,8 @@ func (p *prober) until(ctx context.Context, end time.Duration, holds func() bool
 
 // whole is the plan of a run.
 func (p *prober) whole(ctx context.Context) {
-	window := p.cfg.duration()
-	paid := !p.cfg.mayRepeat()
+	window := p.cfg.Window
+	paid := p.cfg.Once
 	a := p.stream(ctx, RoleA, nil)
 	if p.cfg.OriginURL != "" && !paid && !p.cfg.Quick {
 		p.stream(ctx, RoleOrigin, p.toOrigin)
@@ -198,8 +221,8 @@ func (p *prober) whole(ctx context.Context) {
 // finds out whether the server answers anything at all. Of what is no stream it
 // keeps some.
 func (p *prober) opened(ctx context.Context, a *running, once bool) bool {
-	if !p.await(ctx, a.answered, p.cfg.timeout()/4) && ctx.Err() == nil {
-		room := p.cfg.connections()
+	if !p.await(ctx, a.answered, p.cfg.Timeout/4) && ctx.Err() == nil {
+		room := p.cfg.Connections
 		if !once && room >= 3 {
 			p.stream(ctx, RoleTwin, nil)
 		}
@@ -209,7 +232,7 @@ func (p *prober) opened(ctx context.Context, a *running, once bool) bool {
 			p.stream(ctx, RoleIdentity, nil)
 		}
 		other := p.stream(ctx, RoleBaseline, elsewhere)
-		p.await(ctx, a.answered, p.cfg.timeout()-p.cfg.timeout()/4)
+		p.await(ctx, a.answered, p.cfg.Timeout-p.cfg.Timeout/4)
 		other.close()
 	}
 	x := a.snapshot()

@@ -92,7 +92,7 @@ func (p *prober) mcp(ctx context.Context) {
 		x := p.mcpPost(ctx, RoleMCPPost, mcpInitialize, nil)
 		session := x.Header.Get("Mcp-Session-Id")
 		switch {
-		case x.Status != http.StatusOK || checkMCPAnswer(x).Status != Pass:
+		case x.Status != http.StatusOK || !mcpAnswerOf(x).whole():
 			p.mcpPost(ctx, RoleDiscover, mcpDiscover, map[string]string{"Mcp-Protocol-Version": mcpStateless, "Mcp-Method": "server/discover"})
 		case session != "":
 			inSession["Mcp-Session-Id"] = session

@@ -21,11 +21,12 @@ type session struct {
 	fresh    []*running
 
 	looked *Observation // the last that was weighed
+	doubts Doubts       // about that
 }
 
 // watchAndResume is the plan of a session.
 func (p *prober) watchAndResume(ctx context.Context, a *running) {
-	s := &session{p: p, a: a, window: p.cfg.duration(), twin: p.find(RoleTwin), identity: p.find(RoleIdentity)}
+	s := &session{p: p, a: a, window: p.cfg.Window, twin: p.find(RoleTwin), identity: p.find(RoleIdentity)}
 	s.openOthers(ctx)
 	s.watch(ctx)
 	s.otherProtocol(ctx)
@@ -41,7 +42,7 @@ func (p *prober) watchAndResume(ctx context.Context, a *running) {
 // where one comes soon, so that they show what comes first.
 func (s *session) openOthers(ctx context.Context) {
 	p := s.p
-	room := p.cfg.connections()
+	room := p.cfg.Connections
 	encoded := s.encoded()
 	delay := min(1300*time.Millisecond+rand.N(1400*time.Millisecond), s.window/4)
 	apart := min(identityDelay, s.window/8)
@@ -73,8 +74,15 @@ func (s *session) encoded() bool { return coding.Of(s.a.snapshot().Header) != ""
 func (s *session) look() *Observation {
 	if s.looked == nil || s.p.clock()-s.looked.Duration >= min(time.Second, s.window/8) {
 		s.looked = s.p.observation()
+		s.doubts = s.p.cfg.Doubts(s.looked)
 	}
 	return s.looked
+}
+
+// doubtful returns the doubts about what has been seen, as look does.
+func (s *session) doubtful() Doubts {
+	s.look()
+	return s.doubts
 }
 
 // watch watches the streams until there is a past to ask for, or the time for
@@ -114,7 +122,7 @@ func (s *session) allOver() bool {
 // freePlace closes the stream that has told what it can: the one in identity
 // form, unless the others are compressed and so need the comparison.
 func (s *session) freePlace() {
-	if s.p.cfg.connections() > 3 || s.again != nil {
+	if s.p.cfg.Connections > 3 || s.again != nil {
 		return
 	}
 	if !s.encoded() && s.identity != nil {
@@ -129,7 +137,7 @@ func (s *session) freePlace() {
 // takes a place beside those that resume.
 func (s *session) lookAgain(ctx context.Context, early bool) {
 	p := s.p
-	room := p.cfg.connections()
+	room := p.cfg.Connections
 	if s.again != nil || early && (over(s.a) || room < DefaultConnections) || ctx.Err() != nil {
 		return
 	}
@@ -155,11 +163,11 @@ func (s *session) lookAgain(ctx context.Context, early bool) {
 // suspicious reports whether a check of timing finds something that no second
 // connection has shown yet.
 func (s *session) suspicious(early bool) bool {
-	o := s.look()
-	if _, op := o.timing().blame(o); op.method == "C1" && s.wantsFirst() {
+	d := s.doubtful()
+	if d.ByClock && s.wantsFirst() {
 		return false // new connections will show that too
 	}
-	for _, id := range o.unconfirmed(s.p.cfg.suspects(o)) {
+	for _, id := range d.Checks {
 		if early && (id == "headers-early" || id == "connect-ttfb") {
 			continue // every connection to come may show it
 		}
@@ -189,8 +197,7 @@ func (s *session) awaitSecond(ctx context.Context) {
 	least, most := s.window/4, max(2*s.window/3, min(s.window, 6*medianGap(s.a.snapshot().timeline())))
 	s.p.until(ctx, opened+least, func() bool { return over(s.again) })
 	s.p.until(ctx, opened+most, func() bool {
-		o := s.look()
-		return over(s.again) || len(o.unconfirmed(s.p.cfg.suspects(o))) == 0
+		return over(s.again) || len(s.doubtful().Checks) == 0
 	})
 }
 
@@ -198,7 +205,7 @@ func (s *session) awaitSecond(ctx context.Context) {
 // nothing are a sign that the next will not either.
 func (s *session) wantsFirst() bool {
 	const most, untold = 6, 3
-	if over(s.a) || s.p.cfg.connections() < 2 || len(s.fresh) >= most {
+	if over(s.a) || s.p.cfg.Connections < 2 || len(s.fresh) >= most {
 		return false
 	}
 	told := 0
@@ -207,8 +214,7 @@ func (s *session) wantsFirst() bool {
 			told++
 		}
 	}
-	o := s.look()
-	return len(s.fresh)-told < untold && o.timing().wantsFirst(o)
+	return len(s.fresh)-told < untold && s.doubtful().Join
 }
 
 // told reports whether a new connection has shown what comes first on it, or
@@ -261,7 +267,7 @@ func (s *session) awaitFirst(ctx context.Context, r *running) {
 func (s *session) firsts(ctx context.Context) {
 	for ctx.Err() == nil && s.again == nil && s.wantsFirst() {
 		end := s.window
-		if missed, _ := s.look().timing().first.numbers["first_missed"].(int); missed > 0 {
+		if s.doubtful().Missed {
 			end += s.window / 3
 		}
 		if s.p.clock() >= end {
@@ -283,7 +289,7 @@ func (s *session) otherProtocol(ctx context.Context) {
 	}
 	for range 2 {
 		r := p.start(ctx, RoleProtocol, p.request(RoleProtocol), transport)
-		answered := p.await(ctx, r.answered, min(max(shortLimit, 2*s.a.snapshot().ttfb()), 3*time.Second, p.cfg.timeout()))
+		answered := p.await(ctx, r.answered, min(max(shortLimit, 2*s.a.snapshot().ttfb()), 3*time.Second, p.cfg.Timeout))
 		r.close()
 		if answered || ctx.Err() != nil {
 			return
@@ -300,5 +306,5 @@ func (s *session) decided() bool {
 	if s.p.clock() < minWatch || s.p.cfg.ExpectEvery > s.p.clock() {
 		return false
 	}
-	return enough(s.look())
+	return s.doubtful().Settled
 }

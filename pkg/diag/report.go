@@ -114,6 +114,7 @@ type Result struct {
 	Required bool           `json:"required,omitempty"` // being undecided would fail the run
 
 	check *Check
+	found Finding
 }
 
 func newReport(o *Observation) *Report {
@@ -150,14 +151,14 @@ func (r *Report) add(check *Check, f Finding, took time.Duration) {
 	result := Result{
 		ID: check.ID, Group: check.Group, Status: f.Status, Severity: check.Worst, Title: check.Title,
 		Actual: f.Title, Seen: f.Seen, Expected: f.Expected, Evidence: f.Evidence, Doc: check.Cite,
-		MS: took.Milliseconds(), check: check,
+		MS: took.Milliseconds(), check: check, found: f,
 	}
-	if f.Status == Fail || f.Status == Warn || f.Status == Info && f.Remedies != nil {
-		names := check.Remedies
-		if f.Remedies != nil {
-			names = f.Remedies
+	if f.Status == Fail || f.Status == Warn || f.Status == Info && f.Cures != nil {
+		cures := check.Cures
+		if f.Cures != nil {
+			cures = f.Cures
 		}
-		result.Remedies = remediesFor(names, r.Path.Hops)
+		result.Remedies = remediesFor(cures, r.Path.Hops)
 	}
 	r.Checks = append(r.Checks, result)
 }
@@ -165,7 +166,7 @@ func (r *Report) add(check *Check, f Finding, took time.Duration) {
 // sort puts the results in the order of the catalog.
 func (r *Report) sort() {
 	place := func(c Result) int {
-		return slices.IndexFunc(Catalog, func(check Check) bool { return check.ID == c.ID })
+		return slices.IndexFunc(catalog, func(check *Check) bool { return check.ID == c.ID })
 	}
 	slices.SortFunc(r.Checks, func(a, b Result) int { return place(a) - place(b) })
 }
@@ -187,7 +188,7 @@ func (r *Report) interrupt(o *Observation) {
 	answered := o.a().Answered > 0
 	for i := range r.Checks {
 		c := &r.Checks[i]
-		if answered && (c.check.atOnce() || !o.a().ok()) && !(c.check.timing && isFault(c.Status)) {
+		if answered && (c.check.AtOnce || !o.a().ok()) && !(c.check.Timing && isFault(c.Status)) {
 			continue
 		}
 		if c.Status != Skip {

@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -51,9 +52,9 @@ type reply struct {
 	common    int
 }
 
-// witness returns the stream by which the places of resumed ones are measured:
+// referenceOf returns the stream by which the places of resumed ones are measured:
 // the first, or the plain one where that was closed for a second look.
-func (o *Observation) witness() *Exchange {
+func referenceOf(o *Observation) *Exchange {
 	a, plain := o.a(), o.get(RoleIdentity)
 	if plain.ok() && coding.Of(a.Header) != "" && a.End == EndClient && plain.Ended > a.Ended+time.Second {
 		return plain
@@ -239,9 +240,9 @@ func (res resumeResult) fromTheStart(w *witness, r1, r2 *reply, control *Exchang
 		res.verdict = ignoredRestarts
 		return res
 	}
-	res.verdict, res.why = resumeUndecided, sprintf("the ID makes no difference, and with a past of %d events the whole of it cannot be told from the last few; a longer --duration decides", past)
+	res.verdict, res.why = resumeUndecided, fmt.Sprintf("the ID makes no difference, and with a past of %d events the whole of it cannot be told from the last few; a longer --duration decides", past)
 	if c := w.read(control, ""); c.delivered && c.first > 0 {
-		res.why = sprintf("with an ID all %d events come again, too few to tell how many would; a longer --duration decides", past)
+		res.why = fmt.Sprintf("with an ID all %d events come again, too few to tell how many would; a longer --duration decides", past)
 	}
 	return res
 }
@@ -265,7 +266,7 @@ func (res resumeResult) nothing(o *Observation, main, first, control *Exchange) 
 		res.verdict, res.why = resumeUndecided, "something large came first, and did not end in time"
 		return res
 	}
-	if who, _ := o.timing().blame(o); who != nobody {
+	if who, _ := timingOf(o).blame(o); who != nobody {
 		res.verdict, res.why, res.see = resumeUndecided, "nothing came in time, and the stream is held: see "+string(who), string(who)
 		return res
 	}
@@ -273,8 +274,8 @@ func (res resumeResult) nothing(o *Observation, main, first, control *Exchange) 
 		res.verdict, res.why = resumeUndecided, "nothing came in time, without an ID either: new streams start late"
 		return res
 	}
-	if wait, watched := o.firstWait(), first.Ended-first.Answered; wait > watched {
-		res.verdict, res.why = resumeUndecided, sprintf("nothing came in %s, and new streams take %s until their first event", roundDuration(watched), roundDuration(wait))
+	if wait, watched := firstWait(o), first.Ended-first.Answered; wait > watched {
+		res.verdict, res.why = resumeUndecided, fmt.Sprintf("nothing came in %s, and new streams take %s until their first event", roundDuration(watched), roundDuration(wait))
 		return res
 	}
 	if perConnection, _ := replayed(main.timeline(), o.get(RoleTwin).timeline()); perConnection || main.End == EndEOF && first.End != EndEOF {
@@ -287,7 +288,7 @@ func (res resumeResult) nothing(o *Observation, main, first, control *Exchange) 
 
 // firstWait is how long a stream without an ID takes at least until its first
 // event.
-func (o *Observation) firstWait() time.Duration {
+func firstWait(o *Observation) time.Duration {
 	least := time.Duration(0)
 	for _, x := range append(o.liveStreams(), o.a()) {
 		if events := x.timeline().events; len(events) > 0 && (least == 0 || events[0].at-x.Answered < least) {

@@ -289,3 +289,21 @@ func (t *timeline) bytes() int {
 	}
 	return n
 }
+
+// whole is the decoded body up to its last whole line; a line that is still
+// arriving is nobody's fault.
+func (t *timeline) whole() []byte {
+	if t.ended {
+		return t.plain
+	}
+	return t.plain[:bytes.LastIndexAny(t.plain, "\r\n")+1]
+}
+
+// longestGap is the longest gap between arrivals that the stream survived.
+func (t *timeline) longestGap() time.Duration {
+	var longest time.Duration
+	for _, gap := range t.pauses {
+		longest = max(longest, gap)
+	}
+	return longest
+}

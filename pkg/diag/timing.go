@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -20,6 +21,8 @@ type opinion struct {
 	hold    time.Duration // estimate, where held
 	seen    string        // the numbers, in words
 	numbers map[string]any
+	missed  int  // new connections that missed an event
+	groups  int  // of events that were compared on two connections
 	several bool // made of as many connections as it has cases, so that it needs no second look
 }
 
@@ -130,13 +133,13 @@ func (p *pauseTest) opinion(method string) opinion {
 	switch {
 	case p.llr >= llrHeld, long >= 2 && p.aligned == 0:
 		op.verdict, op.hold = judge(hold), hold
-		op.seen = sprintf("%d of %d pauses inside an event", p.mid, p.mid+p.aligned)
+		op.seen = fmt.Sprintf("%d of %d pauses inside an event", p.mid, p.mid+p.aligned)
 	case p.llr <= llrClean && p.mid == 0 && 3*p.several <= p.arrivals:
 		op.verdict = clean
-		op.seen = sprintf("all %d pauses between events", p.aligned)
+		op.seen = fmt.Sprintf("all %d pauses between events", p.aligned)
 	case p.llr <= llrClean && p.mid > 0 && 3*p.several <= p.arrivals && 10*p.mid < p.aligned:
 		op.verdict = clean
-		op.seen = sprintf("%d of %d pauses between events", p.aligned, p.mid+p.aligned)
+		op.seen = fmt.Sprintf("%d of %d pauses between events", p.aligned, p.mid+p.aligned)
 	}
 	return op
 }
@@ -160,7 +163,7 @@ func testFlow(t *timeline) opinion {
 	}
 	if span >= 2*time.Second && longest < holdWarn {
 		op.verdict = clean
-		op.seen = sprintf("no pause longer than %s", roundDuration(longest))
+		op.seen = fmt.Sprintf("no pause longer than %s", roundDuration(longest))
 		op.numbers = map[string]any{"pause_max_ms": milliseconds(longest)}
 	}
 	return op
@@ -189,7 +192,7 @@ func testHeartbeats(t *timeline) opinion {
 	}
 	if carriers >= 3 && groups >= 2 && 2*groups >= carriers && median(gaps) > holdWarn {
 		op.verdict, op.hold = judge(median(gaps)), median(gaps)
-		op.seen = sprintf("%d of %d arrivals bring several heartbeats at once", groups, carriers)
+		op.seen = fmt.Sprintf("%d of %d arrivals bring several heartbeats at once", groups, carriers)
 	}
 	return op
 }
@@ -221,7 +224,7 @@ func testSizes(t *timeline) opinion {
 	}
 	if cv(batches) < 0.25*cv(sizes)/math.Sqrt(perBatch) && median(gaps) > holdWarn {
 		op.verdict, op.hold = judge(median(gaps)), median(gaps)
-		op.seen = sprintf("pieces of %.0f bytes, ±%.1f %%, of events that differ by ±%.0f %%", mean(batches), 100*cv(batches), 100*cv(sizes))
+		op.seen = fmt.Sprintf("pieces of %.0f bytes, ±%.1f %%, of events that differ by ±%.0f %%", mean(batches), 100*cv(batches), 100*cv(sizes))
 		op.numbers = map[string]any{"batch_bytes": int(mean(batches))}
 	}
 	return op
@@ -252,7 +255,7 @@ func testPacing(t *timeline) opinion {
 	}
 	if equal >= least && size >= smallest && 5*equal >= 4*len(sizes) && 2*cuts >= equal && gap >= 50*time.Millisecond {
 		op.verdict, op.hold = judge(gap), gap
-		op.seen = sprintf("pieces of %d bytes whatever the events, one every %s: something paces the stream", size, roundDuration(gap))
+		op.seen = fmt.Sprintf("pieces of %d bytes whatever the events, one every %s: something paces the stream", size, roundDuration(gap))
 		op.numbers = map[string]any{"batch_bytes": size}
 	}
 	return op
@@ -268,7 +271,7 @@ func testWhole(t *timeline) opinion {
 	wait := last - t.start
 	if wait > 2*time.Second && last-first <= wait/20 {
 		op.verdict, op.hold = held, wait
-		op.seen = sprintf("all %d events within %s after a wait of %s", len(t.events), roundDuration(last-first), roundDuration(first-t.start))
+		op.seen = fmt.Sprintf("all %d events within %s after a wait of %s", len(t.events), roundDuration(last-first), roundDuration(first-t.start))
 	} else if last-first > wait/4 {
 		op.verdict = clean
 	}
@@ -291,7 +294,7 @@ func testPeriod(t *timeline) opinion {
 	}
 	if len(gaps) >= 5 && mean(gaps) >= 0.3 && cv(gaps) < 0.05 {
 		op.verdict, op.hold = slightly, time.Duration(mean(gaps)*float64(time.Second))
-		op.seen = sprintf("at least 3 events every %.2f s, ±%.1f %%", mean(gaps), 100*cv(gaps))
+		op.seen = fmt.Sprintf("at least 3 events every %.2f s, ±%.1f %%", mean(gaps), 100*cv(gaps))
 		op.numbers = map[string]any{"period_ms": int(1000 * mean(gaps))}
 	}
 	return op

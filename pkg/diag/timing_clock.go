@@ -2,6 +2,7 @@ package diag
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -111,11 +112,11 @@ func testClock(o *Observation, c *clock) opinion {
 		op.verdict, op.hold = slightly, p90
 	case c.resolution == 0 && c.stamps[len(c.stamps)-1]-c.stamps[0] > time.Second:
 		op.verdict = clean
-		op.seen = sprintf("arrival follows the time in %s by less than %s", c.slot, roundDuration(max(p90, time.Millisecond)))
+		op.seen = fmt.Sprintf("arrival follows the time in %s by less than %s", c.slot, roundDuration(max(p90, time.Millisecond)))
 		return op
 	}
 	if op.verdict != undecided {
-		op.seen = sprintf("against the time in %s, one in ten events is late by %s or more", c.slot, roundDuration(p90))
+		op.seen = fmt.Sprintf("against the time in %s, one in ten events is late by %s or more", c.slot, roundDuration(p90))
 	}
 	return op
 }
@@ -176,7 +177,7 @@ func testShift(c *clock) opinion {
 	hold := time.Duration((own[len(own)/2] - slices.Min(next)) * 1e9)
 	if deviation(own) > 0.02 && deviation(next) < deviation(own)/4 && hold > holdWarn {
 		op.verdict, op.hold = judge(hold), hold
-		op.seen = sprintf("events come when the next one is made, by the time in %s", c.slot)
+		op.seen = fmt.Sprintf("events come when the next one is made, by the time in %s", c.slot)
 		op.numbers = map[string]any{"shift_spread_ratio": math.Round(100*deviation(next)/deviation(own)) / 100}
 	}
 	return op

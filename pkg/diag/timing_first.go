@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -102,17 +103,18 @@ func testFirst(o *Observation) opinion {
 			missed = append(missed, m)
 		}
 	}
+	op.missed = len(missed)
 	op.numbers = map[string]any{"first_got": got, "first_missed": len(missed)}
 	switch hold, certain, maybe := weighMissed(missed); {
 	case got > 0 && len(missed) == 0:
 		op.verdict = clean
-		op.seen = sprintf("%d of %d new connections got the next event that was sent", got, got)
+		op.seen = fmt.Sprintf("%d of %d new connections got the next event that was sent", got, got)
 	case got == 0 && maybe && hold > holdWarn:
 		op.verdict, op.hold = judge(hold), hold
 		if !certain {
 			op.verdict = slightly
 		}
-		op.seen = sprintf("%d of %d new connections missed the event that an open one got next, and no other", len(missed), len(missed))
+		op.seen = fmt.Sprintf("%d of %d new connections missed the event that an open one got next, and no other", len(missed), len(missed))
 	}
 	return op
 }
@@ -158,7 +160,7 @@ func testLead(o *Observation) opinion {
 		leads = append(leads, lead)
 	}
 	op.verdict, op.hold = judge(median(leads)), median(leads)
-	op.seen = sprintf("who comes back with an ID is given events %s before those who stayed", roundDuration(op.hold))
+	op.seen = fmt.Sprintf("who comes back with an ID is given events %s before those who stayed", roundDuration(op.hold))
 	return op
 }
 
@@ -184,7 +186,7 @@ func testOpening(o *Observation) opinion {
 	}
 	if len(holds) >= 2 {
 		op.verdict, op.hold = held, median(holds)
-		op.seen = sprintf("%d new connections got in one piece what an open one got meanwhile, up to %s later", len(holds), roundDuration(slices.Max(holds)))
+		op.seen = fmt.Sprintf("%d new connections got in one piece what an open one got meanwhile, up to %s later", len(holds), roundDuration(slices.Max(holds)))
 	}
 	return op
 }
@@ -205,7 +207,7 @@ func testLump(t *timeline) opinion {
 	wait := t.arrivals[0].from - t.start
 	if wait > time.Second && 5*single >= 4*(len(t.arrivals)-1) {
 		op.verdict, op.hold = held, wait
-		op.seen = sprintf("the first piece has %d events and came after %s; then they come one by one", t.arrivals[0].events, roundDuration(wait))
+		op.seen = fmt.Sprintf("the first piece has %d events and came after %s; then they come one by one", t.arrivals[0].events, roundDuration(wait))
 	}
 	return op
 }

@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -22,7 +23,7 @@ type headerWait struct {
 
 // headerWaits weighs the streams in the form that a browser asks for; where
 // that is not compressed, all are.
-func (o *Observation) headerWaits() headerWait {
+func headerWaits(o *Observation) headerWait {
 	w := headerWait{latest: o.a()}
 	var plain []*Exchange
 	plainAlone := false
@@ -104,10 +105,10 @@ func (w *headerWait) late() bool { return w.latest.ttfb() > holdFail }
 func (w *headerWait) evidence(o *Observation) string {
 	seen := ""
 	if base, ok := o.baseline(); ok {
-		seen = sprintf("another request was answered after %s", roundDuration(base))
+		seen = fmt.Sprintf("another request was answered after %s", roundDuration(base))
 	}
 	if w.withEvent >= 2 {
-		seen = sprintf("%d new connections got theirs when an open one got an event; %s", w.withEvent, seen)
+		seen = fmt.Sprintf("%d new connections got theirs when an open one got an event; %s", w.withEvent, seen)
 	}
 	if w.compressed {
 		seen += "; without compression they come at once"

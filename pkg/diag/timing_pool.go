@@ -1,6 +1,10 @@
 package diag
 
-import "github.com/ssectl/ssectl/internal/coding"
+import (
+	"fmt"
+
+	"github.com/ssectl/ssectl/internal/coding"
+)
 
 // poolPauses is method A over all connections, where each pauses too seldom:
 // long pauses, within an event, on more than one of them.
@@ -20,7 +24,7 @@ func (t *timing) poolPauses(o *Observation) opinion {
 	llr := float64(all.mid)*llrMid + float64(all.aligned)*llrAligned
 	if hold := median(all.holds); cut >= 3 && llr >= llrHeld && hold > holdFail {
 		op.verdict, op.hold = held, hold
-		op.seen = sprintf("%d of %d pauses inside an event, on %d connections", all.mid, all.mid+all.aligned, cut)
+		op.seen = fmt.Sprintf("%d of %d pauses inside an event, on %d connections", all.mid, all.mid+all.aligned, cut)
 		op.numbers = map[string]any{"pauses_mid": all.mid, "pauses_aligned": all.aligned, "batch_bytes": median(all.batches)}
 	}
 	return op

@@ -148,9 +148,8 @@ func simulate(seed uint64, source func(*rand.Rand) (int, int, int), h hop) (o *O
 
 // alarm returns the check of buffering that found something.
 func alarm(o *Observation) string {
-	for i := range bufferingChecks {
-		check := &bufferingChecks[i]
-		if f := check.Run(o); check.timing && (f.Status == Fail || f.Status == Warn) {
+	for _, check := range bufferingChecks {
+		if f := check.Run(o); check.Timing && (f.Status == Fail || f.Status == Warn) {
 			return fmt.Sprintf("%s: %s (%s)", check.ID, f.Title, f.Seen)
 		}
 	}
@@ -260,7 +259,7 @@ func flushedAt(size int, role Role, startMS int) *Exchange {
 func TestSizeOfBufferNamed(t *testing.T) {
 	for size, want := range map[int]culprit{1024: bySize, 2048: bySize, 1400: byTimer} {
 		o := recording(flushedAt(size, RoleA, 0), flushedAt(size, RoleIdentity, 800), flushedAt(size, RoleTwin, 2150))
-		if who, op := o.timing().blame(o); who != want {
+		if who, op := timingOf(o).blame(o); who != want {
 			t.Errorf("%d bytes: %q (%s), want %q", size, who, op.seen, want)
 		}
 		if want == bySize {
@@ -275,9 +274,8 @@ func TestSizeOfBufferNamed(t *testing.T) {
 // then, and go on live.
 func TestHeldStartIsNoTimer(t *testing.T) {
 	o := lateStarts()
-	for i := range bufferingChecks {
-		check := &bufferingChecks[i]
-		if f := check.Run(o); check.timing && check.ID != "headers-early" && isFault(f.Status) && f.Evidence["method"] != "O" {
+	for _, check := range bufferingChecks {
+		if f := check.Run(o); check.Timing && check.ID != "headers-early" && isFault(f.Status) && f.Evidence["method"] != "O" {
 			t.Errorf("%s: %s (%s)", check.ID, f.Title, f.Seen)
 		}
 	}

@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -154,6 +155,7 @@ func testTwin(o *Observation, a, b *timeline) opinion {
 			bad++
 		}
 	}
+	op.groups = len(shifts)
 	op.numbers = map[string]any{"twin_groups": len(shifts), "twin_groups_apart": warn}
 	switch n := len(shifts); {
 	case 5*bad >= 2*n:
@@ -162,11 +164,11 @@ func testTwin(o *Observation, a, b *timeline) opinion {
 		op.verdict, op.hold = slightly, median(apart)
 	case 100*warn <= 15*n:
 		op.verdict = clean
-		op.seen = sprintf("a second connection got the same at the same time (%d of %d)", n-warn, n)
+		op.seen = fmt.Sprintf("a second connection got the same at the same time (%d of %d)", n-warn, n)
 		return op
 	}
 	if op.verdict != undecided {
-		op.seen = sprintf("a second connection differs by %s (%d of %d)", roundDuration(op.hold), warn, len(shifts))
+		op.seen = fmt.Sprintf("a second connection differs by %s (%d of %d)", roundDuration(op.hold), warn, len(shifts))
 	}
 	return op
 }
@@ -179,8 +181,8 @@ func testPhase(o *Observation, a, b *timeline) opinion {
 	if b.start < a.start {
 		a, b = b, a
 	}
-	period, ok := a.beat()
-	other, ok2 := b.beat()
+	period, ok := beat(a)
+	other, ok2 := beat(b)
 	if perConnection, _ := replayed(a, b); !ok || !ok2 || perConnection || (period-other).Abs() > period/10 {
 		return op
 	}
@@ -199,7 +201,8 @@ func testPhase(o *Observation, a, b *timeline) opinion {
 	}
 	if phase.Abs() > 50*time.Millisecond+2*o.rtt() && 10*near >= 7*len(shifts) {
 		op.verdict, op.hold = judge(period), period
-		op.seen = sprintf("a second connection has the same period, %s later or earlier (%d of %d)", roundDuration(phase.Abs()), near, len(shifts))
+		op.seen = fmt.Sprintf("a second connection has the same period, %s later or earlier (%d of %d)", roundDuration(phase.Abs()), near, len(shifts))
+		op.groups = len(shifts)
 		op.numbers = map[string]any{"twin_groups": len(shifts), "phase_ms": milliseconds(phase)}
 	}
 	return op
@@ -226,7 +229,8 @@ func testPhases(o *Observation, a *timeline, others []*Exchange) opinion {
 	if apart >= 2 && groups >= 4 {
 		op.hold = slices.Max(phases)
 		op.verdict = judge(op.hold)
-		op.seen = sprintf("%d other connections are late or early by a time of their own, up to %s", apart, roundDuration(op.hold))
+		op.seen = fmt.Sprintf("%d other connections are late or early by a time of their own, up to %s", apart, roundDuration(op.hold))
+		op.groups = groups
 		op.numbers = map[string]any{"twin_groups": groups}
 	}
 	return op
@@ -240,7 +244,7 @@ func testHop(o *Observation, origin, here *timeline) opinion {
 	missed := count(before(origin.events, here.endedAt-time.Second), max(origin.start, here.start))
 	if !perConnection && len(here.events) == 0 && missed >= 4 {
 		op.verdict, op.hold = held, here.endedAt-here.start
-		op.seen = sprintf("the origin sent %d events, and none came here", missed)
+		op.seen = fmt.Sprintf("the origin sent %d events, and none came here", missed)
 		return op
 	}
 	shifts := groupShifts(o, origin, here)
@@ -251,10 +255,10 @@ func testHop(o *Observation, origin, here *timeline) opinion {
 	op.numbers = map[string]any{"origin_groups": len(shifts)}
 	if hold > holdWarn {
 		op.verdict, op.hold = judge(hold), hold
-		op.seen = sprintf("the origin sent the same %s earlier (%d events or groups)", roundDuration(hold), len(shifts))
+		op.seen = fmt.Sprintf("the origin sent the same %s earlier (%d events or groups)", roundDuration(hold), len(shifts))
 	} else {
 		op.verdict = clean
-		op.seen = sprintf("as early as at the origin (%d events or groups)", len(shifts))
+		op.seen = fmt.Sprintf("as early as at the origin (%d events or groups)", len(shifts))
 	}
 	return op
 }
@@ -283,7 +287,7 @@ func testEncoding(o *Observation, a, plain *timeline) opinion {
 	case count(a.events, from) == 0 && count(plain.events, from) >= 4,
 		len(a.comments) == 0 && len(a.events) == 0 && len(plain.comments) >= 4:
 		op.verdict, op.hold = held, a.endedAt-from
-		op.seen = sprintf("compressed nothing could be read, plain %d events and %d comments came", len(plain.events), len(plain.comments))
+		op.seen = fmt.Sprintf("compressed nothing could be read, plain %d events and %d comments came", len(plain.events), len(plain.comments))
 		return op
 	}
 	perConnection, _ := replayed(a, plain)
@@ -308,11 +312,11 @@ func testEncoding(o *Observation, a, plain *timeline) opinion {
 			op.verdict, op.hold = slightly, median(holds)
 		case 100*late <= 15*n:
 			op.verdict = clean
-			op.seen = sprintf("%s arrives as early as plain (%d events, median %+d ms)", a.encoded, len(shifts), median(shifts).Milliseconds())
+			op.seen = fmt.Sprintf("%s arrives as early as plain (%d events, median %+d ms)", a.encoded, len(shifts), median(shifts).Milliseconds())
 			return op
 		}
 		if op.verdict != undecided {
-			op.seen = sprintf("%s is later than plain by %s (%d of %d)", a.encoded, roundDuration(op.hold), late, len(shifts))
+			op.seen = fmt.Sprintf("%s is later than plain by %s (%d of %d)", a.encoded, roundDuration(op.hold), late, len(shifts))
 			return op
 		}
 	}
@@ -332,7 +336,7 @@ func testBare(a *timeline, x, plain *Exchange) opinion {
 	varnish := slices.ContainsFunc(Hops(x.Header), func(h Hop) bool { return h.Name == "varnish" })
 	if varnish && plain.Answered == 0 && plain.End != EndError && plain.Ended-plain.Start > 3*time.Second {
 		op.verdict, op.hold = held, wait
-		op.seen = sprintf("of the %s stream only its first %d bytes, and of the plain one not even headers, which Varnish never delays", a.encoded, a.bytes())
+		op.seen = fmt.Sprintf("of the %s stream only its first %d bytes, and of the plain one not even headers, which Varnish never delays", a.encoded, a.bytes())
 	}
 	return op
 }
@@ -354,10 +358,10 @@ func compareRates(op opinion, a, plain *timeline, fresh int) opinion {
 	switch {
 	case rp >= 5*ra:
 		op.verdict, op.hold = held, time.Duration(float64(time.Second)/max(ra, 0.05))
-		op.seen = sprintf("%s arrives %.1f times a second, plain %.1f times", a.encoded, ra, rp)
+		op.seen = fmt.Sprintf("%s arrives %.1f times a second, plain %.1f times", a.encoded, ra, rp)
 	case rp <= 2*ra && fresh >= 5:
 		op.verdict = clean
-		op.seen = sprintf("%s arrives as often as plain (%.1f and %.1f times a second)", a.encoded, ra, rp)
+		op.seen = fmt.Sprintf("%s arrives as often as plain (%.1f and %.1f times a second)", a.encoded, ra, rp)
 	}
 	return op
 }

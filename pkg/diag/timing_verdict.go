@@ -22,10 +22,11 @@ type timing struct {
 }
 
 // timing weighs an observation, once.
-func (o *Observation) timing() *timing {
-	o.memo.Do(func() { o.memo.timing = newTiming(o) })
-	return o.memo.timing
+func timingOf(o *Observation) *timing {
+	return o.once(timingKey{}, func() any { return newTiming(o) }).(*timing)
 }
+
+type timingKey struct{}
 
 func newTiming(o *Observation) *timing {
 	a, twin, identity := o.a().timeline(), o.get(RoleTwin), o.get(RoleIdentity)
@@ -113,7 +114,7 @@ func firstClean(opinions ...opinion) (opinion, bool) {
 
 // beat returns the period of the arrivals, if four of five gaps between them
 // are multiples of one. A packet that was lost spoils the gaps beside it.
-func (t *timeline) beat() (time.Duration, bool) {
+func beat(t *timeline) (time.Duration, bool) {
 	var gaps []time.Duration
 	for i, gap := range t.pauses {
 		if i > 0 && gap > holdWarn {
@@ -146,7 +147,7 @@ func (t *timeline) beat() (time.Duration, bool) {
 // bufferSize is the size of a buffer by which the arrivals seem to be let go: a
 // round number of bytes that each of them just reaches, or just does not. Zero
 // stands for none.
-func (t *timeline) bufferSize() int {
+func bufferSize(t *timeline) int {
 	largest, least, most := 0, 0, 0
 	for _, e := range t.events {
 		largest = max(largest, e.size)
@@ -177,7 +178,7 @@ func (t *timeline) bufferSize() int {
 // regularBatches says who lets go of batches by a beat: where they are of one
 // size and the source is regular, that makes the beat.
 func (t *timing) regularBatches() culprit {
-	if t.main.bufferSize() > 0 {
+	if bufferSize(t.main) > 0 {
 		return bySize
 	}
 	return byTimer
@@ -186,7 +187,7 @@ func (t *timing) regularBatches() culprit {
 // enough reports whether watching longer would not change what the methods say:
 // the stream flows, a second connection agrees, and none sees a hold.
 func enough(o *Observation) bool {
-	t := o.timing()
+	t := timingOf(o)
 	for _, op := range []opinion{t.pauses, t.tails, t.flow, t.heartbeats, t.sizes, t.twin, t.encoding, t.clock, t.shift, t.period, t.lead, t.opening, t.lump} {
 		if op.verdict > clean {
 			return true // seen once; it is looked for again on other connections
@@ -195,18 +196,28 @@ func enough(o *Observation) bool {
 	if t.all.terminatorLate() {
 		return true
 	}
-	groups, _ := t.twin.numbers["twin_groups"].(int)
-	compared := t.twin.verdict == clean && groups >= 12
+	compared := t.twin.verdict == clean && t.twin.groups >= 12
 	if t.a.encoded != "" {
 		compared = t.encoding.verdict == clean
 	}
-	return compared && t.pauses.verdict == clean && !t.wantsFirst(o)
+	return compared && t.pauses.verdict == clean && !wantsFirst(o)
 }
+
+// seemsBehind reports whether the times in the events, and nothing else, make
+// each seem to wait for the next one.
+func seemsBehind(o *Observation) bool {
+	_, op := timingOf(o).blame(o)
+	return op.method == "C1"
+}
+
+// missedFirst reports whether a new connection missed an event that an open one
+// got.
+func missedFirst(o *Observation) bool { return timingOf(o).first.missed > 0 }
 
 // wantsFirst reports whether new connections may tell more: what comes first on
 // them, and what their headers wait for.
-func (t *timing) wantsFirst(o *Observation) bool {
-	a := o.a()
+func wantsFirst(o *Observation) bool {
+	t, a := timingOf(o), o.a()
 	if t.a.ended || len(t.a.events) == 0 || t.flow.verdict == clean || t.punctual.verdict == clean || len(t.a.arrivals) >= 4 && medianGap(t.a) < holdWarn {
 		return false // there is nothing to wait for
 	}
@@ -216,11 +227,10 @@ func (t *timing) wantsFirst(o *Observation) bool {
 	if t.all.terminatorLate() {
 		return false
 	}
-	if w := o.headerWaits(); w.alone == nil && w.late() && w.latest.ttfb() < headersFail && w.withEvent < 2 {
+	if w := headerWaits(o); w.alone == nil && w.late() && w.latest.ttfb() < headersFail && w.withEvent < 2 {
 		return true
 	}
-	missed, _ := t.first.numbers["first_missed"].(int)
-	settled := t.first.verdict == clean || t.first.verdict == held || missed >= 5
+	settled := t.first.verdict == clean || t.first.verdict == held || t.first.missed >= 5
 	who, op := t.blame(o)
 	return a.Answered > 0 && !settled && (who == nobody || op.method == "F" || op.method == "C1")
 }

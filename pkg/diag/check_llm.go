@@ -4,42 +4,30 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/ssectl/ssectl/internal/httpx"
-	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// A dialect is what the events of a model's answer look like.
-type dialect string
-
-const (
-	dialectNone      dialect = ""
-	dialectChat      dialect = "OpenAI chat completions"
-	dialectResponses dialect = "OpenAI responses"
-	dialectAnthropic dialect = "Anthropic messages"
-)
-
-// dialectOf tells by the events, within what the profile allows.
-func dialectOf(o *Observation) dialect {
-	profile := o.Options.Profile
-	for i, e := range o.a().timeline().events {
-		if i == 5 {
-			break
-		}
-		head := e.data[:min(len(e.data), 4<<10)]
-		switch {
-		case profile != ProfileAnthropic && bytes.Contains(head, []byte(`"chat.completion.chunk"`)):
-			return dialectChat
-		case profile != ProfileAnthropic && strings.HasPrefix(e.typ, "response."):
-			return dialectResponses
-		case profile != ProfileOpenAI && e.typ == "message_start":
-			return dialectAnthropic
-		}
-	}
-	return dialectNone
+var llmChecks = []*Check{
+	&llmTerminalCheck,
+	&llmErrorCheck,
+	&llmCadenceCheck,
+	&mcpGetCheck,
+	&mcpPostCheck,
 }
+
+var llmTerminalCheck = Check{
+	ID: "llm-terminal", Group: "llm", Title: "a model's answer is whole", Worst: Fail,
+	How:   "What ends an answer: a finish reason and [DONE], response.completed, or message_stop.",
+	Why:   "A cut answer looks like a whole one.",
+	Cite:  "https://github.com/vercel/ai/issues/19165",
+	Cures: []Cure{cureReportErrors},
+	Needs: "--profile",
+	run:   checkLLMTerminal,
+}
+
+var cureReportErrors = Cure{{For: "app", Text: `tell an error as data: {"error":...}, never end without a word`}}
 
 // noDialect is what the checks of model answers say of other streams.
 func noDialect(o *Observation) (Finding, bool) {
@@ -125,6 +113,16 @@ func hasError(object []byte) bool {
 	return payload.Type == "error" || len(payload.Error) > 0 && string(payload.Error) != "null"
 }
 
+var llmErrorCheck = Check{
+	ID: "llm-error", Group: "llm", Title: "errors are told", Worst: Fail,
+	How:   "Error objects and events within the answer, and error fields that clients ignore.",
+	Why:   "The status is 200, so nothing else can tell.",
+	Cite:  "https://github.com/mozilla-ai/any-llm/issues/847",
+	Cures: []Cure{cureReportErrors},
+	Needs: "--profile",
+	run:   checkLLMError,
+}
+
 func checkLLMError(o *Observation) Finding {
 	if f, ok := noDialect(o); ok {
 		return f
@@ -139,13 +137,24 @@ func checkLLMError(o *Observation) Finding {
 	return pass("no error in the answer")
 }
 
+var llmCadenceCheck = Check{
+	ID: "llm-cadence", Group: "llm", Title: "tokens come one by one", Worst: Fail,
+	How:    "Time to the first event, the gaps, how many come alone; all at once fails.",
+	Why:    "A chat that is not streamed feels broken.",
+	Cite:   "https://github.com/tmokmss/dify-on-aws-cdk/issues/1",
+	Cures:  []Cure{cureStreamWhole},
+	Needs:  "--profile",
+	Timing: true,
+	run:    checkLLMCadence,
+}
+
 func checkLLMCadence(o *Observation) Finding {
 	if f, ok := noDialect(o); ok {
 		return f
 	}
 	t := o.a().timeline()
-	if o.timing().whole.verdict == held {
-		return fail("not streamed: the whole answer came at once, after %s", roundDuration(o.timing().whole.hold))
+	if timingOf(o).whole.verdict == held {
+		return fail("not streamed: the whole answer came at once, after %s", roundDuration(timingOf(o).whole.hold))
 	}
 	single, bringing := 0, 0
 	var gaps []time.Duration
@@ -168,13 +177,19 @@ func checkLLMCadence(o *Observation) Finding {
 		with("ttft_ms", milliseconds(first)).with("gap_p50_ms", milliseconds(median(gaps)))
 }
 
-// mcpSession returns the session that initialize gave, "" for none.
-func mcpSession(o *Observation) string {
-	if x := o.get(RoleMCPPost); x != nil {
-		return x.Header.Get("Mcp-Session-Id")
-	}
-	return ""
+var mcpGetCheck = Check{
+	ID: "mcp-get", Group: "llm", Title: "GET gives a stream or 405", Worst: Fail,
+	How:       "GET on an MCP endpoint, accepting text/event-stream.",
+	Why:       "With 200 and another type, clients come back without end.",
+	Cite:      "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports",
+	Cures:     []Cure{cureAnswer405},
+	Needs:     "--profile mcp",
+	Quick:     true,
+	AnyAnswer: true,
+	run:       checkMCPGet,
 }
+
+var cureAnswer405 = Cure{{For: "app", Text: "405 for GET where there is no stream"}}
 
 func checkMCPGet(o *Observation) Finding {
 	x := o.get(RoleMCPGet)
@@ -197,6 +212,18 @@ func checkMCPGet(o *Observation) Finding {
 	return fail("GET gives %d; an event stream or 405 is due", x.Status)
 }
 
+var mcpPostCheck = Check{
+	ID: "mcp-post", Group: "llm", Title: "POST is answered", Worst: Fail,
+	How:       "initialize, accepting JSON and a stream: a response comes, and a stream ends after it.",
+	Why:       "Clients wait for a response that never comes.",
+	Cite:      "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports",
+	Cures:     []Cure{cureAnswer405},
+	Needs:     "--profile mcp",
+	Quick:     true,
+	AnyAnswer: true,
+	run:       checkMCPPost,
+}
+
 func checkMCPPost(o *Observation) Finding {
 	x, later := o.get(RoleMCPPost), o.get(RoleDiscover)
 	if later != nil && later.Status == http.StatusOK {
@@ -216,82 +243,25 @@ func checkMCPPost(o *Observation) Finding {
 	return checkMCPAnswer(x)
 }
 
-// checkMCPAnswer judges what came for a first request.
+// checkMCPAnswer words what came for a first request.
 func checkMCPAnswer(x *Exchange) Finding {
-	switch {
-	case x.ok():
-		return checkMCPStream(x)
-	case !strings.HasPrefix(x.Header.Get("Content-Type"), "application/json"):
+	switch answer := mcpAnswerOf(x); answer {
+	case mcpNoJSON:
 		return fail("initialize gives %q", x.Header.Get("Content-Type"))
-	case !isResponse(x.Body):
+	case mcpNoResponse:
 		return fail("initialize gives JSON that is no response to it").seen("%s", whatCame(x))
-	}
-	return pass("initialize is answered in JSON")
-}
-
-// checkMCPStream judges a response that came as a stream.
-func checkMCPStream(x *Exchange) Finding {
-	t := x.timeline()
-	answered := false
-	for i, e := range t.events {
-		switch {
-		case isResponse(e.data):
-			answered = true
-			if protocolOf(e.data) < "2025-11-25" && i > 0 && len(t.events[0].data) == 0 {
-				return warn("a first event without data, which clients of %s do not know", protocolOf(e.data))
-			}
-		case len(e.data) == 0 && i > 0:
-			return warn("an event without data in the middle: clients may not parse it")
-		}
-	}
-	switch {
-	case !answered && x.End == EndEOF:
+	case mcpInJSON:
+		return pass("initialize is answered in JSON")
+	case mcpEmptyFirst:
+		return warn("a first event without data, which clients of %s do not know", mcpVersion(x))
+	case mcpEmptyEvent:
+		return warn("an event without data in the middle: clients may not parse it")
+	case mcpUnanswered:
 		return fail("the stream ended without the response to initialize")
-	case !answered:
+	case mcpSilent:
 		return fail("no response to initialize in %s", roundDuration(x.Ended-x.Answered))
-	case x.End != EndEOF:
+	case mcpStaysOpen:
 		return warn("the stream stays open after the response")
 	}
 	return pass("initialize is answered in a stream, which then ends")
 }
-
-// isResponse reports whether a message is the result of a request.
-func isResponse(data []byte) bool {
-	var message struct {
-		ID     json.RawMessage `json:"id"`
-		Result json.RawMessage `json:"result"`
-	}
-	return json.Unmarshal(data, &message) == nil && len(message.ID) > 0 && len(message.Result) > 0
-}
-
-func protocolOf(data []byte) string {
-	var message struct {
-		Result struct {
-			ProtocolVersion string `json:"protocolVersion"`
-		} `json:"result"`
-	}
-	json.Unmarshal(data, &message)
-	return message.Result.ProtocolVersion
-}
-
-// The revisions of MCP that a probe speaks. The later one has no handshake, no
-// IDs and no stream for a GET.
-const (
-	mcpStateful  = "2025-11-25"
-	mcpStateless = "2026-07-28"
-)
-
-const (
-	mcpInitialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"` + mcpStateful +
-		`","capabilities":{},"clientInfo":{"name":"ssectl-diag","version":"1"}}}`
-
-	mcpInitialized = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
-
-	// https://modelcontextprotocol.io/specification/2026-07-28/server/discover
-	mcpDiscover = `{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{` +
-		`"io.modelcontextprotocol/protocolVersion":"` + mcpStateless + `","io.modelcontextprotocol/clientCapabilities":{}}}}`
-
-	// mcpAccept is what https://modelcontextprotocol.io/specification/2025-11-25/basic/transports
-	// wants a POST to accept.
-	mcpAccept = "application/json, " + stream.ContentType
-)
