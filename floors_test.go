@@ -13,6 +13,9 @@ import (
 
 const module = "github.com/ssectl/ssectl"
 
+// diagRooms is where the rooms of pkg/diag are.
+const diagRooms = module + "/pkg/diag/internal"
+
 // A floor is a folder and what the packages in it may know.
 type floor struct {
 	folder string
@@ -29,6 +32,11 @@ var floors = []floor{
 	{folder: "pkg/stream", mayNot: []string{"net", "os"}},
 	{folder: "pkg/listen", may: []string{module + "/internal", module + "/pkg/stream"}},
 	{folder: "pkg/serve", may: []string{module + "/internal", module + "/pkg/stream"}},
+	{folder: "pkg/diag/internal/seen", may: []string{module + "/internal", module + "/pkg/stream"}},
+	{folder: "pkg/diag/internal/seentest", may: []string{diagRooms + "/seen"}},
+	{folder: "pkg/diag/internal/probe", may: []string{module + "/internal", diagRooms + "/seen"}},
+	{folder: "pkg/diag/internal/hold", may: []string{module + "/internal", diagRooms + "/seen"}},
+	{folder: "pkg/diag/internal/check", may: []string{module + "/internal", module + "/pkg/stream", diagRooms + "/seen", diagRooms + "/hold"}},
 	{folder: "pkg/diag", may: []string{module + "/internal", module + "/pkg/stream"}},
 	{folder: "cmd/internal/term", may: []string{"github.com/fatih/color", "github.com/mattn/go-isatty", "golang.org/x/term"}},
 	{folder: "cmd/internal", may: []string{module + "/pkg", module + "/cmd/internal", "github.com/itchyny/gojq", "github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/text/width"}},

@@ -7,6 +7,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/check"
+	"github.com/ssectl/ssectl/pkg/diag/internal/hold"
+	"github.com/ssectl/ssectl/pkg/diag/internal/probe"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
 const (
@@ -25,30 +30,6 @@ const (
 	// DefaultConnections is how many streams are open at once.
 	DefaultConnections = 3
 )
-
-// A Profile is a protocol on top of event streams.
-type Profile string
-
-// The profiles.
-const (
-	ProfileAuto      Profile = "auto" // told by the events
-	ProfileOpenAI    Profile = "openai"
-	ProfileAnthropic Profile = "anthropic"
-	ProfileMCP       Profile = "mcp"
-)
-
-// Options choose what is asked and how it is judged.
-type Options struct {
-	Quick       bool          `json:"quick,omitempty"`       // headers, framing and broken bodies only
-	Soak        time.Duration `json:"soak,omitempty"`        // leave the stream alone for so long
-	ExpectEvery time.Duration `json:"expectEvery,omitempty"` // an event is due this often
-	Profile     Profile       `json:"profile,omitempty"`     // "" is auto
-	WebOrigin   string        `json:"webOrigin,omitempty"`   // the Origin of the page that reads the stream
-	Credentials bool          `json:"credentials,omitempty"` // the page sends cookies
-	Injection   bool          `json:"injection,omitempty"`   // try to write events by way of the query
-	OriginURL   string        `json:"originURL,omitempty"`   // the same stream, behind the hops
-	ConnsURL    string        `json:"connsURL,omitempty"`    // tells how many streams the origin has open
-}
 
 // Config is what [Run] needs to know. Request has to be set.
 type Config struct {
@@ -88,26 +69,26 @@ type Config struct {
 
 	// FailOn is the status from which on a run has failed: Fail, which is the
 	// default, Warn or NeverFail.
-	FailOn Status
+	FailOn check.Status
 
-	Options
+	seen.Options
 }
 
 // Observe makes every exchange that the checks need, each once.
-func Observe(ctx context.Context, cfg Config) *Observation {
-	return observe(ctx, probeConfig{
+func Observe(ctx context.Context, cfg Config) *seen.Observation {
+	return probe.Observe(ctx, probe.Config{
 		Client: cfg.Client, Request: cfg.Request, Window: cfg.duration(), Timeout: cfg.timeout(), Connections: cfg.connections(),
 		Once: !cfg.mayRepeat(), Options: cfg.Options, Doubts: doubts,
 	})
 }
 
 // doubts is what an observation leaves open.
-func doubts(o *Observation) Doubts {
-	return Doubts{Checks: unconfirmed(o, suspects(o)), ByClock: seemsBehind(o), Join: wantsFirst(o), Missed: missedFirst(o), Settled: enough(o)}
+func doubts(o *seen.Observation) probe.Doubts {
+	return probe.Doubts{Checks: check.Unconfirmed(o, check.Faults(o)), ByClock: hold.ByClock(o), Join: hold.WantsJoin(o), Missed: hold.Missed(o), Settled: hold.Settled(o)}
 }
 
 // NeverFail is the [Config.FailOn] of runs that only look.
-const NeverFail Status = "never"
+const NeverFail check.Status = "never"
 
 // Run probes the server, and weighs what it saw. It never fails: a report on
 // what could not be tested says why.
@@ -125,30 +106,30 @@ func Run(ctx context.Context, cfg Config) *Report {
 
 // Weigh runs the checks over an observation. A fault of timing that a second
 // look did not show is taken back.
-func Weigh(o *Observation, cfg Config) *Report {
+func Weigh(o *seen.Observation, cfg Config) *Report {
 	r := newReport(o)
 	chosen := cfg.selected()
 	var ids []string // of all that have been in the list
 	for len(chosen) > 0 {
-		check := chosen[0]
+		item := chosen[0]
 		chosen = chosen[1:]
-		if slices.Contains(ids, check.ID) {
+		if slices.Contains(ids, item.ID) {
 			continue
 		}
-		ids = append(ids, check.ID)
+		ids = append(ids, item.ID)
 		begun := time.Now()
-		f := cfg.run(check, o)
-		r.add(check, f, time.Since(begun))
-		if other := Lookup(f.see); other != nil && !named(cfg.Skip, other) {
+		f := item.RunWith(&cfg.Options, o)
+		r.add(item, f, time.Since(begun))
+		if other := check.Lookup(f.See); other != nil && !named(cfg.Skip, other) {
 			chosen = append(chosen, other)
 		}
 	}
 	r.sort()
 	r.confirm(o)
-	if x := o.a(); x.Status == 0 && x.End == EndError {
+	if x := o.Main(); x.Status == 0 && x.End == seen.EndError {
 		r.fault(x.Phase, x.Error)
-	} else if _, alive := o.baseline(); x.Status == 0 && x.End == EndTimeout && !alive {
-		r.fault(PhaseHTTP, fmt.Sprintf("no answer within %s", roundDuration(cfg.timeout())))
+	} else if _, alive := o.Baseline(); x.Status == 0 && x.End == seen.EndTimeout && !alive {
+		r.fault(seen.PhaseHTTP, fmt.Sprintf("no answer within %s", seen.RoundDuration(cfg.timeout())))
 	}
 	r.settle(cfg)
 	return r
@@ -156,37 +137,26 @@ func Weigh(o *Observation, cfg Config) *Report {
 
 // selected returns the checks to run, in the order of the catalog. A group
 // stands for what is wanted of it, an ID for its check in any case.
-func (c *Config) selected() []*Check {
-	var list []*Check
-	for _, check := range catalog {
-		chosen := contains(c.Only, check.ID) || contains(c.Require, check.ID)
+func (c *Config) selected() []*check.Check {
+	var list []*check.Check
+	for _, item := range check.All {
+		chosen := contains(c.Only, item.ID) || contains(c.Require, item.ID)
 		switch {
 		case len(c.Only) > 0:
-			chosen = chosen || contains(c.Only, check.Group) && check.wanted(&c.Options)
-		case !c.Quick || check.Quick:
-			chosen = chosen || check.wanted(&c.Options)
+			chosen = chosen || contains(c.Only, item.Group) && item.Wanted(&c.Options)
+		case !c.Quick || item.Quick:
+			chosen = chosen || item.Wanted(&c.Options)
 		}
-		if chosen && !named(c.Skip, check) {
-			list = append(list, check)
+		if chosen && !named(c.Skip, item) {
+			list = append(list, item)
 		}
 	}
 	return list
 }
 
-// run has a check weigh an observation, if what it needs was asked for.
-func (c *Config) run(check *Check, o *Observation) Finding {
-	switch {
-	case !check.wanted(&c.Options):
-		return inconclusive("not looked at: it needs %s", check.Needs)
-	case c.Quick && !check.Quick:
-		return inconclusive("not looked at: it needs a run without --quick")
-	}
-	return check.Run(o)
-}
-
-// named reports whether a list of IDs and groups has the check.
-func named(list []string, check *Check) bool {
-	return contains(list, check.ID) || contains(list, check.Group)
+// named reports whether a list of IDs and groups has the item.
+func named(list []string, item *check.Check) bool {
+	return contains(list, item.ID) || contains(list, item.Group)
 }
 
 func contains(list []string, name string) bool {
@@ -196,31 +166,6 @@ func contains(list []string, name string) bool {
 		}
 	}
 	return false
-}
-
-// wanted reports whether the options ask for the check.
-func (c *Check) wanted(cfg *Options) bool {
-	switch c.Needs {
-	case "":
-		return true
-	case "--soak":
-		return cfg.Soak > 0
-	case "--origin":
-		return cfg.OriginURL != ""
-	case "--conns-url":
-		return cfg.ConnsURL != ""
-	case "--web-origin":
-		return cfg.WebOrigin != ""
-	case "--credentials":
-		return cfg.WebOrigin != "" && cfg.Credentials
-	case "--probe-injection":
-		return cfg.Injection
-	case "--profile":
-		return true // told by the events, and skipped where they tell nothing
-	case "--profile mcp":
-		return cfg.Profile == ProfileMCP
-	}
-	return true
 }
 
 func (c *Config) duration() time.Duration {
@@ -255,6 +200,6 @@ func (c *Config) mayRepeat() bool {
 	if c.Repeat {
 		return true
 	}
-	paid := c.Profile == ProfileOpenAI || c.Profile == ProfileAnthropic
+	paid := c.Profile == seen.ProfileOpenAI || c.Profile == seen.ProfileAnthropic
 	return !paid && (c.Request.Method == "" || c.Request.Method == http.MethodGet)
 }

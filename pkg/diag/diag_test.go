@@ -7,11 +7,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/check"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seentest"
 )
 
 // verdicts are the statuses of a report by ID.
-func verdicts(r *Report) map[string]Status {
-	list := map[string]Status{}
+func verdicts(r *Report) map[string]check.Status {
+	list := map[string]check.Status{}
 	for _, c := range r.Checks {
 		list[c.ID] = c.Status
 	}
@@ -21,11 +25,11 @@ func verdicts(r *Report) map[string]Status {
 // TestChosenCheckSpeaks has every check that is named be in the report, and say
 // what it says in a full run; what it refers to is there too.
 func TestChosenCheckSpeaks(t *testing.T) {
-	held := func() *Observation {
-		return recording(pieces(RoleA, 800, 4096, 8), pieces(RoleAgain, 800, 4096, 8), recorded(RoleUnknownID, 7000, EndClient, 7500))
+	held := func() *seen.Observation {
+		return seentest.Recording(seentest.Pieces(seen.RoleMain, 800, 4096, 8), seentest.Pieces(seen.RoleConfirm, 800, 4096, 8), seentest.Recorded(seen.RoleUnknownID, 7000, seen.EndClient, 7500))
 	}
 	full := verdicts(Weigh(held(), Config{Request: get(t)}))
-	if full["buffer-proxy"] != Fail || full["buffer-tail"] != Skip {
+	if full["buffer-proxy"] != check.Fail || full["buffer-tail"] != check.Skip {
 		t.Fatalf("buffer-proxy %s, buffer-tail %s: not the stream that is wanted", full["buffer-proxy"], full["buffer-tail"])
 	}
 	for id, status := range full {
@@ -35,7 +39,7 @@ func TestChosenCheckSpeaks(t *testing.T) {
 		}
 	}
 	report := Weigh(held(), Config{Request: get(t), Only: []string{"buffer-tail"}})
-	if report.Outcome != OutcomeFail || verdicts(report)["buffer-proxy"] != Fail || len(report.Checks) != 2 {
+	if report.Outcome != OutcomeFail || verdicts(report)["buffer-proxy"] != check.Fail || len(report.Checks) != 2 {
 		t.Errorf("buffer-tail alone: %s, %+v", report.Outcome, report.Checks)
 	}
 	if report = Weigh(held(), Config{Request: get(t), Only: []string{"buffer-tail"}, Skip: []string{"buffer-proxy"}}); len(report.Checks) != 1 {
@@ -45,23 +49,23 @@ func TestChosenCheckSpeaks(t *testing.T) {
 
 // TestSelected names checks in several ways.
 func TestSelected(t *testing.T) {
-	quick, origin := Options{Quick: true}, Options{OriginURL: "http://origin/"}
+	quick, origin := seen.Options{Quick: true}, seen.Options{OriginURL: "http://origin/"}
 	for name, test := range map[string]struct {
 		cfg  Config
 		id   string
-		want Status // "" where it must not be there
+		want check.Status // "" where it must not be there
 	}{
 		"an option that was not given, by group": {Config{Only: []string{"resume"}}, "resume-hop", ""},
-		"the same by its ID":                     {Config{Only: []string{"resume-hop"}}, "resume-hop", Inconclusive},
-		"the same with its option":               {Config{Only: []string{"resume"}, Options: origin}, "resume-hop", Inconclusive},
+		"the same by its ID":                     {Config{Only: []string{"resume-hop"}}, "resume-hop", check.Inconclusive},
+		"the same with its option":               {Config{Only: []string{"resume"}, Options: origin}, "resume-hop", check.Inconclusive},
 		"what a quick run leaves out":            {Config{Options: quick}, "buffer-proxy", ""},
-		"a check of those by its ID":             {Config{Only: []string{"buffer-proxy"}, Options: quick}, "buffer-proxy", Inconclusive},
-		"the same by its group":                  {Config{Only: []string{"buffering"}, Options: quick}, "buffer-proxy", Inconclusive},
-		"required":                               {Config{Require: []string{"buffer-proxy"}, Options: quick}, "buffer-proxy", Inconclusive},
-		"what a quick run looks at":              {Config{Only: []string{"frame-eol"}, Options: quick}, "frame-eol", Pass},
+		"a check of those by its ID":             {Config{Only: []string{"buffer-proxy"}, Options: quick}, "buffer-proxy", check.Inconclusive},
+		"the same by its group":                  {Config{Only: []string{"buffering"}, Options: quick}, "buffer-proxy", check.Inconclusive},
+		"required":                               {Config{Require: []string{"buffer-proxy"}, Options: quick}, "buffer-proxy", check.Inconclusive},
+		"what a quick run looks at":              {Config{Only: []string{"frame-eol"}, Options: quick}, "frame-eol", check.Pass},
 	} {
 		test.cfg.Request = get(t)
-		report := Weigh(recording(steady(RoleA, 0, 100, 9, 1)), test.cfg)
+		report := Weigh(seentest.Recording(seentest.Steady(seen.RoleMain, 0, 100, 9, 1)), test.cfg)
 		if got := verdicts(report)[test.id]; got != test.want {
 			t.Errorf("%s: %s is %q, want %q", name, test.id, got, test.want)
 		}
@@ -76,7 +80,7 @@ func TestRequire(t *testing.T) {
 		"resume-end": OutcomePass, // the stream goes on
 		"frame-eol":  OutcomePass,
 	} {
-		report := Weigh(recording(steady(RoleA, 0, 100, 9, 1)), Config{Request: get(t), Only: []string{id}, Require: []string{id}})
+		report := Weigh(seentest.Recording(seentest.Steady(seen.RoleMain, 0, 100, 9, 1)), Config{Request: get(t), Only: []string{id}, Require: []string{id}})
 		if report.Outcome != want {
 			t.Errorf("%s is %s, outcome %s, want %s", id, report.Checks[0].Status, report.Outcome, want)
 		}
@@ -93,7 +97,7 @@ func TestRunWithoutClient(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if report := Run(t.Context(), Config{Request: request, Options: Options{Quick: true}, Only: []string{"connect-status"}}); report.Outcome != OutcomePass {
+		if report := Run(t.Context(), Config{Request: request, Options: seen.Options{Quick: true}, Only: []string{"connect-status"}}); report.Outcome != OutcomePass {
 			t.Errorf("outcome %s: %+v", report.Outcome, report.Checks)
 		}
 	})
@@ -101,12 +105,12 @@ func TestRunWithoutClient(t *testing.T) {
 
 // TestFixFits holds what is to be tried to what was found.
 func TestFixFits(t *testing.T) {
-	answer := func(contentType, body string) *Exchange {
-		return with(recorded(RoleA, 0, EndEOF, 20, step{10, body}), head("Content-Type", contentType))
+	answer := func(contentType, body string) *seen.Exchange {
+		return seentest.With(seentest.Recorded(seen.RoleMain, 0, seen.EndEOF, 20, seentest.Arrive(10, body)), seentest.Head("Content-Type", contentType))
 	}
 	failed := chat(false, `data: {"error":{"message":"overloaded"}}`+"\n\ndata: [DONE]\n\n")
 	for name, test := range map[string]struct {
-		x     *Exchange
+		x     *seen.Exchange
 		check string
 		want  string // what the first remedy says, "" for none
 	}{
@@ -117,14 +121,14 @@ func TestFixFits(t *testing.T) {
 		"an answer with one":       {failed, "llm-terminal", ""},
 		"a cut answer":             {chat(false, ""), "llm-terminal", "tell an error"},
 	} {
-		report := Weigh(recording(test.x), Config{Request: get(t), Only: []string{test.check}})
+		report := Weigh(seentest.Recording(test.x), Config{Request: get(t), Only: []string{test.check}})
 		i := slices.IndexFunc(report.Checks, func(c Result) bool { return c.ID == test.check })
 		c := report.Checks[i]
 		got := ""
 		if len(c.Remedies) > 0 {
 			got = c.Remedies[0].Text
 		}
-		if !isFault(c.Status) || !strings.Contains(got, test.want) || test.want == "" && got != "" {
+		if !check.IsFault(c.Status) || !strings.Contains(got, test.want) || test.want == "" && got != "" {
 			t.Errorf("%s: %s %s (%s), fix %q, want one with %q", name, c.ID, c.Status, c.Actual, got, test.want)
 		}
 	}
@@ -144,12 +148,12 @@ func TestQuickIsQuick(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg := Config{Client: &http.Client{}, Request: request, Options: Options{Quick: true}}
+		cfg := Config{Client: &http.Client{}, Request: request, Options: seen.Options{Quick: true}}
 		inMemory(&cfg)
 		report := Run(t.Context(), cfg)
 		i := slices.IndexFunc(report.Checks, func(c Result) bool { return c.ID == "headers-early" })
 		waited, _ := report.Checks[i].Evidence["waited_ms"].(float64)
-		if c := report.Checks[i]; c.Status != Fail || waited >= milliseconds(DefaultTimeout) {
+		if c := report.Checks[i]; c.Status != check.Fail || waited >= seen.Milliseconds(DefaultTimeout) {
 			t.Errorf("headers-early %s after %.0f ms: %s", c.Status, waited, c.Actual)
 		}
 	})
@@ -159,7 +163,7 @@ func TestQuickIsQuick(t *testing.T) {
 // at: what lies behind those is not behind its end.
 func TestRangeOfLongRecording(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		body := strings.Repeat("data: x\n\n", maxBlocks+2)
+		body := strings.Repeat("data: x\n\n", seen.MaxBlocks+2)
 		f := fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
 			w.Header().Set("Content-Type", "text/event-stream")
 			w.Header().Set("ETag", `"v1"`)
@@ -167,7 +171,7 @@ func TestRangeOfLongRecording(t *testing.T) {
 			return true
 		}}
 		o := observed(t, f.serve(t).URL, nil)
-		if got := Lookup("resume-range").Run(o); got.Status != Pass {
+		if got := check.Lookup("resume-range").Run(o); got.Status != check.Pass {
 			t.Errorf("%s: %s", got.Status, got.Title)
 		}
 	})

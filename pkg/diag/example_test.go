@@ -34,25 +34,3 @@ func ExampleRun() {
 	// content-type: text/html; charset=utf-8, not text/event-stream
 	// frame-html: an HTML page came, titled "Log in"
 }
-
-// What was asked once can be weighed as often as one likes.
-func ExampleWeigh() {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		fmt.Fprint(w, "retry: 50\n\ndata: hello\n\n")
-	}))
-	defer server.Close()
-
-	request, err := http.NewRequest(http.MethodGet, server.URL, nil)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	cfg := diag.Config{Client: &http.Client{}, Request: request, Options: diag.Options{Quick: true}}
-	seen := diag.Observe(context.Background(), cfg)
-	cfg.Only = []string{"retry-value"}
-	for _, check := range diag.Weigh(seen, cfg).Checks {
-		fmt.Println(check.ID, check.Status)
-	}
-	// Output: retry-value fail
-}

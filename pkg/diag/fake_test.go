@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
 // A fake is an event stream with faults to choose. Event n is made n times
@@ -115,7 +117,7 @@ func (f *fake) after(asked, live int) int {
 }
 
 // observed probes a server for a short time.
-func observed(t *testing.T, url string, change func(*Config)) *Observation {
+func observed(t *testing.T, url string, change func(*Config)) *seen.Observation {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -126,49 +128,6 @@ func observed(t *testing.T, url string, change func(*Config)) *Observation {
 	}
 	inMemory(&cfg)
 	return Observe(t.Context(), cfg)
-}
-
-// A step of a recording: text that arrives at a time.
-type step struct {
-	ms   int
-	text string
-}
-
-// recorded makes an exchange from what arrived when.
-func recorded(role Role, startMS int, end End, endMS int, steps ...step) *Exchange {
-	x := &Exchange{
-		Role: role, Method: http.MethodGet, URL: "http://127.0.0.1/", Proto: "HTTP/1.1", Status: 200, End: end,
-		Start: ms(startMS), Connected: ms(startMS), Dial: time.Millisecond / 2, Answered: ms(startMS + 1), Ended: ms(endMS),
-		Header: http.Header{"Content-Type": {"text/event-stream"}},
-	}
-	for _, s := range steps {
-		x.Body = append(x.Body, s.text...)
-		x.Reads = append(x.Reads, Read{At: ms(s.ms), N: len(s.text)})
-	}
-	return x
-}
-
-func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
-
-// recordedAt is when every recording began.
-var recordedAt = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-
-// recording makes an observation of exchanges.
-func recording(exchanges ...*Exchange) *Observation {
-	o := &Observation{URL: "http://127.0.0.1/", Method: http.MethodGet, Window: 12 * time.Second, Time: recordedAt, Exchanges: exchanges}
-	for _, x := range exchanges {
-		o.Duration = max(o.Duration, x.Ended)
-	}
-	return o
-}
-
-// ev is event n, padded to some size.
-func ev(n, size int) string {
-	text := fmt.Sprintf("id: %d\ndata: %d ", n, n)
-	for len(text) < size-2 {
-		text += "x"
-	}
-	return text + "\n\n"
 }
 
 // unflushed compresses, and keeps what it has.

@@ -15,6 +15,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/check"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seentest"
 )
 
 var (
@@ -63,7 +67,7 @@ func TestFindings(t *testing.T) {
 // even in fake time, so that no two runs see quite the same.
 type serverRecording struct {
 	Name        string
-	Observation *Observation
+	Observation *seen.Observation
 }
 
 func recordedServers(t *testing.T) []serverRecording {
@@ -91,7 +95,7 @@ func recordedServers(t *testing.T) []serverRecording {
 func recordServers(t *testing.T, file string) {
 	t.Helper()
 	var list []serverRecording
-	for _, e := range liveEvidence() {
+	for _, e := range serverEvidence() {
 		synctest.Test(t, func(t *testing.T) { list = append(list, serverRecording{e.name, e.observe(t)}) })
 	}
 	var data bytes.Buffer
@@ -110,7 +114,7 @@ func recordServers(t *testing.T, file string) {
 type golden struct {
 	cases    []string
 	remedies []string
-	found    map[string][]string         // by check, in the order in which they came
+	found    map[string][]string         // by item, in the order in which they came
 	by       map[string]map[string][]int // by check and finding
 }
 
@@ -118,12 +122,12 @@ func newGolden() *golden {
 	return &golden{found: map[string][]string{}, by: map[string]map[string][]int{}}
 }
 
-func (g *golden) add(t *testing.T, name string, o *Observation) {
+func (g *golden) add(t *testing.T, name string, o *seen.Observation) {
 	t.Helper()
 	g.cases = append(g.cases, name)
 	report := newReport(o)
-	for _, check := range catalog {
-		report.add(check, check.Run(o), 0)
+	for _, item := range check.All {
+		report.add(item, item.Run(o), 0)
 	}
 	var before []string
 	for i := range report.Checks {
@@ -187,8 +191,8 @@ func (g *golden) text() string {
 	for i, text := range g.remedies {
 		fmt.Fprintf(&b, "  #%d %s\n", i+1, text)
 	}
-	for _, check := range catalog {
-		id := check.ID
+	for _, item := range check.All {
+		id := item.ID
 		fmt.Fprintf(&b, "\n%s\n", id)
 		for _, line := range g.found[id] {
 			fmt.Fprintf(&b, "  %s\n    on %s\n", line, ranges(g.by[id][line]))
@@ -218,39 +222,39 @@ func ranges(list []int) string {
 // simulations are a few of the generated observations of the other tests.
 func simulations() []evidence {
 	var list []evidence
-	add := func(name string, o *Observation) {
-		list = append(list, evidence{name: name, observe: func(*testing.T) *Observation { return o }})
+	add := func(name string, o *seen.Observation) {
+		list = append(list, evidence{name: name, observe: func(*testing.T) *seen.Observation { return o }})
 	}
-	hops := map[string]hop{
-		"straight": straight, "1 KiB": bySizeOf(1 << 10), "4 KiB": bySizeOf(4 << 10), "8000": bySizeOf(8000), "16 KiB": bySizeOf(16 << 10),
-		"0.6 s": byTimerOf(600), "1 s": byTimerOf(1000), "2 s": byTimerOf(2000),
+	hops := map[string]seentest.Hop{
+		"straight": seentest.Straight, "1 KiB": seentest.BySizeOf(1 << 10), "4 KiB": seentest.BySizeOf(4 << 10), "8000": seentest.BySizeOf(8000), "16 KiB": seentest.BySizeOf(16 << 10),
+		"0.6 s": seentest.ByTimerOf(600), "1 s": seentest.ByTimerOf(1000), "2 s": seentest.ByTimerOf(2000),
 	}
 	for _, where := range slices.Sorted(maps.Keys(hops)) {
-		for _, source := range slices.Sorted(maps.Keys(sources)) {
+		for _, source := range slices.Sorted(maps.Keys(seentest.Sources)) {
 			for seed := range uint64(2) {
-				o, _ := simulate(seed, sources[source], hops[where])
+				o, _ := seentest.Simulate(seed, seentest.Sources[source], hops[where])
 				add(fmt.Sprintf("%s through %s, seed %d", source, where, seed), o)
 			}
 		}
 	}
-	firsts := map[string]hop{"behind": behind, "straight": straight, "late by 0.9 s": lateJoiner(900), "late by 2.5 s": lateJoiner(2500), "a backlog": withBacklog}
+	firsts := map[string]seentest.Hop{"behind": seentest.Behind, "straight": seentest.Straight, "late by 0.9 s": seentest.LateJoiner(900), "late by 2.5 s": seentest.LateJoiner(2500), "a backlog": seentest.WithBacklog}
 	for _, where := range slices.Sorted(maps.Keys(firsts)) {
-		for _, source := range slices.Sorted(maps.Keys(sources)) {
-			add(fmt.Sprintf("new connections, %s, %s", source, where), simulateFirst(0, sources[source], firsts[where]))
+		for _, source := range slices.Sorted(maps.Keys(seentest.Sources)) {
+			add(fmt.Sprintf("new connections, %s, %s", source, where), seentest.SimulateFirst(0, seentest.Sources[source], firsts[where]))
 		}
 	}
-	for _, want := range slices.Sorted(maps.Keys(resumeServers)) {
+	for _, want := range slices.Sorted(maps.Keys(seentest.ResumeServers)) {
 		for _, source := range []string{"steady", "poisson", "bursty", "tokens", "regular bursts"} {
-			o := simulateResume(1, sources[source], resumeServers[want], want == idsNotStable)
+			o := seentest.SimulateResume(1, seentest.Sources[source], seentest.ResumeServers[want], want == "ids-not-stable")
 			add(fmt.Sprintf("resume, %s, %s", source, want), o)
 		}
 	}
 	for _, ms := range []int{1, 3, 25} {
 		gap := func(*rand.Rand) time.Duration { return time.Duration(ms) * time.Millisecond }
-		add(fmt.Sprintf("a stream each, every %d ms", ms), ownPaces(rand.New(rand.NewPCG(1, 7)), gap))
+		add(fmt.Sprintf("a stream each, every %d ms", ms), seentest.OwnPaces(rand.New(rand.NewPCG(1, 7)), gap))
 	}
 	for _, size := range []int{1024, 1400, 2048} {
-		add(fmt.Sprintf("flushed at %d bytes", size), recording(flushedAt(size, RoleA, 0), flushedAt(size, RoleIdentity, 800), flushedAt(size, RoleTwin, 2150)))
+		add(fmt.Sprintf("flushed at %d bytes", size), seentest.Recording(seentest.FlushedAt(size, seen.RoleMain, 0), seentest.FlushedAt(size, seen.RoleIdentity, 800), seentest.FlushedAt(size, seen.RoleSecond, 2150)))
 	}
 	return list
 }

@@ -3,12 +3,28 @@ package diag
 import (
 	"crypto/tls"
 	_ "embed"
+	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ssectl/ssectl/internal/coding"
 	"github.com/ssectl/ssectl/internal/redact"
+	"github.com/ssectl/ssectl/pkg/diag/internal/check"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
+
+// shownRequest returns request headers as they may be shown.
+func shownRequest(h http.Header) map[string]string {
+	shown := map[string]string{}
+	for name, values := range h {
+		if len(values) > 0 {
+			name = http.CanonicalHeaderKey(name)
+			shown[name] = redact.RequestHeader(name, strings.Join(values, ", "))
+		}
+	}
+	return shown
+}
 
 // Schema is the JSON Schema of a [Report], SchemaID its name. What it names
 // stays as it is; a report may gain members.
@@ -54,8 +70,8 @@ type Tool struct {
 
 // A Fault is why a run could not test.
 type Fault struct {
-	Phase   Phase  `json:"phase"`
-	Message string `json:"message"`
+	Phase   seen.Phase `json:"phase"`
+	Message string     `json:"message"`
 }
 
 // Summary counts the results.
@@ -76,15 +92,15 @@ type ClientHealth struct {
 
 // Path is what lies between the probe and the server.
 type Path struct {
-	Protocol string  `json:"protocol,omitempty"`
-	TLS      string  `json:"tls,omitempty"`
-	RTT      float64 `json:"rtt_ms"`
-	Hops     []Hop   `json:"hops"`
+	Protocol string     `json:"protocol,omitempty"`
+	TLS      string     `json:"tls,omitempty"`
+	RTT      float64    `json:"rtt_ms"`
+	Hops     []seen.Hop `json:"hops"`
 }
 
 // A Connection sums up one exchange.
 type Connection struct {
-	Role     Role              `json:"role"`
+	Role     seen.Role         `json:"role"`
 	Method   string            `json:"method"`
 	Request  map[string]string `json:"request_headers"`
 	Status   int               `json:"status"`
@@ -94,71 +110,71 @@ type Connection struct {
 	Comments int               `json:"comments"`
 	Arrivals int               `json:"arrivals"`
 	Encoding string            `json:"content_encoding,omitempty"`
-	End      End               `json:"end"`
+	End      seen.End          `json:"end"`
 }
 
 // A Result is the finding of one check.
 type Result struct {
 	ID       string         `json:"id"`
 	Group    string         `json:"group"`
-	Status   Status         `json:"status"`
-	Severity Status         `json:"severity"` // the worst it might have been
+	Status   check.Status   `json:"status"`
+	Severity check.Status   `json:"severity"` // the worst it might have been
 	Title    string         `json:"title"`    // what it verifies
 	Actual   string         `json:"actual"`   // what came of it
 	Seen     string         `json:"seen,omitempty"`
 	Expected string         `json:"expected,omitempty"`
 	Evidence map[string]any `json:"evidence,omitempty"`
-	Remedies []Remedy       `json:"remedies,omitempty"`
+	Remedies []check.Remedy `json:"remedies,omitempty"`
 	Doc      string         `json:"doc,omitempty"`
 	MS       int64          `json:"ms"`
 	Required bool           `json:"required,omitempty"` // being undecided would fail the run
 
-	check *Check
-	found Finding
+	check *check.Check
+	found check.Finding
 }
 
-func newReport(o *Observation) *Report {
-	a := o.a()
+func newReport(o *seen.Observation) *Report {
+	a := o.Main()
 	r := &Report{
 		SchemaID: SchemaID, URL: redact.URLText(o.URL), Started: o.Time.UTC(), Duration: o.Duration,
-		Path:   Path{Protocol: a.Proto, RTT: milliseconds(o.rtt()), Hops: []Hop{}},
+		Path:   Path{Protocol: a.Proto, RTT: seen.Milliseconds(o.RTT()), Hops: []seen.Hop{}},
 		Checks: []Result{}, Connections: []Connection{},
 	}
 	if a.TLS != nil {
 		r.Path.TLS = tls.VersionName(a.TLS.Version)
 	}
-	for _, role := range []Role{RoleA, RoleHead, RoleBaseline} {
-		if x := o.get(role); x != nil && len(r.Path.Hops) == 0 {
-			r.Path.Hops = append(r.Path.Hops, Hops(x.Header)...)
+	for _, role := range []seen.Role{seen.RoleMain, seen.RoleHead, seen.RoleBaseline} {
+		if x := o.Get(role); x != nil && len(r.Path.Hops) == 0 {
+			r.Path.Hops = append(r.Path.Hops, seen.Hops(x.Header)...)
 		}
 	}
 	for _, s := range o.Stalls {
 		r.Client.Stalls++
-		r.Client.StallMax = max(r.Client.StallMax, milliseconds(s.To-s.From))
+		r.Client.StallMax = max(r.Client.StallMax, seen.Milliseconds(s.To-s.From))
 	}
 	for _, x := range o.Exchanges {
-		t := x.timeline()
+		t := x.Timeline()
 		r.Connections = append(r.Connections, Connection{
 			Role: x.Role, Method: x.Method, Request: shownRequest(x.RequestHeader), Status: x.Status,
-			TTFB: milliseconds(x.ttfb()), Bytes: len(x.Body), Events: len(t.events), Comments: len(t.comments),
-			Arrivals: len(t.arrivals), Encoding: coding.Of(x.Header), End: x.End,
+			TTFB: seen.Milliseconds(x.TTFB()), Bytes: len(x.Body), Events: len(t.Events), Comments: len(t.Comments),
+			Arrivals: len(t.Arrivals), Encoding: coding.Of(x.Header), End: x.End,
 		})
 	}
 	return r
 }
 
-func (r *Report) add(check *Check, f Finding, took time.Duration) {
+func (r *Report) add(item *check.Check, f check.Finding, took time.Duration) {
 	result := Result{
-		ID: check.ID, Group: check.Group, Status: f.Status, Severity: check.Worst, Title: check.Title,
-		Actual: f.Title, Seen: f.Seen, Expected: f.Expected, Evidence: f.Evidence, Doc: check.Cite,
-		MS: took.Milliseconds(), check: check, found: f,
+		ID: item.ID, Group: item.Group, Status: f.Status, Severity: item.Worst, Title: item.Title,
+		Actual: f.Title, Seen: f.Seen, Expected: f.Expected, Evidence: f.Evidence, Doc: item.Cite,
+		MS: took.Milliseconds(), check: item, found: f,
 	}
-	if f.Status == Fail || f.Status == Warn || f.Status == Info && f.Cures != nil {
-		cures := check.Cures
+	if f.Status == check.Fail || f.Status == check.Warn || f.Status == check.Info && f.Cures != nil {
+		cures := item.Cures
 		if f.Cures != nil {
 			cures = f.Cures
 		}
-		result.Remedies = remediesFor(cures, r.Path.Hops)
+		result.Remedies = check.RemediesFor(cures, r.Path.Hops)
 	}
 	r.Checks = append(r.Checks, result)
 }
@@ -166,14 +182,14 @@ func (r *Report) add(check *Check, f Finding, took time.Duration) {
 // sort puts the results in the order of the catalog.
 func (r *Report) sort() {
 	place := func(c Result) int {
-		return slices.IndexFunc(catalog, func(check *Check) bool { return check.ID == c.ID })
+		return slices.IndexFunc(check.All, func(item *check.Check) bool { return item.ID == c.ID })
 	}
 	slices.SortFunc(r.Checks, func(a, b Result) int { return place(a) - place(b) })
 }
 
 // fault makes the report one of a run that could not test. The first reason
 // stands.
-func (r *Report) fault(phase Phase, message string) {
+func (r *Report) fault(phase seen.Phase, message string) {
 	if r.Error == nil {
 		r.Error = &Fault{phase, message}
 	}
@@ -181,20 +197,20 @@ func (r *Report) fault(phase Phase, message string) {
 
 // interrupt makes the report one of a run that was stopped. What needs more than
 // the headers of the answer was not looked at to its end, and is not decided.
-func (r *Report) interrupt(o *Observation) {
-	if r.Error == nil || o.a().End == EndTimeout {
-		r.Error = &Fault{PhaseInterrupted, "stopped before it was done"}
+func (r *Report) interrupt(o *seen.Observation) {
+	if r.Error == nil || o.Main().End == seen.EndTimeout {
+		r.Error = &Fault{seen.PhaseInterrupted, "stopped before it was done"}
 	}
-	answered := o.a().Answered > 0
+	answered := o.Main().Answered > 0
 	for i := range r.Checks {
 		c := &r.Checks[i]
-		if answered && (c.check.AtOnce || !o.a().ok()) && !(c.check.Timing && isFault(c.Status)) {
+		if answered && (c.check.AtOnce || !o.Main().OK()) && !(c.check.Timing && check.IsFault(c.Status)) {
 			continue
 		}
-		if c.Status != Skip {
+		if c.Status != check.Skip {
 			c.Seen = "so far: " + c.Actual
 		}
-		c.Status, c.Actual, c.Remedies = Inconclusive, "stopped before it was done", nil
+		c.Status, c.Actual, c.Remedies = check.Inconclusive, "stopped before it was done", nil
 	}
 }
 
@@ -204,26 +220,26 @@ func (r *Report) settle(cfg Config) {
 	undecided := false
 	for i := range r.Checks {
 		c := &r.Checks[i]
-		c.Required = c.Status != Skip && named(cfg.Require, c.check)
-		undecided = undecided || c.Required && c.Status == Inconclusive
+		c.Required = c.Status != check.Skip && named(cfg.Require, c.check)
+		undecided = undecided || c.Required && c.Status == check.Inconclusive
 		switch c.Status {
-		case Pass:
+		case check.Pass:
 			r.Summary.Pass++
-		case Info:
+		case check.Info:
 			r.Summary.Info++
-		case Warn:
+		case check.Warn:
 			r.Summary.Warn++
-		case Fail:
+		case check.Fail:
 			r.Summary.Fail++
-		case Inconclusive:
+		case check.Inconclusive:
 			r.Summary.Inconclusive++
-		case Skip:
+		case check.Skip:
 			r.Summary.Skip++
 		}
 	}
 	bad := r.Summary.Fail > 0
 	switch cfg.FailOn {
-	case Warn:
+	case check.Warn:
 		bad = bad || r.Summary.Warn > 0
 	case NeverFail:
 		bad = false
@@ -236,5 +252,32 @@ func (r *Report) settle(cfg Config) {
 		r.Outcome, r.Exit = OutcomeFail, 1
 	default:
 		r.Outcome, r.Exit = OutcomePass, 0
+	}
+}
+
+// confirm takes back the faults that a second look does not show.
+func (r *Report) confirm(o *seen.Observation) {
+	var ids []string
+	for _, c := range r.Checks {
+		if c.check.Timing && check.IsFault(c.Status) {
+			ids = append(ids, c.ID)
+		}
+	}
+	if check.SecondLook(o) == nil {
+		return
+	}
+	left := check.Unconfirmed(o, ids)
+	for i := range r.Checks {
+		if c := &r.Checks[i]; slices.Contains(left, c.ID) {
+			if c.found.OfConnection() {
+				// No bad moment of the network is so long and leaves the other
+				// connection alone: it depends on the connection.
+				c.Status, c.Seen = check.Warn, c.Seen+"; not so on a fresh connection"
+				continue
+			}
+			c.Seen = c.Actual + "; not so on a fresh connection"
+			c.Actual = "seen once, and not again"
+			c.Status, c.Remedies = check.Inconclusive, nil
+		}
 	}
 }

@@ -37,7 +37,7 @@ func sampleReports() map[string]*diag.Report {
 		Summary:     diag.Summary{Pass: 1, Info: 1, Warn: 1, Fail: 2, Inconclusive: 2, Skip: 1},
 		Client:      diag.ClientHealth{StallMax: 140, Stalls: 1},
 		Path:        diag.Path{Protocol: "HTTP/2.0", TLS: "TLS 1.3", RTT: 23.1, Hops: []diag.Hop{{Name: "nginx", By: "Server"}}},
-		Connections: []diag.Connection{{Role: diag.RoleA, Method: "GET", Request: map[string]string{"Accept": "text/event-stream", "Cookie": "REDACTED"}, Status: 200, TTFB: 41, Bytes: 40960, Events: 212, Arrivals: 10, End: diag.EndClient}},
+		Connections: []diag.Connection{{Role: "a", Method: "GET", Request: map[string]string{"Accept": "text/event-stream", "Cookie": "REDACTED"}, Status: 200, TTFB: 41, Bytes: 40960, Events: 212, Arrivals: 10, End: "client"}},
 		Checks: []diag.Result{
 			{ID: "connect-status", Group: "connect", Status: diag.Pass, Severity: diag.Fail, Title: "the status is 200", Actual: "200, no redirect"},
 			{ID: "cache-control", Group: "headers", Status: diag.Warn, Severity: diag.Warn, Title: "caches are told to stay away", Actual: "missing: shared caches may keep the stream", Remedies: []diag.Remedy{app}},

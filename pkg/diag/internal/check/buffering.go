@@ -1,0 +1,297 @@
+package check
+
+import (
+	"fmt"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/hold"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+)
+
+var BufferingChecks = []*Check{
+	&headersEarlyCheck,
+	&firstByteCheck,
+	&bufferProxyCheck,
+	&bufferCompressionCheck,
+	&bufferTailCheck,
+	&bufferTimerCheck,
+	&bufferWholeCheck,
+	&terminatorLateCheck,
+	&protocolParityCheck,
+	&heartbeatCheck,
+	&heartbeatKindCheck,
+	&idleCutCheck,
+	&lifetimeCutCheck,
+	&endCleanCheck,
+}
+
+var bufferProxyCheck = Check{
+	ID: "buffer-proxy", Group: "buffering", Title: "no buffer holds events", Worst: Fail,
+	How:    "Where in an event the stream stands when it pauses (A), a second connection (D), a time in the events (C), the sizes of the pieces (S), which tell of how many bytes a buffer is, heartbeats in groups (B), what new connections get late and in one piece (O). From 0.15 s warn, from 0.4 s fail. A fault is looked for on a second connection before it is told.",
+	Why:    "Events come late and in lumps, and with little traffic not at all.",
+	Cite:   "https://github.com/nginx/nginx/issues/1505",
+	Cures:  []Cure{cureStopBuffer},
+	Timing: true,
+	run:    checkBufferProxy,
+}
+
+var curePassOpening = Cure{
+	{For: "app", Text: "what waits for the first bytes of a stream (a scanner, a minimum length of compression) has to leave text/event-stream alone"},
+}
+
+func checkBufferProxy(o *seen.Observation) Finding {
+	t := hold.Of(o)
+	op, f, other := attributed(o, hold.BySize)
+	if other {
+		return f
+	}
+	if op.Verdict > hold.Clean {
+		f := heldFinding(op, "events are held for about %s", seen.RoundDuration(op.Hold))
+		if op.Method == "O" {
+			f.Title = fmt.Sprintf("the start of each stream is held for about %s", seen.RoundDuration(op.Hold))
+			f = f.cure(curePassOpening, cureStopBuffer)
+		}
+		size := seen.Median(t.All.Batches)
+		if op.Method != "A" {
+			size = hold.BufferSize(t.Main)
+		}
+		if size > 0 && op.Method != "S" && op.Method != "O" {
+			f.Title += fmt.Sprintf(" and let go in pieces of about %d bytes", size)
+			f = f.with("batch_bytes", size)
+		}
+		return locate(o, f)
+	}
+	if f, ok := expected(o, t.Main); ok {
+		return f
+	}
+	if f, ok := quiet(o, t.Main); ok {
+		return f
+	}
+	if t.Doubt != "" && t.Origin.Verdict != hold.Clean {
+		return inconclusive("only a time in the events speaks of a hold, which may not be that of publishing; serve --stamp or --origin decides").seen("%s", t.Doubt)
+	}
+	if op, ok := hold.FirstClean(t.Origin, t.Pauses, t.Flow, t.Clock, t.Second, t.Heartbeats); ok {
+		f := pass("%s", op.Seen).with("method", op.Method)
+		if op.Method == "D" {
+			// What is held for all alike would look the same.
+			f.Title = "no connection has a buffer of its own: " + op.Seen
+		}
+		return f
+	}
+	if t.Main.Ended {
+		return inconclusive("the stream ended too soon to tell a burst from a buffer (%d events in %s)", len(t.Main.Events), seen.RoundDuration(t.Main.EndedAt-t.Main.Start))
+	}
+	return inconclusive("too few pauses to tell a burst from a buffer (%d events in %s); a longer --duration decides", len(t.Main.Events), seen.RoundDuration(o.Duration))
+}
+
+var bufferCompressionCheck = Check{
+	ID: "buffer-compression", Group: "buffering", Title: "compression is flushed", Worst: Fail,
+	How:    "The stream as a browser asks for it against the plain one (E), each prefix of it decoded.",
+	Why:    "A compressor that waits for more input holds every event; who tests with curl does not see it.",
+	Cite:   "https://github.com/expressjs/compression/issues/61",
+	Cures:  []Cure{cureFlushCompressor},
+	Timing: true,
+	run:    checkBufferCompression,
+}
+
+func checkBufferCompression(o *seen.Observation) Finding {
+	t := hold.Of(o)
+	if t.Browser.Encoded == "" {
+		return skip("the stream is not compressed")
+	}
+	if t.Browser.DecodeErr != nil {
+		return fail("cannot decode the %s stream: %v", t.Browser.Encoded, t.Browser.DecodeErr)
+	}
+	op, f, other := attributed(o, hold.ByCompression)
+	if other {
+		return f
+	}
+	if op.Verdict > hold.Clean {
+		return locate(o, heldFinding(op, "%s holds events for about %s", t.Browser.Encoded, seen.RoundDuration(op.Hold)))
+	}
+	switch {
+	case t.Encoding.Verdict == hold.Clean:
+		return pass("%s", t.Encoding.Seen)
+	case len(t.Browser.Plain) == 0:
+		if t.Main.Encoded != "" {
+			return inconclusive("%s on each connection, and nothing in it could be read in %s: a quiet stream, or one that is never flushed; --expect-every decides", t.Browser.Encoded, seen.RoundDuration(o.Duration))
+		}
+		return inconclusive("%s, and nothing in it could be read in %s; the plain stream was as quiet", t.Browser.Encoded, seen.RoundDuration(o.Duration))
+	}
+	if all := hold.TestPauses(o, t.Browser, false); all.Mid == 0 && all.Aligned >= 3 && 3*all.Several <= all.Arrivals {
+		return pass("%s, and all %d pauses are between events", t.Browser.Encoded, all.Aligned)
+	}
+	return inconclusive("%s, and too little to compare with the plain stream", t.Browser.Encoded)
+}
+
+var bufferTailCheck = Check{
+	ID: "buffer-tail", Group: "buffering", Title: "the end of an event does not wait", Worst: Fail,
+	How:    "Pauses within or right behind large events (A), arrivals that fit the time of the next event (C1), new connections that miss the event an open one gets next (F), events that come back with an ID before they come to open streams (L).",
+	Why:    "The last bytes of an event, or all of it, come with the next one: a burst passes every test, the last event of it stalls.",
+	Cite:   "https://github.com/aspnet/AspNetCoreModule/issues/16",
+	Cures:  []Cure{cureStopNginx},
+	Timing: true,
+	run:    checkBufferTail,
+}
+
+var cureWriteAtOnce = Cure{
+	{For: "app", Text: "write and flush an event when it is made, not when the next one is"},
+	{For: "nginx", Text: nginxText},
+	{For: "haproxy", Text: "take text/event-stream out of compression type"},
+}
+
+func checkBufferTail(o *seen.Observation) Finding {
+	t := hold.Of(o)
+	op, f, other := attributed(o, hold.ByTail)
+	if other {
+		return f
+	}
+	if op.Verdict > hold.Clean {
+		f := heldFinding(op, "the end of an event waits for the next one, here for about %s", seen.RoundDuration(op.Hold))
+		switch op.Method {
+		case "F", "C1":
+			f.Title = fmt.Sprintf("every event waits for the next one, here for about %s", seen.RoundDuration(op.Hold))
+			if op.Method == "F" {
+				f.Title = fmt.Sprintf("every event waits for the next one, here for about %s, or new connections join as late", seen.RoundDuration(op.Hold))
+			}
+			f = f.cure(cureWriteAtOnce)
+		case "L":
+			f.Title = fmt.Sprintf("open streams are given events late, by about %s", seen.RoundDuration(op.Hold))
+			f = f.cure(cureWriteAtOnce)
+		}
+		return locate(o, f)
+	}
+	if _, ok := quiet(o, t.Main); ok {
+		return skipFor("buffer-proxy")
+	}
+	largest := 0
+	for _, e := range t.Main.Events {
+		largest = max(largest, e.Size)
+	}
+	if op, ok := hold.FirstClean(t.Punctual, t.Flow, t.First, t.Origin); ok {
+		return pass("no event waited for the next one (largest %s)", seen.RoundSize(largest)).seen("%s", op.Seen).with("method", op.Method)
+	}
+	if op, ok := hold.FirstClean(t.Tails, t.Pauses); ok || t.All.Mid == 0 && t.All.Aligned > 0 {
+		// Whether whole events wait is another question, and nothing answered it.
+		return inconclusive("no event was cut by a pause (largest %s), but a whole one may wait for the next; serve --stamp or --origin decides", seen.RoundSize(largest)).with("method", op.Method)
+	}
+	return inconclusive("too few pauses to judge (%d inside an event, %d between)", t.All.Mid, t.All.Aligned)
+}
+
+var bufferTimerCheck = Check{
+	ID: "buffer-timer", Group: "buffering", Title: "events are not let go by the clock", Worst: Fail,
+	How:    "Batches at a fixed period whose phase differs between connections (D), or without any comparison (P, which only warns).",
+	Why:    "Every event is late by half the period.",
+	Cite:   "https://github.com/caddyserver/caddy/issues/1972",
+	Cures:  []Cure{cureFlushNoTimer},
+	Timing: true,
+	run:    checkBufferTimer,
+}
+
+var cureFlushNoTimer = Cure{
+	{For: "app", Text: "flush after each event, not by a timer"},
+	{For: "apache", Text: "ProxySet flushpackets=on for mod_proxy_fcgi"},
+	{For: "caddy", Text: "flush_interval -1"},
+	{For: "haproxy", Text: "option http-no-delay"},
+	{For: "nginx", Text: nginxText},
+}
+
+func checkBufferTimer(o *seen.Observation) Finding {
+	t := hold.Of(o)
+	op, f, other := attributed(o, hold.ByTimer)
+	if other {
+		return f
+	}
+	if op.Verdict > hold.Clean {
+		every, regular := hold.Beat(t.Main)
+		f := heldFinding(op, "events come late, by up to %s", seen.RoundDuration(op.Hold))
+		if regular && !t.MostlySingle() {
+			f.Title = fmt.Sprintf("events come in batches, one every %s", seen.RoundDuration(every))
+			f = f.with("period_ms", seen.Milliseconds(every))
+			if every >= hold.Harmful && op.Method != "P" {
+				f.Status = Fail // whatever the phases of two connections happened to be
+			}
+		}
+		return locate(o, f)
+	}
+	if _, ok := quiet(o, t.Main); ok {
+		return skipFor("buffer-proxy")
+	}
+	if op, ok := hold.FirstClean(t.Second, t.Origin, t.Clock, t.Flow); ok {
+		return pass("%s", op.Seen).with("method", op.Method)
+	}
+	if t.Pauses.Verdict == hold.Clean {
+		return pass("events come one by one (%d of %d arrivals)", t.All.Aligned, len(t.Main.Arrivals))
+	}
+	if t.Main.Ended {
+		return inconclusive("the stream ended too soon to judge")
+	}
+	return inconclusive("events come in groups, and nothing tells whether the server makes them so; serve --stamp or --origin decides")
+}
+
+var bufferWholeCheck = Check{
+	ID: "buffer-whole", Group: "buffering", Title: "the answer is not held to its end", Worst: Fail,
+	How:       "All of at least ten events within a twentieth of the wait for them (W), or nothing at all.",
+	Why:       "What should be a stream is a download.",
+	Cite:      "https://github.com/cloudflare/cloudflared/issues/1496",
+	Cures:     []Cure{cureStreamWhole},
+	Timing:    true,
+	AnyAnswer: true,
+	run:       checkBufferWhole,
+}
+
+func checkBufferWhole(o *seen.Observation) Finding {
+	x := o.Main()
+	if noStream(x) {
+		return skip("no event stream to look at")
+	}
+	if x.Answered == 0 {
+		return skipFor("headers-early")
+	}
+	t := hold.Of(o)
+	op, f, other := attributed(o, hold.ByWhole)
+	if other {
+		return f
+	}
+	if op.Verdict > hold.Clean {
+		f := heldFinding(op, "the whole answer came at once, after %s", seen.RoundDuration(op.Hold))
+		if seen.DialectOf(o) == "" {
+			f.Status = Warn // it may be a job that has nothing to say until it is done
+		}
+		return f
+	}
+	switch {
+	case t.Whole.Verdict == hold.Clean, len(t.Main.Events) > 0 && !t.Main.Ended:
+		return pass("events come while the stream is open")
+	case len(t.Main.Events) > 0:
+		return pass("the stream ended %s after it began", seen.RoundDuration(t.Main.EndedAt-t.Main.Start))
+	}
+	f, _ = quiet(o, t.Main)
+	if f.Status == "" {
+		f = inconclusive("no whole event came in %s", seen.RoundDuration(o.Duration))
+	}
+	return f
+}
+
+var terminatorLateCheck = Check{
+	ID: "terminator-late", Group: "buffering", Title: "the blank line comes with its event", Worst: Fail,
+	How:    "Pauses at which only the blank line of an event is missing: at least 3, and 80 % of all.",
+	Why:    "Clients dispatch every event one event late.",
+	Cite:   "https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation",
+	Cures:  []Cure{cureWriteWhole},
+	Timing: true,
+	run:    checkTerminatorLate,
+}
+
+func checkTerminatorLate(o *seen.Observation) Finding {
+	t := hold.Of(o)
+	all := t.All
+	if all.TerminatorLate() {
+		return fail("the blank line that ends an event comes with the next event").
+			seen("%d of %d pauses lack nothing but the blank line", all.NoBlank, all.NoBlank+all.Mid+all.Aligned).
+			with("pauses_no_blank", all.NoBlank)
+	}
+	if all.Aligned+all.Mid+all.NoBlank == 0 {
+		return inconclusive("no pause to judge by")
+	}
+	return pass("events end before the stream pauses")
+}

@@ -1,0 +1,74 @@
+package check
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/hold"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seentest"
+)
+
+// TestCuresOfProductsOnThePath shows no cure for what is not there.
+func TestCuresOfProductsOnThePath(t *testing.T) {
+	products := func(cures []Cure, hops []seen.Hop) (list []string) {
+		for _, r := range RemediesFor(cures, hops) {
+			list = append(list, r.For)
+		}
+		return list
+	}
+	node := products([]Cure{cureStopBuffer, cureFlushCompressor}, []seen.Hop{{Name: "express"}})
+	for _, other := range []string{"php", "apache", "uvicorn", "gunicorn"} {
+		if slices.Contains(node, other) {
+			t.Errorf("%s is named for a server of Node.js: %v", other, node)
+		}
+	}
+	if slices.Contains(products([]Cure{cureStopBuffer}, []seen.Hop{}), "php") || !slices.Contains(products([]Cure{cureStopBuffer}, []seen.Hop{{Name: "php"}}), "php") {
+		t.Error("php is named where it was not seen, or not where it was")
+	}
+	if !slices.Contains(products([]Cure{cureStopBuffer}, nil), "php") {
+		t.Error("--explain has to name all")
+	}
+}
+
+// TestParallelWantsProof does not call a stream alive that brought nothing.
+func TestParallelWantsProof(t *testing.T) {
+	silent := seentest.Recorded(seen.RoleSecond, 500, seen.EndClient, 8000)
+	o := seentest.Recording(seentest.Steady(seen.RoleMain, 0, 100, 70, 1), silent)
+	if f := Lookup("connect-parallel").Run(o); f.Status == Pass {
+		t.Errorf("%s: %s", f.Status, f.Title)
+	}
+	o = seentest.Recording(seentest.Steady(seen.RoleMain, 0, 100, 70, 1), seentest.Steady(seen.RoleSecond, 500, 100, 60, 6))
+	if f := Lookup("connect-parallel").Run(o); f.Status != Pass {
+		t.Errorf("%s: %s", f.Status, f.Title)
+	}
+}
+
+// TestSeveralOrigins has a balancer send one of three connections to another
+// origin, which counts its own events.
+func TestSeveralOrigins(t *testing.T) {
+	o := seentest.Recording(seentest.Steady(seen.RoleMain, 0, 100, 70, 1), seentest.Steady(seen.RoleSecond, 500, 100, 60, 6), seentest.Steady(seen.RoleIdentity, 700, 100, 60, 9001))
+	if f := Lookup("id-stable").Run(o); f.Status != Warn {
+		t.Errorf("%s: %s", f.Status, f.Title)
+	}
+	o = seentest.Recording(seentest.Steady(seen.RoleMain, 0, 100, 70, 1), seentest.Steady(seen.RoleSecond, 500, 100, 60, 6), seentest.Steady(seen.RoleIdentity, 700, 100, 60, 8))
+	if f := Lookup("id-stable").Run(o); f.Status != Pass {
+		t.Errorf("%s: %s", f.Status, f.Title)
+	}
+}
+
+// TestSizeOfBufferNamed has a buffer of whole events let go at a beat, because
+// the events come at one: its size tells.
+func TestSizeOfBufferNamed(t *testing.T) {
+	for size, want := range map[int]hold.Cause{1024: hold.BySize, 2048: hold.BySize, 1400: hold.ByTimer} {
+		o := seentest.Recording(seentest.FlushedAt(size, seen.RoleMain, 0), seentest.FlushedAt(size, seen.RoleIdentity, 800), seentest.FlushedAt(size, seen.RoleSecond, 2150))
+		if who, op := hold.Of(o).Attribute(o); who != want {
+			t.Errorf("%d bytes: %q (%s), want %q", size, who, op.Seen, want)
+		}
+		if want == hold.BySize {
+			if f := checkBufferProxy(o); f.Evidence["batch_bytes"] != size || f.Status != Fail {
+				t.Errorf("%d bytes: %s: %s", size, f.Status, f.Title)
+			}
+		}
+	}
+}

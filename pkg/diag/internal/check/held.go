@@ -1,0 +1,81 @@
+package check
+
+import (
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/hold"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+)
+
+// quiet is what to say of a stream that gave nothing to judge by.
+func quiet(o *seen.Observation, t *seen.Timeline) (Finding, bool) {
+	if len(t.Arrivals) > 0 && (len(t.Events) > 0 || len(t.Comments) > 1 || len(t.Plain) > 0 && len(t.Events) == 0 && t.Arrivals[len(t.Arrivals)-1].Pending > 0) {
+		return Finding{}, false
+	}
+	what := "nothing came"
+	if len(t.Comments) > 0 {
+		what = "one comment came"
+	}
+	return inconclusive("%s in %s: a quiet stream, or one held as a whole; --expect-every decides", what, seen.RoundDuration(o.Duration)), true
+}
+
+// heldFinding words a hold.
+func heldFinding(op hold.Estimate, what string, args ...any) Finding {
+	f := fail(what, args...)
+	if op.Verdict == hold.Slight {
+		f.Status = Warn
+	}
+	f.Seen = op.Seen
+	f.hold, f.method = op.Hold, op.Method
+	f = f.with("hold_ms", seen.Milliseconds(op.Hold)).with("method", op.Method)
+	for key, value := range op.Numbers {
+		f = f.with(key, value)
+	}
+	return f
+}
+
+// locate says on which side of the origin a hold is, where that was seen.
+func locate(o *seen.Observation, f Finding) Finding {
+	origin := o.Get(seen.RoleOrigin)
+	if !origin.OK() {
+		return f
+	}
+	there := hold.TestPauses(o, origin.Timeline(), false)
+	where := "the fault is between the origin and here"
+	if there.Estimate("A").Verdict > hold.Clean || hold.Of(o).Origin.Verdict == hold.Clean {
+		where = "the origin holds it already"
+	}
+	if f.Seen != "" {
+		where = f.Seen + "; " + where
+	}
+	f.Seen = where
+	return f
+}
+
+// attributed is what a check says when the hold is another's.
+func attributed(o *seen.Observation, own hold.Cause) (hold.Estimate, Finding, bool) {
+	who, op := hold.Of(o).Attribute(o)
+	switch who {
+	case hold.NoCause, own:
+		return op, Finding{}, false
+	}
+	return op, skipFor(string(who)), true
+}
+
+// expected judges a stream by the pace that the user knows it has.
+func expected(o *seen.Observation, t *seen.Timeline) (Finding, bool) {
+	every := o.Options.ExpectEvery
+	if every == 0 || t.Ended {
+		return Finding{}, false
+	}
+	last, longest := t.Start, time.Duration(0)
+	for _, e := range t.Events {
+		longest = max(longest, e.At-last)
+		last = e.At
+	}
+	longest = max(longest, t.EndedAt-last)
+	if longest > every+max(time.Second, every/4) {
+		return fail("no event for %s, though one is expected every %s", seen.RoundDuration(longest), every).with("silence_ms", seen.Milliseconds(longest)), true
+	}
+	return Finding{}, false
+}

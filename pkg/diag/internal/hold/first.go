@@ -1,0 +1,57 @@
+package hold
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+)
+
+// testFirst is method F: does a new connection get the first event that an open
+// one gets? It needs no time in the events, and shows what is one event behind
+// where that is so for each connection.
+func testFirst(o *seen.Observation) Estimate {
+	op := Estimate{Method: "F", several: true}
+	got := 0
+	var missed []seen.MissedEvent
+	for _, x := range o.Later() {
+		switch look, m := seen.LookFirst(o, o.Main(), x); look {
+		case seen.FirstGot:
+			got++
+		case seen.FirstMissed:
+			missed = append(missed, m)
+		}
+	}
+	op.missed = len(missed)
+	op.Numbers = map[string]any{"first_got": got, "first_missed": len(missed)}
+	switch hold, certain, maybe := weighMissed(missed); {
+	case got > 0 && len(missed) == 0:
+		op.Verdict = Clean
+		op.Seen = fmt.Sprintf("%d of %d new connections got the next event that was sent", got, got)
+	case got == 0 && maybe && hold > seen.Noticeable:
+		op.Verdict, op.Hold = judge(hold), hold
+		if !certain {
+			op.Verdict = Slight
+		}
+		op.Seen = fmt.Sprintf("%d of %d new connections missed the event that an open one got next, and no other", len(missed), len(missed))
+	}
+	return op
+}
+
+// weighMissed tells a server that is one event behind from one that takes some
+// time to join a new connection, and would have to take always more than some
+// were open when they missed an event, and less than when they got their first.
+func weighMissed(missed []seen.MissedEvent) (hold time.Duration, certain, maybe bool) {
+	var holds []time.Duration
+	var most, least time.Duration
+	for i, m := range missed {
+		holds = append(holds, m.Hold)
+		most = max(most, m.Into)
+		if i == 0 || m.Next < least {
+			least = m.Next
+		}
+	}
+	hold = seen.Median(holds)
+	maybe = len(missed) >= 2 && 2*most >= hold
+	return hold, maybe && (len(missed) >= 4 || len(missed) == 3 && 2*least <= 3*most), maybe
+}

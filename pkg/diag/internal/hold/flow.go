@@ -1,0 +1,28 @@
+package hold
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+)
+
+// testFlow finds streams that pause too little to be held: what a buffer lets
+// go at once waited no longer than the pause before it.
+func testFlow(t *seen.Timeline) Estimate {
+	op := Estimate{Method: "flow"}
+	if len(t.Arrivals) == 0 || len(t.Events) < 20 {
+		return op
+	}
+	span := t.Arrivals[len(t.Arrivals)-1].To - t.Arrivals[0].From
+	var longest time.Duration
+	for _, gap := range t.Pauses {
+		longest = max(longest, gap)
+	}
+	if span >= 2*time.Second && longest < seen.Noticeable {
+		op.Verdict = Clean
+		op.Seen = fmt.Sprintf("no pause longer than %s", seen.RoundDuration(longest))
+		op.Numbers = map[string]any{"pause_max_ms": seen.Milliseconds(longest)}
+	}
+	return op
+}

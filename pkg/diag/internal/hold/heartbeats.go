@@ -1,0 +1,36 @@
+package hold
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+)
+
+// testHeartbeats is method B: comments are written one at a time, so that they
+// come in groups shows a hold.
+func testHeartbeats(t *seen.Timeline) Estimate {
+	op := Estimate{Method: "B"}
+	carriers, groups := 0, 0
+	var gaps []time.Duration
+	last := time.Duration(-1)
+	for _, a := range t.Arrivals {
+		if a.Comments == 0 {
+			continue
+		}
+		carriers++
+		if last >= 0 {
+			gaps = append(gaps, a.From-last)
+		}
+		last = a.To
+		// A comment with each event is no heartbeat: those may come in bursts.
+		if a.Comments >= 2 && a.Events == 0 {
+			groups++
+		}
+	}
+	if carriers >= 3 && groups >= 2 && 2*groups >= carriers && seen.Median(gaps) > seen.Noticeable {
+		op.Verdict, op.Hold = judge(seen.Median(gaps)), seen.Median(gaps)
+		op.Seen = fmt.Sprintf("%d of %d arrivals bring several heartbeats at once", groups, carriers)
+	}
+	return op
+}

@@ -1,0 +1,35 @@
+package hold
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+)
+
+// testLead finds events that a client which comes back is given before those
+// that never left have them.
+func testLead(o *seen.Observation) Estimate {
+	op := Estimate{Method: "L", several: true}
+	a := o.Main()
+	var leads []time.Duration
+	for _, role := range []seen.Role{seen.RoleResume1, seen.RoleResume2} {
+		x := o.Get(role)
+		if !x.OK() {
+			return op
+		}
+		var lead time.Duration
+		for _, p := range seen.Pairs(a.Timeline(), x.Timeline()) {
+			if p.B.At > x.Start && !o.Stalled(p.B.At, p.A.At) {
+				lead = max(lead, p.A.At-p.B.At)
+			}
+		}
+		if lead <= seen.Noticeable {
+			return op
+		}
+		leads = append(leads, lead)
+	}
+	op.Verdict, op.Hold = judge(seen.Median(leads)), seen.Median(leads)
+	op.Seen = fmt.Sprintf("who comes back with an ID is given events %s before those who stayed", seen.RoundDuration(op.Hold))
+	return op
+}

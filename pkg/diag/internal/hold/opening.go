@@ -1,0 +1,57 @@
+package hold
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+)
+
+// testOpening is method O: what an open stream got while a new one was open,
+// but had nothing yet, comes on that in one piece later. Something holds the
+// start of each stream until there is enough of it.
+func testOpening(o *seen.Observation) Estimate {
+	op := Estimate{Method: "O", several: true}
+	a := o.Main().Timeline()
+	var holds []time.Duration
+	for _, x := range o.Later() {
+		var hold time.Duration
+		groups := map[int]bool{}
+		for _, p := range seen.Pairs(a, x.Timeline()) {
+			if p.B.Arrival == 0 && p.A.At > x.Answered+seen.SettleFirst && !o.Stalled(p.A.At, p.B.At) {
+				groups[p.A.Arrival] = true
+				hold = max(hold, p.B.At-p.A.At)
+			}
+		}
+		if len(groups) >= 3 && hold > Harmful {
+			holds = append(holds, hold)
+		}
+	}
+	if len(holds) >= 2 {
+		op.Verdict, op.Hold = Held, seen.Median(holds)
+		op.Seen = fmt.Sprintf("%d new connections got in one piece what an open one got meanwhile, up to %s later", len(holds), seen.RoundDuration(slices.Max(holds)))
+	}
+	return op
+}
+
+// testLump is method O for the answers of models, which each connection has for
+// itself: they come token by token, so that a first piece of very many was held.
+func testLump(t *seen.Timeline) Estimate {
+	op := Estimate{Method: "O"}
+	if len(t.Arrivals) < 10 || t.Arrivals[0].Events < 15 {
+		return op
+	}
+	single := 0
+	for _, a := range t.Arrivals[1:] {
+		if a.Events <= 2 {
+			single++
+		}
+	}
+	wait := t.Arrivals[0].From - t.Start
+	if wait > time.Second && 5*single >= 4*(len(t.Arrivals)-1) {
+		op.Verdict, op.Hold = Held, wait
+		op.Seen = fmt.Sprintf("the first piece has %d events and came after %s; then they come one by one", t.Arrivals[0].Events, seen.RoundDuration(wait))
+	}
+	return op
+}

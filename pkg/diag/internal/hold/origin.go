@@ -1,0 +1,35 @@
+package hold
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+)
+
+// testOrigin compares the stream with that of the origin, on the same clock: what
+// comes later here was held in between.
+func testOrigin(o *seen.Observation, origin, here *seen.Timeline) Estimate {
+	op := Estimate{Method: "origin"}
+	perConnection, _ := seen.Replayed(here, origin)
+	missed := seen.CountFrom(seen.Before(origin.Events, here.EndedAt-time.Second), max(origin.Start, here.Start))
+	if !perConnection && len(here.Events) == 0 && missed >= 4 {
+		op.Verdict, op.Hold = Held, here.EndedAt-here.Start
+		op.Seen = fmt.Sprintf("the origin sent %d events, and none came here", missed)
+		return op
+	}
+	shifts := seen.GroupShifts(o, origin, here)
+	if perConnection || len(shifts) < 3 {
+		return op
+	}
+	hold := seen.Percentile(shifts, 0.5)
+	op.Numbers = map[string]any{"origin_groups": len(shifts)}
+	if hold > seen.Noticeable {
+		op.Verdict, op.Hold = judge(hold), hold
+		op.Seen = fmt.Sprintf("the origin sent the same %s earlier (%d events or groups)", seen.RoundDuration(hold), len(shifts))
+	} else {
+		op.Verdict = Clean
+		op.Seen = fmt.Sprintf("as early as at the origin (%d events or groups)", len(shifts))
+	}
+	return op
+}

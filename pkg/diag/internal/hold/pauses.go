@@ -1,0 +1,140 @@
+package hold
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/ssectl/ssectl/internal/coding"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+)
+
+// pauseTest is method A: where in an event does the stream stand when it
+// pauses? A server that flushes whole events stands between them, however
+// bursty it is; a buffer that empties by size cuts at any byte.
+type pauseTest struct {
+	Mid, Aligned, NoBlank int
+	holds                 []time.Duration
+	Batches               []int // bytes of the arrivals before mid pauses
+	Several, Arrivals     int   // arrivals that brought several events; anything whole
+	llr                   float64
+}
+
+// The sequential test: a pause within an event is seen once in twenty on a
+// lossy network, four times in five behind a buffer, because a cut at a fixed
+// size hits the end of an event by chance only. It decides at odds of 1000:1
+// against a false alarm, 100:1 against a miss, so after three pauses.
+var (
+	llrMid     = math.Log(0.8 / 0.05)
+	llrAligned = math.Log(0.2 / 0.95)
+)
+
+const (
+	llrHeld  = 6.9
+	llrClean = -4.6
+
+	// largeEvent is what does not leave a server in one segment.
+	LargeEvent = 1400
+)
+
+// TestPauses runs method A over a stream; with large, over the pauses next to
+// large events only, where a buffer holds the tail that does not fill it.
+func TestPauses(o *seen.Observation, t *seen.Timeline, large bool) pauseTest {
+	var p pauseTest
+	for _, a := range t.Arrivals {
+		if a.Events+a.Comments > 0 {
+			p.Arrivals++
+		}
+		if a.Events > 1 {
+			p.Several++
+		}
+	}
+	least := max(100*time.Millisecond, 5*o.RTT()/2)
+	cut := false
+	count := func(i int, gap time.Duration) {
+		a := t.Arrivals[i]
+		if large && a.Pending < LargeEvent && a.Largest < LargeEvent || o.Stalled(a.To, a.To+gap) {
+			return
+		}
+		after := cut // this arrival brought the end of what was cut before
+		cut = false
+		switch a.State {
+		case seen.Between:
+			if large && after {
+				return // no second witness of one event
+			}
+			p.Aligned++
+			p.llr = min(p.llr, llrHeld) + llrAligned
+		case seen.NoBlank:
+			p.NoBlank++
+		case seen.InLine:
+			if gap >= least {
+				cut = true
+				p.Mid++
+				p.llr = max(p.llr, llrClean) + llrMid
+				p.holds = append(p.holds, gap)
+				p.Batches = append(p.Batches, a.Bytes)
+			}
+		}
+	}
+	for i, gap := range t.Pauses {
+		count(i, gap)
+	}
+	if last := len(t.Arrivals) - 1; last >= 0 && !t.Ended {
+		count(last, t.EndedAt-t.Arrivals[last].To)
+	}
+	return p
+}
+
+// Estimate weighs the pauses.
+func (p *pauseTest) Estimate(method string) Estimate {
+	op := Estimate{Method: method, Numbers: map[string]any{"pauses_mid": p.Mid, "pauses_aligned": p.Aligned}}
+	hold := seen.Median(p.holds)
+	long := 0
+	for _, h := range p.holds {
+		if h > 500*time.Millisecond {
+			long++
+		}
+	}
+	switch {
+	case p.llr >= llrHeld, long >= 2 && p.Aligned == 0:
+		op.Verdict, op.Hold = judge(hold), hold
+		op.Seen = fmt.Sprintf("%d of %d pauses inside an event", p.Mid, p.Mid+p.Aligned)
+	case p.llr <= llrClean && p.Mid == 0 && 3*p.Several <= p.Arrivals:
+		op.Verdict = Clean
+		op.Seen = fmt.Sprintf("all %d pauses between events", p.Aligned)
+	case p.llr <= llrClean && p.Mid > 0 && 3*p.Several <= p.Arrivals && 10*p.Mid < p.Aligned:
+		op.Verdict = Clean
+		op.Seen = fmt.Sprintf("%d of %d pauses between events", p.Aligned, p.Mid+p.Aligned)
+	}
+	return op
+}
+
+// TerminatorLate reports whether the blank line comes with the next event.
+func (p *pauseTest) TerminatorLate() bool {
+	return p.NoBlank >= 3 && 5*p.NoBlank >= 4*(p.NoBlank+p.Mid+p.Aligned)
+}
+
+// poolPauses is method A over all connections, where each pauses too seldom:
+// long pauses, within an event, on more than one of them.
+func (t *Timing) poolPauses(o *seen.Observation) Estimate {
+	op := Estimate{Method: "A", several: true}
+	all := pauseTest{Mid: t.All.Mid, Aligned: t.All.Aligned, holds: t.All.holds, Batches: t.All.Batches}
+	cut := min(1, t.All.Mid)
+	for _, x := range o.Later() {
+		if coding.Of(x.Header) != t.Main.Encoded {
+			continue
+		}
+		p := TestPauses(o, x.Timeline(), false)
+		all.Mid, all.Aligned = all.Mid+p.Mid, all.Aligned+p.Aligned
+		all.holds, all.Batches = append(all.holds, p.holds...), append(all.Batches, p.Batches...)
+		cut += min(1, p.Mid)
+	}
+	llr := float64(all.Mid)*llrMid + float64(all.Aligned)*llrAligned
+	if hold := seen.Median(all.holds); cut >= 3 && llr >= llrHeld && hold > Harmful {
+		op.Verdict, op.Hold = Held, hold
+		op.Seen = fmt.Sprintf("%d of %d pauses inside an event, on %d connections", all.Mid, all.Mid+all.Aligned, cut)
+		op.Numbers = map[string]any{"pauses_mid": all.Mid, "pauses_aligned": all.Aligned, "batch_bytes": seen.Median(all.Batches)}
+	}
+	return op
+}

@@ -1,0 +1,83 @@
+package hold
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+)
+
+// secondShifts are those of connections in one form. Where b began with what a had
+// in many pieces, its start was held, which tells nothing of what came after.
+func secondShifts(o *seen.Observation, a, b *seen.Timeline) []time.Duration {
+	const many = 4
+	pieces := map[int]bool{}
+	for _, p := range seen.Pairs(a, b) {
+		if p.B.Arrival == 0 && p.A.At > b.Start {
+			pieces[p.A.Arrival] = true
+		}
+	}
+	if len(pieces) >= many {
+		later := *b
+		later.Events = b.Events[b.Arrivals[0].Events:]
+		b = &later
+	}
+	return seen.GroupShifts(o, a, b)
+}
+
+// testSecond is method D: the same events on a second connection that was opened
+// at another moment. Bursts that the source makes are the same on both; what a
+// buffer makes is not.
+func testSecond(o *seen.Observation, a, b *seen.Timeline) Estimate {
+	op := Estimate{Method: "D"}
+	if b.Start < a.Start {
+		a, b = b, a
+	}
+	if perConnection, _ := seen.Replayed(a, b); perConnection {
+		return op
+	}
+	shifts := secondShifts(o, a, b)
+	if len(shifts) < 3 || ownPace(shifts, b.Start-a.Start) {
+		return op
+	}
+	warn, bad := 0, 0
+	var apart []time.Duration
+	for _, s := range shifts {
+		if s.Abs() > seen.Noticeable {
+			warn++
+			apart = append(apart, s.Abs())
+		}
+		if s.Abs() > Harmful {
+			bad++
+		}
+	}
+	op.groups = len(shifts)
+	op.Numbers = map[string]any{"twin_groups": len(shifts), "twin_groups_apart": warn}
+	switch n := len(shifts); {
+	case 5*bad >= 2*n:
+		op.Verdict, op.Hold = Held, seen.Median(apart)
+	case 5*warn >= 2*n:
+		op.Verdict, op.Hold = Slight, seen.Median(apart)
+	case 100*warn <= 15*n:
+		op.Verdict = Clean
+		op.Seen = fmt.Sprintf("a second connection got the same at the same time (%d of %d)", n-warn, n)
+		return op
+	}
+	if op.Verdict != Undecided {
+		op.Seen = fmt.Sprintf("a second connection differs by %s (%d of %d)", seen.RoundDuration(op.Hold), warn, len(shifts))
+	}
+	return op
+}
+
+// ownPace reports whether all shifts go one way and are about as long as the
+// second connection was opened later: then each has a stream of its own, and
+// comparing them says nothing.
+func ownPace(shifts []time.Duration, offset time.Duration) bool {
+	for _, s := range shifts {
+		if s <= 0 {
+			return false
+		}
+	}
+	d := seen.Median(shifts) - offset
+	return d.Abs() < offset/3
+}

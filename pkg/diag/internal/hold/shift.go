@@ -1,0 +1,38 @@
+package hold
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+)
+
+// testShift is method C1: do the arrivals fit the times of the next event
+// better than their own? Then each waits for the one after it.
+func testShift(c *clock) Estimate {
+	op := Estimate{Method: "C1"}
+	if c == nil || len(c.at) < 5 || c.resolution > 0 {
+		return op
+	}
+	var own, next []float64
+	for i := range len(c.at) - 1 {
+		if c.at[i] == c.at[i+1] {
+			continue // in one arrival, so the one did not wait for the other
+		}
+		own = append(own, (c.at[i] - c.stamps[i]).Seconds())
+		next = append(next, (c.at[i] - c.stamps[i+1]).Seconds())
+	}
+	if len(own) < 4 {
+		return op
+	}
+	slices.Sort(own)
+	hold := time.Duration((own[len(own)/2] - slices.Min(next)) * 1e9)
+	if seen.Deviation(own) > 0.02 && seen.Deviation(next) < seen.Deviation(own)/4 && hold > seen.Noticeable {
+		op.Verdict, op.Hold = judge(hold), hold
+		op.Seen = fmt.Sprintf("events come when the next one is made, by the time in %s", c.slot)
+		op.Numbers = map[string]any{"shift_spread_ratio": math.Round(100*seen.Deviation(next)/seen.Deviation(own)) / 100}
+	}
+	return op
+}
