@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -20,6 +21,9 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/diag"
 )
+
+// defaultSoak is longer than most hops let a silent stream live.
+const defaultSoak = 130 * time.Second
 
 // diagOptions are what the flags of diag say.
 type diagOptions struct {
@@ -97,7 +101,7 @@ func (o *diagOptions) bindAsk(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.Duration, "duration", diag.DefaultDuration, "watch the stream for this `time`; less when all is decided, about twice that to see a fault again")
 	flags.BoolVar(&o.Quick, "quick", false, "headers, framing and broken bodies only, in 3 s")
 	flags.DurationVar(&o.Soak, "soak", 0, "leave the stream alone for this `time`, to see who cuts it")
-	flags.Lookup("soak").NoOptDefVal = diag.DefaultSoak.String()
+	flags.Lookup("soak").NoOptDefVal = defaultSoak.String()
 	flags.IntVar(&o.Connections, "connections", diag.DefaultConnections, "have this `number` of streams open at once, at most")
 	flags.BoolVar(&o.Repeat, "repeat", false, "send requests that may cost money more than once")
 	flags.StringVar(&o.Origin, "origin", "", "the `URL` of the same stream at the origin: tells the fault of a hop from that of the server")
@@ -130,7 +134,7 @@ func (o *diagOptions) bindReports(flags *pflag.FlagSet) {
 func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) error {
 	switch {
 	case opts.Schema:
-		_, err := streams.Out.Write(diag.Schema)
+		_, err := streams.Out.Write(diag.Schema())
 		return err
 	case opts.List:
 		return listChecks(streams)
@@ -141,7 +145,7 @@ func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) erro
 	if err != nil {
 		return usageError(err)
 	}
-	cfg, err := opts.config(ctx)
+	request, cfg, err := opts.config(ctx)
 	if err != nil {
 		return usageError(err)
 	}
@@ -157,7 +161,14 @@ func runDiag(ctx context.Context, streams *term.Streams, opts *diagOptions) erro
 	}
 	// What servers send is bounded; its garbage is not to double it.
 	debug.SetGCPercent(gcPercent)
-	report := diag.Run(ctx, cfg)
+	report, err := diag.Run(ctx, request, cfg)
+	if err != nil {
+		return usageError(err)
+	}
+	for i := range report.Checks {
+		c := &report.Checks[i]
+		c.Actual, c.Seen = optionFlags.Replace(c.Actual), optionFlags.Replace(c.Seen)
+	}
 	report.Tool.Version = versionString()
 	if opts.Connection.Verbose {
 		showConnections(streams.Err, report)
@@ -212,21 +223,21 @@ func outcome(report *diag.Report, target string) error {
 }
 
 // untestedHint says what may help where nothing could be tested.
-func untestedHint(phase diag.Phase, target string) string {
-	if info, err := os.Stat(target); err == nil && info.Mode().IsRegular() && phase != diag.PhaseInterrupted {
+func untestedHint(phase, target string) string {
+	if info, err := os.Stat(target); err == nil && info.Mode().IsRegular() && phase != "interrupted" {
 		return "a file has that name; diag wants a URL, which \"ssectl serve FILE\" makes of one"
 	}
 	return untestedHints[phase]
 }
 
-var untestedHints = map[diag.Phase]string{
-	diag.PhaseDNS: "is the host name right? --resolve host:port:address overrules DNS",
-	diag.PhaseTCP: "is the server running, and is this its port?",
-	diag.PhaseTLS: "-k accepts any certificate, --cacert FILE trusts another authority",
+var untestedHints = map[string]string{
+	"dns": "is the host name right? --resolve host:port:address overrules DNS",
+	"tcp": "is the server running, and is this its port?",
+	"tls": "-k accepts any certificate, --cacert FILE trusts another authority",
 }
 
 // announce says what is going to happen.
-func announce(cfg diag.Config) string {
+func announce(cfg diag.Options) string {
 	if cfg.Quick {
 		return "asking once, for up to 3 s ..."
 	}
@@ -266,7 +277,7 @@ func (o *diagOptions) validate() ([]reportFile, error) {
 	switch {
 	case !slices.Contains([]string{"fail", "warn", "never"}, o.FailOn):
 		return nil, fmt.Errorf("--fail-on %q: want fail, warn or never", o.FailOn)
-	case !slices.Contains([]diag.Profile{diag.ProfileAuto, diag.ProfileOpenAI, diag.ProfileAnthropic, diag.ProfileMCP}, diag.Profile(o.Profile)):
+	case !slices.Contains([]diag.Profile{"auto", diag.ProfileOpenAI, diag.ProfileAnthropic, diag.ProfileMCP}, diag.Profile(o.Profile)):
 		return nil, fmt.Errorf("--profile %q: want auto, openai, anthropic or mcp", o.Profile)
 	case o.Connections < 1 || o.Connections > 8:
 		return nil, fmt.Errorf("--connections: want 1 to 8")
@@ -279,29 +290,30 @@ func (o *diagOptions) validate() ([]reportFile, error) {
 }
 
 // config makes the client and the request.
-func (o *diagOptions) config(ctx context.Context) (diag.Config, error) {
+func (o *diagOptions) config(ctx context.Context) (*http.Request, diag.Options, error) {
 	// The probe asks for compression and undoes it itself.
 	verbose := o.Connection.Verbose
 	o.Connection.Compressed, o.Connection.Verbose = false, false
 	defer func() { o.Connection.Verbose = verbose }()
 	client, err := o.Connection.client()
 	if err != nil {
-		return diag.Config{}, err
+		return nil, diag.Options{}, err
 	}
 	request, err := o.Connection.request(ctx, o.URL)
 	if err != nil {
-		return diag.Config{}, err
+		return nil, diag.Options{}, err
 	}
 	if !o.Connection.gives("Accept-Encoding") {
 		request.Header.Del("Accept-Encoding") // the probe asks as a browser does
 	}
-	cfg := diag.Config{
-		Client: client, Request: request, Duration: o.Duration, Connections: o.Connections, Repeat: o.Repeat,
+	cfg := diag.Options{
+		Client: client, Duration: o.Duration, Connections: o.Connections, Repeat: o.Repeat,
 		Only: o.Only, Skip: o.Skip, Require: o.Require, FailOn: diag.Status(o.FailOn),
-		Options: diag.Options{
-			Quick: o.Quick, Soak: o.Soak, ExpectEvery: o.ExpectEvery, Profile: diag.Profile(o.Profile),
-			WebOrigin: o.WebOrigin, Credentials: o.Credentials, Injection: o.Injection,
-		},
+		Quick: o.Quick, Soak: o.Soak, ExpectEvery: o.ExpectEvery,
+		WebOrigin: o.WebOrigin, Credentials: o.Credentials, Injection: o.Injection,
+	}
+	if o.Profile != "auto" {
+		cfg.Profile = diag.Profile(o.Profile)
 	}
 	for _, other := range []struct {
 		raw string
@@ -312,11 +324,11 @@ func (o *diagOptions) config(ctx context.Context) (diag.Config, error) {
 		}
 		u, err := parseURL(other.raw)
 		if err != nil {
-			return diag.Config{}, err
+			return nil, diag.Options{}, err
 		}
 		*other.to = u.String()
 	}
-	return cfg, nil
+	return request, cfg, nil
 }
 
 // writeReport writes one --report, whole or not at all.
@@ -333,16 +345,26 @@ func writeReport(file reportFile, report *diag.Report, opts *diagOptions) error 
 	return nil
 }
 
+// optionFlags writes the options that diag names in its texts as flags.
+var optionFlags = strings.NewReplacer(
+	"Options.Quick", "--quick", "Options.Soak", "--soak", "Options.Duration", "--duration", "Options.ExpectEvery", "--expect-every",
+	"Options.OriginURL", "--origin", "Options.ConnsURL", "--conns-url", "Options.WebOrigin", "--web-origin", "Options.Credentials", "--credentials",
+	"Options.Injection", "--probe-injection", "Options.Profile", "--profile", "serve.Handler.Stamp", "serve --stamp",
+)
+
+// needsFlag is the flag without which a check has nothing to judge.
+func needsFlag(c diag.Check) string { return optionFlags.Replace("Options." + c.Needs) }
+
 func listChecks(streams *term.Streams) error {
 	group := ""
-	for _, c := range diag.Catalog {
+	for c := range diag.Checks() {
 		if c.Group != group {
 			group = c.Group
 			fmt.Fprintf(streams.Out, "%s\n", group)
 		}
 		needs := ""
 		if c.Needs != "" {
-			needs = " (" + c.Needs + ")"
+			needs = " (" + needsFlag(c) + ")"
 		}
 		if _, err := fmt.Fprintf(streams.Out, "  %-20s %-4s  %s%s\n", c.ID, c.Worst, c.Title, needs); err != nil {
 			return err
@@ -352,17 +374,17 @@ func listChecks(streams *term.Streams) error {
 }
 
 func explainCheck(streams *term.Streams, id string) error {
-	c := diag.Lookup(id)
-	if c == nil {
+	c, ok := diag.Lookup(id)
+	if !ok {
 		return usageError(fmt.Errorf("no check %q; --list shows them", id))
 	}
 	fmt.Fprintf(streams.Out, "%s (%s, at worst %s)\n", c.ID, c.Group, c.Worst)
-	fmt.Fprintf(streams.Out, "\nwhat  %s\nhow   %s\nwhy   %s\nsee   %s\n", c.Title, c.How, c.Why, c.Cite)
+	fmt.Fprintf(streams.Out, "\nwhat  %s\nhow   %s\nwhy   %s\nsee   %s\n", c.Title, optionFlags.Replace(c.How), c.Why, c.Cite)
 	if c.Needs != "" {
-		fmt.Fprintf(streams.Out, "runs  with %s\n", c.Needs)
+		fmt.Fprintf(streams.Out, "runs  with %s\n", needsFlag(c))
 	}
 
-	for i, remedy := range c.AllRemedies() {
+	for i, remedy := range c.Remedies() {
 		word := "fix "
 		if i > 0 {
 			word = "    "

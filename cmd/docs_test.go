@@ -69,17 +69,17 @@ measured, and what cures it. IDs are stable: none is renamed or used again.
 "At worst" is the worst outcome that a check can have; one that needs a flag is
 not in the default run.
 `)
-	for _, group := range diag.Groups {
+	for _, group := range diag.Groups() {
 		fmt.Fprintf(&page, "\n## %s\n\n| check | what it verifies, and how | at worst | needs |\n|---|---|---|---|\n", group)
-		for _, check := range diag.Catalog {
+		for check := range diag.Checks() {
 			if check.Group != group {
 				continue
 			}
 			needs := check.Needs
 			if needs != "" {
-				needs = "`" + needs + "`"
+				needs = "`" + needsFlag(check) + "`"
 			}
-			how := strings.NewReplacer("|", "\\|", "<", "&lt;").Replace(check.Title + ". " + check.How)
+			how := strings.NewReplacer("|", "\\|", "<", "&lt;").Replace(check.Title + ". " + optionFlags.Replace(check.How))
 			fmt.Fprintf(&page, "| `%s` | %s | %s | %s |\n", check.ID, how, check.Worst, needs)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // overTLS has a client that takes any certificate.
-func overTLS(c *Config) {
+func overTLS(c *run) {
 	c.Quick = true
 	c.Client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
 }
@@ -64,9 +64,9 @@ func TestResetOverHTTP2(t *testing.T) {
 				go resetting(conn)
 			}
 		}()
-		o := observed(t, "https://"+listener.Addr().String(), func(c *Config) {
+		o := observed(t, "https://"+listener.Addr().String(), func(c *run) {
 			overTLS(c)
-			c.Profile = seen.ProfileOpenAI // which is asked once, and not with HEAD
+			c.Profile = ProfileOpenAI // which is asked once, and not with HEAD
 		})
 		if x := o.Main(); x.Proto != "HTTP/2.0" || x.End != seen.EndReset || !strings.Contains(x.Error, "INTERNAL_ERROR") {
 			t.Errorf("%s, end %s: %s", x.Proto, x.End, x.Error)

@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,8 +15,8 @@ import (
 )
 
 // verdicts are the statuses of a report by ID.
-func verdicts(r *Report) map[string]check.Status {
-	list := map[string]check.Status{}
+func verdicts(r *Report) map[string]Status {
+	list := map[string]Status{}
 	for _, c := range r.Checks {
 		list[c.ID] = c.Status
 	}
@@ -28,44 +29,42 @@ func TestChosenCheckSpeaks(t *testing.T) {
 	held := func() *seen.Observation {
 		return seentest.Recording(seentest.Pieces(seen.RoleMain, 800, 4096, 8), seentest.Pieces(seen.RoleConfirm, 800, 4096, 8), seentest.Recorded(seen.RoleUnknownID, 7000, seen.EndClient, 7500))
 	}
-	full := verdicts(Weigh(held(), Config{Request: get(t)}))
-	if full["buffer-proxy"] != check.Fail || full["buffer-tail"] != check.Skip {
+	full := verdicts(weigh(held(), Options{}))
+	if full["buffer-proxy"] != Fail || full["buffer-tail"] != Skip {
 		t.Fatalf("buffer-proxy %s, buffer-tail %s: not the stream that is wanted", full["buffer-proxy"], full["buffer-tail"])
 	}
 	for id, status := range full {
-		report := Weigh(held(), Config{Request: get(t), Only: []string{id}})
+		report := weigh(held(), Options{Only: []string{id}})
 		if got := verdicts(report)[id]; got != status {
 			t.Errorf("--only %s: %q, in a full run %q", id, got, status)
 		}
 	}
-	report := Weigh(held(), Config{Request: get(t), Only: []string{"buffer-tail"}})
-	if report.Outcome != OutcomeFail || verdicts(report)["buffer-proxy"] != check.Fail || len(report.Checks) != 2 {
+	report := weigh(held(), Options{Only: []string{"buffer-tail"}})
+	if report.Outcome != Fail || verdicts(report)["buffer-proxy"] != Fail || len(report.Checks) != 2 {
 		t.Errorf("buffer-tail alone: %s, %+v", report.Outcome, report.Checks)
 	}
-	if report = Weigh(held(), Config{Request: get(t), Only: []string{"buffer-tail"}, Skip: []string{"buffer-proxy"}}); len(report.Checks) != 1 {
+	if report = weigh(held(), Options{Only: []string{"buffer-tail"}, Skip: []string{"buffer-proxy"}}); len(report.Checks) != 1 {
 		t.Errorf("a check that was to be left out is there: %+v", report.Checks)
 	}
 }
 
 // TestSelected names checks in several ways.
 func TestSelected(t *testing.T) {
-	quick, origin := seen.Options{Quick: true}, seen.Options{OriginURL: "http://origin/"}
 	for name, test := range map[string]struct {
-		cfg  Config
+		cfg  Options
 		id   string
-		want check.Status // "" where it must not be there
+		want Status // "" where it must not be there
 	}{
-		"an option that was not given, by group": {Config{Only: []string{"resume"}}, "resume-hop", ""},
-		"the same by its ID":                     {Config{Only: []string{"resume-hop"}}, "resume-hop", check.Inconclusive},
-		"the same with its option":               {Config{Only: []string{"resume"}, Options: origin}, "resume-hop", check.Inconclusive},
-		"what a quick run leaves out":            {Config{Options: quick}, "buffer-proxy", ""},
-		"a check of those by its ID":             {Config{Only: []string{"buffer-proxy"}, Options: quick}, "buffer-proxy", check.Inconclusive},
-		"the same by its group":                  {Config{Only: []string{"buffering"}, Options: quick}, "buffer-proxy", check.Inconclusive},
-		"required":                               {Config{Require: []string{"buffer-proxy"}, Options: quick}, "buffer-proxy", check.Inconclusive},
-		"what a quick run looks at":              {Config{Only: []string{"frame-eol"}, Options: quick}, "frame-eol", check.Pass},
+		"an option that was not given, by group": {Options{Only: []string{"resume"}}, "resume-hop", ""},
+		"the same by its ID":                     {Options{Only: []string{"resume-hop"}}, "resume-hop", Inconclusive},
+		"the same with its option":               {Options{Only: []string{"resume"}, OriginURL: "http://origin/"}, "resume-hop", Inconclusive},
+		"what a quick run leaves out":            {Options{Quick: true}, "buffer-proxy", ""},
+		"a check of those by its ID":             {Options{Only: []string{"buffer-proxy"}, Quick: true}, "buffer-proxy", Inconclusive},
+		"the same by its group":                  {Options{Only: []string{"buffering"}, Quick: true}, "buffer-proxy", Inconclusive},
+		"required":                               {Options{Require: []string{"buffer-proxy"}, Quick: true}, "buffer-proxy", Inconclusive},
+		"what a quick run looks at":              {Options{Only: []string{"frame-eol"}, Quick: true}, "frame-eol", Pass},
 	} {
-		test.cfg.Request = get(t)
-		report := Weigh(seentest.Recording(seentest.Steady(seen.RoleMain, 0, 100, 9, 1)), test.cfg)
+		report := weigh(seentest.Recording(seentest.Steady(seen.RoleMain, 0, 100, 9, 1)), test.cfg)
 		if got := verdicts(report)[test.id]; got != test.want {
 			t.Errorf("%s: %s is %q, want %q", name, test.id, got, test.want)
 		}
@@ -75,12 +74,12 @@ func TestSelected(t *testing.T) {
 // TestRequire fails for what could not be decided, and not for what does not
 // apply.
 func TestRequire(t *testing.T) {
-	for id, want := range map[string]Outcome{
-		"resume":     OutcomeFail, // no second connection
-		"resume-end": OutcomePass, // the stream goes on
-		"frame-eol":  OutcomePass,
+	for id, want := range map[string]Status{
+		"resume":     Fail, // no second connection
+		"resume-end": Pass, // the stream goes on
+		"frame-eol":  Pass,
 	} {
-		report := Weigh(seentest.Recording(seentest.Steady(seen.RoleMain, 0, 100, 9, 1)), Config{Request: get(t), Only: []string{id}, Require: []string{id}})
+		report := weigh(seentest.Recording(seentest.Steady(seen.RoleMain, 0, 100, 9, 1)), Options{Only: []string{id}, Require: []string{id}})
 		if report.Outcome != want {
 			t.Errorf("%s is %s, outcome %s, want %s", id, report.Checks[0].Status, report.Outcome, want)
 		}
@@ -97,8 +96,9 @@ func TestRunWithoutClient(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if report := Run(t.Context(), Config{Request: request, Options: seen.Options{Quick: true}, Only: []string{"connect-status"}}); report.Outcome != OutcomePass {
-			t.Errorf("outcome %s: %+v", report.Outcome, report.Checks)
+		report, err := Run(t.Context(), request, Options{Quick: true, Only: []string{"connect-status"}})
+		if err != nil || report.Outcome != Pass {
+			t.Errorf("%v, report %+v", err, report)
 		}
 	})
 }
@@ -121,14 +121,14 @@ func TestFixFits(t *testing.T) {
 		"an answer with one":       {failed, "llm-terminal", ""},
 		"a cut answer":             {chat(false, ""), "llm-terminal", "tell an error"},
 	} {
-		report := Weigh(seentest.Recording(test.x), Config{Request: get(t), Only: []string{test.check}})
+		report := weigh(seentest.Recording(test.x), Options{Only: []string{test.check}})
 		i := slices.IndexFunc(report.Checks, func(c Result) bool { return c.ID == test.check })
 		c := report.Checks[i]
 		got := ""
 		if len(c.Remedies) > 0 {
 			got = c.Remedies[0].Text
 		}
-		if !check.IsFault(c.Status) || !strings.Contains(got, test.want) || test.want == "" && got != "" {
+		if !c.Status.isFault() || !strings.Contains(got, test.want) || test.want == "" && got != "" {
 			t.Errorf("%s: %s %s (%s), fix %q, want one with %q", name, c.ID, c.Status, c.Actual, got, test.want)
 		}
 	}
@@ -148,12 +148,15 @@ func TestQuickIsQuick(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg := Config{Client: &http.Client{}, Request: request, Options: seen.Options{Quick: true}}
-		inMemory(&cfg)
-		report := Run(t.Context(), cfg)
+		options := Options{Client: &http.Client{}, Quick: true}
+		inMemory(&options)
+		report, err := Run(t.Context(), request, options)
+		if err != nil {
+			t.Fatal(err)
+		}
 		i := slices.IndexFunc(report.Checks, func(c Result) bool { return c.ID == "headers-early" })
 		waited, _ := report.Checks[i].Evidence["waited_ms"].(float64)
-		if c := report.Checks[i]; c.Status != check.Fail || waited >= seen.Milliseconds(DefaultTimeout) {
+		if c := report.Checks[i]; c.Status != Fail || waited >= seen.Milliseconds(defaultTimeout) {
 			t.Errorf("headers-early %s after %.0f ms: %s", c.Status, waited, c.Actual)
 		}
 	})
@@ -173,6 +176,49 @@ func TestRangeOfLongRecording(t *testing.T) {
 		o := observed(t, f.serve(t).URL, nil)
 		if got := check.Lookup("resume-range").Run(o); got.Status != check.Pass {
 			t.Errorf("%s: %s", got.Status, got.Title)
+		}
+	})
+}
+
+// opaque is a transport that cannot be opened up.
+type opaque struct{}
+
+func (opaque) RoundTrip(*http.Request) (*http.Response, error) { return nil, http.ErrNotSupported }
+
+// TestRunCannotStart wants an error where nothing can be probed as asked, and not
+// a probe of something else.
+func TestRunCannotStart(t *testing.T) {
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, options := range map[string]Options{
+		"diag.opaque":                     {Client: &http.Client{Transport: opaque{}}},
+		`no check or group "buffer-prox"`: {Only: []string{"buffer-prox"}},
+	} {
+		if report, err := Run(t.Context(), request, options); report != nil || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
+	}
+	if _, err := Run(t.Context(), nil, Options{}); err == nil {
+		t.Error("no request, and no error")
+	}
+}
+
+// TestRequestContext ends a run by the context of the request.
+func TestRequestContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, (&fake{}).serve(t).URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options := Options{Client: &http.Client{}}
+		inMemory(&options)
+		report, err := Run(context.Background(), request, options)
+		if err != nil || report.Error == nil || report.Error.Phase != "interrupted" || report.Duration > 2*time.Second {
+			t.Errorf("%v, report %+v", err, report)
 		}
 	})
 }

@@ -41,7 +41,7 @@ func bad(status check.Status, ids ...string) map[string]check.Status {
 	return want
 }
 
-func live(f fake, change func(*Config)) func(*testing.T) *seen.Observation {
+func live(f fake, change func(*run)) func(*testing.T) *seen.Observation {
 	return func(t *testing.T) *seen.Observation { return observed(t, f.serve(t).URL+"/events", change) }
 }
 
@@ -87,7 +87,7 @@ func TestEveryCheckBothWays(t *testing.T) {
 	for _, e := range append(tapes(), finiteTapes()...) {
 		hold(t, e)
 	}
-	for _, item := range check.All {
+	for item := range check.All() {
 		if !passed[item.ID] {
 			t.Errorf("%s has no server that passes it", item.ID)
 		}
@@ -100,7 +100,7 @@ func TestEveryCheckBothWays(t *testing.T) {
 // serverEvidence are servers on loopback.
 func serverEvidence() []evidence {
 	return []evidence{
-		{"healthy", live(fake{first: "retry: 3000\n\n"}, func(c *Config) {
+		{"healthy", live(fake{first: "retry: 3000\n\n"}, func(c *run) {
 			c.Request.Header.Set("Authorization", "Bearer secret")
 			c.WebOrigin, c.Injection = "https://app.example.com", true
 		}), good(`connect-reach connect-status connect-redirect connect-ttfb connect-head connect-parallel
@@ -143,7 +143,7 @@ func serverEvidence() []evidence {
 				<-r.Context().Done()
 			}
 			return r.Method == http.MethodHead
-		}}, func(c *Config) { c.Quick = true }), bad(check.Warn, "connect-head")},
+		}}, func(c *run) { c.Quick = true }), bad(check.Warn, "connect-head")},
 		{"compressor that does not flush", live(fake{instead: unflushed}, nil), bad(check.Fail, "buffer-compression")},
 		{"query starts a line", live(fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
 			w.Header().Set("Content-Type", "text/event-stream")
@@ -153,7 +153,7 @@ func serverEvidence() []evidence {
 				<-r.Context().Done()
 			}
 			return true
-		}}, func(c *Config) { c.Injection = true }), bad(check.Fail, "sec-echo")},
+		}}, func(c *run) { c.Injection = true }), bad(check.Fail, "sec-echo")},
 		{"no TLS that can be trusted", func(t *testing.T) *seen.Observation {
 			server := serveInMemory(t, &fake{every: time.Hour}, (*httptest.Server).StartTLS)
 			return observed(t, server.URL, nil)
@@ -161,14 +161,14 @@ func serverEvidence() []evidence {
 		{"TLS", func(t *testing.T) *seen.Observation {
 			f := &fake{every: 25 * time.Millisecond, start: time.Now()}
 			server := serveInMemory(t, f, func(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() })
-			return observed(t, server.URL, func(c *Config) {
+			return observed(t, server.URL, func(c *run) {
 				c.Client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
 			})
 		}, map[string]check.Status{"connect-tls": check.Info, "protocol-parity": check.Pass, "h1-limit": check.Pass, "h2-offered": check.Pass, "connection-header": check.Pass}},
-		{"cut young, though it flows", live(fake{instead: shortLived}, func(c *Config) { c.Soak = 4 * time.Second }),
+		{"cut young, though it flows", live(fake{instead: shortLived}, func(c *run) { c.Soak = 4 * time.Second }),
 			map[string]check.Status{"lifetime-cut": check.Fail, "end-clean": check.Warn, "idle-cut": check.Pass}},
-		{"MCP", live(fake{instead: mcpServer(http.StatusMethodNotAllowed)}, func(c *Config) { c.Profile = seen.ProfileMCP }), good("mcp-get mcp-post")},
-		{"MCP with sessions", live(fake{instead: mcpSessions}, func(c *Config) { c.Profile = seen.ProfileMCP }), good("mcp-get mcp-post connect-status")},
+		{"MCP", live(fake{instead: mcpServer(http.StatusMethodNotAllowed)}, func(c *run) { c.Profile = ProfileMCP }), good("mcp-get mcp-post")},
+		{"MCP with sessions", live(fake{instead: mcpSessions}, func(c *run) { c.Profile = ProfileMCP }), good("mcp-get mcp-post connect-status")},
 		{"MCP without a handshake", live(fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
 			switch {
 			case r.Method != http.MethodPost:
@@ -180,8 +180,8 @@ func serverEvidence() []evidence {
 				fmt.Fprint(w, `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","supportedVersions":["2026-07-28"]}}`)
 			}
 			return true
-		}}, func(c *Config) { c.Profile = seen.ProfileMCP }), good("mcp-get mcp-post connect-status")},
-		{"MCP that gives GET a page", live(fake{instead: mcpServer(http.StatusOK)}, func(c *Config) { c.Profile = seen.ProfileMCP }), bad(check.Fail, "mcp-get", "mcp-post")},
+		}}, func(c *run) { c.Profile = ProfileMCP }), good("mcp-get mcp-post connect-status")},
+		{"MCP that gives GET a page", live(fake{instead: mcpServer(http.StatusOK)}, func(c *run) { c.Profile = ProfileMCP }), bad(check.Fail, "mcp-get", "mcp-post")},
 	}
 }
 
@@ -431,9 +431,9 @@ func TestQuickBrokenBody(t *testing.T) {
 				}
 				return true
 			}}
-			o := observed(t, f.serve(t).URL, func(c *Config) { c.Quick = true })
-			report := Weigh(o, Config{Options: seen.Options{Quick: true}})
-			if got := check.Lookup("end-clean").Run(o); got.Status != check.Fail || report.Outcome != OutcomeFail {
+			o := observed(t, f.serve(t).URL, func(c *run) { c.Quick = true })
+			report := weigh(o, Options{Quick: true})
+			if got := check.Lookup("end-clean").Run(o); got.Status != check.Fail || report.Outcome != Fail {
 				t.Errorf("%s: end-clean %s (%s), outcome %s", name, got.Status, got.Title, report.Outcome)
 			}
 		})
@@ -445,8 +445,8 @@ func TestQuickBrokenBody(t *testing.T) {
 func TestQuickWithoutAnswer(t *testing.T) {
 	unanswered := seentest.With(seentest.Recorded(seen.RoleMain, 0, seen.EndTimeout, 10_000), func(x *seen.Exchange) { x.Answered, x.Status, x.Header = 0, 0, nil })
 	o := tape(unanswered, seentest.Recorded(seen.RoleHead, 0, seen.EndEOF, 5))(t)
-	report := Weigh(o, Config{Options: seen.Options{Quick: true}})
-	if report.Outcome != OutcomeFail {
+	report := weigh(o, Options{Quick: true})
+	if report.Outcome != Fail {
 		t.Errorf("outcome %s: %+v", report.Outcome, report.Checks)
 	}
 }

@@ -116,18 +116,24 @@ func (f *fake) after(asked, live int) int {
 	return asked + 1
 }
 
+// A run is the request and the options of one.
+type run struct {
+	Request *http.Request
+	Options
+}
+
 // observed probes a server for a short time.
-func observed(t *testing.T, url string, change func(*Config)) *seen.Observation {
+func observed(t *testing.T, url string, change func(*run)) *seen.Observation {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Client: &http.Client{}, Request: request, Duration: 1600 * time.Millisecond, Timeout: time.Second}
+	r := run{request, Options{Client: &http.Client{}, Duration: 1600 * time.Millisecond, Timeout: time.Second}}
 	if change != nil {
-		change(&cfg)
+		change(&r)
 	}
-	inMemory(&cfg)
-	return Observe(t.Context(), cfg)
+	inMemory(&r.Options)
+	return observe(t.Context(), r.Request, r.Options)
 }
 
 // unflushed compresses, and keeps what it has.
@@ -142,13 +148,4 @@ func unflushed(w http.ResponseWriter, r *http.Request) bool {
 	http.NewResponseController(w).Flush()
 	<-r.Context().Done()
 	return true
-}
-
-// get is a request that may be repeated.
-func get(t *testing.T) *http.Request {
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
 }

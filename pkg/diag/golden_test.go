@@ -126,7 +126,7 @@ func (g *golden) add(t *testing.T, name string, o *seen.Observation) {
 	t.Helper()
 	g.cases = append(g.cases, name)
 	report := newReport(o)
-	for _, item := range check.All {
+	for item := range check.All() {
 		report.add(item, item.Run(o), 0)
 	}
 	var before []string
@@ -191,7 +191,7 @@ func (g *golden) text() string {
 	for i, text := range g.remedies {
 		fmt.Fprintf(&b, "  #%d %s\n", i+1, text)
 	}
-	for _, item := range check.All {
+	for item := range check.All() {
 		id := item.ID
 		fmt.Fprintf(&b, "\n%s\n", id)
 		for _, line := range g.found[id] {

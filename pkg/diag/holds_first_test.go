@@ -109,8 +109,8 @@ func secondLooks() []statusCase {
 // what it does.
 func TestSecondLook(t *testing.T) {
 	for _, test := range secondLooks() {
-		report := Weigh(test.o, Config{Only: []string{"buffer-proxy"}, Request: get(t)})
-		if got := report.Checks[0]; got.Status != test.want {
+		report := weigh(test.o, Options{Only: []string{"buffer-proxy"}})
+		if got := report.Checks[0]; got.Status != Status(test.want) {
 			t.Errorf("%s: %s, want %s: %s; %s", test.name, got.Status, test.want, got.Actual, fmt.Sprint(got.Evidence))
 		}
 	}

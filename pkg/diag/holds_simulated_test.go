@@ -13,8 +13,8 @@ import (
 
 // alarm returns the check of buffering that found something.
 func alarm(o *seen.Observation) string {
-	for _, item := range check.BufferingChecks {
-		if f := item.Run(o); item.Timing && (f.Status == check.Fail || f.Status == check.Warn) {
+	for item := range check.All() {
+		if f := item.Run(o); item.Group == "buffering" && item.Timing && (f.Status == check.Fail || f.Status == check.Warn) {
 			return fmt.Sprintf("%s: %s (%s)", item.ID, f.Title, f.Seen)
 		}
 	}
@@ -92,8 +92,8 @@ func TestFastReplayIsNotHeld(t *testing.T) {
 // then, and go on live.
 func TestHeldStartIsNoTimer(t *testing.T) {
 	o := lateStarts()
-	for _, item := range check.BufferingChecks {
-		if f := item.Run(o); item.Timing && item.ID != "headers-early" && check.IsFault(f.Status) && f.Evidence["method"] != "O" {
+	for item := range check.All() {
+		if f := item.Run(o); item.Group == "buffering" && item.Timing && item.ID != "headers-early" && check.IsFault(f.Status) && f.Evidence["method"] != "O" {
 			t.Errorf("%s: %s (%s)", item.ID, f.Title, f.Seen)
 		}
 	}

@@ -166,7 +166,7 @@ func serveInMemory(t *testing.T, h http.Handler, start func(*httptest.Server)) *
 }
 
 // inMemory has the client of a configuration reach servers in memory.
-func inMemory(c *Config) {
+func inMemory(c *Options) {
 	transport, _ := c.Client.Transport.(*http.Transport)
 	if transport == nil {
 		transport = &http.Transport{}

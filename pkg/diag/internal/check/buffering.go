@@ -7,7 +7,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
-var BufferingChecks = []*Check{
+var bufferingChecks = []*Check{
 	&headersEarlyCheck,
 	&firstByteCheck,
 	&bufferProxyCheck,
@@ -67,7 +67,7 @@ func checkBufferProxy(o *seen.Observation) Finding {
 		return f
 	}
 	if t.Doubt != "" && t.Origin.Verdict != hold.Clean {
-		return inconclusive("only a time in the events speaks of a hold, which may not be that of publishing; serve --stamp or --origin decides").seen("%s", t.Doubt)
+		return inconclusive("only a time in the events speaks of a hold, which may not be that of publishing; serve.Handler.Stamp or Options.OriginURL decides").seen("%s", t.Doubt)
 	}
 	if op, ok := hold.FirstClean(t.Origin, t.Pauses, t.Flow, t.Clock, t.Second, t.Heartbeats); ok {
 		f := pass("%s", op.Seen).with("method", op.Method)
@@ -80,7 +80,7 @@ func checkBufferProxy(o *seen.Observation) Finding {
 	if t.Main.Ended {
 		return inconclusive("the stream ended too soon to tell a burst from a buffer (%d events in %s)", len(t.Main.Events), seen.RoundDuration(t.Main.EndedAt-t.Main.Start))
 	}
-	return inconclusive("too few pauses to tell a burst from a buffer (%d events in %s); a longer --duration decides", len(t.Main.Events), seen.RoundDuration(o.Duration))
+	return inconclusive("too few pauses to tell a burst from a buffer (%d events in %s); a longer Options.Duration decides", len(t.Main.Events), seen.RoundDuration(o.Duration))
 }
 
 var bufferCompressionCheck = Check{
@@ -113,7 +113,7 @@ func checkBufferCompression(o *seen.Observation) Finding {
 		return pass("%s", t.Encoding.Seen)
 	case len(t.Browser.Plain) == 0:
 		if t.Main.Encoded != "" {
-			return inconclusive("%s on each connection, and nothing in it could be read in %s: a quiet stream, or one that is never flushed; --expect-every decides", t.Browser.Encoded, seen.RoundDuration(o.Duration))
+			return inconclusive("%s on each connection, and nothing in it could be read in %s: a quiet stream, or one that is never flushed; Options.ExpectEvery decides", t.Browser.Encoded, seen.RoundDuration(o.Duration))
 		}
 		return inconclusive("%s, and nothing in it could be read in %s; the plain stream was as quiet", t.Browser.Encoded, seen.RoundDuration(o.Duration))
 	}
@@ -172,7 +172,7 @@ func checkBufferTail(o *seen.Observation) Finding {
 	}
 	if op, ok := hold.FirstClean(t.Tails, t.Pauses); ok || t.All.Mid == 0 && t.All.Aligned > 0 {
 		// Whether whole events wait is another question, and nothing answered it.
-		return inconclusive("no event was cut by a pause (largest %s), but a whole one may wait for the next; serve --stamp or --origin decides", seen.RoundSize(largest)).with("method", op.Method)
+		return inconclusive("no event was cut by a pause (largest %s), but a whole one may wait for the next; serve.Handler.Stamp or Options.OriginURL decides", seen.RoundSize(largest)).with("method", op.Method)
 	}
 	return inconclusive("too few pauses to judge (%d inside an event, %d between)", t.All.Mid, t.All.Aligned)
 }
@@ -225,7 +225,7 @@ func checkBufferTimer(o *seen.Observation) Finding {
 	if t.Main.Ended {
 		return inconclusive("the stream ended too soon to judge")
 	}
-	return inconclusive("events come in groups, and nothing tells whether the server makes them so; serve --stamp or --origin decides")
+	return inconclusive("events come in groups, and nothing tells whether the server makes them so; serve.Handler.Stamp or Options.OriginURL decides")
 }
 
 var bufferWholeCheck = Check{

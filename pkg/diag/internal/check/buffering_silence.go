@@ -31,7 +31,7 @@ func checkHeartbeat(o *seen.Observation) Finding {
 		last = a.To
 	}
 	longest = max(longest, o.Main().Ended-last)
-	f := skip("no silence longer than %s in %s; --soak watches longer", seen.RoundDuration(longest), seen.RoundDuration(watched))
+	f := skip("no silence longer than %s in %s; Options.Soak watches longer", seen.RoundDuration(longest), seen.RoundDuration(watched))
 	switch {
 	case longest >= 55*time.Second:
 		f = fail("silent for %s: many hops cut at 60 s", seen.RoundDuration(longest))
@@ -40,7 +40,7 @@ func checkHeartbeat(o *seen.Observation) Finding {
 	case longest > 20*time.Second:
 		f = info("silent for %s", seen.RoundDuration(longest))
 	case len(t.Arrivals) == 0, 10*longest >= 9*watched:
-		f = inconclusive("none, and nothing else, for %s; --soak watches longer", seen.RoundDuration(longest))
+		f = inconclusive("none, and nothing else, for %s; Options.Soak watches longer", seen.RoundDuration(longest))
 	case watched >= 30*time.Second, longest*3 < watched && len(t.Events)+len(t.Comments) >= 4:
 		f = pass("never silent for more than %s", seen.RoundDuration(longest))
 	}
@@ -78,11 +78,11 @@ func checkHeartbeatKind(o *seen.Observation) Finding {
 
 var idleCutCheck = Check{
 	ID: "idle-cut", Group: "buffering", Title: "silence does not end the stream", Worst: Fail,
-	How:   "With --soak the stream is left alone; a cut after silence is compared with the limits that hops are known for.",
+	How:   "With Options.Soak the stream is left alone; a cut after silence is compared with the limits that hops are known for.",
 	Why:   "Clients reconnect all the time, and lose events where nothing resumes.",
 	Cite:  "https://github.com/harness/harness/issues/1293",
 	Cures: []Cure{cureRaiseTimeout},
-	Needs: "--soak",
+	Needs: NeedsSoak,
 	run:   checkIdleCut,
 }
 
@@ -163,11 +163,11 @@ func checkIdleCut(o *seen.Observation) Finding {
 
 var lifetimeCutCheck = Check{
 	ID: "lifetime-cut", Group: "buffering", Title: "age does not end the stream", Worst: Fail,
-	How:   "With --soak: cut although bytes flowed, or twice at the same age.",
+	How:   "With Options.Soak: cut although bytes flowed, or twice at the same age.",
 	Why:   "A hard limit that no heartbeat helps against.",
 	Cite:  "https://github.com/kubernetes/ingress-gce/issues/518",
 	Cures: []Cure{cureRaiseTimeout},
-	Needs: "--soak",
+	Needs: NeedsSoak,
 	run:   checkLifetimeCut,
 }
 

@@ -112,11 +112,11 @@ func checkPath(o *seen.Observation) Finding {
 
 var commentsPassCheck = Check{
 	ID: "comments-pass", Group: "cache", Title: "comments come through", Worst: Info,
-	How:   "With --origin: comments there and none here.",
+	How:   "With Options.OriginURL: comments there and none here.",
 	Why:   "Heartbeats made of comments then keep nothing alive.",
 	Cite:  "https://github.com/leyabierta/leyabierta/issues/28",
 	Cures: []Cure{cureBeat},
-	Needs: "--origin",
+	Needs: NeedsOriginURL,
 	run:   checkComments,
 }
 
@@ -137,11 +137,11 @@ func checkComments(o *seen.Observation) Finding {
 
 var disconnectSeenCheck = Check{
 	ID: "disconnect-seen", Group: "cache", Title: "the origin notices who leaves", Worst: Warn,
-	How:   "With --conns-url: the count of streams 10 s after this client left.",
+	How:   "With Options.ConnsURL: the count of streams 10 s after this client left.",
 	Why:   "Each reader who left keeps a connection to the origin.",
 	Cite:  "https://github.com/vitejs/vite/issues/13522",
 	Cures: []Cure{cureBeat},
-	Needs: "--conns-url",
+	Needs: NeedsConnsURL,
 	run:   checkDisconnect,
 }
 

@@ -1,37 +1,41 @@
 package check
 
 import (
+	"iter"
 	"slices"
 )
 
 // groups are the checks by group, in the order of reports.
 var groups = [][]*Check{
-	connectChecks, headersChecks, BufferingChecks, framingChecks, resumeChecks, reconnectChecks,
+	connectChecks, headersChecks, bufferingChecks, framingChecks, resumeChecks, reconnectChecks,
 	cacheChecks, corsChecks, protocolChecks, llmChecks, securityChecks,
 }
 
-// All is every check there is, in the order of reports.
-var All = slices.Concat(groups...)
-
-// Catalog is every check there is, by group, in the order of reports.
-var Catalog = func() (list []Check) {
-	for _, c := range All {
-		list = append(list, *c)
+// All returns every check there is, in the order of reports.
+func All() iter.Seq[*Check] {
+	return func(yield func(*Check) bool) {
+		for _, group := range groups {
+			for _, c := range group {
+				if !yield(c) {
+					return
+				}
+			}
+		}
 	}
-	return list
-}()
+}
 
-// The Groups, in the order of reports.
-var Groups = func() (names []string) {
-	for _, checks := range groups {
-		names = append(names, checks[0].Group)
+// Groups returns the names of the groups, in the order of reports.
+func Groups() []string {
+	var names []string
+	for _, group := range groups {
+		names = append(names, group[0].Group)
 	}
 	return names
-}()
+}
 
 // Lookup returns the check of that ID, or nil.
 func Lookup(id string) *Check {
-	for _, c := range All {
+	for c := range All() {
 		if c.ID == id {
 			return c
 		}
@@ -39,5 +43,8 @@ func Lookup(id string) *Check {
 	return nil
 }
 
-// Known reports whether name is the ID of a check or the name of a group.
-func Known(name string) bool { return slices.Contains(Groups, name) || Lookup(name) != nil }
+// Place returns where the check of that ID stands in the order of reports.
+func Place(id string) int {
+	i := slices.IndexFunc(slices.Collect(All()), func(c *Check) bool { return c.ID == id })
+	return i
+}

@@ -31,10 +31,7 @@ type Check struct {
 	Cite  string // where that is written
 	Worst Status // the worst outcome it can have
 
-	// Needs is the option that the check waits for; it is not in the default
-	// run if there is one.
-	Needs string
-
+	Needs Need
 	Cures []Cure
 
 	Quick     bool // one connection and its first seconds decide it
@@ -120,35 +117,52 @@ func (f Finding) cure(cures ...Cure) Finding {
 // RunWith weighs an observation, if the options ask for it.
 func (c *Check) RunWith(opts *seen.Options, o *seen.Observation) Finding {
 	switch {
-	case !c.Wanted(opts):
-		return inconclusive("not looked at: it needs %s", c.Needs)
+	case !c.Needs.Given(opts):
+		return inconclusive("not looked at: it needs Options.%s", c.Needs)
 	case opts.Quick && !c.Quick:
-		return inconclusive("not looked at: it needs a run without --quick")
+		return inconclusive("not looked at: it needs a run without Options.Quick")
 	}
 	return c.Run(o)
 }
 
-// Wanted reports whether the options ask for the check.
-func (c *Check) Wanted(cfg *seen.Options) bool {
-	switch c.Needs {
-	case "":
-		return true
-	case "--soak":
-		return cfg.Soak > 0
-	case "--origin":
-		return cfg.OriginURL != ""
-	case "--conns-url":
-		return cfg.ConnsURL != ""
-	case "--web-origin":
-		return cfg.WebOrigin != ""
-	case "--credentials":
-		return cfg.WebOrigin != "" && cfg.Credentials
-	case "--probe-injection":
-		return cfg.Injection
-	case "--profile":
-		return true // told by the events, and skipped where they tell nothing
-	case "--profile mcp":
-		return cfg.Profile == seen.ProfileMCP
+// A Need is an option without which a check has nothing to judge.
+type Need int
+
+// The needs. A check that needs nothing is in the default run.
+const (
+	NeedsNothing Need = iota
+	NeedsSoak
+	NeedsOriginURL
+	NeedsConnsURL
+	NeedsWebOrigin
+	NeedsCredentials // and WebOrigin
+	NeedsInjection
+	NeedsProfile // which the events tell by themselves, as a rule
+	NeedsMCP     // the profile of MCP
+)
+
+// String returns the name of the option, "" for NeedsNothing.
+func (n Need) String() string {
+	return [...]string{"", "Soak", "OriginURL", "ConnsURL", "WebOrigin", "Credentials", "Injection", "Profile", "Profile mcp"}[n]
+}
+
+// Given reports whether the options have it.
+func (n Need) Given(opts *seen.Options) bool {
+	switch n {
+	case NeedsSoak:
+		return opts.Soak > 0
+	case NeedsOriginURL:
+		return opts.OriginURL != ""
+	case NeedsConnsURL:
+		return opts.ConnsURL != ""
+	case NeedsWebOrigin:
+		return opts.WebOrigin != ""
+	case NeedsCredentials:
+		return opts.WebOrigin != "" && opts.Credentials
+	case NeedsInjection:
+		return opts.Injection
+	case NeedsMCP:
+		return opts.Profile == seen.ProfileMCP
 	}
 	return true
 }

@@ -12,8 +12,8 @@ import (
 // or not: what one says may rest on what another finds.
 func Faults(o *seen.Observation) []string {
 	var ids []string
-	for _, check := range All {
-		if check.Timing && check.Wanted(&o.Options) && IsFault(check.Run(o).Status) {
+	for check := range All() {
+		if check.Timing && check.Needs.Given(&o.Options) && IsFault(check.Run(o).Status) {
 			ids = append(ids, check.ID)
 		}
 	}
@@ -86,7 +86,7 @@ func confirmed(o *seen.Observation, id string, second *seen.Observation) bool {
 		p := hold.Of(second).All
 		return p.NoBlank > 0 && p.NoBlank >= p.Aligned+p.Mid
 	case check.Group == "buffering":
-		for _, c := range BufferingChecks {
+		for _, c := range bufferingChecks {
 			if c.Timing && IsFault(c.Run(second).Status) {
 				return true
 			}

@@ -26,7 +26,7 @@ var connectChecks = []*Check{
 
 var connectReachCheck = Check{
 	ID: "connect-reach", Group: "connect", Title: "an HTTP answer comes", Worst: Fail,
-	How:       "DNS, TCP, TLS and the first byte of an answer, each noted; no answer within --timeout is exit code 3.",
+	How:       "DNS, TCP, TLS and the first byte of an answer, each noted; no answer in time is exit code 3.",
 	Why:       "Without an answer nothing can be tested.",
 	Cite:      "https://www.rfc-editor.org/rfc/rfc9110",
 	Quick:     true,

@@ -16,11 +16,11 @@ var corsChecks = []*Check{
 
 var corsOriginCheck = Check{
 	ID: "cors-origin", Group: "cors", Title: "the page may read the stream", Worst: Fail,
-	How:    "With --web-origin: Access-Control-Allow-Origin names it, or *.",
+	How:    "With Options.WebOrigin: Access-Control-Allow-Origin names it, or *.",
 	Why:    "EventSource fails with no reason given.",
 	Cite:   "https://fetch.spec.whatwg.org/#cors-check",
 	Cures:  []Cure{cureAllowOrigin},
-	Needs:  "--web-origin",
+	Needs:  NeedsWebOrigin,
 	Quick:  true,
 	AtOnce: true,
 	run:    checkCORSOrigin,
@@ -42,11 +42,11 @@ func checkCORSOrigin(o *seen.Observation) Finding {
 
 var corsCredentialsCheck = Check{
 	ID: "cors-credentials", Group: "cors", Title: "the page may send cookies", Worst: Fail,
-	How:    "With --credentials: the origin by name, Allow-Credentials: true, Vary: Origin.",
+	How:    "With Options.Credentials: the origin by name, Allow-Credentials: true, Vary: Origin.",
 	Why:    "withCredentials does not go with *.",
 	Cite:   "https://fetch.spec.whatwg.org/#cors-protocol-and-credentials",
 	Cures:  []Cure{cureAllowOrigin},
-	Needs:  "--credentials",
+	Needs:  NeedsCredentials,
 	Quick:  true,
 	AtOnce: true,
 	run:    checkCORSCredentials,
@@ -107,7 +107,7 @@ func checkCORSPreflight(o *seen.Observation) Finding {
 		return warn("OPTIONS was not answered within %s: each preflight keeps a handler busy", seen.RoundDuration(x.Ended-x.Start)).cure(cureAnswerOptions)
 	}
 	if o.Options.WebOrigin == "" {
-		return info("not judged; --web-origin ORIGIN says which pages read the stream")
+		return info("not judged; Options.WebOrigin says which pages read the stream")
 	}
 	allowed := strings.ToLower(strings.Join(x.Header.Values("Access-Control-Allow-Headers"), ","))
 	origin := x.Header.Get("Access-Control-Allow-Origin")

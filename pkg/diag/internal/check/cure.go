@@ -8,9 +8,9 @@ import (
 
 // A Remedy is something to try, and for which hop.
 type Remedy struct {
-	For        string `json:"for"` // "app", "request", or the name of a hop
-	Text       string `json:"text"`
-	Recognised bool   `json:"recognised"` // the hop was seen on the way
+	For        string // "app", "request", or the name of a hop
+	Text       string
+	Recognised bool // the hop was seen on the way
 }
 
 const (
@@ -129,6 +129,3 @@ func RemediesFor(cures []Cure, hops []seen.Hop) []Remedy {
 	}
 	return append(append(known, app...), other...)
 }
-
-// AllRemedies returns what may cure what the check finds, whatever the hop.
-func (c *Check) AllRemedies() []Remedy { return RemediesFor(c.Cures, nil) }

@@ -34,7 +34,7 @@ func FuzzChecks(f *testing.F) {
 			}
 			o.Exchanges = append(o.Exchanges, x)
 		}
-		for _, check := range All {
+		for check := range All() {
 			if found := check.Run(o); found.Status == "" || found.Title == "" {
 				t.Errorf("%s: %+v", check.ID, found)
 			}

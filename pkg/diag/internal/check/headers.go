@@ -245,7 +245,7 @@ func checkCacheControl(o *seen.Observation) Finding {
 
 var noTransformCheck = Check{
 	ID: "no-transform", Group: "headers", Title: "compressors are told to stay away", Worst: Warn,
-	How:    "Cache-Control: no-transform; with --origin, whether a hop compresses.",
+	How:    "Cache-Control: no-transform; with Options.OriginURL, whether a hop compresses.",
 	Why:    "Some compressors obey it, and then do not hold events.",
 	Cite:   "https://github.com/facebook/create-react-app/issues/1633",
 	Cures:  []Cure{cureFlushCompressor},

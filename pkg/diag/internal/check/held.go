@@ -16,7 +16,7 @@ func quiet(o *seen.Observation, t *seen.Timeline) (Finding, bool) {
 	if len(t.Comments) > 0 {
 		what = "one comment came"
 	}
-	return inconclusive("%s in %s: a quiet stream, or one held as a whole; --expect-every decides", what, seen.RoundDuration(o.Duration)), true
+	return inconclusive("%s in %s: a quiet stream, or one held as a whole; Options.ExpectEvery decides", what, seen.RoundDuration(o.Duration)), true
 }
 
 // heldFinding words a hold.

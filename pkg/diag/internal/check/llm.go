@@ -25,7 +25,7 @@ var llmTerminalCheck = Check{
 	Why:   "A cut answer looks like a whole one.",
 	Cite:  "https://github.com/vercel/ai/issues/19165",
 	Cures: []Cure{cureReportErrors},
-	Needs: "--profile",
+	Needs: NeedsProfile,
 	run:   checkLLMTerminal,
 }
 
@@ -65,7 +65,7 @@ func checkLLMTerminal(o *seen.Observation) Finding {
 	case finished && done:
 		return pass("complete, as %s end", d)
 	case !t.Ended:
-		return inconclusive("not at its end in %s; a longer --duration decides", seen.RoundDuration(o.Duration))
+		return inconclusive("not at its end in %s; a longer Options.Duration decides", seen.RoundDuration(o.Duration))
 	case modelError(t) != "":
 		return fail("ended by an error: see llm-error").refer("llm-error").cure()
 	case finished:
@@ -121,7 +121,7 @@ var llmErrorCheck = Check{
 	Why:   "The status is 200, so nothing else can tell.",
 	Cite:  "https://github.com/mozilla-ai/any-llm/issues/847",
 	Cures: []Cure{cureReportErrors},
-	Needs: "--profile",
+	Needs: NeedsProfile,
 	run:   checkLLMError,
 }
 
@@ -145,7 +145,7 @@ var llmCadenceCheck = Check{
 	Why:    "A chat that is not streamed feels broken.",
 	Cite:   "https://github.com/tmokmss/dify-on-aws-cdk/issues/1",
 	Cures:  []Cure{cureStreamWhole},
-	Needs:  "--profile",
+	Needs:  NeedsProfile,
 	Timing: true,
 	run:    checkLLMCadence,
 }
@@ -185,7 +185,7 @@ var mcpGetCheck = Check{
 	Why:       "With 200 and another type, clients come back without end.",
 	Cite:      "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports",
 	Cures:     []Cure{cureAnswer405},
-	Needs:     "--profile mcp",
+	Needs:     NeedsMCP,
 	Quick:     true,
 	AnyAnswer: true,
 	run:       checkMCPGet,
@@ -220,7 +220,7 @@ var mcpPostCheck = Check{
 	Why:       "Clients wait for a response that never comes.",
 	Cite:      "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports",
 	Cures:     []Cure{cureAnswer405},
-	Needs:     "--profile mcp",
+	Needs:     NeedsMCP,
 	Quick:     true,
 	AnyAnswer: true,
 	run:       checkMCPPost,

@@ -283,11 +283,11 @@ func (w *reference) name(place int) string {
 
 var resumeHopCheck = Check{
 	ID: "resume-hop", Group: "resume", Title: "no hop takes Last-Event-ID away", Worst: Fail,
-	How:   "The same test at --origin and here.",
+	How:   "The same test at Options.OriginURL and here.",
 	Why:   "The server resumes, and behind the proxy nothing does.",
 	Cite:  "https://github.com/anomalyco/opencode/issues/25658",
 	Cures: []Cure{cureForwardID},
-	Needs: "--origin",
+	Needs: NeedsOriginURL,
 	run:   checkResumeHop,
 }
 

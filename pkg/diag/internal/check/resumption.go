@@ -123,7 +123,7 @@ func (w *reference) read(x *seen.Exchange, id string) *reply {
 // and one that asked with none.
 func judgeResume(o *seen.Observation, main, first, second, control *seen.Exchange) resumeResult {
 	if first == nil || second == nil {
-		return resumeResult{verdict: resumeUndecided, why: "fewer than three IDs were seen; --duration gives more time"}
+		return resumeResult{verdict: resumeUndecided, why: "fewer than three IDs were seen; Options.Duration gives more time"}
 	}
 	w := newReference(main.Timeline())
 	if len(w.place) < len(w.events) {
@@ -242,9 +242,9 @@ func (res resumeResult) fromTheStart(w *reference, r1, r2 *reply, control *seen.
 		res.verdict = ignoredRestarts
 		return res
 	}
-	res.verdict, res.why = resumeUndecided, fmt.Sprintf("the ID makes no difference, and with a past of %d events the whole of it cannot be told from the last few; a longer --duration decides", past)
+	res.verdict, res.why = resumeUndecided, fmt.Sprintf("the ID makes no difference, and with a past of %d events the whole of it cannot be told from the last few; a longer Options.Duration decides", past)
 	if c := w.read(control, ""); c.delivered && c.first > 0 {
-		res.why = fmt.Sprintf("with an ID all %d events come again, too few to tell how many would; a longer --duration decides", past)
+		res.why = fmt.Sprintf("with an ID all %d events come again, too few to tell how many would; a longer Options.Duration decides", past)
 	}
 	return res
 }

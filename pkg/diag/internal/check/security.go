@@ -110,11 +110,11 @@ func checkPrivateCache(o *seen.Observation) Finding {
 
 var secEchoCheck = Check{
 	ID: "sec-echo", Group: "security", Title: "nobody writes events from outside", Worst: Fail,
-	How:   "With --probe-injection: a query with a line break and an event field.",
+	How:   "With Options.Injection: a query with a line break and an event field.",
 	Why:   "Whoever chooses a query or header writes events to others.",
 	Cite:  "https://github.com/advisories/GHSA-4hxc-9384-m385",
 	Cures: []Cure{cureOneLine},
-	Needs: "--probe-injection",
+	Needs: NeedsInjection,
 	Quick: true,
 	run:   checkEcho,
 }

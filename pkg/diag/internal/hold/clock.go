@@ -157,7 +157,7 @@ func drifts(excess []time.Duration, p90 time.Duration) bool {
 	return 3*slices.Min(excess[len(excess)-third:]) > p90 || 3*slices.Min(excess[:third]) > p90
 }
 
-// stampSlot is the name of what serve --stamp writes, which is the time of
+// stampSlot is the name of the stamps that serve writes, which is the time of
 // publishing for certain.
 const stampSlot = "the stamp"
 

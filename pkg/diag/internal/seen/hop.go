@@ -13,7 +13,7 @@ type Hop struct {
 
 // hopSigns are what hops are recognised by; an empty word means that the header
 // alone says it.
-var hopSigns = []struct{ name, SentHeader, word string }{
+var hopSigns = []struct{ name, header, word string }{
 	{"cloudflare", "Cf-Ray", ""},
 	{"cloudfront", "X-Amz-Cf-Id", ""},
 	{"fastly", "X-Served-By", "cache-"},
@@ -60,12 +60,12 @@ func Hops(h http.Header) []Hop {
 	var hops []Hop
 	known := map[string]bool{}
 	for _, sign := range hopSigns {
-		value := strings.ToLower(strings.Join(h.Values(sign.SentHeader), ", "))
+		value := strings.ToLower(strings.Join(h.Values(sign.header), ", "))
 		if value == "" || !strings.Contains(value, sign.word) || known[sign.name] {
 			continue
 		}
 		known[sign.name] = true
-		hops = append(hops, Hop{Name: sign.name, By: sign.SentHeader})
+		hops = append(hops, Hop{Name: sign.name, By: sign.header})
 	}
 	return hops
 }

@@ -71,7 +71,7 @@ type Event struct {
 	Sum     uint64 // of type and data
 	Size    int    // on the wire, compression undone
 	Offset  int
-	Stamp   float64 // when it was published, where serve --stamp says so, in seconds since 1970
+	Stamp   float64 // when it was published, where serve stamps events, in seconds since 1970
 }
 
 // Key is what the same event has on another connection.
@@ -246,7 +246,7 @@ func (t *Timeline) view(block *stream.Block, offset int) []byte {
 	return bytes.Clone(data)
 }
 
-// takeStamp keeps what serve --stamp writes before each event, "t=" and the time
+// takeStamp keeps the stamps that serve writes before each event, "t=" and the time
 // in nanoseconds. It reports whether the comment is one.
 func (t *Timeline) takeStamp(comment []byte) bool {
 	text, ok := bytes.CutPrefix(bytes.TrimSpace(comment), []byte("t="))

@@ -184,7 +184,14 @@ func (t *Trial) measure(ctx context.Context, publisher *Publisher, url string, d
 	}
 
 	request, _ := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	t.Report = diag.Run(ctx, diag.Config{Client: &http.Client{Transport: transport(true)}, Request: request, Duration: duration})
+	report, err := diag.Run(ctx, request, diag.Options{Client: &http.Client{Transport: transport(true)}, Duration: duration})
+	if err != nil {
+		t.Err = err
+		stop()
+		own.Wait()
+		return
+	}
+	t.Report = report
 	t.Took = t.Report.Duration
 	stop()
 	own.Wait()
