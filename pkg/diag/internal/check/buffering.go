@@ -39,48 +39,48 @@ var curePassOpening = Cure{
 }
 
 func checkBufferProxy(o *seen.Observation) Finding {
-	t := hold.Of(o)
+	v := hold.Of(o)
 	op, f, other := attributed(o, hold.BySize)
 	if other {
 		return f
 	}
 	if op.Verdict > hold.Clean {
 		f := heldFinding(op, "events are held for about %s", seen.RoundDuration(op.Hold))
-		if op.Method == "O" {
+		if op.Method == hold.Opening || op.Method == hold.Lump {
 			f.Title = fmt.Sprintf("the start of each stream is held for about %s", seen.RoundDuration(op.Hold))
 			f = f.cure(curePassOpening, cureStopBuffer)
 		}
-		size := seen.Median(t.All.Batches)
-		if op.Method != "A" {
-			size = hold.BufferSize(t.Main)
+		size := seen.Median(v.All().Batches)
+		if op.Method != hold.Pauses {
+			size = hold.BufferSize(v.Main)
 		}
-		if size > 0 && op.Method != "S" && op.Method != "O" {
+		if size > 0 && op.Method != hold.Sizes && op.Method != hold.Opening && op.Method != hold.Lump {
 			f.Title += fmt.Sprintf(" and let go in pieces of about %d bytes", size)
 			f = f.with("batch_bytes", size)
 		}
 		return locate(o, f)
 	}
-	if f, ok := expected(o, t.Main); ok {
+	if f, ok := expected(o, v.Main); ok {
 		return f
 	}
-	if f, ok := quiet(o, t.Main); ok {
+	if f, ok := quiet(o, v.Main); ok {
 		return f
 	}
-	if t.Doubt != "" && t.Origin.Verdict != hold.Clean {
-		return inconclusive("only a time in the events speaks of a hold, which may not be that of publishing; serve.Handler.Stamp or Options.OriginURL decides").seen("%s", t.Doubt)
+	if v.Doubt() != "" && v.Verdict(hold.Origin) != hold.Clean {
+		return inconclusive("only a time in the events speaks of a hold, which may not be that of publishing; serve.Handler.Stamp or Options.OriginURL decides").seen("%s", v.Doubt())
 	}
-	if op, ok := hold.FirstClean(t.Origin, t.Pauses, t.Flow, t.Clock, t.Second, t.Heartbeats); ok {
-		f := pass("%s", op.Seen).with("method", op.Method)
-		if op.Method == "D" {
+	if op, ok := v.FirstClean(hold.Origin, hold.Pauses, hold.Flow, hold.Clock, hold.Second, hold.Heartbeats); ok {
+		f := pass("%s", op.Seen).with("method", op.Method.String())
+		if op.Method == hold.Second {
 			// What is held for all alike would look the same.
 			f.Title = "no connection has a buffer of its own: " + op.Seen
 		}
 		return f
 	}
-	if t.Main.Ended {
-		return inconclusive("the stream ended too soon to tell a burst from a buffer (%d events in %s)", len(t.Main.Events), seen.RoundDuration(t.Main.EndedAt-t.Main.Start))
+	if v.Main.Ended {
+		return inconclusive("the stream ended too soon to tell a burst from a buffer (%d events in %s)", len(v.Main.Events), seen.RoundDuration(v.Main.EndedAt-v.Main.Start))
 	}
-	return inconclusive("too few pauses to tell a burst from a buffer (%d events in %s); a longer Options.Duration decides", len(t.Main.Events), seen.RoundDuration(o.Duration))
+	return inconclusive("too few pauses to tell a burst from a buffer (%d events in %s); a longer Options.Duration decides", len(v.Main.Events), seen.RoundDuration(o.Duration))
 }
 
 var bufferCompressionCheck = Check{
@@ -94,33 +94,33 @@ var bufferCompressionCheck = Check{
 }
 
 func checkBufferCompression(o *seen.Observation) Finding {
-	t := hold.Of(o)
-	if t.Browser.Encoded == "" {
+	v := hold.Of(o)
+	if v.Browser.Encoded == "" {
 		return skip("the stream is not compressed")
 	}
-	if t.Browser.DecodeErr != nil {
-		return fail("cannot decode the %s stream: %v", t.Browser.Encoded, t.Browser.DecodeErr)
+	if v.Browser.DecodeErr != nil {
+		return fail("cannot decode the %s stream: %v", v.Browser.Encoded, v.Browser.DecodeErr)
 	}
 	op, f, other := attributed(o, hold.ByCompression)
 	if other {
 		return f
 	}
 	if op.Verdict > hold.Clean {
-		return locate(o, heldFinding(op, "%s holds events for about %s", t.Browser.Encoded, seen.RoundDuration(op.Hold)))
+		return locate(o, heldFinding(op, "%s holds events for about %s", v.Browser.Encoded, seen.RoundDuration(op.Hold)))
 	}
 	switch {
-	case t.Encoding.Verdict == hold.Clean:
-		return pass("%s", t.Encoding.Seen)
-	case len(t.Browser.Plain) == 0:
-		if t.Main.Encoded != "" {
-			return inconclusive("%s on each connection, and nothing in it could be read in %s: a quiet stream, or one that is never flushed; Options.ExpectEvery decides", t.Browser.Encoded, seen.RoundDuration(o.Duration))
+	case v.Verdict(hold.Encoding) == hold.Clean:
+		return pass("%s", v.Estimate(hold.Encoding).Seen)
+	case len(v.Browser.Plain) == 0:
+		if v.Main.Encoded != "" {
+			return inconclusive("%s on each connection, and nothing in it could be read in %s: a quiet stream, or one that is never flushed; Options.ExpectEvery decides", v.Browser.Encoded, seen.RoundDuration(o.Duration))
 		}
-		return inconclusive("%s, and nothing in it could be read in %s; the plain stream was as quiet", t.Browser.Encoded, seen.RoundDuration(o.Duration))
+		return inconclusive("%s, and nothing in it could be read in %s; the plain stream was as quiet", v.Browser.Encoded, seen.RoundDuration(o.Duration))
 	}
-	if all := hold.TestPauses(o, t.Browser, false); all.Mid == 0 && all.Aligned >= 3 && 3*all.Several <= all.Arrivals {
-		return pass("%s, and all %d pauses are between events", t.Browser.Encoded, all.Aligned)
+	if all := hold.TestPauses(o, v.Browser, false); all.Mid == 0 && all.Aligned >= 3 && 3*all.Several <= all.Arrivals {
+		return pass("%s, and all %d pauses are between events", v.Browser.Encoded, all.Aligned)
 	}
-	return inconclusive("%s, and too little to compare with the plain stream", t.Browser.Encoded)
+	return inconclusive("%s, and too little to compare with the plain stream", v.Browser.Encoded)
 }
 
 var bufferTailCheck = Check{
@@ -140,7 +140,7 @@ var cureWriteAtOnce = Cure{
 }
 
 func checkBufferTail(o *seen.Observation) Finding {
-	t := hold.Of(o)
+	v := hold.Of(o)
 	op, f, other := attributed(o, hold.ByTail)
 	if other {
 		return f
@@ -148,33 +148,33 @@ func checkBufferTail(o *seen.Observation) Finding {
 	if op.Verdict > hold.Clean {
 		f := heldFinding(op, "the end of an event waits for the next one, here for about %s", seen.RoundDuration(op.Hold))
 		switch op.Method {
-		case "F", "C1":
+		case hold.First, hold.Shift:
 			f.Title = fmt.Sprintf("every event waits for the next one, here for about %s", seen.RoundDuration(op.Hold))
-			if op.Method == "F" {
+			if op.Method == hold.First {
 				f.Title = fmt.Sprintf("every event waits for the next one, here for about %s, or new connections join as late", seen.RoundDuration(op.Hold))
 			}
 			f = f.cure(cureWriteAtOnce)
-		case "L":
+		case hold.Lead:
 			f.Title = fmt.Sprintf("open streams are given events late, by about %s", seen.RoundDuration(op.Hold))
 			f = f.cure(cureWriteAtOnce)
 		}
 		return locate(o, f)
 	}
-	if _, ok := quiet(o, t.Main); ok {
+	if _, ok := quiet(o, v.Main); ok {
 		return skipFor("buffer-proxy")
 	}
 	largest := 0
-	for _, e := range t.Main.Events {
+	for _, e := range v.Main.Events {
 		largest = max(largest, e.Size)
 	}
-	if op, ok := hold.FirstClean(t.Punctual, t.Flow, t.First, t.Origin); ok {
-		return pass("no event waited for the next one (largest %s)", seen.RoundSize(largest)).seen("%s", op.Seen).with("method", op.Method)
+	if op, ok := v.FirstClean(hold.Punctual, hold.Flow, hold.First, hold.Origin); ok {
+		return pass("no event waited for the next one (largest %s)", seen.RoundSize(largest)).seen("%s", op.Seen).with("method", op.Method.String())
 	}
-	if op, ok := hold.FirstClean(t.Tails, t.Pauses); ok || t.All.Mid == 0 && t.All.Aligned > 0 {
+	if op, ok := v.FirstClean(hold.Tails, hold.Pauses); ok || v.All().Mid == 0 && v.All().Aligned > 0 {
 		// Whether whole events wait is another question, and nothing answered it.
-		return inconclusive("no event was cut by a pause (largest %s), but a whole one may wait for the next; serve.Handler.Stamp or Options.OriginURL decides", seen.RoundSize(largest)).with("method", op.Method)
+		return inconclusive("no event was cut by a pause (largest %s), but a whole one may wait for the next; serve.Handler.Stamp or Options.OriginURL decides", seen.RoundSize(largest)).with("method", op.Method.String())
 	}
-	return inconclusive("too few pauses to judge (%d inside an event, %d between)", t.All.Mid, t.All.Aligned)
+	return inconclusive("too few pauses to judge (%d inside an event, %d between)", v.All().Mid, v.All().Aligned)
 }
 
 var bufferTimerCheck = Check{
@@ -196,33 +196,33 @@ var cureFlushNoTimer = Cure{
 }
 
 func checkBufferTimer(o *seen.Observation) Finding {
-	t := hold.Of(o)
+	v := hold.Of(o)
 	op, f, other := attributed(o, hold.ByTimer)
 	if other {
 		return f
 	}
 	if op.Verdict > hold.Clean {
-		every, regular := hold.Beat(t.Main)
+		every, regular := hold.Beat(v.Main)
 		f := heldFinding(op, "events come late, by up to %s", seen.RoundDuration(op.Hold))
-		if regular && !t.MostlySingle() {
+		if regular && !v.MostlySingle() {
 			f.Title = fmt.Sprintf("events come in batches, one every %s", seen.RoundDuration(every))
 			f = f.with("period_ms", seen.Milliseconds(every))
-			if every >= hold.Harmful && op.Method != "P" {
+			if every >= hold.Harmful && op.Method != hold.Period {
 				f.Status = Fail // whatever the phases of two connections happened to be
 			}
 		}
 		return locate(o, f)
 	}
-	if _, ok := quiet(o, t.Main); ok {
+	if _, ok := quiet(o, v.Main); ok {
 		return skipFor("buffer-proxy")
 	}
-	if op, ok := hold.FirstClean(t.Second, t.Origin, t.Clock, t.Flow); ok {
-		return pass("%s", op.Seen).with("method", op.Method)
+	if op, ok := v.FirstClean(hold.Second, hold.Origin, hold.Clock, hold.Flow); ok {
+		return pass("%s", op.Seen).with("method", op.Method.String())
 	}
-	if t.Pauses.Verdict == hold.Clean {
-		return pass("events come one by one (%d of %d arrivals)", t.All.Aligned, len(t.Main.Arrivals))
+	if v.Verdict(hold.Pauses) == hold.Clean {
+		return pass("events come one by one (%d of %d arrivals)", v.All().Aligned, len(v.Main.Arrivals))
 	}
-	if t.Main.Ended {
+	if v.Main.Ended {
 		return inconclusive("the stream ended too soon to judge")
 	}
 	return inconclusive("events come in groups, and nothing tells whether the server makes them so; serve.Handler.Stamp or Options.OriginURL decides")
@@ -247,7 +247,7 @@ func checkBufferWhole(o *seen.Observation) Finding {
 	if x.Answered == 0 {
 		return skipFor("headers-early")
 	}
-	t := hold.Of(o)
+	v := hold.Of(o)
 	op, f, other := attributed(o, hold.ByWhole)
 	if other {
 		return f
@@ -260,12 +260,12 @@ func checkBufferWhole(o *seen.Observation) Finding {
 		return f
 	}
 	switch {
-	case t.Whole.Verdict == hold.Clean, len(t.Main.Events) > 0 && !t.Main.Ended:
+	case v.Verdict(hold.Whole) == hold.Clean, len(v.Main.Events) > 0 && !v.Main.Ended:
 		return pass("events come while the stream is open")
-	case len(t.Main.Events) > 0:
-		return pass("the stream ended %s after it began", seen.RoundDuration(t.Main.EndedAt-t.Main.Start))
+	case len(v.Main.Events) > 0:
+		return pass("the stream ended %s after it began", seen.RoundDuration(v.Main.EndedAt-v.Main.Start))
 	}
-	f, _ = quiet(o, t.Main)
+	f, _ = quiet(o, v.Main)
 	if f.Status == "" {
 		f = inconclusive("no whole event came in %s", seen.RoundDuration(o.Duration))
 	}
@@ -283,8 +283,8 @@ var terminatorLateCheck = Check{
 }
 
 func checkTerminatorLate(o *seen.Observation) Finding {
-	t := hold.Of(o)
-	all := t.All
+	v := hold.Of(o)
+	all := v.All()
 	if all.TerminatorLate() {
 		return fail("the blank line that ends an event comes with the next event").
 			seen("%d of %d pauses lack nothing but the blank line", all.NoBlank, all.NoBlank+all.Mid+all.Aligned).

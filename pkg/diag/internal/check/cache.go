@@ -55,7 +55,7 @@ func checkSharedCache(o *seen.Observation) Finding {
 	case !past:
 		return pass("a second stream is not a copy of the first")
 	}
-	if who, _ := hold.Of(o).Attribute(o); who != hold.NoCause {
+	if who, _ := hold.Of(o).Attribute(); who != hold.NoCause {
 		return inconclusive("streams start alike, but they are held: see %s", who).refer(string(who))
 	}
 	bust := o.Get(seen.RoleCacheBust)

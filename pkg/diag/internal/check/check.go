@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/diag/internal/hold"
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
@@ -61,7 +62,7 @@ type Finding struct {
 
 	See    string        // the check that has more to say of it
 	hold   time.Duration // where something is held: for how long, and by which method that was seen
-	method string
+	method *hold.Method
 }
 
 func found(status Status, format string, args ...any) Finding {

@@ -73,7 +73,7 @@ func confirmed(o *seen.Observation, id string, second *seen.Observation) bool {
 	switch {
 	case id == "headers-early" && hold.HeaderWaits(o).WithEvent >= 2:
 		return true // on two connections, at two times
-	case check.Group == "buffering" && hold.Of(o).OnSeveral(o):
+	case check.Group == "buffering" && hold.Of(o).OnSeveral():
 		return true
 	case second == nil:
 		return false
@@ -83,7 +83,7 @@ func confirmed(o *seen.Observation, id string, second *seen.Observation) bool {
 		return IsFault(check.Run(&seen.Observation{Exchanges: []*seen.Exchange{o.Main(), second.Main().As(seen.RoleSecond)}}).Status)
 	case id == "terminator-late":
 		// A short second look has few pauses, and all of them count.
-		p := hold.Of(second).All
+		p := hold.Of(second).All()
 		return p.NoBlank > 0 && p.NoBlank >= p.Aligned+p.Mid
 	case check.Group == "buffering":
 		for _, c := range bufferingChecks {
@@ -103,5 +103,5 @@ const longHold = 2 * time.Second
 // bad moment of the network is so long, and leaves another connection of the same
 // time alone.
 func (f Finding) OfConnection() bool {
-	return f.hold >= longHold && (f.method == "D" || f.method == "E" || f.method == "origin")
+	return f.hold >= longHold && f.method.Compares
 }

@@ -62,7 +62,7 @@ func TestSeveralOrigins(t *testing.T) {
 func TestSizeOfBufferNamed(t *testing.T) {
 	for size, want := range map[int]hold.Cause{1024: hold.BySize, 2048: hold.BySize, 1400: hold.ByTimer} {
 		o := seentest.Recording(seentest.FlushedAt(size, seen.RoleMain, 0), seentest.FlushedAt(size, seen.RoleIdentity, 800), seentest.FlushedAt(size, seen.RoleSecond, 2150))
-		if who, op := hold.Of(o).Attribute(o); who != want {
+		if who, op := hold.Of(o).Attribute(); who != want {
 			t.Errorf("%d bytes: %q (%s), want %q", size, who, op.Seen, want)
 		}
 		if want == hold.BySize {

@@ -27,7 +27,7 @@ func heldFinding(op hold.Estimate, what string, args ...any) Finding {
 	}
 	f.Seen = op.Seen
 	f.hold, f.method = op.Hold, op.Method
-	f = f.with("hold_ms", seen.Milliseconds(op.Hold)).with("method", op.Method)
+	f = f.with("hold_ms", seen.Milliseconds(op.Hold)).with("method", op.Method.String())
 	for key, value := range op.Numbers {
 		f = f.with(key, value)
 	}
@@ -42,7 +42,7 @@ func locate(o *seen.Observation, f Finding) Finding {
 	}
 	there := hold.TestPauses(o, origin.Timeline(), false)
 	where := "the fault is between the origin and here"
-	if there.Estimate("A").Verdict > hold.Clean || hold.Of(o).Origin.Verdict == hold.Clean {
+	if there.Estimate().Verdict > hold.Clean || hold.Of(o).Verdict(hold.Origin) == hold.Clean {
 		where = "the origin holds it already"
 	}
 	if f.Seen != "" {
@@ -54,7 +54,7 @@ func locate(o *seen.Observation, f Finding) Finding {
 
 // attributed is what a check says when the hold is another's.
 func attributed(o *seen.Observation, own hold.Cause) (hold.Estimate, Finding, bool) {
-	who, op := hold.Of(o).Attribute(o)
+	who, op := hold.Of(o).Attribute()
 	switch who {
 	case hold.NoCause, own:
 		return op, Finding{}, false

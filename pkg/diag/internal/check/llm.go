@@ -155,8 +155,8 @@ func checkLLMCadence(o *seen.Observation) Finding {
 		return f
 	}
 	t := o.Main().Timeline()
-	if hold.Of(o).Whole.Verdict == hold.Held {
-		return fail("not streamed: the whole answer came at once, after %s", seen.RoundDuration(hold.Of(o).Whole.Hold))
+	if hold.Of(o).Verdict(hold.Whole) == hold.Held {
+		return fail("not streamed: the whole answer came at once, after %s", seen.RoundDuration(hold.Of(o).Estimate(hold.Whole).Hold))
 	}
 	single, bringing := 0, 0
 	var gaps []time.Duration

@@ -332,7 +332,7 @@ func checkResumeUnknown(o *seen.Observation) Finding {
 	switch {
 	case x.Answered == 0:
 		w := hold.HeaderWaits(o)
-		if w.Alone == nil && w.Latest.TTFB() > 300*time.Millisecond || unanswered(o, seen.RoleNoID) || unanswered(o, seen.RoleIdentity) || hold.Of(o).Holds(o) {
+		if w.Alone == nil && w.Latest.TTFB() > 300*time.Millisecond || unanswered(o, seen.RoleNoID) || unanswered(o, seen.RoleIdentity) || hold.Of(o).Holds() {
 			return inconclusive("no headers in %s, as without an ID", seen.RoundDuration(x.Ended-x.Start))
 		}
 		return fail("no answer within %s", seen.RoundDuration(x.Ended-x.Start))
@@ -346,7 +346,7 @@ func checkResumeUnknown(o *seen.Observation) Finding {
 		events := x.Timeline().Events
 		missed := seen.CountFrom(seen.Before(a.Events, x.Ended-200*time.Millisecond), x.Answered+100*time.Millisecond)
 		switch {
-		case len(events) == 0 && x.Timeline().Bytes() == 0 && missed >= 4 && !hold.Of(o).Holds(o):
+		case len(events) == 0 && x.Timeline().Bytes() == 0 && missed >= 4 && !hold.Of(o).Holds():
 			f = warn("200, and then nothing, while others were sent %d events", missed)
 		case len(events) == 0:
 			f = pass("200, live events only")

@@ -268,7 +268,7 @@ func (res resumeResult) nothing(o *seen.Observation, main, first, control *seen.
 		res.verdict, res.why = resumeUndecided, "something large came first, and did not end in time"
 		return res
 	}
-	if who, _ := hold.Of(o).Attribute(o); who != hold.NoCause {
+	if who, _ := hold.Of(o).Attribute(); who != hold.NoCause {
 		res.verdict, res.why, res.see = resumeUndecided, "nothing came in time, and the stream is held: see "+string(who), string(who)
 		return res
 	}

@@ -8,12 +8,21 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
+// Bare asks whether of a compressed stream only its header comes.
+var Bare = &Method{
+	Name: "H",
+	Doc:  "a compressed stream of which only the header comes",
+	estimate: func(v *View, _ ...Estimate) Estimate {
+		return testBare(v.Browser, v.Observation.Main(), v.Get(seen.RoleIdentity))
+	},
+}
+
 // testBare is method H: the header of the compressed form came, nothing behind
 // it, and of the plain form not even headers. Many servers behave so while they
 // have nothing to say. Varnish does not: it hands headers on at once, and what
 // it compresses it holds for all.
 func testBare(a *seen.Timeline, x, plain *seen.Exchange) Estimate {
-	op := Estimate{Method: "H"}
+	op := Estimate{}
 	wait := a.EndedAt - a.Start
 	if a.Encoded == "" || len(a.Plain) > 0 || a.Bytes() == 0 || a.Bytes() > 20 || wait < 3*time.Second || plain == nil {
 		return op

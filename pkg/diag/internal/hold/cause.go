@@ -1,18 +1,6 @@
 package hold
 
-import (
-	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
-)
-
-// OnSeveral reports whether the hold was seen by a method that each connection
-// is a case of, or such a method agrees.
-func (t *Timing) OnSeveral(o *seen.Observation) bool {
-	_, op := t.Attribute(o)
-	return op.several || worst(t.First, t.lead, t.opening, t.phases).Verdict > Clean
-}
-
-// A Cause is which of the checks of buffering a hold is reported by: one
-// fault, one failure.
+// A Cause is the check of buffering that reports a hold: one fault, one failure.
 type Cause string
 
 const (
@@ -24,67 +12,121 @@ const (
 	ByTail        Cause = "buffer-tail"
 )
 
-// Attribute finds the culprit, and the opinion that convicts it.
-func (t *Timing) Attribute(o *seen.Observation) (Cause, Estimate) {
-	if t.Whole.Verdict == Held {
-		return ByWhole, t.Whole
-	}
-	if op := worst(t.sizes, t.Pauses, t.Heartbeats); op.Verdict > Clean {
-		if t.Pauses.Verdict > Clean && t.MostlySingle() {
-			return ByTail, t.Pauses
+// A row of attribution is a rule: where its estimate is above Clean, the cause is
+// that of the rule, and later rules do not count.
+type row struct {
+	when     string
+	estimate func(v *View) Estimate
+	cause    func(v *View) Cause
+}
+
+func always(c Cause) func(*View) Cause { return func(*View) Cause { return c } }
+
+// attribution is in the order in which the evidence is certain.
+var attribution = []row{
+	{"all events come at once, at the end", func(v *View) Estimate {
+		if v.Verdict(Whole) != Held {
+			return Estimate{}
 		}
-		return BySize, op
-	}
-	if t.Tails.Verdict > Clean {
-		return ByTail, t.Tails
-	}
-	if t.shift.Verdict > Clean {
-		return ByTail, t.shift
-	}
-	if t.Browser.Encoded != "" {
-		if op := worst(t.Encoding, t.bare, t.Second); op.Verdict > Clean {
-			return ByCompression, op
+		return v.Estimate(Whole)
+	}, always(ByWhole)},
+
+	{"the stream pauses inside events that come one by one", func(v *View) Estimate {
+		if !v.MostlySingle() {
+			return Estimate{}
 		}
-	}
-	if op := worst(t.opening, t.lump); op.Verdict > Clean {
-		return BySize, op
-	}
-	if t.First.Verdict > Clean && t.Second.Verdict <= Clean && !t.All.TerminatorLate() {
-		op := t.First
-		op.Verdict = max(op.Verdict, t.Clock.Verdict) // two that agree
-		return ByTail, op
-	}
-	if op := worst(t.Second, t.Clock, t.Origin); op.Verdict > Clean {
-		if _, regular := Beat(t.Main); regular {
-			return t.regularBatches(), op
+		return v.Estimate(Pauses)
+	}, always(ByTail)},
+
+	{"pieces are cut or grouped as no server does", func(v *View) Estimate {
+		return v.Worst(Sizes, Pauses, Heartbeats)
+	}, always(BySize)},
+
+	{"the stream pauses inside large events", func(v *View) Estimate { return v.Estimate(Tails) }, always(ByTail)},
+
+	{"events come when the next one is made", func(v *View) Estimate { return v.Estimate(Shift) }, always(ByTail)},
+
+	{"a compressed stream is late", func(v *View) Estimate {
+		if v.Browser.Encoded == "" {
+			return Estimate{}
 		}
-		return BySize, op
+		return v.Worst(Encoding, Bare, Second)
+	}, always(ByCompression)},
+
+	{"the start of each stream is late", func(v *View) Estimate { return v.Worst(Opening, Lump) }, always(BySize)},
+
+	{"new connections miss an event", func(v *View) Estimate {
+		est := v.Estimate(First)
+		if est.Verdict <= Clean || v.Verdict(Second) > Clean || v.All().TerminatorLate() {
+			return Estimate{}
+		}
+		est.Verdict = max(est.Verdict, v.Verdict(Clock)) // two that agree
+		return est
+	}, always(ByTail)},
+
+	{"connections or clocks differ", func(v *View) Estimate { return v.Worst(Second, Clock, Origin) }, func(v *View) Cause {
+		if _, regular := Beat(v.Main); regular {
+			return v.regularBatches()
+		}
+		return BySize
+	}},
+
+	{"who comes back is ahead", func(v *View) Estimate {
+		if v.All().TerminatorLate() {
+			return Estimate{}
+		}
+		return v.Estimate(Lead)
+	}, always(ByTail)},
+
+	{"batches come by the clock, and nothing is there to compare", func(v *View) Estimate {
+		if v.Verdict(Second) != Undecided || v.Verdict(Clock) != Undecided {
+			return Estimate{}
+		}
+		return v.Estimate(Period)
+	}, (*View).regularBatches},
+}
+
+// Attribute returns the cause of a hold, and the estimate that shows it.
+func (v *View) Attribute() (Cause, Estimate) {
+	type attributed struct {
+		cause Cause
+		est   Estimate
 	}
-	if t.lead.Verdict > Clean && !t.All.TerminatorLate() {
-		return ByTail, t.lead
-	}
-	if t.period.Verdict > Clean && t.Second.Verdict == Undecided && t.Clock.Verdict == Undecided {
-		return t.regularBatches(), t.period
-	}
-	return NoCause, Estimate{}
+	a := v.Once(causeKey{}, func() any {
+		for _, r := range attribution {
+			if est := r.estimate(v); est.Verdict > Clean {
+				return attributed{r.cause(v), est}
+			}
+		}
+		return attributed{}
+	}).(attributed)
+	return a.cause, a.est
 }
 
 // Holds reports whether anything holds the stream.
-func (t *Timing) Holds(o *seen.Observation) bool {
-	who, _ := t.Attribute(o)
-	return who != NoCause
+func (v *View) Holds() bool {
+	cause, _ := v.Attribute()
+	return cause != NoCause
+}
+
+// OnSeveral reports whether the hold was seen by a method that each connection
+// is a case of, or such a method agrees.
+func (v *View) OnSeveral() bool {
+	_, est := v.Attribute()
+	return est.several || v.Worst(First, Lead, Opening, Phases).Verdict > Clean
 }
 
 // MostlySingle reports whether the arrivals bring hardly more than an event
-// each, so that what is held is the end of one, not a pile of them.
-func (t *Timing) MostlySingle() bool {
-	return len(t.Main.Events) <= 2*len(t.Main.Arrivals) && 4*t.All.Several <= t.All.Arrivals
+// each, so that the end of one is held, not a pile of them.
+func (v *View) MostlySingle() bool {
+	all := v.All()
+	return len(v.Main.Events) <= 2*len(v.Main.Arrivals) && 4*all.Several <= all.Arrivals
 }
 
-// regularBatches says who lets go of batches by a beat: where they are of one
-// size and the source is regular, that makes the beat.
-func (t *Timing) regularBatches() Cause {
-	if BufferSize(t.Main) > 0 {
+// regularBatches returns the cause of batches that come by a beat: where they are
+// of one size and the source is regular, that makes the beat.
+func (v *View) regularBatches() Cause {
+	if BufferSize(v.Main) > 0 {
 		return BySize
 	}
 	return ByTimer

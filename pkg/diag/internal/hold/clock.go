@@ -12,6 +12,43 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
+// Clock asks how late events are by the times that they carry. Other connections
+// may contradict those, because not every time is that of publishing: events come
+// one by one, the same on each connection, but with times that vary.
+var Clock = &Method{
+	Name:     "C",
+	Doc:      "a time in the events",
+	Requires: []*Method{Shift, Second, First},
+	estimate: func(v *View, required ...Estimate) Estimate {
+		shift, second, first := required[0], required[1], required[2]
+		c := v.clock()
+		est := testClock(v.Observation, c)
+		switch {
+		case shift.Doubt != "":
+			return Estimate{}
+		case c == nil || c.slot == stampSlot || est.Verdict <= Clean:
+			return est
+		case second.Verdict == Clean && shift.Verdict <= Clean && first.Verdict <= Clean && 5*v.All().Several <= v.All().Arrivals:
+			return Estimate{Doubt: est.Seen}
+		}
+		return est
+	},
+}
+
+// Punctual asks whether the times show that no event waits for the next one.
+var Punctual = &Method{
+	Name:     "C",
+	Doc:      "a time in events made at irregular gaps, or a stamp of the same clock",
+	Requires: []*Method{Clock},
+	estimate: func(v *View, required ...Estimate) Estimate {
+		est, c := required[0], v.clock()
+		if c.irregular() || est.Verdict == Clean && c.slot == stampSlot && c.onTime() {
+			return est
+		}
+		return Estimate{}
+	},
+}
+
 // A clock is a time that the server writes into every event: a slot by name,
 // and what it said.
 type clock struct {
@@ -90,7 +127,7 @@ func (c *clock) lags() []time.Duration {
 // testClock is method C: how much later than the quickest event did the others
 // come? It is blind to a hold that is always the same.
 func testClock(o *seen.Observation, c *clock) Estimate {
-	op := Estimate{Method: "C"}
+	op := Estimate{}
 	if c == nil || len(c.at) < 6 {
 		return op
 	}

@@ -7,9 +7,22 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
+// Encoding asks whether the compressed stream is later than the plain one.
+var Encoding = &Method{
+	Name:     "E",
+	Doc:      "the compressed stream and the plain one",
+	Compares: true,
+	estimate: func(v *View, _ ...Estimate) Estimate {
+		if x := v.Get(seen.RoleIdentity); x.OK() {
+			return testEncoding(v.Observation, v.Browser, x.Timeline())
+		}
+		return Estimate{}
+	},
+}
+
 // testEncoding is method E: what came compressed against what came plain.
 func testEncoding(o *seen.Observation, a, plain *seen.Timeline) Estimate {
-	op := Estimate{Method: "E"}
+	op := Estimate{}
 	if a.Encoded == "" || plain.Encoded != "" {
 		return op
 	}

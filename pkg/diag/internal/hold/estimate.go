@@ -9,14 +9,15 @@ const Harmful = 400 * time.Millisecond
 
 // An Estimate is what one method makes of a stream.
 type Estimate struct {
-	Method  string
+	Method  *Method
 	Verdict Verdict
-	Hold    time.Duration // estimate, where held
-	Seen    string        // the numbers, in words
-	Numbers map[string]any
-	missed  int  // new connections that missed an event
-	groups  int  // of events that were compared on two connections
-	several bool // made of as many connections as it has cases, so that it needs no second look
+	Hold    time.Duration  // for about how long, where held
+	Seen    string         // the numbers, in words
+	Numbers map[string]any // the evidence, for reports alone
+	Doubt   string         // the numbers, where other connections contradict them
+	missed  int            // new connections that missed an event
+	groups  int            // of events that were compared on two connections
+	several bool           // made of as many connections as it has cases, so that it needs no second look
 }
 
 type Verdict int
@@ -36,23 +37,13 @@ func judge(hold time.Duration) Verdict {
 	return Slight
 }
 
-// worst returns the gravest of the opinions, and the first of those.
-func worst(opinions ...Estimate) Estimate {
+// worst returns the gravest estimate, and the first of those.
+func worst(list ...Estimate) Estimate {
 	var w Estimate
-	for _, op := range opinions {
-		if op.Verdict > w.Verdict || op.Verdict == w.Verdict && w.Method == "" {
-			w = op
+	for i, est := range list {
+		if i == 0 || est.Verdict > w.Verdict {
+			w = est
 		}
 	}
 	return w
-}
-
-// FirstClean returns the first opinion that something is not held.
-func FirstClean(opinions ...Estimate) (Estimate, bool) {
-	for _, op := range opinions {
-		if op.Verdict == Clean {
-			return op, true
-		}
-	}
-	return Estimate{}, false
 }

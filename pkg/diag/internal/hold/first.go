@@ -7,11 +7,18 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
+// First asks whether new connections get the next event that an open one gets.
+var First = &Method{
+	Name:     "F",
+	Doc:      "new connections that miss the event an open one gets next",
+	estimate: func(v *View, _ ...Estimate) Estimate { return testFirst(v.Observation) },
+}
+
 // testFirst is method F: does a new connection get the first event that an open
 // one gets? It needs no time in the events, and shows what is one event behind
 // where that is so for each connection.
 func testFirst(o *seen.Observation) Estimate {
-	op := Estimate{Method: "F", several: true}
+	op := Estimate{several: true}
 	got := 0
 	var missed []seen.MissedEvent
 	for _, x := range o.Later() {

@@ -7,10 +7,17 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
+// Flow asks whether the stream ever pauses.
+var Flow = &Method{
+	Name:     "flow",
+	Doc:      "the longest pause",
+	estimate: func(v *View, _ ...Estimate) Estimate { return testFlow(v.Main) },
+}
+
 // testFlow finds streams that pause too little to be held: what a buffer lets
 // go at once waited no longer than the pause before it.
 func testFlow(t *seen.Timeline) Estimate {
-	op := Estimate{Method: "flow"}
+	op := Estimate{}
 	if len(t.Arrivals) == 0 || len(t.Events) < 20 {
 		return op
 	}

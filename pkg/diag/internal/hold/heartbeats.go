@@ -7,10 +7,17 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
+// Heartbeats asks whether comments come in groups.
+var Heartbeats = &Method{
+	Name:     "B",
+	Doc:      "heartbeats that come in groups",
+	estimate: func(v *View, _ ...Estimate) Estimate { return testHeartbeats(v.Main) },
+}
+
 // testHeartbeats is method B: comments are written one at a time, so that they
 // come in groups shows a hold.
 func testHeartbeats(t *seen.Timeline) Estimate {
-	op := Estimate{Method: "B"}
+	op := Estimate{}
 	carriers, groups := 0, 0
 	var gaps []time.Duration
 	last := time.Duration(-1)

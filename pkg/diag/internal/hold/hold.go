@@ -1,91 +1,119 @@
 package hold
 
-import (
-	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+import "github.com/ssectl/ssectl/pkg/diag/internal/seen"
+
+// A Method estimates from an observation whether anything holds the stream. It
+// runs when a check asks for it, and once for each observation.
+type Method struct {
+	Name     string
+	Doc      string    // the evidence it looks at
+	Requires []*Method // whose estimates it is given, in this order
+	Compares bool      // it compares two connections of the same time
+
+	estimate func(v *View, required ...Estimate) Estimate
+}
+
+// String returns the name, "" for none.
+func (m *Method) String() string {
+	if m == nil {
+		return ""
+	}
+	return m.Name
+}
+
+// A View is an observation as the methods see it, with the estimates that were
+// asked for.
+type View struct {
+	*seen.Observation
+	Main    *seen.Timeline // by which hops are judged: without compression where there is some
+	Browser *seen.Timeline // of the stream as a browser asks for it
+
+	estimates map[*Method]Estimate
+}
+
+// Of returns the view of an observation, one for each.
+func Of(o *seen.Observation) *View {
+	return o.Once(viewKey{}, func() any {
+		a := o.Main().Timeline()
+		v := &View{Observation: o, Browser: a, Main: a, estimates: map[*Method]Estimate{}}
+		if a.Encoded != "" {
+			v.Main = &seen.Timeline{}
+			if identity := o.Get(seen.RoleIdentity); identity.OK() {
+				v.Main = identity.Timeline()
+			}
+		}
+		return v
+	}).(*View)
+}
+
+// The keys of what is made once for each observation.
+type (
+	viewKey  struct{}
+	allKey   struct{}
+	largeKey struct{}
+	clockKey struct{}
+	causeKey struct{}
 )
 
-// Timing is what all methods make of an observation.
-type Timing struct {
-	Main    *seen.Timeline // what the hops are judged by: without compression where there is some
-	Browser *seen.Timeline
-	All     pauseTest // A
-	large   pauseTest // A, next to large events
-
-	Pauses, Tails, Flow, Heartbeats, sizes, Whole, period Estimate
-	Second, Encoding, bare, Clock, shift                  Estimate
-	First, lead, opening, lump, phases                    Estimate
-	Origin                                                Estimate // between the origin and here
-
-	Punctual Estimate // C, where it tells that no event waits for the next one
-	Doubt    string   // what a time in the events says, and nothing else
+// Estimate returns the estimate of a method.
+func (v *View) Estimate(m *Method) Estimate {
+	est, ok := v.estimates[m]
+	if !ok {
+		required := make([]Estimate, len(m.Requires))
+		for i, other := range m.Requires {
+			required[i] = v.Estimate(other)
+		}
+		est = m.estimate(v, required...)
+		if est.Method == nil {
+			est.Method = m
+		}
+		v.estimates[m] = est
+	}
+	return est
 }
 
-// timing weighs an observation, once.
-func Of(o *seen.Observation) *Timing {
-	return o.Once(timingKey{}, func() any { return newTiming(o) }).(*Timing)
+// Verdict returns the verdict of a method.
+func (v *View) Verdict(m *Method) Verdict { return v.Estimate(m).Verdict }
+
+// Worst returns the gravest estimate of the methods, and the first of those.
+func (v *View) Worst(methods ...*Method) Estimate {
+	var list []Estimate
+	for _, m := range methods {
+		list = append(list, v.Estimate(m))
+	}
+	return worst(list...)
 }
 
-type timingKey struct{}
-
-func newTiming(o *seen.Observation) *Timing {
-	a, twin, identity := o.Main().Timeline(), o.Get(seen.RoleSecond), o.Get(seen.RoleIdentity)
-	t := &Timing{Browser: a, Main: a}
-	if a.Encoded != "" {
-		t.Main = &seen.Timeline{}
-		if identity.OK() {
-			t.Main = identity.Timeline()
+// FirstClean returns the first estimate that the stream is not held.
+func (v *View) FirstClean(methods ...*Method) (Estimate, bool) {
+	for _, m := range methods {
+		if v.Verdict(m) == Clean {
+			return v.Estimate(m), true
 		}
 	}
-	t.All = TestPauses(o, t.Main, false)
-	t.large = TestPauses(o, t.Main, true)
-	t.Pauses, t.Tails = t.All.Estimate("A"), t.large.Estimate("A")
-	if t.Pauses.Verdict == Undecided {
-		t.Pauses = worst(t.Pauses, t.poolPauses(o))
-	}
-	t.Flow, t.Heartbeats = testFlow(t.Main), testHeartbeats(t.Main)
-	t.sizes, t.Whole, t.period = worst(testSizes(t.Main), testPacing(t.Main)), testWhole(t.Main), testPeriod(t.Main)
-	c := findClock(o, t.Main)
-	t.Clock, t.shift = testClock(o, c), testShift(c)
-	t.First, t.lead, t.opening = testFirst(o), testLead(o), testOpening(o)
-	if twin.OK() {
-		t.Second = worst(testSecond(o, a, twin.Timeline()), testPhase(o, a, twin.Timeline()))
-	}
-	if a.Encoded == "" && identity.OK() {
-		// A timer may be in phase on two connections, hardly on three.
-		t.Second = worst(t.Second, testSecond(o, a, identity.Timeline()), testPhase(o, a, identity.Timeline()))
-	}
-	t.phases = testPhases(o, a, o.Later())
-	t.Second = worst(t.Second, t.phases)
-	t.doubtClock(c)
-	if c.irregular() || t.Clock.Verdict == Clean && c.slot == stampSlot && c.onTime() {
-		t.Punctual = t.Clock
-	}
-	if seen.DialectOf(o) != seen.NoDialect {
-		t.lump = testLump(t.Main)
-	}
-	if origin := o.Get(seen.RoleOrigin); origin.OK() {
-		t.Origin = testOrigin(o, origin.Timeline(), t.Main)
-	}
-	t.bare = testBare(a, o.Main(), identity)
-	if identity.OK() {
-		t.Encoding = testEncoding(o, a, identity.Timeline())
-	}
-	return t
+	return Estimate{}, false
 }
 
-// doubtClock takes back what a time in the events says and the connections
-// contradict, because not every time is that of publishing: events come one by
-// one, the same on each connection, but with times that vary; or each carries
-// the time of the one before, and new connections miss none.
-func (t *Timing) doubtClock(c *clock) {
-	if c == nil || c.slot == stampSlot {
-		return
+// All counts the pauses of the stream.
+func (v *View) All() *PauseTest {
+	return v.Once(allKey{}, func() any { p := TestPauses(v.Observation, v.Main, false); return &p }).(*PauseTest)
+}
+
+// large counts those next to large events.
+func (v *View) large() *PauseTest {
+	return v.Once(largeKey{}, func() any { p := TestPauses(v.Observation, v.Main, true); return &p }).(*PauseTest)
+}
+
+// clock returns the time that the events carry, or nil.
+func (v *View) clock() *clock {
+	return v.Once(clockKey{}, func() any { return findClock(v.Observation, v.Main) }).(*clock)
+}
+
+// Doubt returns the evidence that a time in the events speaks of a hold, where
+// other connections contradict it.
+func (v *View) Doubt() string {
+	if doubt := v.Estimate(Shift).Doubt; doubt != "" {
+		return doubt
 	}
-	if t.shift.Verdict > Clean && t.First.Verdict == Clean {
-		t.Doubt, t.shift = t.shift.Seen, Estimate{Method: "C1"}
-		t.Clock = Estimate{Method: "C"}
-	}
-	if t.Clock.Verdict > Clean && t.Second.Verdict == Clean && t.shift.Verdict <= Clean && t.First.Verdict <= Clean && 5*t.All.Several <= t.All.Arrivals {
-		t.Doubt, t.Clock = t.Clock.Seen, Estimate{Method: "C"}
-	}
+	return v.Estimate(Clock).Doubt
 }

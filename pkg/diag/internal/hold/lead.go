@@ -7,10 +7,17 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
+// Lead asks whether a client that comes back gets events before those that stayed.
+var Lead = &Method{
+	Name:     "L",
+	Doc:      "events that come back with an ID before they come to open streams",
+	estimate: func(v *View, _ ...Estimate) Estimate { return testLead(v.Observation) },
+}
+
 // testLead finds events that a client which comes back is given before those
 // that never left have them.
 func testLead(o *seen.Observation) Estimate {
-	op := Estimate{Method: "L", several: true}
+	op := Estimate{several: true}
 	a := o.Main()
 	var leads []time.Duration
 	for _, role := range []seen.Role{seen.RoleResume1, seen.RoleResume2} {

@@ -8,11 +8,31 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
+// Opening asks whether the start of each stream is held.
+var Opening = &Method{
+	Name:     "O",
+	Doc:      "what new connections get late and in one piece",
+	estimate: func(v *View, _ ...Estimate) Estimate { return testOpening(v.Observation) },
+}
+
+// Lump asks the same of the answers of models, which each connection has for
+// itself.
+var Lump = &Method{
+	Name: "O",
+	Doc:  "a first piece of many tokens",
+	estimate: func(v *View, _ ...Estimate) Estimate {
+		if seen.DialectOf(v.Observation) == seen.NoDialect {
+			return Estimate{}
+		}
+		return testLump(v.Main)
+	},
+}
+
 // testOpening is method O: what an open stream got while a new one was open,
 // but had nothing yet, comes on that in one piece later. Something holds the
 // start of each stream until there is enough of it.
 func testOpening(o *seen.Observation) Estimate {
-	op := Estimate{Method: "O", several: true}
+	op := Estimate{several: true}
 	a := o.Main().Timeline()
 	var holds []time.Duration
 	for _, x := range o.Later() {
@@ -38,7 +58,7 @@ func testOpening(o *seen.Observation) Estimate {
 // testLump is method O for the answers of models, which each connection has for
 // itself: they come token by token, so that a first piece of very many was held.
 func testLump(t *seen.Timeline) Estimate {
-	op := Estimate{Method: "O"}
+	op := Estimate{}
 	if len(t.Arrivals) < 10 || t.Arrivals[0].Events < 15 {
 		return op
 	}

@@ -7,10 +7,23 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
+// Origin asks whether the stream comes later here than at the origin.
+var Origin = &Method{
+	Name:     "origin",
+	Doc:      "the same stream at the origin",
+	Compares: true,
+	estimate: func(v *View, _ ...Estimate) Estimate {
+		if x := v.Get(seen.RoleOrigin); x.OK() {
+			return testOrigin(v.Observation, x.Timeline(), v.Main)
+		}
+		return Estimate{}
+	},
+}
+
 // testOrigin compares the stream with that of the origin, on the same clock: what
 // comes later here was held in between.
 func testOrigin(o *seen.Observation, origin, here *seen.Timeline) Estimate {
-	op := Estimate{Method: "origin"}
+	op := Estimate{}
 	perConnection, _ := seen.Replayed(here, origin)
 	missed := seen.CountFrom(seen.Before(origin.Events, here.EndedAt-time.Second), max(origin.Start, here.Start))
 	if !perConnection && len(here.Events) == 0 && missed >= 4 {

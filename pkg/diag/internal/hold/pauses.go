@@ -9,10 +9,31 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
-// pauseTest is method A: where in an event does the stream stand when it
+// Pauses asks where in an event a stream stands when it pauses.
+var Pauses = &Method{
+	Name: "A",
+	Doc:  "where in an event the stream stands when it pauses",
+	estimate: func(v *View, _ ...Estimate) Estimate {
+		est := v.All().Estimate()
+		if est.Verdict == Undecided {
+			est = worst(est, poolPauses(v))
+		}
+		return est
+	},
+}
+
+// Tails asks the same of the pauses next to large events, where a buffer holds
+// the tail that does not fill it.
+var Tails = &Method{
+	Name:     "A",
+	Doc:      "where the stream stands when it pauses within or right after a large event",
+	estimate: func(v *View, _ ...Estimate) Estimate { return v.large().Estimate() },
+}
+
+// A PauseTest counts where in an event does the stream stand when it
 // pauses? A server that flushes whole events stands between them, however
 // bursty it is; a buffer that empties by size cuts at any byte.
-type pauseTest struct {
+type PauseTest struct {
 	Mid, Aligned, NoBlank int
 	holds                 []time.Duration
 	Batches               []int // bytes of the arrivals before mid pauses
@@ -39,8 +60,8 @@ const (
 
 // TestPauses runs method A over a stream; with large, over the pauses next to
 // large events only, where a buffer holds the tail that does not fill it.
-func TestPauses(o *seen.Observation, t *seen.Timeline, large bool) pauseTest {
-	var p pauseTest
+func TestPauses(o *seen.Observation, t *seen.Timeline, large bool) PauseTest {
+	var p PauseTest
 	for _, a := range t.Arrivals {
 		if a.Events+a.Comments > 0 {
 			p.Arrivals++
@@ -87,8 +108,8 @@ func TestPauses(o *seen.Observation, t *seen.Timeline, large bool) pauseTest {
 }
 
 // Estimate weighs the pauses.
-func (p *pauseTest) Estimate(method string) Estimate {
-	op := Estimate{Method: method, Numbers: map[string]any{"pauses_mid": p.Mid, "pauses_aligned": p.Aligned}}
+func (p *PauseTest) Estimate() Estimate {
+	op := Estimate{Numbers: map[string]any{"pauses_mid": p.Mid, "pauses_aligned": p.Aligned}}
 	hold := seen.Median(p.holds)
 	long := 0
 	for _, h := range p.holds {
@@ -111,21 +132,22 @@ func (p *pauseTest) Estimate(method string) Estimate {
 }
 
 // TerminatorLate reports whether the blank line comes with the next event.
-func (p *pauseTest) TerminatorLate() bool {
+func (p *PauseTest) TerminatorLate() bool {
 	return p.NoBlank >= 3 && 5*p.NoBlank >= 4*(p.NoBlank+p.Mid+p.Aligned)
 }
 
 // poolPauses is method A over all connections, where each pauses too seldom:
 // long pauses, within an event, on more than one of them.
-func (t *Timing) poolPauses(o *seen.Observation) Estimate {
-	op := Estimate{Method: "A", several: true}
-	all := pauseTest{Mid: t.All.Mid, Aligned: t.All.Aligned, holds: t.All.holds, Batches: t.All.Batches}
-	cut := min(1, t.All.Mid)
-	for _, x := range o.Later() {
-		if coding.Of(x.Header) != t.Main.Encoded {
+func poolPauses(v *View) Estimate {
+	t := v.All()
+	op := Estimate{several: true}
+	all := PauseTest{Mid: t.Mid, Aligned: t.Aligned, holds: t.holds, Batches: t.Batches}
+	cut := min(1, t.Mid)
+	for _, x := range v.Later() {
+		if coding.Of(x.Header) != v.Main.Encoded {
 			continue
 		}
-		p := TestPauses(o, x.Timeline(), false)
+		p := TestPauses(v.Observation, x.Timeline(), false)
 		all.Mid, all.Aligned = all.Mid+p.Mid, all.Aligned+p.Aligned
 		all.holds, all.Batches = append(all.holds, p.holds...), append(all.Batches, p.Batches...)
 		cut += min(1, p.Mid)

@@ -8,10 +8,17 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
+// Period asks whether batches come by the clock, on one connection alone.
+var Period = &Method{
+	Name:     "P",
+	Doc:      "batches at a fixed period",
+	estimate: func(v *View, _ ...Estimate) Estimate { return testPeriod(v.Main) },
+}
+
 // testPeriod is method P, for streams that every connection gets for itself:
 // batches by the clock, in a stream that has no reason for them.
 func testPeriod(t *seen.Timeline) Estimate {
-	op := Estimate{Method: "P"}
+	op := Estimate{}
 	var gaps []float64
 	for i, gap := range t.Pauses {
 		if i == 0 {

@@ -12,7 +12,7 @@ import (
 // not the same phase. A source that ticks has one phase for all, but for what
 // the network adds.
 func testPhase(o *seen.Observation, a, b *seen.Timeline) Estimate {
-	op := Estimate{Method: "D"}
+	op := Estimate{}
 	if b.Start < a.Start {
 		a, b = b, a
 	}
@@ -43,10 +43,19 @@ func testPhase(o *seen.Observation, a, b *seen.Timeline) Estimate {
 	return op
 }
 
+// Phases asks whether several later connections are late or early, each by a time
+// of its own.
+var Phases = &Method{
+	Name:     "D",
+	Doc:      "the phases of several connections",
+	Compares: true,
+	estimate: func(v *View, _ ...Estimate) Estimate { return testPhases(v.Observation, v.Browser, v.Later()) },
+}
+
 // testPhases is method D for timers where each connection shows little: on some
 // of those that were opened later, everything is late or early by the same.
 func testPhases(o *seen.Observation, a *seen.Timeline, others []*seen.Exchange) Estimate {
-	op := Estimate{Method: "D", several: true}
+	op := Estimate{several: true}
 	apart, groups := 0, 0
 	var phases []time.Duration
 	for _, x := range others {

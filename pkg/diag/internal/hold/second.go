@@ -25,11 +25,31 @@ func secondShifts(o *seen.Observation, a, b *seen.Timeline) []time.Duration {
 	return seen.GroupShifts(o, a, b)
 }
 
+// Second asks whether a second connection gets the same events at the same time.
+var Second = &Method{
+	Name:     "D",
+	Doc:      "a second connection",
+	Compares: true,
+	Requires: []*Method{Phases},
+	estimate: func(v *View, required ...Estimate) Estimate {
+		var est Estimate
+		o, a := v.Observation, v.Browser
+		if x := o.Get(seen.RoleSecond); x.OK() {
+			est = worst(testSecond(o, a, x.Timeline()), testPhase(o, a, x.Timeline()))
+		}
+		if x := o.Get(seen.RoleIdentity); a.Encoded == "" && x.OK() {
+			// A timer may be in phase on two connections, hardly on three.
+			est = worst(est, testSecond(o, a, x.Timeline()), testPhase(o, a, x.Timeline()))
+		}
+		return worst(est, required[0])
+	},
+}
+
 // testSecond is method D: the same events on a second connection that was opened
 // at another moment. Bursts that the source makes are the same on both; what a
 // buffer makes is not.
 func testSecond(o *seen.Observation, a, b *seen.Timeline) Estimate {
-	op := Estimate{Method: "D"}
+	op := Estimate{}
 	if b.Start < a.Start {
 		a, b = b, a
 	}

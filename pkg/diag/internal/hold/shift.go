@@ -9,10 +9,27 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
+// Shift asks whether events come when the next one is made, by the times that they
+// carry. Where new connections miss no event, each carries the time of the one
+// before it.
+var Shift = &Method{
+	Name:     "C1",
+	Doc:      "arrivals that fit the time of the next event",
+	Requires: []*Method{First},
+	estimate: func(v *View, required ...Estimate) Estimate {
+		c := v.clock()
+		est := testShift(c)
+		if c != nil && c.slot != stampSlot && est.Verdict > Clean && required[0].Verdict == Clean {
+			return Estimate{Doubt: est.Seen}
+		}
+		return est
+	},
+}
+
 // testShift is method C1: do the arrivals fit the times of the next event
 // better than their own? Then each waits for the one after it.
 func testShift(c *clock) Estimate {
-	op := Estimate{Method: "C1"}
+	op := Estimate{}
 	if c == nil || len(c.at) < 5 || c.resolution > 0 {
 		return op
 	}

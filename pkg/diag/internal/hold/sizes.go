@@ -8,10 +8,17 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
+// Sizes asks whether the pieces are of one size and the events are not.
+var Sizes = &Method{
+	Name:     "S",
+	Doc:      "the sizes of the pieces that arrive",
+	estimate: func(v *View, _ ...Estimate) Estimate { return worst(testSizes(v.Main), testPacing(v.Main)) },
+}
+
 // testSizes is method S: the pieces are of one size although the events in
 // them are not.
 func testSizes(t *seen.Timeline) Estimate {
-	op := Estimate{Method: "S"}
+	op := Estimate{}
 	var batches, sizes []float64
 	var gaps []time.Duration
 	events := 0
@@ -45,7 +52,7 @@ func testSizes(t *seen.Timeline) Estimate {
 // pieces are of one size and cut events anywhere, which no source does.
 func testPacing(t *seen.Timeline) Estimate {
 	const smallest, least = 64, 12
-	op := Estimate{Method: "S"}
+	op := Estimate{}
 	var sizes []int
 	var gaps []time.Duration
 	for i, gap := range t.Pauses {

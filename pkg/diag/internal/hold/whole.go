@@ -7,9 +7,16 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
+// Whole asks whether all events come at once, at the end.
+var Whole = &Method{
+	Name:     "W",
+	Doc:      "all events within a twentieth of the wait for them",
+	estimate: func(v *View, _ ...Estimate) Estimate { return testWhole(v.Main) },
+}
+
 // testWhole is method W: a long answer in one piece, at the end.
 func testWhole(t *seen.Timeline) Estimate {
-	op := Estimate{Method: "W"}
+	op := Estimate{}
 	if !t.Ended || len(t.Events) < 10 {
 		return op
 	}
