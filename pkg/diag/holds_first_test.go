@@ -12,7 +12,7 @@ import (
 
 // TestLead has two that come back be given an event before the one that stayed.
 func TestLead(t *testing.T) {
-	if f := check.Lookup("buffer-tail").Run(lead(true)); f.Status != check.Fail || f.Evidence["method"] != "L" {
+	if f := check.Lookup("buffer-tail").Run(lead(true)); f.Status != check.Fail || f.Evidence["method"] != "resumed-early" {
 		t.Errorf("late: %s: %s %v", f.Status, f.Title, f.Evidence)
 	}
 	if f := check.Lookup("buffer-tail").Run(lead(false)); f.Status == check.Fail || f.Status == check.Warn {

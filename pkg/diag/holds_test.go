@@ -75,12 +75,12 @@ func holdsOnSeveral() []methodCase {
 	noon := int(seentest.Recording().Time.UnixMilli())
 	vary := func(n int) int { return noon + 700*n - n*n%5*90 }
 	return []methodCase{
-		{"one piece on each of three", "buffer-proxy", seentest.Recording(onePiece(seen.RoleMain, 0, 1600), onePiece(seen.RoleSecond, 2000, 3600), onePiece(seen.RoleIdentity, 400, 2000)), check.Fail, "A"},
+		{"one piece on each of three", "buffer-proxy", seentest.Recording(onePiece(seen.RoleMain, 0, 1600), onePiece(seen.RoleSecond, 2000, 3600), onePiece(seen.RoleIdentity, 400, 2000)), check.Fail, "pauses"},
 		{"one piece on one of three", "buffer-proxy", seentest.Recording(onePiece(seen.RoleMain, 0, 1600), seentest.Steady(seen.RoleSecond, 2000, 500, 13, 3), seentest.Steady(seen.RoleIdentity, 500, 500, 16, 1)), check.Inconclusive, nil},
-		{"the start of two", "buffer-proxy", seentest.Recording(open(), late(seen.RoleSecond, 1500, 6001), late(seen.RoleJoin, 2500, 6501)), check.Fail, "O"},
-		{"no start held", "buffer-proxy", seentest.Recording(open(), late(seen.RoleSecond, 5500, 6001), late(seen.RoleJoin, 4500, 5001)), check.Pass, "A"},
-		{"paced", "buffer-proxy", seentest.Recording(seentest.Pieces(seen.RoleMain, 200, 819, 30)), check.Warn, "S"},
-		{"in time, at different gaps", "buffer-tail", seentest.Recording(timesAt(seen.RoleMain, 0, irregular, func(n int) int { return noon + irregular(n) })), check.Pass, "C"},
+		{"the start of two", "buffer-proxy", seentest.Recording(open(), late(seen.RoleSecond, 1500, 6001), late(seen.RoleJoin, 2500, 6501)), check.Fail, "opening"},
+		{"no start held", "buffer-proxy", seentest.Recording(open(), late(seen.RoleSecond, 5500, 6001), late(seen.RoleJoin, 4500, 5001)), check.Pass, "pauses"},
+		{"paced", "buffer-proxy", seentest.Recording(seentest.Pieces(seen.RoleMain, 200, 819, 30)), check.Warn, "sizes"},
+		{"in time, at different gaps", "buffer-tail", seentest.Recording(timesAt(seen.RoleMain, 0, irregular, func(n int) int { return noon + irregular(n) })), check.Pass, "clock"},
 		{"in time, like clockwork", "buffer-tail", seentest.Recording(times(seen.RoleMain, 0, func(n int) int { return noon + regular(n) })), check.Inconclusive, nil},
 		{"times that vary, one by one", "buffer-proxy", seentest.Recording(times(seen.RoleMain, 0, vary), times(seen.RoleSecond, 1400, vary)), check.Inconclusive, nil},
 	}

@@ -26,7 +26,7 @@ var bufferingChecks = []*Check{
 
 var bufferProxyCheck = Check{
 	ID: "buffer-proxy", Group: "buffering", Title: "no buffer holds events", Worst: Fail,
-	How:    "Where in an event the stream stands when it pauses (A), a second connection (D), a time in the events (C), the sizes of the pieces (S), which tell of how many bytes a buffer is, heartbeats in groups (B), what new connections get late and in one piece (O). From 0.15 s warn, from 0.4 s fail. A fault is looked for on a second connection before it is told.",
+	How:    "Where in an event the stream stands when it pauses (pauses), a second connection (second-stream), a time in the events (clock), the sizes of the pieces (sizes), which tell of how many bytes a buffer is, heartbeats in groups (heartbeats), what new connections get late and in one piece (opening). From 0.15 s warn, from 0.4 s fail. A fault is looked for on a second connection before it is told.",
 	Why:    "Events come late and in lumps, and with little traffic not at all.",
 	Cite:   "https://github.com/nginx/nginx/issues/1505",
 	Cures:  []Cure{cureStopBuffer},
@@ -85,7 +85,7 @@ func checkBufferProxy(o *seen.Observation) Finding {
 
 var bufferCompressionCheck = Check{
 	ID: "buffer-compression", Group: "buffering", Title: "compression is flushed", Worst: Fail,
-	How:    "The stream as a browser asks for it against the plain one (E), each prefix of it decoded.",
+	How:    "The stream as a browser asks for it against the plain one (encoding), each prefix of it decoded.",
 	Why:    "A compressor that waits for more input holds every event; who tests with curl does not see it.",
 	Cite:   "https://github.com/expressjs/compression/issues/61",
 	Cures:  []Cure{cureFlushCompressor},
@@ -125,7 +125,7 @@ func checkBufferCompression(o *seen.Observation) Finding {
 
 var bufferTailCheck = Check{
 	ID: "buffer-tail", Group: "buffering", Title: "the end of an event does not wait", Worst: Fail,
-	How:    "Pauses within or right behind large events (A), arrivals that fit the time of the next event (C1), new connections that miss the event an open one gets next (F), events that come back with an ID before they come to open streams (L).",
+	How:    "Pauses within or right behind large events (tails), arrivals that fit the time of the next event (shift), new connections that miss the event an open one gets next (first-event), events that come back with an ID before they come to open streams (resumed-early).",
 	Why:    "The last bytes of an event, or all of it, come with the next one: a burst passes every test, the last event of it stalls.",
 	Cite:   "https://github.com/aspnet/AspNetCoreModule/issues/16",
 	Cures:  []Cure{cureStopNginx},
@@ -179,7 +179,7 @@ func checkBufferTail(o *seen.Observation) Finding {
 
 var bufferTimerCheck = Check{
 	ID: "buffer-timer", Group: "buffering", Title: "events are not let go by the clock", Worst: Fail,
-	How:    "Batches at a fixed period whose phase differs between connections (D), or without any comparison (P, which only warns).",
+	How:    "Batches at a fixed period whose phase differs between connections (second-stream, phases), or without any comparison (period, which only warns).",
 	Why:    "Every event is late by half the period.",
 	Cite:   "https://github.com/caddyserver/caddy/issues/1972",
 	Cures:  []Cure{cureFlushNoTimer},
@@ -230,7 +230,7 @@ func checkBufferTimer(o *seen.Observation) Finding {
 
 var bufferWholeCheck = Check{
 	ID: "buffer-whole", Group: "buffering", Title: "the answer is not held to its end", Worst: Fail,
-	How:       "All of at least ten events within a twentieth of the wait for them (W), or nothing at all.",
+	How:       "All of at least ten events within a twentieth of the wait for them (whole), or nothing at all.",
 	Why:       "What should be a stream is a download.",
 	Cite:      "https://github.com/cloudflare/cloudflared/issues/1496",
 	Cures:     []Cure{cureStreamWhole},

@@ -10,7 +10,7 @@ import (
 
 // Bare asks whether of a compressed stream only its header comes.
 var Bare = &Method{
-	Name: "H",
+	Name: "header-only",
 	Doc:  "a compressed stream of which only the header comes",
 	estimate: func(v *View, _ ...Estimate) Estimate {
 		return testBare(v.Browser, v.Observation.Main(), v.Get(seen.RoleIdentity))

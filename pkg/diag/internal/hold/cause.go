@@ -15,7 +15,6 @@ const (
 // A row of attribution is a rule: where its estimate is above Clean, the cause is
 // that of the rule, and later rules do not count.
 type row struct {
-	when     string
 	estimate func(v *View) Estimate
 	cause    func(v *View) Cause
 }
@@ -24,38 +23,46 @@ func always(c Cause) func(*View) Cause { return func(*View) Cause { return c } }
 
 // attribution is in the order in which the evidence is certain.
 var attribution = []row{
-	{"all events come at once, at the end", func(v *View) Estimate {
+	// All events come at once, at the end.
+	{func(v *View) Estimate {
 		if v.Verdict(Whole) != Held {
 			return Estimate{}
 		}
 		return v.Estimate(Whole)
 	}, always(ByWhole)},
 
-	{"the stream pauses inside events that come one by one", func(v *View) Estimate {
+	// The stream pauses inside events that come one by one.
+	{func(v *View) Estimate {
 		if !v.MostlySingle() {
 			return Estimate{}
 		}
 		return v.Estimate(Pauses)
 	}, always(ByTail)},
 
-	{"pieces are cut or grouped as no server does", func(v *View) Estimate {
+	// Pieces are cut or grouped as no server does.
+	{func(v *View) Estimate {
 		return v.Worst(Sizes, Pauses, Heartbeats)
 	}, always(BySize)},
 
-	{"the stream pauses inside large events", func(v *View) Estimate { return v.Estimate(Tails) }, always(ByTail)},
+	// The stream pauses inside large events.
+	{func(v *View) Estimate { return v.Estimate(Tails) }, always(ByTail)},
 
-	{"events come when the next one is made", func(v *View) Estimate { return v.Estimate(Shift) }, always(ByTail)},
+	// Events come when the next one is made.
+	{func(v *View) Estimate { return v.Estimate(Shift) }, always(ByTail)},
 
-	{"a compressed stream is late", func(v *View) Estimate {
+	// A compressed stream is late.
+	{func(v *View) Estimate {
 		if v.Browser.Encoded == "" {
 			return Estimate{}
 		}
 		return v.Worst(Encoding, Bare, Second)
 	}, always(ByCompression)},
 
-	{"the start of each stream is late", func(v *View) Estimate { return v.Worst(Opening, Lump) }, always(BySize)},
+	// The start of each stream is late.
+	{func(v *View) Estimate { return v.Worst(Opening, Lump) }, always(BySize)},
 
-	{"new connections miss an event", func(v *View) Estimate {
+	// New connections miss an event.
+	{func(v *View) Estimate {
 		est := v.Estimate(First)
 		if est.Verdict <= Clean || v.Verdict(Second) > Clean || v.All().TerminatorLate() {
 			return Estimate{}
@@ -64,21 +71,24 @@ var attribution = []row{
 		return est
 	}, always(ByTail)},
 
-	{"connections or clocks differ", func(v *View) Estimate { return v.Worst(Second, Clock, Origin) }, func(v *View) Cause {
+	// Connections or clocks differ.
+	{func(v *View) Estimate { return v.Worst(Second, Clock, Origin) }, func(v *View) Cause {
 		if _, regular := Beat(v.Main); regular {
 			return v.regularBatches()
 		}
 		return BySize
 	}},
 
-	{"who comes back is ahead", func(v *View) Estimate {
+	// Who comes back is ahead.
+	{func(v *View) Estimate {
 		if v.All().TerminatorLate() {
 			return Estimate{}
 		}
 		return v.Estimate(Lead)
 	}, always(ByTail)},
 
-	{"batches come by the clock, and nothing is there to compare", func(v *View) Estimate {
+	// Batches come by the clock, and nothing is there to compare.
+	{func(v *View) Estimate {
 		if v.Verdict(Second) != Undecided || v.Verdict(Clock) != Undecided {
 			return Estimate{}
 		}

@@ -16,7 +16,7 @@ import (
 // may contradict those, because not every time is that of publishing: events come
 // one by one, the same on each connection, but with times that vary.
 var Clock = &Method{
-	Name:     "C",
+	Name:     "clock",
 	Doc:      "a time in the events",
 	Requires: []*Method{Shift, Second, First},
 	estimate: func(v *View, required ...Estimate) Estimate {
@@ -37,7 +37,7 @@ var Clock = &Method{
 
 // Punctual asks whether the times show that no event waits for the next one.
 var Punctual = &Method{
-	Name:     "C",
+	Name:     "punctual",
 	Doc:      "a time in events made at irregular gaps, or a stamp of the same clock",
 	Requires: []*Method{Clock},
 	estimate: func(v *View, required ...Estimate) Estimate {

@@ -9,7 +9,7 @@ import (
 
 // Encoding asks whether the compressed stream is later than the plain one.
 var Encoding = &Method{
-	Name:     "E",
+	Name:     "encoding",
 	Doc:      "the compressed stream and the plain one",
 	Compares: true,
 	estimate: func(v *View, _ ...Estimate) Estimate {

@@ -9,7 +9,7 @@ import (
 
 // First asks whether new connections get the next event that an open one gets.
 var First = &Method{
-	Name:     "F",
+	Name:     "first-event",
 	Doc:      "new connections that miss the event an open one gets next",
 	estimate: func(v *View, _ ...Estimate) Estimate { return testFirst(v.Observation) },
 }

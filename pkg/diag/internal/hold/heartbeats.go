@@ -9,7 +9,7 @@ import (
 
 // Heartbeats asks whether comments come in groups.
 var Heartbeats = &Method{
-	Name:     "B",
+	Name:     "heartbeats",
 	Doc:      "heartbeats that come in groups",
 	estimate: func(v *View, _ ...Estimate) Estimate { return testHeartbeats(v.Main) },
 }

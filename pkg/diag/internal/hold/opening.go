@@ -10,7 +10,7 @@ import (
 
 // Opening asks whether the start of each stream is held.
 var Opening = &Method{
-	Name:     "O",
+	Name:     "opening",
 	Doc:      "what new connections get late and in one piece",
 	estimate: func(v *View, _ ...Estimate) Estimate { return testOpening(v.Observation) },
 }
@@ -18,7 +18,7 @@ var Opening = &Method{
 // Lump asks the same of the answers of models, which each connection has for
 // itself.
 var Lump = &Method{
-	Name: "O",
+	Name: "first-piece",
 	Doc:  "a first piece of many tokens",
 	estimate: func(v *View, _ ...Estimate) Estimate {
 		if seen.DialectOf(v.Observation) == seen.NoDialect {

@@ -11,7 +11,7 @@ import (
 
 // Pauses asks where in an event a stream stands when it pauses.
 var Pauses = &Method{
-	Name: "A",
+	Name: "pauses",
 	Doc:  "where in an event the stream stands when it pauses",
 	estimate: func(v *View, _ ...Estimate) Estimate {
 		est := v.All().Estimate()
@@ -25,7 +25,7 @@ var Pauses = &Method{
 // Tails asks the same of the pauses next to large events, where a buffer holds
 // the tail that does not fill it.
 var Tails = &Method{
-	Name:     "A",
+	Name:     "tails",
 	Doc:      "where the stream stands when it pauses within or right after a large event",
 	estimate: func(v *View, _ ...Estimate) Estimate { return v.large().Estimate() },
 }

@@ -10,7 +10,7 @@ import (
 
 // Period asks whether batches come by the clock, on one connection alone.
 var Period = &Method{
-	Name:     "P",
+	Name:     "period",
 	Doc:      "batches at a fixed period",
 	estimate: func(v *View, _ ...Estimate) Estimate { return testPeriod(v.Main) },
 }

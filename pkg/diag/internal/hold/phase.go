@@ -46,7 +46,7 @@ func testPhase(o *seen.Observation, a, b *seen.Timeline) Estimate {
 // Phases asks whether several later connections are late or early, each by a time
 // of its own.
 var Phases = &Method{
-	Name:     "D",
+	Name:     "phases",
 	Doc:      "the phases of several connections",
 	Compares: true,
 	estimate: func(v *View, _ ...Estimate) Estimate { return testPhases(v.Observation, v.Browser, v.Later()) },

@@ -27,7 +27,7 @@ func secondShifts(o *seen.Observation, a, b *seen.Timeline) []time.Duration {
 
 // Second asks whether a second connection gets the same events at the same time.
 var Second = &Method{
-	Name:     "D",
+	Name:     "second-stream",
 	Doc:      "a second connection",
 	Compares: true,
 	Requires: []*Method{Phases},

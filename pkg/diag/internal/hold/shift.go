@@ -13,7 +13,7 @@ import (
 // carry. Where new connections miss no event, each carries the time of the one
 // before it.
 var Shift = &Method{
-	Name:     "C1",
+	Name:     "shift",
 	Doc:      "arrivals that fit the time of the next event",
 	Requires: []*Method{First},
 	estimate: func(v *View, required ...Estimate) Estimate {

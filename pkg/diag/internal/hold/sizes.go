@@ -10,7 +10,7 @@ import (
 
 // Sizes asks whether the pieces are of one size and the events are not.
 var Sizes = &Method{
-	Name:     "S",
+	Name:     "sizes",
 	Doc:      "the sizes of the pieces that arrive",
 	estimate: func(v *View, _ ...Estimate) Estimate { return worst(testSizes(v.Main), testPacing(v.Main)) },
 }

@@ -9,7 +9,7 @@ import (
 
 // Whole asks whether all events come at once, at the end.
 var Whole = &Method{
-	Name:     "W",
+	Name:     "whole",
 	Doc:      "all events within a twentieth of the wait for them",
 	estimate: func(v *View, _ ...Estimate) Estimate { return testWhole(v.Main) },
 }
