@@ -32,7 +32,7 @@ type Check struct {
 	Group string
 	Title string // the requirement, in a few words
 	How   string // how it is measured, with the thresholds
-	Why   string // what breaks in practice when it fails
+	Why   string // the damage in practice when it fails
 	Cite  string // the URL of a source
 	Worst Status // the worst outcome that it can have
 
@@ -41,7 +41,7 @@ type Check struct {
 	Needs string
 }
 
-// Remedies returns what may cure a fault that the check finds, for any hop.
+// Remedies returns the remedies for a fault that the check finds, for any hop.
 func (c Check) Remedies() []Remedy {
 	if known := check.Lookup(c.ID); known != nil {
 		return remedies(check.RemediesFor(known.Cures, nil))

@@ -67,7 +67,7 @@ type Options struct {
 	FailOn Status
 
 	Quick       bool          // headers, framing and broken bodies only, for 3 s
-	Soak        time.Duration // leave the stream alone for this long, to see what cuts it
+	Soak        time.Duration // leave the stream alone for this long, to see which hop cuts it
 	ExpectEvery time.Duration // an event is due this often; a longer silence fails
 	Profile     Profile       // the protocol on top of the stream; the zero value detects it
 	WebOrigin   string        // the origin of the page that reads the stream, for CORS
@@ -90,9 +90,9 @@ const (
 // Run sends the request a few times, as different clients would, and returns a
 // report of all selected checks. The request's context ends the run as ctx does.
 //
-// A server that cannot be reached is no error: the report's Error tells why
-// nothing could be tested. Run returns an error only if it cannot start: for a
-// client whose transport it cannot use, or options that name no check.
+// A server that cannot be reached is no error: the report's Error has the
+// reason. Run returns an error only if it cannot start: for a client whose
+// transport it cannot use, or options that name no check.
 func Run(ctx context.Context, request *http.Request, options Options) (*Report, error) {
 	if err := options.validate(request); err != nil {
 		return nil, fmt.Errorf("diag: %w", err)

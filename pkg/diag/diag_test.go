@@ -23,8 +23,8 @@ func verdicts(r *Report) map[string]Status {
 	return list
 }
 
-// TestChosenCheckSpeaks has every check that is named be in the report, and say
-// what it says in a full run; what it refers to is there too.
+// TestChosenCheckSpeaks wants every check that is named in the report, with its
+// finding of a full run, and so the checks that it refers to.
 func TestChosenCheckSpeaks(t *testing.T) {
 	held := func() *seen.Observation {
 		return seentest.Recording(seentest.Pieces(seen.RoleMain, 800, 4096, 8), seentest.Pieces(seen.RoleConfirm, 800, 4096, 8), seentest.Recorded(seen.RoleUnknownID, 7000, seen.EndClient, 7500))
@@ -71,7 +71,7 @@ func TestSelected(t *testing.T) {
 	}
 }
 
-// TestRequire fails for what could not be decided, and not for what does not
+// TestRequire fails a run for an undecided check, and not for one that does not
 // apply.
 func TestRequire(t *testing.T) {
 	for id, want := range map[string]Status{
@@ -103,7 +103,7 @@ func TestRunWithoutClient(t *testing.T) {
 	})
 }
 
-// TestFixFits holds what is to be tried to what was found.
+// TestFixFits compares the first remedy with the finding.
 func TestFixFits(t *testing.T) {
 	answer := func(contentType, body string) *seen.Exchange {
 		return seentest.With(seentest.Recorded(seen.RoleMain, 0, seen.EndEOF, 20, seentest.Arrive(10, body)), seentest.Head("Content-Type", contentType))
@@ -112,7 +112,7 @@ func TestFixFits(t *testing.T) {
 	for name, test := range map[string]struct {
 		x     *seen.Exchange
 		check string
-		want  string // what the first remedy says, "" for none
+		want  string // in the first remedy, "" for none
 	}{
 		"an error of an API":       {answer("application/json", `{"error":{"message":"bad model"}}`), "content-type", "what the error names"},
 		"an API that is not told":  {answer("application/json; charset=utf-8", ` {"id":1}`), "content-type", `"stream": true`},
@@ -163,7 +163,7 @@ func TestQuickIsQuick(t *testing.T) {
 }
 
 // TestRangeOfLongRecording has a stored stream of more events than are looked
-// at: what lies behind those is not behind its end.
+// at: a range after those is not past its end.
 func TestRangeOfLongRecording(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := strings.Repeat("data: x\n\n", seen.MaxBlocks+2)

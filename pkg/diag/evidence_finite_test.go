@@ -29,7 +29,7 @@ func zip(x *seen.Exchange) {
 
 const chatChunk = `data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"x"}}]}` + "\n\n"
 
-// chat is a model's answer, one chunk at a time, and what ends it.
+// chat is a model's answer, one chunk at a time, with its end.
 func chat(atOnce bool, end string) *seen.Exchange {
 	x := seentest.Recorded(seen.RoleMain, 0, seen.EndEOF, 4100)
 	for i, text := range append(strings.SplitAfter(strings.Repeat(chatChunk, 12), "\n\n")[:12], end) {

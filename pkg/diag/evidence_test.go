@@ -16,15 +16,15 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seentest"
 )
 
-// A witness for checks: where an observation comes from, and what the checks
-// have to say of it.
+// An evidence is an observation and the findings that the checks must have on
+// it.
 type evidence struct {
 	name    string
 	observe func(t *testing.T) *seen.Observation
 	want    map[string]check.Status
 }
 
-// good says that these checks pass, bad what they find.
+// good wants these checks to pass, bad wants them to find a fault.
 func good(ids string) map[string]check.Status {
 	want := map[string]check.Status{}
 	for _, id := range strings.Fields(ids) {
@@ -384,7 +384,7 @@ func batches(role seen.Role, startMS, phaseMS int) *seen.Exchange {
 	return x
 }
 
-// resumed are a witness and what came when its past was asked for.
+// resumed are a reference stream and those that asked for its past.
 func resumed(a, first, second, control seen.Role, exact bool) []*seen.Exchange {
 	ask := func(role seen.Role, startMS, id int) *seen.Exchange {
 		from := startMS/100 + 1
@@ -451,7 +451,7 @@ func TestQuickWithoutAnswer(t *testing.T) {
 	}
 }
 
-// TestNoSuchCompression has a body that is not what its header says.
+// TestNoSuchCompression has a body without the compression of its header.
 func TestNoSuchCompression(t *testing.T) {
 	for _, coding := range []string{"gzip", "br", "zstd", "deflate"} {
 		o := tape(seentest.With(seentest.Recorded(seen.RoleMain, 0, seen.EndEOF, 900, seentest.Arrive(100, "data: plain\n\n")), seentest.Head("Content-Encoding", coding)))

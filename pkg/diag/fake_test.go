@@ -20,7 +20,7 @@ type fake struct {
 	header  map[string]string                             // "" takes one away
 	status  int                                           // where not 200
 	event   func(n int) string                            // where not id and data
-	resume  string                                        // what it makes of Last-Event-ID
+	resume  string                                        // how it treats Last-Event-ID
 	first   string                                        // written before the events
 	instead func(http.ResponseWriter, *http.Request) bool // reports that it has answered
 
@@ -136,7 +136,7 @@ func observed(t *testing.T, url string, change func(*run)) *seen.Observation {
 	return observe(t.Context(), r.Request, r.Options)
 }
 
-// unflushed compresses, and keeps what it has.
+// unflushed compresses, and never flushes.
 func unflushed(w http.ResponseWriter, r *http.Request) bool {
 	if r.Header.Get("Accept-Encoding") == "identity" || r.Method != http.MethodGet {
 		return false

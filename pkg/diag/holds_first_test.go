@@ -105,8 +105,8 @@ func secondLooks() []statusCase {
 	}
 }
 
-// TestSecondLook takes back what a fresh connection does not show, and keeps
-// what it does.
+// TestSecondLook withdraws a fault that another connection does not show, and
+// keeps one that it shows.
 func TestSecondLook(t *testing.T) {
 	for _, test := range secondLooks() {
 		report := weigh(test.o, Options{Only: []string{"buffer-proxy"}})

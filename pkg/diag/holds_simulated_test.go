@@ -45,7 +45,7 @@ func TestHeldStreamsFound(t *testing.T) {
 		for name, source := range seentest.Sources {
 			for seed := range uint64(10) {
 				o, hold := seentest.Simulate(seed, source, h)
-				// What comes in fewer than four pieces is for inconclusive.
+				// Fewer than four pieces are too few to judge.
 				if hold < 400 || len(o.Main().Timeline().Arrivals) < 4 {
 					continue
 				}

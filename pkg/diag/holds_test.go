@@ -11,8 +11,8 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seentest"
 )
 
-// TestSlowReplayIsARestart has a server start again at each reconnection, so slowly
-// that the replay does not come to what the witness saw.
+// TestSlowReplayIsARestart has a server start again at each reconnection, so
+// slowly that the replay does not come to the events of the reference stream.
 func TestSlowReplayIsARestart(t *testing.T) {
 	o := slowRestart()
 	if f := check.Lookup("resume").Run(o); f.Status != check.Fail || f.Evidence["verdict"] != "ignored-restarts" {
@@ -42,7 +42,8 @@ func holdsOnSeveral() []methodCase {
 		return seentest.Recorded(role, start, seen.EndClient, 9000, seentest.Arrive(at, strings.Repeat(seentest.Ev(1, 250), 17)[:4096]))
 	}
 	live := func(n int) string { return seentest.Ev(n, 60) }
-	// What the open stream gets at 1, 2, 3 ... s comes on the others at once at 6 s.
+	// The events of the open stream at 1, 2, 3 ... s come on the others at once
+	// at 6 s.
 	open := func() *seen.Exchange {
 		x := seentest.Recorded(seen.RoleMain, 0, seen.EndClient, 9000)
 		for n := 1; n < 9; n++ {
@@ -117,7 +118,7 @@ func TestPairsOfOtherEvents(t *testing.T) {
 	}
 }
 
-// TestBareCompression has ten bytes of gzip and nothing behind them: that means
+// TestBareCompression has ten bytes of gzip and nothing after them: that means
 // something only where headers are never late, and the plain form has none.
 func TestBareCompression(t *testing.T) {
 	for via, want := range map[string]check.Status{"1.1 varnish (Varnish/7.1)": check.Fail, "": check.Inconclusive} {
@@ -135,8 +136,8 @@ func bareCompression(via string) *seen.Observation {
 	return seentest.Recording(a, plain)
 }
 
-// TestStampsLikeClockwork has regular events: only where the clocks agree do stamps
-// tell that none waited for the next one.
+// TestStampsLikeClockwork has regular events: only where the clocks agree do
+// stamps show that none waited for the next one.
 func TestStampsLikeClockwork(t *testing.T) {
 	for _, test := range []struct {
 		late int // all events, in ms, or the server's clock is slow
@@ -160,7 +161,7 @@ func clockwork(late int) *seen.Observation {
 }
 
 // TestStamps has events as serve --stamp writes them, each held until the next
-// one: the stamps tell, and are no heartbeats.
+// one: the stamps show it, and are no heartbeats.
 func TestStamps(t *testing.T) {
 	for held, want := range []check.Status{check.Pass, check.Fail} {
 		x := stamped(held)

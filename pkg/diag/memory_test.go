@@ -148,7 +148,7 @@ func (q *queued) SetDeadline(at time.Time) error { return q.SetReadDeadline(at) 
 
 func (q *queued) Close() error {
 	q.once.Do(func() {
-		q.Conn.SetDeadline(time.Now().Add(100 * time.Millisecond)) // for what is left
+		q.Conn.SetDeadline(time.Now().Add(100 * time.Millisecond)) // for the rest
 		close(q.done)
 	})
 	return nil

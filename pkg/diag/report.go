@@ -201,8 +201,8 @@ func (r *Report) fault(phase seen.Phase, message string) {
 	}
 }
 
-// interrupt makes the report one of a run that was stopped. What needs more than
-// the headers of the answer was not looked at to its end, and is not decided.
+// interrupt makes the report one of a run that was stopped. Checks that need
+// more than the headers of the answer are not decided.
 func (r *Report) interrupt(o *seen.Observation) {
 	if r.Error == nil || o.Main().End == seen.EndTimeout {
 		r.Error = &Fault{string(seen.PhaseInterrupted), "stopped before it was done"}

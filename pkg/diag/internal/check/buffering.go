@@ -72,7 +72,7 @@ func checkBufferProxy(o *seen.Observation) Finding {
 	if op, ok := v.FirstClean(hold.Origin, hold.Pauses, hold.Flow, hold.Clock, hold.Second, hold.Heartbeats); ok {
 		f := pass("%s", op.Seen).with("method", op.Method.String())
 		if op.Method == hold.Second {
-			// What is held for all alike would look the same.
+			// A hold that is the same for all would look the same.
 			f.Title = "no connection has a buffer of its own: " + op.Seen
 		}
 		return f

@@ -96,8 +96,8 @@ type limit struct {
 	Cite  string
 }
 
-// limits is what is known of limits, in the order of their length. It is
-// what a cut is compared with, and no promise: all of them can be configured.
+// limits are the known limits of hops, in the order of their length. A cut is
+// compared with them. They are no promise: all of them can be configured.
 var limits = []limit{
 	{10 * time.Second, true, "Bun.serve", "https://bun.sh/guides/http/sse"},
 	{15 * time.Second, false, "Envoy route timeout", "https://github.com/nstapelbroek/envoy-swarm-control-plane/issues/16"},
@@ -127,7 +127,7 @@ func likelyHop(d time.Duration, idle bool) (limit, bool) {
 	return limit{}, false
 }
 
-// cut tells how a soaked stream ended: after a silence, or at an age.
+// cut returns how a soaked stream ended: after which silence, and at which age.
 func cut(o *seen.Observation) (silence, age time.Duration, was bool) {
 	x := o.Main()
 	if x.End != seen.EndEOF && x.End != seen.EndReset {

@@ -26,9 +26,9 @@ const (
 type Check struct {
 	ID    string
 	Group string
-	Title string // what it verifies, in a few words
+	Title string // the requirement, in a few words
 	How   string // how it is measured, and with which thresholds
-	Why   string // what breaks in practice when it fails
+	Why   string // the damage in practice when it fails
 	Cite  string // where that is written
 	Worst Status // the worst outcome it can have
 
@@ -51,12 +51,12 @@ func (c *Check) Run(o *seen.Observation) Finding {
 	return c.run(o)
 }
 
-// A Finding is what a check found.
+// A Finding is the result of a check.
 type Finding struct {
 	Status   Status
-	Title    string         // one line: what came of it
+	Title    string         // the result in one line
 	Seen     string         // the evidence in one line, for people
-	Expected string         // what should have been, where that is not plain
+	Expected string         // the requirement, where it is not plain
 	Evidence map[string]any // the evidence in numbers
 	Cures    []Cure         // overrules those of the check where not nil
 
@@ -138,7 +138,7 @@ const (
 	NeedsWebOrigin
 	NeedsCredentials // and WebOrigin
 	NeedsInjection
-	NeedsProfile // which the events tell by themselves, as a rule
+	NeedsProfile // which the events show by themselves, as a rule
 	NeedsMCP     // the profile of MCP
 )
 

@@ -8,8 +8,8 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
-// Faults returns the IDs of the checks of timing that find something, chosen
-// or not: what one says may rest on what another finds.
+// Faults returns the IDs of the checks of timing that find something, chosen or
+// not: one finding may rest on another.
 func Faults(o *seen.Observation) []string {
 	var ids []string
 	for check := range All() {
@@ -22,10 +22,10 @@ func Faults(o *seen.Observation) []string {
 
 func IsFault(s Status) bool { return s == Fail || s == Warn }
 
-// SecondLook returns what a second look at the stream saw, as an observation: on a
-// connection of its own that was opened when the first look had found
-// something. The network may have had a bad moment. Where the stream has an end,
-// or no beginning, the twin is that look.
+// SecondLook returns the second look at the stream as an observation: a
+// connection of its own, opened when the first look had found something. The
+// network may have had a bad moment. Where the stream has an end, or no
+// beginning, the second stream is that look.
 func SecondLook(o *seen.Observation) *seen.Observation {
 	a, again, twin := o.Main(), o.Get(seen.RoleConfirm), o.Get(seen.RoleSecond)
 	if again == nil && twin != nil && (a.End == seen.EndEOF && twin.End == seen.EndEOF || a.Answered == 0) {
@@ -56,7 +56,7 @@ func SecondLook(o *seen.Observation) *seen.Observation {
 }
 
 // Unconfirmed returns which of the faults of an observation were seen only
-// once. It may be another check that tells of the same hold the second time.
+// once. Another check may report the same hold the second time.
 func Unconfirmed(o *seen.Observation, ids []string) []string {
 	var left []string
 	second := SecondLook(o)

@@ -97,7 +97,7 @@ func checkStatus(o *seen.Observation) Finding {
 	return f
 }
 
-// whatCame says in a few words what a body that is no event stream holds.
+// whatCame describes a body that is no event stream in a few words.
 func whatCame(x *seen.Exchange) string {
 	body := x.PlainBody()
 	if len(body) == 0 {
@@ -309,7 +309,7 @@ func checkParallel(o *seen.Observation) Finding {
 	a := o.Main()
 	var others []*seen.Exchange
 	for _, role := range []seen.Role{seen.RoleIdentity, seen.RoleSecond} {
-		// What differs in form too may be slow for that reason.
+		// A stream in another form may be slow for that reason.
 		if x := o.Get(role); x != nil && (role == seen.RoleSecond || coding.Of(a.Header) == "") {
 			others = append(others, x)
 		}

@@ -74,14 +74,15 @@ var cureEventStreamType = Cure{{For: "app", Text: "Content-Type: text/event-stre
 
 var cureDropLength = Cure{{For: "app", Text: "no Content-Length, so that the answer is chunked"}}
 
-// languages are what apps are written in or run by. An answer names at most one,
-// and a cure for another one cures nothing; servers are what tell their names.
+// languages are those that apps are written in or run by. An answer names at
+// most one, and a cure for another one cures nothing. All servers name
+// themselves.
 var (
 	languages = []string{"php", "express", "next", "uvicorn", "gunicorn", "jetty", "kestrel", "go"}
 	servers   = []string{"apache", "lighttpd", "iis"}
 )
 
-// mayBeThere reports whether a product that was not recognised may be on a path
+// mayBeThere reports whether a product that was not recognized may be on a path
 // of which hops were.
 func mayBeThere(product string, hops []seen.Hop) bool {
 	named := func(list []string) bool {
@@ -91,7 +92,7 @@ func mayBeThere(product string, hops []seen.Hop) bool {
 	case hops == nil:
 		return true // nobody looked
 	case product == "php":
-		return false // it tells its name
+		return false // it names itself
 	case slices.Contains(languages, product):
 		return !named(languages)
 	case slices.Contains(servers, product):
@@ -100,8 +101,8 @@ func mayBeThere(product string, hops []seen.Hop) bool {
 	return true
 }
 
-// RemediesFor returns the remedies of cures, each once, the ones for
-// recognised hops first. Hops are nil where nobody looked for them.
+// RemediesFor returns the remedies of cures, each once, the ones for recognized
+// hops first. Hops are nil where nobody looked for them.
 func RemediesFor(cures []Cure, hops []seen.Hop) []Remedy {
 	listed := map[string]bool{}
 	var known, app, other []Remedy

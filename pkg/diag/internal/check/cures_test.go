@@ -9,7 +9,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seentest"
 )
 
-// TestCuresOfProductsOnThePath shows no cure for what is not there.
+// TestCuresOfProductsOnThePath wants no cure for a product that is not there.
 func TestCuresOfProductsOnThePath(t *testing.T) {
 	products := func(cures []Cure, hops []seen.Hop) (list []string) {
 		for _, r := range RemediesFor(cures, hops) {
@@ -58,7 +58,7 @@ func TestSeveralOrigins(t *testing.T) {
 }
 
 // TestSizeOfBufferNamed has a buffer of whole events let go at a beat, because
-// the events come at one: its size tells.
+// the events come at one: its size gives it away.
 func TestSizeOfBufferNamed(t *testing.T) {
 	for size, want := range map[int]hold.Cause{1024: hold.BySize, 2048: hold.BySize, 1400: hold.ByTimer} {
 		o := seentest.Recording(seentest.FlushedAt(size, seen.RoleMain, 0), seentest.FlushedAt(size, seen.RoleIdentity, 800), seentest.FlushedAt(size, seen.RoleSecond, 2150))

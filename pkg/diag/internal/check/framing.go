@@ -35,8 +35,8 @@ var frameFieldCheck = Check{
 	run:   checkField,
 }
 
-// noBody is what framing checks say when there is nothing to check; the first
-// of them says so aloud.
+// noBody returns the finding of the framing checks where there is nothing to
+// check; the first of them reports it.
 func noBody(t *seen.Timeline) (Finding, bool) {
 	if len(t.Whole()) == 0 {
 		return skip("no whole line came"), true

@@ -190,7 +190,8 @@ func directives(h http.Header) map[string]string {
 	return parts
 }
 
-// cacheable says why a cache might keep the answer, "" if none may.
+// cacheable returns the reason why a cache might keep the answer, "" if none
+// may.
 func cacheable(h http.Header) string {
 	d := directives(h)
 	_, noStore := d["no-store"]

@@ -7,7 +7,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
-// quiet is what to say of a stream that gave nothing to judge by.
+// quiet returns the finding for a stream that gives nothing to judge by.
 func quiet(o *seen.Observation, t *seen.Timeline) (Finding, bool) {
 	if len(t.Arrivals) > 0 && (len(t.Events) > 0 || len(t.Comments) > 1 || len(t.Plain) > 0 && len(t.Events) == 0 && t.Arrivals[len(t.Arrivals)-1].Pending > 0) {
 		return Finding{}, false
@@ -34,7 +34,7 @@ func heldFinding(op hold.Estimate, what string, args ...any) Finding {
 	return f
 }
 
-// locate says on which side of the origin a hold is, where that was seen.
+// locate adds on which side of the origin a hold is, where that was seen.
 func locate(o *seen.Observation, f Finding) Finding {
 	origin := o.Get(seen.RoleOrigin)
 	if !origin.OK() {
@@ -52,7 +52,8 @@ func locate(o *seen.Observation, f Finding) Finding {
 	return f
 }
 
-// attributed is what a check says when the hold is another's.
+// attributed returns the estimate that shows the hold, and the finding of a
+// check where another one reports it.
 func attributed(o *seen.Observation, own hold.Cause) (hold.Estimate, Finding, bool) {
 	who, op := hold.Of(o).Attribute()
 	switch who {

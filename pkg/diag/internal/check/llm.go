@@ -31,7 +31,8 @@ var llmTerminalCheck = Check{
 
 var cureReportErrors = Cure{{For: "app", Text: `tell an error as data: {"error":...}, never end without a word`}}
 
-// noDialect is what the checks of model answers say of other streams.
+// noDialect returns the finding of the checks of model answers for other
+// streams.
 func noDialect(o *seen.Observation) (Finding, bool) {
 	if seen.DialectOf(o) != seen.NoDialect {
 		return Finding{}, false
@@ -76,7 +77,7 @@ func checkLLMTerminal(o *seen.Observation) Finding {
 	return fail("cut: it ended without what ends %s", d)
 }
 
-// hasFinishReason reports whether a chunk says why the answer ends.
+// hasFinishReason reports whether a chunk has the reason why the answer ends.
 func hasFinishReason(data []byte) bool {
 	var chunk struct {
 		Choices []struct {
@@ -104,8 +105,7 @@ func modelError(t *seen.Timeline) string {
 	return ""
 }
 
-// hasError reports whether a JSON object is the way in which an API tells an
-// error.
+// hasError reports whether a JSON object is an error of an API.
 func hasError(object []byte) bool {
 	var payload struct {
 		Type  string          `json:"type"`
@@ -245,7 +245,7 @@ func checkMCPPost(o *seen.Observation) Finding {
 	return checkMCPAnswer(x)
 }
 
-// checkMCPAnswer words what came for a first request.
+// checkMCPAnswer words the answer to a first request.
 func checkMCPAnswer(x *seen.Exchange) Finding {
 	switch answer := seen.MCPAnswerOf(x); answer {
 	case seen.MCPNoJSON:

@@ -118,6 +118,6 @@ func checkEndSignal(o *seen.Observation) Finding {
 	return info("nothing says that it is over: EventSource comes back")
 }
 
-// earliestCut is the age below which no hop is known to cut a stream: what
+// earliestCut is the age below which no hop is known to cut a stream: one that
 // breaks off sooner is broken by the server.
 const earliestCut = 9 * time.Second

@@ -39,7 +39,7 @@ var idPresentCheck = Check{
 
 var cureLastingIDs = Cure{{For: "app", Text: "give each event an ID that means the same on every connection, such as epoch-sequence"}}
 
-// noIDs is what the checks of IDs say where there are none.
+// noIDs returns the finding of the checks of IDs where there are none.
 func noIDs(t *seen.Timeline) (Finding, bool) {
 	if len(seen.WithIDs(t.Events)) == 0 {
 		return skip("no event has an ID"), true

@@ -10,7 +10,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
-// A resumption says what a server made of Last-Event-ID.
+// A resumption classifies how a server treats Last-Event-ID.
 type resumption string
 
 // The verdicts, named as they stand in reports.
@@ -28,7 +28,7 @@ const (
 )
 
 // A resumeResult is a verdict with its numbers. Places count the events of the
-// witness that have an ID, from 0.
+// reference stream that have an ID, from 0.
 type resumeResult struct {
 	verdict resumption
 	n       int    // events repeated or lost
@@ -40,17 +40,17 @@ type resumeResult struct {
 	came    bool   // something came on both
 }
 
-// A reply is what came on a connection that asked for the past.
+// A reply describes a connection that asked for the past.
 type reply struct {
-	older     bool // it began with events from before the witness, and several of them
+	older     bool // it began with events from before the reference, and several of them
 	x         *seen.Exchange
 	asked     int // place of the ID, -1 without
-	first     int // place of the first event; below 0 if older than the witness
+	first     int // place of the first event; below 0 if older than the reference
 	delivered bool
 	live      bool // the first event is one made after the request
-	depth     int  // events of the witness that were past, from first on
+	depth     int  // events of the reference that were past, from first on
 	hole      int  // events left out inside
-	conflicts int  // IDs with other data than the witness had
+	conflicts int  // IDs with other data than the reference had
 	common    int
 }
 
@@ -78,7 +78,7 @@ func newReference(t *seen.Timeline) *reference {
 	return w
 }
 
-// read finds the place of what a connection was given.
+// read finds the places of the events of a connection.
 func (w *reference) read(x *seen.Exchange, id string) *reply {
 	r := &reply{x: x, asked: -1}
 	if x == nil {
@@ -119,8 +119,8 @@ func (w *reference) read(x *seen.Exchange, id string) *reply {
 	return r
 }
 
-// judgeResume weighs a witness, two connections that asked with different IDs,
-// and one that asked with none.
+// judgeResume weighs a reference stream, two connections that asked with
+// different IDs, and one that asked with none.
 func judgeResume(o *seen.Observation, main, first, second, control *seen.Exchange) resumeResult {
 	if first == nil || second == nil {
 		return resumeResult{verdict: resumeUndecided, why: "fewer than three IDs were seen; Options.Duration gives more time"}
@@ -160,7 +160,7 @@ func judgeResume(o *seen.Observation, main, first, second, control *seen.Exchang
 		return res.compare(w, r1, r2, control)
 	case !r1.delivered && !r2.delivered, r1.delivered && r1.live, r2.delivered && r2.live:
 		if r1.older && r2.older && !r1.delivered && !r2.delivered && sameStart(first, second) {
-			// The replay had not come to what the witness saw.
+			// The replay had not come to the events of the reference.
 			res.verdict = ignoredRestarts
 			return res
 		}

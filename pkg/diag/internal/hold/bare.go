@@ -17,10 +17,10 @@ var Bare = &Method{
 	},
 }
 
-// testBare is method H: the header of the compressed form came, nothing behind
-// it, and of the plain form not even headers. Many servers behave so while they
-// have nothing to say. Varnish does not: it hands headers on at once, and what
-// it compresses it holds for all.
+// testBare looks for a compressed form of which only the header came, beside a
+// plain form without headers. Many servers behave so while they are silent.
+// Varnish does not: it passes headers on at once, and holds a stream that it
+// compresses for everybody.
 func testBare(a *seen.Timeline, x, plain *seen.Exchange) Estimate {
 	op := Estimate{}
 	wait := a.EndedAt - a.Start

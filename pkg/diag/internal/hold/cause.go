@@ -79,7 +79,7 @@ var attribution = []row{
 		return BySize
 	}},
 
-	// Who comes back is ahead.
+	// A client that comes back is ahead.
 	{func(v *View) Estimate {
 		if v.All().TerminatorLate() {
 			return Estimate{}

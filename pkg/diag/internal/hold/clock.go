@@ -50,7 +50,7 @@ var Punctual = &Method{
 }
 
 // A clock is a time that the server writes into every event: a slot by name,
-// and what it said.
+// and its values.
 type clock struct {
 	slot       string
 	stamps     []time.Duration // since the start of the observation, by the server's clock
@@ -104,9 +104,8 @@ func newClock(o *seen.Observation, t *seen.Timeline, slot string, values []float
 	return c
 }
 
-// dropPast leaves out what was published before the connection was there: how
-// late that came says nothing. The clocks need not agree: the least lag tells
-// how far they are apart.
+// dropPast leaves out events from before the connection: their delay means
+// nothing. The clocks need not agree: the least lag is their difference.
 func (c *clock) dropPast(t *seen.Timeline) {
 	offset := slices.Min(c.lags())
 	from := 0
@@ -124,8 +123,8 @@ func (c *clock) lags() []time.Duration {
 	return lags
 }
 
-// testClock is method C: how much later than the quickest event did the others
-// come? It is blind to a hold that is always the same.
+// testClock measures how much later than the quickest event the others come. It
+// is blind to a hold that is always the same.
 func testClock(o *seen.Observation, c *clock) Estimate {
 	op := Estimate{}
 	if c == nil || len(c.at) < 6 {
@@ -162,7 +161,7 @@ func testClock(o *seen.Observation, c *clock) Estimate {
 
 // irregular reports whether the events were made at gaps so different that they
 // would be late by different times if each waited for the next one. Of events
-// made like clockwork, lags alone do not tell.
+// made like clockwork, lags alone are no proof.
 func (c *clock) irregular() bool {
 	if c == nil || len(c.stamps) < 4 {
 		return false
@@ -187,7 +186,7 @@ func (c *clock) onTime() bool {
 const clockStep = 20 * time.Millisecond
 
 // drifts reports whether the lag grows all the time. Then the stream is one
-// that was recorded, replayed slower than it was made: behind a buffer the lag
+// that was recorded, replayed slower than it was made: after a buffer the lag
 // comes back to its least value again and again.
 func drifts(excess []time.Duration, p90 time.Duration) bool {
 	third := len(excess) / 3

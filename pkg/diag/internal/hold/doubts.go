@@ -31,7 +31,7 @@ func ByClock(o *seen.Observation) bool {
 // Missed reports whether a new connection missed an event that an open one got.
 func Missed(o *seen.Observation) bool { return Of(o).Estimate(First).missed > 0 }
 
-// WantsJoin reports whether new connections may tell more: which event comes
+// WantsJoin reports whether new connections may show more: which event comes
 // first on them, and how long their headers wait.
 func WantsJoin(o *seen.Observation) bool {
 	v, a := Of(o), o.Main()

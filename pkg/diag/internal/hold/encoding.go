@@ -20,7 +20,8 @@ var Encoding = &Method{
 	},
 }
 
-// testEncoding is method E: what came compressed against what came plain.
+// testEncoding compares the arrivals of the compressed stream with those of the
+// plain one.
 func testEncoding(o *seen.Observation, a, plain *seen.Timeline) Estimate {
 	op := Estimate{}
 	if a.Encoded == "" || plain.Encoded != "" {

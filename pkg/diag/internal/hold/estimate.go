@@ -7,7 +7,7 @@ import (
 // Harmful is from where on a hold is a fault.
 const Harmful = 400 * time.Millisecond
 
-// An Estimate is what one method makes of a stream.
+// An Estimate is the result of one method.
 type Estimate struct {
 	Method  *Method
 	Verdict Verdict

@@ -14,9 +14,9 @@ var First = &Method{
 	estimate: func(v *View, _ ...Estimate) Estimate { return testFirst(v.Observation) },
 }
 
-// testFirst is method F: does a new connection get the first event that an open
-// one gets? It needs no time in the events, and shows what is one event behind
-// where that is so for each connection.
+// testFirst asks whether a new connection gets the first event that an open one
+// gets. It needs no time in the events, and shows a server that is one event
+// late where that is so for each connection.
 func testFirst(o *seen.Observation) Estimate {
 	op := Estimate{several: true}
 	got := 0
@@ -45,9 +45,10 @@ func testFirst(o *seen.Observation) Estimate {
 	return op
 }
 
-// weighMissed tells a server that is one event behind from one that takes some
-// time to join a new connection, and would have to take always more than some
-// were open when they missed an event, and less than when they got their first.
+// weighMissed distinguishes a server that is one event late from one that takes
+// some time to join a new connection. The latter would always have to take
+// longer than some were open when they missed an event, and less than others
+// needed for their first.
 func weighMissed(missed []seen.MissedEvent) (hold time.Duration, certain, maybe bool) {
 	var holds []time.Duration
 	var most, least time.Duration

@@ -6,7 +6,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seentest"
 )
 
-// TestFirstEvents simulates servers that are one event behind, and others that
+// TestFirstEvents simulates servers that are one event late, and others that
 // look alike, with traffic of each kind.
 func TestFirstEvents(t *testing.T) {
 	for _, test := range []struct {

@@ -14,8 +14,8 @@ var Flow = &Method{
 	estimate: func(v *View, _ ...Estimate) Estimate { return testFlow(v.Main) },
 }
 
-// testFlow finds streams that pause too little to be held: what a buffer lets
-// go at once waited no longer than the pause before it.
+// testFlow finds streams that pause too little to be held: no event in a buffer
+// waits longer than the pause before it is emptied.
 func testFlow(t *seen.Timeline) Estimate {
 	op := Estimate{}
 	if len(t.Arrivals) == 0 || len(t.Events) < 20 {

@@ -12,9 +12,9 @@ import (
 // HeadersFail is how late headers are a fault on their own.
 const HeadersFail = 3 * time.Second
 
-// headerWait is what all streams of an observation tell about their headers.
-// Each that was opened is one more throw of the dice: how long a first event
-// takes depends on when it is asked for.
+// HeaderWait gathers the waits for headers of all streams of an observation.
+// Every extra stream is another sample: the time to the first event depends on
+// when you connect.
 type headerWait struct {
 	Alone      *seen.Exchange // its headers came well before its first byte
 	Latest     *seen.Exchange // whose headers came last, of those that got them with the first byte
@@ -45,7 +45,7 @@ func HeaderWaits(o *seen.Observation) headerWait {
 	}
 	if coding.Of(o.Main().Header) != "" {
 		w.Compressed = plainAlone && w.Alone == nil
-		return w // what a browser does not ask for is another stream
+		return w // a form that browsers do not ask for is another stream
 	}
 	if plainAlone && w.Alone == nil {
 		if w.late() {

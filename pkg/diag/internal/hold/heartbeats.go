@@ -14,8 +14,8 @@ var Heartbeats = &Method{
 	estimate: func(v *View, _ ...Estimate) Estimate { return testHeartbeats(v.Main) },
 }
 
-// testHeartbeats is method B: comments are written one at a time, so that they
-// come in groups shows a hold.
+// testHeartbeats looks for groups of comments: they are written one at a time,
+// so that they come in groups shows a hold.
 func testHeartbeats(t *seen.Timeline) Estimate {
 	op := Estimate{}
 	carriers, groups := 0, 0

@@ -46,7 +46,7 @@ func Of(o *seen.Observation) *View {
 	}).(*View)
 }
 
-// The keys of what is made once for each observation.
+// Keys of Observation.Once.
 type (
 	viewKey  struct{}
 	allKey   struct{}

@@ -28,9 +28,9 @@ var Lump = &Method{
 	},
 }
 
-// testOpening is method O: what an open stream got while a new one was open,
-// but had nothing yet, comes on that in one piece later. Something holds the
-// start of each stream until there is enough of it.
+// testOpening looks for events that an open stream got one by one while a new
+// one was silent, and that the new one gets in one piece later. Something holds
+// the start of each stream until there is enough of it.
 func testOpening(o *seen.Observation) Estimate {
 	op := Estimate{several: true}
 	a := o.Main().Timeline()
@@ -55,8 +55,9 @@ func testOpening(o *seen.Observation) Estimate {
 	return op
 }
 
-// testLump is method O for the answers of models, which each connection has for
-// itself: they come token by token, so that a first piece of very many was held.
+// testLump looks for a held start in the answers of models, which each
+// connection has for itself: they come token by token, so that a first piece of
+// very many was held.
 func testLump(t *seen.Timeline) Estimate {
 	op := Estimate{}
 	if len(t.Arrivals) < 10 || t.Arrivals[0].Events < 15 {

@@ -20,8 +20,8 @@ var Origin = &Method{
 	},
 }
 
-// testOrigin compares the stream with that of the origin, on the same clock: what
-// comes later here was held in between.
+// testOrigin compares the stream with that of the origin, on the same clock: an
+// event that comes later here was held in between.
 func testOrigin(o *seen.Observation, origin, here *seen.Timeline) Estimate {
 	op := Estimate{}
 	perConnection, _ := seen.Replayed(here, origin)

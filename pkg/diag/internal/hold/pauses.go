@@ -30,9 +30,9 @@ var Tails = &Method{
 	estimate: func(v *View, _ ...Estimate) Estimate { return v.large().Estimate() },
 }
 
-// A PauseTest counts where in an event does the stream stand when it
-// pauses? A server that flushes whole events stands between them, however
-// bursty it is; a buffer that empties by size cuts at any byte.
+// A PauseTest counts the pauses of a stream by its place in an event: a server
+// that flushes whole events pauses between them, however bursty it is; a buffer
+// that empties by size cuts at any byte.
 type PauseTest struct {
 	Mid, Aligned, NoBlank int
 	holds                 []time.Duration
@@ -42,7 +42,7 @@ type PauseTest struct {
 }
 
 // The sequential test: a pause within an event is seen once in twenty on a
-// lossy network, four times in five behind a buffer, because a cut at a fixed
+// lossy network, four times in five after a buffer, because a cut at a fixed
 // size hits the end of an event by chance only. It decides at odds of 1000:1
 // against a false alarm, 100:1 against a miss, so after three pauses.
 var (
@@ -54,12 +54,13 @@ const (
 	llrHeld  = 6.9
 	llrClean = -4.6
 
-	// largeEvent is what does not leave a server in one segment.
+	// LargeEvent is a size above which an event leaves a server in more than
+	// one segment.
 	LargeEvent = 1400
 )
 
-// TestPauses runs method A over a stream; with large, over the pauses next to
-// large events only, where a buffer holds the tail that does not fill it.
+// TestPauses counts the pauses of a stream; with large, those next to large
+// events only, where a buffer holds the tail that does not fill it.
 func TestPauses(o *seen.Observation, t *seen.Timeline, large bool) PauseTest {
 	var p PauseTest
 	for _, a := range t.Arrivals {
@@ -77,12 +78,12 @@ func TestPauses(o *seen.Observation, t *seen.Timeline, large bool) PauseTest {
 		if large && a.Pending < LargeEvent && a.Largest < LargeEvent || o.Stalled(a.To, a.To+gap) {
 			return
 		}
-		after := cut // this arrival brought the end of what was cut before
+		after := cut // this arrival brought the end of an event that was cut
 		cut = false
 		switch a.State {
 		case seen.Between:
 			if large && after {
-				return // no second witness of one event
+				return // the same event is no second case
 			}
 			p.Aligned++
 			p.llr = min(p.llr, llrHeld) + llrAligned
@@ -136,8 +137,8 @@ func (p *PauseTest) TerminatorLate() bool {
 	return p.NoBlank >= 3 && 5*p.NoBlank >= 4*(p.NoBlank+p.Mid+p.Aligned)
 }
 
-// poolPauses is method A over all connections, where each pauses too seldom:
-// long pauses, within an event, on more than one of them.
+// poolPauses counts the pauses of all connections, where each pauses too
+// seldom: long pauses, within an event, on more than one of them.
 func poolPauses(v *View) Estimate {
 	t := v.All()
 	op := Estimate{several: true}

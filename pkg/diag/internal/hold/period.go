@@ -15,8 +15,8 @@ var Period = &Method{
 	estimate: func(v *View, _ ...Estimate) Estimate { return testPeriod(v.Main) },
 }
 
-// testPeriod is method P, for streams that every connection gets for itself:
-// batches by the clock, in a stream that has no reason for them.
+// testPeriod looks for batches by the clock, in a stream that every connection
+// gets for itself and that has no reason for them.
 func testPeriod(t *seen.Timeline) Estimate {
 	op := Estimate{}
 	var gaps []float64

@@ -8,9 +8,9 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
-// testPhase is method D for timers: two connections have the same period, and
-// not the same phase. A source that ticks has one phase for all, but for what
-// the network adds.
+// testPhase looks for timers: two connections have the same period, and not the
+// same phase. A source that ticks has one phase for all, but for the delay of
+// the network.
 func testPhase(o *seen.Observation, a, b *seen.Timeline) Estimate {
 	op := Estimate{}
 	if b.Start < a.Start {
@@ -52,8 +52,8 @@ var Phases = &Method{
 	estimate: func(v *View, _ ...Estimate) Estimate { return testPhases(v.Observation, v.Browser, v.Later()) },
 }
 
-// testPhases is method D for timers where each connection shows little: on some
-// of those that were opened later, everything is late or early by the same.
+// testPhases looks for timers where each connection shows little: on some of
+// those opened later, everything is late or early by the same time.
 func testPhases(o *seen.Observation, a *seen.Timeline, others []*seen.Exchange) Estimate {
 	op := Estimate{several: true}
 	apart, groups := 0, 0

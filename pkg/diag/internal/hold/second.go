@@ -7,8 +7,8 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
-// secondShifts are those of connections in one form. Where b began with what a had
-// in many pieces, its start was held, which tells nothing of what came after.
+// secondShifts are those of connections in one form. Where b began with one
+// piece that a had in many, its start was held, and the rest need not be.
 func secondShifts(o *seen.Observation, a, b *seen.Timeline) []time.Duration {
 	const many = 4
 	pieces := map[int]bool{}
@@ -45,9 +45,9 @@ var Second = &Method{
 	},
 }
 
-// testSecond is method D: the same events on a second connection that was opened
-// at another moment. Bursts that the source makes are the same on both; what a
-// buffer makes is not.
+// testSecond compares the same events on a second connection that was opened at
+// another moment. Bursts of the source are the same on both, bursts of a buffer
+// are not.
 func testSecond(o *seen.Observation, a, b *seen.Timeline) Estimate {
 	op := Estimate{}
 	if b.Start < a.Start {
@@ -91,7 +91,7 @@ func testSecond(o *seen.Observation, a, b *seen.Timeline) Estimate {
 
 // ownPace reports whether all shifts go one way and are about as long as the
 // second connection was opened later: then each has a stream of its own, and
-// comparing them says nothing.
+// comparing them is pointless.
 func ownPace(shifts []time.Duration, offset time.Duration) bool {
 	for _, s := range shifts {
 		if s <= 0 {

@@ -26,8 +26,9 @@ var Shift = &Method{
 	},
 }
 
-// testShift is method C1: do the arrivals fit the times of the next event
-// better than their own? Then each waits for the one after it.
+// testShift compares the arrivals with the times of the next event and with
+// their own. If the next ones fit better, each event waits for the one after
+// it.
 func testShift(c *clock) Estimate {
 	op := Estimate{}
 	if c == nil || len(c.at) < 5 || c.resolution > 0 {

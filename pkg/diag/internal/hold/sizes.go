@@ -15,8 +15,8 @@ var Sizes = &Method{
 	estimate: func(v *View, _ ...Estimate) Estimate { return worst(testSizes(v.Main), testPacing(v.Main)) },
 }
 
-// testSizes is method S: the pieces are of one size although the events in
-// them are not.
+// testSizes looks for pieces that are of one size although the events in them
+// are not.
 func testSizes(t *seen.Timeline) Estimate {
 	op := Estimate{}
 	var batches, sizes []float64
@@ -24,7 +24,7 @@ func testSizes(t *seen.Timeline) Estimate {
 	events := 0
 	for i, gap := range t.Pauses {
 		if i == 0 {
-			continue // what was there when we came
+			continue // the past, which was there at the start
 		}
 		batches = append(batches, float64(t.Arrivals[i].Bytes))
 		gaps = append(gaps, gap)
@@ -48,15 +48,15 @@ func testSizes(t *seen.Timeline) Estimate {
 	return op
 }
 
-// testPacing is method S for hops that let only so many bytes go at a time: the
-// pieces are of one size and cut events anywhere, which no source does.
+// testPacing looks for hops that pass only so many bytes at a time: the pieces
+// are of one size and cut events anywhere, which no source does.
 func testPacing(t *seen.Timeline) Estimate {
 	const smallest, least = 64, 12
 	op := Estimate{}
 	var sizes []int
 	var gaps []time.Duration
 	for i, gap := range t.Pauses {
-		if i > 0 { // the first is what was there when we came
+		if i > 0 { // the first is the past, which was there at the start
 			sizes = append(sizes, t.Arrivals[i].Bytes)
 			gaps = append(gaps, gap)
 		}
@@ -89,7 +89,7 @@ func BufferSize(t *seen.Timeline) int {
 	}
 	for i := range t.Arrivals {
 		if i == 0 {
-			continue // what was there when we came
+			continue // the past, which was there at the start
 		}
 		size := t.Arrivals[i].Bytes
 		most = max(most, size)

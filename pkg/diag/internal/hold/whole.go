@@ -14,7 +14,7 @@ var Whole = &Method{
 	estimate: func(v *View, _ ...Estimate) Estimate { return testWhole(v.Main) },
 }
 
-// testWhole is method W: a long answer in one piece, at the end.
+// testWhole looks for a long answer in one piece, at the end.
 func testWhole(t *seen.Timeline) Estimate {
 	op := Estimate{}
 	if !t.Ended || len(t.Events) < 10 {

@@ -25,8 +25,8 @@ const (
 	readBuffer   = 64 << 10
 )
 
-// A tap stamps what a connection reads, and keeps the header of an HTTP/1
-// answer, which net/http hands on tidied up.
+// A tap stamps the reads of a connection, and keeps the header of an HTTP/1
+// answer, which net/http tidies up.
 type tap struct {
 	net.Conn
 	clock func() time.Duration
@@ -93,8 +93,8 @@ type running struct {
 	drop bool // the probe closed it
 }
 
-// snapshot returns what has been seen so far. The slices only ever grow, so
-// they may be shared.
+// snapshot returns the exchange so far. The slices only ever grow, so they may
+// be shared.
 func (r *running) snapshot() *seen.Exchange {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -220,7 +220,7 @@ func (r *running) instrumentTLS(transport *http.Transport, clock func() time.Dur
 	}
 }
 
-// tlsConfig is what the transport itself would shake hands with.
+// tlsConfig returns the configuration that the transport itself would use.
 func tlsConfig(transport *http.Transport, addr string) *tls.Config {
 	config := transport.TLSClientConfig.Clone()
 	if config == nil {
@@ -240,7 +240,7 @@ func tlsConfig(transport *http.Transport, addr string) *tls.Config {
 	return config
 }
 
-// secured notes what a handshake settled.
+// secured records the result of a handshake.
 func secured(x *seen.Exchange, state tls.ConnectionState, at time.Duration) {
 	if len(state.PeerCertificates) > 0 {
 		x.Connected = at
@@ -357,7 +357,7 @@ func (r *running) read(ctx context.Context, body io.Reader, clock func() time.Du
 	}
 }
 
-// phaseOf tells how far a request came that failed.
+// phaseOf returns the phase in which a request failed.
 func phaseOf(err error) seen.Phase {
 	var dns *net.DNSError
 	var op *net.OpError
@@ -379,7 +379,8 @@ func phaseOf(err error) seen.Phase {
 	return seen.PhaseHTTP
 }
 
-// plainError is what went wrong, without the URL, which may hold a secret.
+// plainError returns the message of an error without the URL, which may hold a
+// secret.
 func plainError(err error) string {
 	var outer *url.Error
 	if errors.As(err, &outer) {

@@ -30,7 +30,8 @@ func (p *prober) toOrigin(r *http.Request) {
 	}
 }
 
-// inject asks with line breaks where a careless server copies what it is given.
+// inject sends line breaks in the query, which a careless server copies into
+// the stream.
 func (p *prober) inject(ctx context.Context) {
 	r := p.stream(ctx, seen.RoleInject, func(r *http.Request) {
 		payload := "x\n\nevent: " + seen.InjectedType + "\ndata: x\n\n"
@@ -62,7 +63,7 @@ func (p *prober) ranges(ctx context.Context, x *seen.Exchange) {
 				r.Header.Set("If-Range", condition)
 			}
 		})
-		// The start of a part tells, and parts may be sent slowly.
+		// The start of a part suffices, and parts may be sent slowly.
 		p.await(ctx, r.answered, shortLimit)
 		p.await(ctx, r.done, 200*time.Millisecond)
 		r.close()

@@ -21,7 +21,7 @@ const (
 	slowAnswer    = 200 * time.Millisecond // where it is worth a look whether another is quicker
 )
 
-// A Config is what a probe has to know.
+// A Config configures a probe.
 type Config struct {
 	Client      *http.Client
 	Request     *http.Request
@@ -63,7 +63,7 @@ func Observe(ctx context.Context, cfg Config) *seen.Observation {
 	return p.observation()
 }
 
-// observation gathers what has been seen so far.
+// observation returns the observation so far.
 func (p *prober) observation() *seen.Observation {
 	o := &seen.Observation{
 		URL: p.cfg.Request.URL.String(), Method: p.method(), Window: p.cfg.Window, Duration: p.clock(),
@@ -159,7 +159,7 @@ func (p *prober) await(ctx context.Context, done <-chan struct{}, d time.Duratio
 	return false
 }
 
-// until polls a condition until it holds, or the clock says end.
+// until polls a condition until it holds, or until the time is end.
 func (p *prober) until(ctx context.Context, end time.Duration, holds func() bool) bool {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -208,8 +208,8 @@ func (p *prober) whole(ctx context.Context) {
 
 // opened waits for the answer, and reports whether it is a stream to watch.
 // Where it is slow, it asks a second time beside it, unless once has to do, and
-// finds out whether the server answers anything at all. Of what is no stream it
-// keeps some.
+// finds out whether the server answers anything at all. If the answer is no
+// stream, it keeps some of it.
 func (p *prober) opened(ctx context.Context, a *running, once bool) bool {
 	if !p.await(ctx, a.answered, p.cfg.Timeout/4) && ctx.Err() == nil {
 		room := p.cfg.Connections
@@ -217,8 +217,8 @@ func (p *prober) opened(ctx context.Context, a *running, once bool) bool {
 			p.stream(ctx, seen.RoleSecond, nil)
 		}
 		if !once && room >= 2 {
-			// A compressor that does not flush holds the headers too, and
-			// nobody who asks as curl does would see it.
+			// A compressor that does not flush holds the headers too, and a
+			// client that asks as curl does would not see it.
 			p.stream(ctx, seen.RoleIdentity, nil)
 		}
 		other := p.stream(ctx, seen.RoleBaseline, elsewhere)
@@ -236,7 +236,7 @@ func (p *prober) opened(ctx context.Context, a *running, once bool) bool {
 	return ctx.Err() == nil
 }
 
-// elsewhere asks for what no server has.
+// elsewhere asks for a path that no server has.
 func elsewhere(r *http.Request) {
 	r.Method, r.Body = http.MethodGet, nil
 	r.URL = r.URL.ResolveReference(&url.URL{Path: "/ssectl-" + random()})
@@ -284,10 +284,10 @@ func (p *prober) webOrigin() string {
 	return seen.StrangeOrigin
 }
 
-// afterwards asks what can be asked only when the stream has been seen.
+// afterwards makes the requests that depend on the stream.
 func (p *prober) afterwards(ctx context.Context, a *running) {
 	x := a.snapshot()
-	// What is asked here has to be short: the window is over.
+	// These have to be short: the window is over.
 	if p.seemsCached(x) {
 		p.cacheBust(ctx)
 	}
@@ -305,8 +305,9 @@ func (p *prober) afterwards(ctx context.Context, a *running) {
 	}
 }
 
-// seemsCached reports whether the twin was given what the first had, so that
-// a query which no cache knows has to tell a cache from a server with a past.
+// seemsCached reports whether the second stream got the events of the first. A
+// query that no cache knows then distinguishes a cache from a server that
+// replays its past.
 func (p *prober) seemsCached(x *seen.Exchange) bool {
 	o := p.observation()
 	perConnection, past := seen.Replayed(x.Timeline(), o.Get(seen.RoleSecond).Timeline())
@@ -319,7 +320,7 @@ func (p *prober) cacheBust(ctx context.Context) {
 		q.Set("ssectl", random())
 		r.URL.RawQuery = q.Encode()
 	})
-	plain := p.stream(ctx, seen.RoleJoin, nil) // what no cache keeps starts anew for this one too
+	plain := p.stream(ctx, seen.RoleJoin, nil) // without a cache this one starts anew too
 	p.until(ctx, p.clock()+time.Second, func() bool {
 		return (over(r) || r.bytes() > 0) && (over(plain) || plain.bytes() > 0)
 	})

@@ -25,7 +25,7 @@ func (s *session) resumable() bool {
 }
 
 // resume asks with two IDs, without any, and with a strange one, one after the
-// other beside the witness.
+// other beside the reference stream.
 func (s *session) resume(ctx context.Context) {
 	p := s.p
 	s.resumeAs(ctx, s.reference(), seen.RoleResume1, seen.RoleResume2, seen.RoleNoID, nil)
@@ -52,7 +52,8 @@ func (s *session) resume(ctx context.Context) {
 	}
 }
 
-// resumeAs waits for events with IDs, and asks for what followed two of them.
+// resumeAs waits for events with IDs, and asks for the events after two of
+// them.
 func (s *session) resumeAs(ctx context.Context, witness *running, first, second, control seen.Role, edit func(*http.Request)) {
 	p := s.p
 	id1, id2, ok := s.resumePoints(ctx, witness)
@@ -67,7 +68,7 @@ func (s *session) resumeAs(ctx context.Context, witness *running, first, second,
 			return
 		}
 		r := p.stream(ctx, ask.role, func(req *http.Request) {
-			// What a compressor holds is the business of another check.
+			// The faults of compressors are for other checks.
 			req.Header.Set("Accept-Encoding", "identity")
 			if ask.id != "" {
 				withID(ask.id)(req)
@@ -86,7 +87,7 @@ func (s *session) resumeAs(ctx context.Context, witness *running, first, second,
 }
 
 // awaitControl watches a stream without an ID until something comes, and until
-// it has told what comes first where that is not known.
+// it has shown which event comes first where that is unknown.
 func (s *session) awaitControl(ctx context.Context, r *running) {
 	p := s.p
 	p.until(ctx, p.clock()+time.Second, func() bool { return over(r) || r.bytes() > 0 })
@@ -115,8 +116,8 @@ func (s *session) resumePoints(ctx context.Context, witness *running) (id1, id2 
 }
 
 // awaitReplay watches a stream that was resumed until its first events are
-// there. A healthy server replays at once; one behind a buffer is given some
-// of the window, because late is not never.
+// there. A healthy server replays at once; one before a buffer gets some of the
+// window, because late is not never.
 func (s *session) awaitReplay(ctx context.Context, witness, r *running) {
 	p := s.p
 	p.await(ctx, r.answered, shortLimit)
@@ -139,8 +140,8 @@ func (s *session) awaitReplay(ctx context.Context, witness, r *running) {
 	}
 }
 
-// replayed reports whether the replay has come to what the witness got last
-// before it was asked for.
+// replayed reports whether the replay has come to the last event that the
+// reference stream got before the request.
 func (r *running) replayed(witness *seen.Exchange) bool {
 	x := r.snapshot()
 	past := seen.WithIDs(seen.Before(witness.Timeline().Events, x.Start))

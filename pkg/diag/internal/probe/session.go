@@ -12,9 +12,9 @@ import (
 // places is how many streams a session wants to have open at once.
 const places = 3
 
-// A session watches one stream beside others, resumes it, and looks again at
-// what seems to be held. Two streams stay open; the third place is used by one
-// after the other.
+// A session watches one stream beside others, resumes it, and opens it again
+// where something seems to hold it. Two streams stay open; the third place is
+// used by one after the other.
 type session struct {
 	p        *prober
 	a        *running
@@ -41,17 +41,17 @@ func (p *prober) watchAndResume(ctx context.Context, a *running) {
 	s.awaitSecond(ctx)
 }
 
-// openOthers opens the twin at a phase of its own, so that what a server does
-// by the clock of the connection shows, and both some time behind a first event
-// where one comes soon, so that they show what comes first.
+// openOthers opens a second stream at a phase of its own, so that timers per
+// connection show, and the plain form. Both start some time after a first event
+// where one comes soon, so that they show which event comes first on them.
 func (s *session) openOthers(ctx context.Context) {
 	p := s.p
 	room := p.cfg.Connections
 	encoded := s.encoded()
 	delay := min(1300*time.Millisecond+rand.N(1400*time.Millisecond), s.window/4)
 	apart := min(identityDelay, s.window/8)
-	// With room for two, the other form is the better witness where there is
-	// one, and the twin where not.
+	// With room for two, the other form is the better reference where there is
+	// one, and a second stream where not.
 	wantsIdentity, wantsTwin := s.identity == nil && (room >= 3 || room == 2 && encoded), s.second == nil && (room >= 3 || room == 2 && !encoded)
 	open := func(role seen.Role, at time.Duration) *running {
 		p.until(ctx, at, func() bool { return over(s.a) })
@@ -73,7 +73,7 @@ func (s *session) openOthers(ctx context.Context) {
 
 func (s *session) encoded() bool { return coding.Of(s.a.snapshot().Header) != "" }
 
-// look weighs what has been seen. That costs time by which the arrivals to come
+// look judges the observation so far. That takes time, by which later arrivals
 // are stamped late, so it is not done often.
 func (s *session) look() *seen.Observation {
 	if s.looked == nil || s.p.clock()-s.looked.Duration >= min(time.Second, s.window/8) {
@@ -83,15 +83,16 @@ func (s *session) look() *seen.Observation {
 	return s.looked
 }
 
-// doubtful returns the doubts about what has been seen, as look does.
+// doubtful returns the doubts about the observation so far, as look does.
 func (s *session) doubtful() Doubts {
 	s.look()
 	return s.doubts
 }
 
 // watch watches the streams until there is a past to ask for, or the time for
-// asking has come. What seems held meanwhile is looked at again; where nothing
-// shows what is one event behind, new connections are made for it.
+// asking has come. A stream that seems held meanwhile is opened again; new
+// connections are made where nothing else can show a server that is one event
+// late.
 func (s *session) watch(ctx context.Context) {
 	p := s.p
 	early, half := s.window/4, s.window/2
@@ -110,8 +111,8 @@ func (s *session) watch(ctx context.Context) {
 	s.freePlace()
 }
 
-// compared reports whether the identity form has told what a second connection
-// can, so that its place is free.
+// compared reports whether the identity form has shown as much as a second
+// connection can, so that its place is free.
 func (s *session) compared() bool {
 	o := s.look()
 	x := o.Get(seen.RoleIdentity)
@@ -123,8 +124,8 @@ func (s *session) allOver() bool {
 	return over(s.a) && (s.second == nil || over(s.second)) && (s.identity == nil || over(s.identity))
 }
 
-// freePlace closes the stream that has told what it can: the one in identity
-// form, unless the others are compressed and so need the comparison.
+// freePlace closes the stream that has nothing more to show: the one in
+// identity form, unless the others are compressed and so need the comparison.
 func (s *session) freePlace() {
 	if s.p.cfg.Connections > 3 || s.confirm != nil {
 		return
@@ -158,7 +159,7 @@ func (s *session) confirmDoubts(ctx context.Context, early bool) {
 		s.identity.close()
 	}
 	if p.cfg.Soak == 0 && (room == 1 || s.encoded() && room <= places) {
-		s.a.close() // where there is a plain form, that is the witness from here on
+		s.a.close() // where there is a plain form, that is the reference from here on
 	}
 	s.offBeat(ctx)
 	s.confirm = p.stream(ctx, seen.RoleConfirm, nil)
@@ -180,8 +181,8 @@ func (s *session) mustConfirm(early bool) bool {
 	return false
 }
 
-// offBeat waits for a moment between two arrivals: what is let go by the clock
-// of each connection is then out of step on a new one.
+// offBeat waits for a moment between two arrivals: timers per connection are
+// then out of step on a new one.
 func (s *session) offBeat(ctx context.Context) {
 	t := s.a.snapshot().Timeline()
 	gap := min(seen.MedianGap(t), 4*time.Second)
@@ -205,8 +206,8 @@ func (s *session) awaitSecond(ctx context.Context) {
 	})
 }
 
-// wantsFirst reports whether method F needs more connections. Those that told
-// nothing are a sign that the next will not either.
+// wantsFirst reports whether hold.First needs more connections. Where some have
+// shown nothing, the next will not either.
 func (s *session) wantsFirst() bool {
 	const most, untold = 6, 3
 	if over(s.a) || s.p.cfg.Connections < 2 || len(s.joins) >= most {
@@ -221,8 +222,8 @@ func (s *session) wantsFirst() bool {
 	return len(s.joins)-told < untold && s.doubtful().Join
 }
 
-// told reports whether a new connection has shown what comes first on it, or
-// what its headers wait for.
+// told reports whether a new connection has shown its first event, or why its
+// headers wait.
 func (s *session) told(r *running) bool {
 	x := r.snapshot()
 	look, _ := seen.LookFirst(&seen.Observation{}, s.a.snapshot(), x)
@@ -250,7 +251,7 @@ func (s *session) first(ctx context.Context, by time.Duration) {
 	s.joins = append(s.joins, r)
 }
 
-// awaitFirst watches a new connection until it has told what comes first, or
+// awaitFirst watches a new connection until it has shown its first event, or
 // has had the chance to.
 func (s *session) awaitFirst(ctx context.Context, r *running) {
 	const most, chances = 5 * time.Second, 4

@@ -24,7 +24,7 @@ type stallWatch struct {
 	stalls []seen.Stall
 }
 
-// watchStalls starts a canary that lives as long as ctx.
+// watchStalls starts a stall watch that lives as long as ctx.
 func watchStalls(ctx context.Context, start time.Time) *stallWatch {
 	c := &stallWatch{start: start, done: make(chan struct{})}
 	go func() {

@@ -10,7 +10,7 @@ import (
 
 const (
 	// prefixWork bounds the bytes that are decoded over and over to find out
-	// what could be read when.
+	// how much could be read at each time.
 	prefixWork = 64 << 20
 
 	// maxPlain bounds the size that a compressed body of the main stream may
@@ -21,9 +21,9 @@ const (
 
 // decodePrefixes decodes a body, and finds how much of it a client could read
 // when it had only the first ends[i] bytes. A reader on a live connection would
-// not tell: Go's shows data at the end of a flush or block only, while what a
-// browser has decoded it shows at once. At the end of a truncated input both
-// hand out what they have, so each prefix is decoded on its own.
+// not show this: Go's returns data at the end of a flush or block only, while a
+// browser shows at once all that it has decoded. At the end of a truncated
+// input both return all they have, so each prefix is decoded on its own.
 func decodePrefixes(name string, body []byte, ends []int, limit int) (plain []byte, plainEnds []int, err error) {
 	plain, err = decodePrefix(name, body, limit)
 	plainEnds = make([]int, len(ends))
@@ -33,8 +33,8 @@ func decodePrefixes(name string, body []byte, ends []int, limit int) (plain []by
 		case end == len(body):
 			readable = len(plain)
 		case work > prefixWork:
-			// Too much to try each: spread what is left in proportion, but
-			// never below what an earlier prefix gave.
+			// Too much to try each: spread the rest in proportion, but never
+			// below the result of an earlier prefix.
 			readable = max(readable, int(int64(len(plain))*int64(end)/int64(len(body))))
 		default:
 			prefix, _ := decodePrefix(name, body[:end], limit)

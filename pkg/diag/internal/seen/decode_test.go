@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestDecodePrefixesOfBomb wants what can be read never to shrink as more bytes
-// come, also where there is too much to try each prefix.
+// TestDecodePrefixesOfBomb wants the readable part never to shrink as more
+// bytes come, also where there is too much to try each prefix.
 func TestDecodePrefixesOfBomb(t *testing.T) {
 	var body bytes.Buffer
 	zw := gzip.NewWriter(&body)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A dialect is what the events of a model's answer look like.
+// A Dialect is the form of the events of a model's answer.
 type dialect string
 
 const (
@@ -15,7 +15,8 @@ const (
 	AnthropicMessages dialect = "Anthropic messages"
 )
 
-// DialectOf tells by the events, within what the profile allows.
+// DialectOf recognizes the dialect by the events, among those that the profile
+// allows.
 func DialectOf(o *Observation) dialect {
 	profile := o.Options.Profile
 	for i, e := range o.Main().Timeline().Events {

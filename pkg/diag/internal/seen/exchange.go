@@ -9,7 +9,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// A Role says what an exchange was made for.
+// A Role is the purpose of an exchange.
 type Role string
 
 // The roles of exchanges.
@@ -46,7 +46,7 @@ const (
 	RoleOriginNoID    Role = "origin-control"
 )
 
-// An End says how an exchange ended.
+// An End is the way in which an exchange ended.
 type End string
 
 // The ends of exchanges.
@@ -85,15 +85,15 @@ type Redirect struct {
 	Method string `json:"method"` // of the request that follows it
 }
 
-// TLS is what the handshake settled.
+// TLS describes the connection after its handshake.
 type TLS struct {
 	Version  uint16    `json:"version"`
 	NotAfter time.Time `json:"notAfter"`
-	Unproven bool      `json:"unproven,omitempty"` // the client was told to take any certificate
+	Unproven bool      `json:"unproven,omitempty"` // the client takes any certificate
 }
 
-// An Exchange is one request and what came of it. Times count from the start of
-// the observation; a time of zero means that it did not come to that.
+// An Exchange is one request and its answer. Times count from the start of the
+// observation; a time of zero means that it did not come to that.
 type Exchange struct {
 	Role          Role          `json:"role"`
 	Method        string        `json:"method"`
@@ -115,7 +115,7 @@ type Exchange struct {
 	Body          []byte        `json:"body,omitempty"` // as the reads brought it
 	Clipped       bool          `json:"clipped,omitempty"`
 	End           End           `json:"end"`
-	Between       bool          `json:"between,omitempty"` // it was closed, not reset, behind a whole chunk
+	Between       bool          `json:"between,omitempty"` // it was closed, not reset, after a whole chunk
 	Phase         Phase         `json:"phase,omitempty"`   // where it failed
 	Error         string        `json:"error,omitempty"`
 
@@ -167,7 +167,8 @@ func (x *Exchange) PlainBody() []byte {
 
 func IsEventStream(h http.Header) bool { return stream.IsEventStream(h.Get("Content-Type")) }
 
-// Validator is what tells one state of a stored stream from another.
+// Validator returns the header that distinguishes the states of a stored
+// stream.
 func Validator(h http.Header) string {
 	if tag := h.Get("ETag"); tag != "" {
 		return tag

@@ -7,14 +7,14 @@ import (
 )
 
 // How long a connection is given to be one of those that events are sent to,
-// once its headers are there: to get the next event, and to be blamed for not
-// getting it.
+// once its headers are there: to get the next event, and to count as having
+// missed it.
 const (
 	joinFirst   = 50 * time.Millisecond
 	SettleFirst = 250 * time.Millisecond
 )
 
-// A firstLook is what one connection tells about method F.
+// A FirstLook is the evidence of one connection for hold.First.
 type firstLook int
 
 const (
@@ -45,9 +45,9 @@ type MissedEvent struct {
 	Into, Next time.Duration // how long the new one was open then, and when it got its first
 }
 
-// LookFirst compares what came first on b with what came on a meanwhile. Who
-// holds each event until the next one is made still owes a the last event from
-// before b was opened; b never gets that.
+// LookFirst compares the first event on b with the events on a meanwhile. A hop
+// that holds each event until the next one is made still owes a the last event
+// from before b was opened; b never gets that one.
 func LookFirst(o *Observation, a, b *Exchange) (firstLook, MissedEvent) {
 	events, own := a.Timeline().Events, b.Timeline().Events
 	join, settle := max(joinFirst, 3*o.RTT()), max(SettleFirst, 3*o.RTT())
@@ -78,8 +78,8 @@ func LookFirst(o *Observation, a, b *Exchange) (firstLook, MissedEvent) {
 		}
 		return FirstUnknown, MissedEvent{}
 	}
-	// It has to go on with the very next, at the same time: who only takes long
-	// to join misses another number of events each time.
+	// It has to go on with the very next, at the same time: a server that only
+	// takes long to join misses another number of events each time.
 	if first.At < b.Answered+settle || len(own) == 0 || i+1 == len(events) || own[0].Key() != events[i+1].Key() || own[0].Sum != events[i+1].Sum || (own[0].At-events[i+1].At).Abs() >= Noticeable {
 		return FirstUnknown, MissedEvent{}
 	}

@@ -8,11 +8,10 @@ import (
 // A Hop is a server or network on the way that named itself.
 type Hop struct {
 	Name string `json:"name"` // "nginx", as the remedies are named
-	By   string `json:"by"`   // the header that says so
+	By   string `json:"by"`   // the header that names it
 }
 
-// hopSigns are what hops are recognised by; an empty word means that the header
-// alone says it.
+// hopSigns identify hops; an empty word means that the header alone does.
 var hopSigns = []struct{ name, header, word string }{
 	{"cloudflare", "Cf-Ray", ""},
 	{"cloudfront", "X-Amz-Cf-Id", ""},

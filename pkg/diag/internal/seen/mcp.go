@@ -15,7 +15,7 @@ func MCPSession(o *Observation) string {
 	return ""
 }
 
-// An mcpAnswer is what came for the first request of a client of MCP.
+// An MCPAnswer classifies the answer to the first request of a client of MCP.
 type mcpAnswer int
 
 const (
@@ -116,7 +116,7 @@ const (
 	MCPDiscover = `{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{` +
 		`"io.modelcontextprotocol/protocolVersion":"` + MCPStateless + `","io.modelcontextprotocol/clientCapabilities":{}}}}`
 
-	// mcpAccept is what https://modelcontextprotocol.io/specification/2025-11-25/basic/transports
-	// wants a POST to accept.
+	// MCPAccept is required of a POST by
+	// https://modelcontextprotocol.io/specification/2025-11-25/basic/transports.
 	MCPAccept = "application/json, " + stream.ContentType
 )

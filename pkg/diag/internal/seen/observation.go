@@ -13,13 +13,13 @@ type Profile string
 
 // The profiles.
 const (
-	ProfileAuto      Profile = "auto" // told by the events
+	ProfileAuto      Profile = "auto" // detected by the events
 	ProfileOpenAI    Profile = "openai"
 	ProfileAnthropic Profile = "anthropic"
 	ProfileMCP       Profile = "mcp"
 )
 
-// Options choose what is asked and how it is judged.
+// Options are the options of a run that the checks look at.
 type Options struct {
 	Quick       bool          `json:"quick,omitempty"`       // headers, framing and broken bodies only
 	Soak        time.Duration `json:"soak,omitempty"`        // leave the stream alone for so long
@@ -28,8 +28,8 @@ type Options struct {
 	WebOrigin   string        `json:"webOrigin,omitempty"`   // the Origin of the page that reads the stream
 	Credentials bool          `json:"credentials,omitempty"` // the page sends cookies
 	Injection   bool          `json:"injection,omitempty"`   // try to write events by way of the query
-	OriginURL   string        `json:"originURL,omitempty"`   // the same stream, behind the hops
-	ConnsURL    string        `json:"connsURL,omitempty"`    // tells how many streams the origin has open
+	OriginURL   string        `json:"originURL,omitempty"`   // the same stream before the hops
+	ConnsURL    string        `json:"connsURL,omitempty"`    // reports how many streams the origin has open
 }
 
 // A Stall is a stretch in which the machine of the probe slept, so that times

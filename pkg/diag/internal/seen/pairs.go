@@ -43,7 +43,7 @@ func (t *Timeline) unique() map[string]*Event {
 	return m
 }
 
-// Replayed tells whether b, which was opened later, was given what a had had
+// Replayed reports whether b, which was opened later, got events that a had
 // before that: perConnection if at the pace in which a had it, so that each
 // connection has a stream of its own; past if it starts where a started.
 func Replayed(a, b *Timeline) (perConnection, past bool) {
@@ -64,7 +64,7 @@ func Replayed(a, b *Timeline) (perConnection, past bool) {
 	took, again := last.A.At-first.A.At, last.B.At-first.B.At
 	switch {
 	case took < 50*time.Millisecond:
-		// One lump on both: go by what came after it, and by the wait for it.
+		// One lump on both: compare the events after it, and the wait for it.
 		perConnection = past && sameShift(a, b)
 	default:
 		perConnection = 2*again > took
@@ -98,7 +98,7 @@ func GroupShifts(o *Observation, a, b *Timeline) []time.Duration {
 	for _, p := range Pairs(a, b) {
 		group := [2]int{p.A.Arrival, p.B.Arrival}
 		from, to := min(p.A.At, p.B.At), max(p.A.At, p.B.At)
-		// What b got on opening may be the past.
+		// The first events of b may be the past.
 		backlog := p.A.At < opened || p.B.Arrival == 0 && p.B.At-b.Start < time.Second
 		if seen[group] || backlog || o.Stalled(from, to) {
 			continue

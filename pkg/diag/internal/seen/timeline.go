@@ -30,8 +30,8 @@ func WithIDs(events []Event) []Event {
 	return list
 }
 
-// Together is how close reads are that count as one arrival: what left the
-// server in one piece may come in several.
+// Together is the gap below which reads count as one arrival: one write of the
+// server may come in several reads.
 const Together = 6 * time.Millisecond
 
 // longestArrival is where a chain of such reads is cut: a stream that never
@@ -44,7 +44,7 @@ type state string
 const (
 	Between  state = "between"  // nothing begun
 	InLine   state = "in line"  // within a line
-	midBlock state = "in block" // behind a line, without data yet
+	midBlock state = "in block" // after a line, without data yet
 	NoBlank  state = "no blank" // all is there but the blank line
 )
 
@@ -74,7 +74,7 @@ type Event struct {
 	Stamp   float64 // when it was published, where serve stamps events, in seconds since 1970
 }
 
-// Key is what the same event has on another connection.
+// Key identifies the event on other connections.
 func (e *Event) Key() string {
 	if e.HasID && e.ID != "" {
 		return "id " + e.ID
@@ -148,8 +148,8 @@ func (t *Timeline) decode(body []byte) {
 	}
 }
 
-// A bound is how much is kept of a body: a small one that is compressed may hold
-// millions of events, and they would tell nothing new.
+// A bound is how much is kept of a body: a small one that is compressed may
+// hold millions of events, and they would show nothing new.
 type bound struct{ plain, blocks int }
 
 var (
@@ -193,7 +193,7 @@ func (t *Timeline) parse() {
 	}
 }
 
-// clip leaves out what came behind a block that ends at done, in arrival at.
+// clip drops everything after a block that ends at done, in arrival at.
 func (t *Timeline) clip(at, done int) {
 	t.Plain, t.Arrivals, t.Ended = t.Plain[:done], t.Arrivals[:min(at+1, len(t.Arrivals))], false
 	for i := range t.Arrivals {
@@ -266,7 +266,7 @@ func (t *Timeline) mark(i, done int) {
 	a.State = stateOf(rest)
 }
 
-// stateOf tells where an unfinished block stands.
+// stateOf returns the state of an unfinished block.
 func stateOf(rest []byte) state {
 	last := len(rest) - 1
 	switch {

@@ -56,7 +56,7 @@ type step struct {
 // Arrive is text that arrives at a time in ms.
 func Arrive(ms int, text string) step { return step{ms, text} }
 
-// Recorded makes an exchange from what arrived when.
+// Recorded makes an exchange from the arrivals.
 func Recorded(role seen.Role, startMS int, end seen.End, endMS int, steps ...step) *seen.Exchange {
 	x := &seen.Exchange{
 		Role: role, Method: http.MethodGet, URL: "http://127.0.0.1/", Proto: "HTTP/1.1", Status: 200, End: end,

@@ -11,8 +11,8 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
-// ResumeServers are what a server may make of the ID of event n, when live is the
-// next one to be made: which event comes first.
+// ResumeServers treat the ID of event n in different ways, when live is the
+// next event: they return the event that comes first.
 var ResumeServers = map[string]func(n, live int) int{
 	"resumed-exact":         func(n, _ int) int { return n + 1 },
 	"resumed-inclusive":     func(n, _ int) int { return n },
@@ -36,7 +36,7 @@ func SimulateResume(seed uint64, source func(*rand.Rand) (int, int, int), server
 		if asked > 0 {
 			first = server(asked, live)
 		} else if role == seen.RoleNoID && server(1, 1000) == 991 {
-			first = server(0, live) // the same for who asks nothing
+			first = server(0, live) // the same for a client without an ID
 		}
 		var steps []step
 		for n := first; n <= len(events) && events[n-1].at < until; n++ {
@@ -164,11 +164,11 @@ func publish(r *rand.Rand, source func(*rand.Rand) (int, int, int)) []published 
 	return events
 }
 
-// A Hop is what a path does to a stream: what of it has arrived at a time.
+// A Hop is the effect of a path on a stream: it returns the arrivals.
 type Hop func(r *rand.Rand, events []published, from int) []step
 
-// network delivers what is due at a time, a little later, in order. Now and
-// then a packet is lost and comes 200 to 350 ms later, and all behind it.
+// network delivers each step a little late, in order. Now and then a packet is
+// lost and comes 200 to 350 ms later, and with it all that follows.
 func network(r *rand.Rand, steps []step) []step {
 	var out []step
 	last := 0
@@ -178,7 +178,7 @@ func network(r *rand.Rand, steps []step) []step {
 			at += 200 + r.IntN(150)
 		}
 		last = max(last, at)
-		// What does not go into one segment comes in several.
+		// A large write comes in several segments.
 		for part := range slices.Chunk([]byte(s.text), 14000) {
 			out = append(out, Arrive(last, string(part)))
 			last += r.IntN(2)
@@ -280,7 +280,7 @@ func OwnPaces(r *rand.Rand, gap func(*rand.Rand) time.Duration) *seen.Observatio
 	return Recording(connect(seen.RoleMain, 0), connect(seen.RoleIdentity, MS(400)), connect(seen.RoleSecond, MS(1220)), connect(seen.RoleConfirm, MS(4700)))
 }
 
-// FlushedAt is what a writer lets go of that flushes when it has size bytes, and
+// FlushedAt is the stream of a writer that flushes when it has size bytes, and
 // its events come each 50 ms.
 func FlushedAt(size int, role seen.Role, startMS int) *seen.Exchange {
 	x := Recorded(role, startMS, seen.EndClient, 16000)
