@@ -40,21 +40,21 @@ var curePassOpening = Cure{
 
 func checkBufferProxy(o *seen.Observation) Finding {
 	v := hold.Of(o)
-	op, f, other := attributed(o, hold.BySize)
+	est, f, other := attributed(o, hold.BySize)
 	if other {
 		return f
 	}
-	if op.Verdict > hold.Clean {
-		f := heldFinding(op, "events are held for about %s", seen.RoundDuration(op.Hold))
-		if op.Method == hold.Opening || op.Method == hold.Lump {
-			f.Title = fmt.Sprintf("the start of each stream is held for about %s", seen.RoundDuration(op.Hold))
+	if est.Verdict > hold.Clean {
+		f := heldFinding(est, "events are held for about %s", seen.RoundDuration(est.Hold))
+		if est.Method == hold.Opening || est.Method == hold.Lump {
+			f.Title = fmt.Sprintf("the start of each stream is held for about %s", seen.RoundDuration(est.Hold))
 			f = f.cure(curePassOpening, cureStopBuffer)
 		}
 		size := seen.Median(v.All().Batches)
-		if op.Method != hold.Pauses {
+		if est.Method != hold.Pauses {
 			size = hold.BufferSize(v.Main)
 		}
-		if size > 0 && op.Method != hold.Sizes && op.Method != hold.Opening && op.Method != hold.Lump {
+		if size > 0 && est.Method != hold.Sizes && est.Method != hold.Opening && est.Method != hold.Lump {
 			f.Title += fmt.Sprintf(" and let go in pieces of about %d bytes", size)
 			f = f.with("batch_bytes", size)
 		}
@@ -69,11 +69,11 @@ func checkBufferProxy(o *seen.Observation) Finding {
 	if v.Doubt() != "" && v.Verdict(hold.Origin) != hold.Clean {
 		return inconclusive("only a time in the events speaks of a hold, which may not be that of publishing; serve.Handler.Stamp or Options.OriginURL decides").seen("%s", v.Doubt())
 	}
-	if op, ok := v.FirstClean(hold.Origin, hold.Pauses, hold.Flow, hold.Clock, hold.Second, hold.Heartbeats); ok {
-		f := pass("%s", op.Seen).with("method", op.Method.String())
-		if op.Method == hold.Second {
+	if est, ok := v.FirstClean(hold.Origin, hold.Pauses, hold.Flow, hold.Clock, hold.Second, hold.Heartbeats); ok {
+		f := pass("%s", est.Seen).with("method", est.Method.String())
+		if est.Method == hold.Second {
 			// A hold that is the same for all would look the same.
-			f.Title = "no connection has a buffer of its own: " + op.Seen
+			f.Title = "no connection has a buffer of its own: " + est.Seen
 		}
 		return f
 	}
@@ -101,12 +101,12 @@ func checkBufferCompression(o *seen.Observation) Finding {
 	if v.Browser.DecodeErr != nil {
 		return fail("cannot decode the %s stream: %v", v.Browser.Encoded, v.Browser.DecodeErr)
 	}
-	op, f, other := attributed(o, hold.ByCompression)
+	est, f, other := attributed(o, hold.ByCompression)
 	if other {
 		return f
 	}
-	if op.Verdict > hold.Clean {
-		return locate(o, heldFinding(op, "%s holds events for about %s", v.Browser.Encoded, seen.RoundDuration(op.Hold)))
+	if est.Verdict > hold.Clean {
+		return locate(o, heldFinding(est, "%s holds events for about %s", v.Browser.Encoded, seen.RoundDuration(est.Hold)))
 	}
 	switch {
 	case v.Verdict(hold.Encoding) == hold.Clean:
@@ -141,21 +141,21 @@ var cureWriteAtOnce = Cure{
 
 func checkBufferTail(o *seen.Observation) Finding {
 	v := hold.Of(o)
-	op, f, other := attributed(o, hold.ByTail)
+	est, f, other := attributed(o, hold.ByTail)
 	if other {
 		return f
 	}
-	if op.Verdict > hold.Clean {
-		f := heldFinding(op, "the end of an event waits for the next one, here for about %s", seen.RoundDuration(op.Hold))
-		switch op.Method {
+	if est.Verdict > hold.Clean {
+		f := heldFinding(est, "the end of an event waits for the next one, here for about %s", seen.RoundDuration(est.Hold))
+		switch est.Method {
 		case hold.First, hold.Shift:
-			f.Title = fmt.Sprintf("every event waits for the next one, here for about %s", seen.RoundDuration(op.Hold))
-			if op.Method == hold.First {
-				f.Title = fmt.Sprintf("every event waits for the next one, here for about %s, or new connections join as late", seen.RoundDuration(op.Hold))
+			f.Title = fmt.Sprintf("every event waits for the next one, here for about %s", seen.RoundDuration(est.Hold))
+			if est.Method == hold.First {
+				f.Title = fmt.Sprintf("every event waits for the next one, here for about %s, or new connections join as late", seen.RoundDuration(est.Hold))
 			}
 			f = f.cure(cureWriteAtOnce)
 		case hold.Lead:
-			f.Title = fmt.Sprintf("open streams are given events late, by about %s", seen.RoundDuration(op.Hold))
+			f.Title = fmt.Sprintf("open streams are given events late, by about %s", seen.RoundDuration(est.Hold))
 			f = f.cure(cureWriteAtOnce)
 		}
 		return locate(o, f)
@@ -167,12 +167,12 @@ func checkBufferTail(o *seen.Observation) Finding {
 	for _, e := range v.Main.Events {
 		largest = max(largest, e.Size)
 	}
-	if op, ok := v.FirstClean(hold.Punctual, hold.Flow, hold.First, hold.Origin); ok {
-		return pass("no event waited for the next one (largest %s)", seen.RoundSize(largest)).seen("%s", op.Seen).with("method", op.Method.String())
+	if est, ok := v.FirstClean(hold.Punctual, hold.Flow, hold.First, hold.Origin); ok {
+		return pass("no event waited for the next one (largest %s)", seen.RoundSize(largest)).seen("%s", est.Seen).with("method", est.Method.String())
 	}
-	if op, ok := v.FirstClean(hold.Tails, hold.Pauses); ok || v.All().Mid == 0 && v.All().Aligned > 0 {
+	if est, ok := v.FirstClean(hold.Tails, hold.Pauses); ok || v.All().Mid == 0 && v.All().Aligned > 0 {
 		// Whether whole events wait is another question, and nothing answered it.
-		return inconclusive("no event was cut by a pause (largest %s), but a whole one may wait for the next; serve.Handler.Stamp or Options.OriginURL decides", seen.RoundSize(largest)).with("method", op.Method.String())
+		return inconclusive("no event was cut by a pause (largest %s), but a whole one may wait for the next; serve.Handler.Stamp or Options.OriginURL decides", seen.RoundSize(largest)).with("method", est.Method.String())
 	}
 	return inconclusive("too few pauses to judge (%d inside an event, %d between)", v.All().Mid, v.All().Aligned)
 }
@@ -197,17 +197,17 @@ var cureFlushNoTimer = Cure{
 
 func checkBufferTimer(o *seen.Observation) Finding {
 	v := hold.Of(o)
-	op, f, other := attributed(o, hold.ByTimer)
+	est, f, other := attributed(o, hold.ByTimer)
 	if other {
 		return f
 	}
-	if op.Verdict > hold.Clean {
+	if est.Verdict > hold.Clean {
 		every, regular := hold.Beat(v.Main)
-		f := heldFinding(op, "events come late, by up to %s", seen.RoundDuration(op.Hold))
+		f := heldFinding(est, "events come late, by up to %s", seen.RoundDuration(est.Hold))
 		if regular && !v.MostlySingle() {
 			f.Title = fmt.Sprintf("events come in batches, one every %s", seen.RoundDuration(every))
 			f = f.with("period_ms", seen.Milliseconds(every))
-			if every >= hold.Harmful && op.Method != hold.Period {
+			if every >= hold.Harmful && est.Method != hold.Period {
 				f.Status = Fail // whatever the phases of two connections happened to be
 			}
 		}
@@ -216,8 +216,8 @@ func checkBufferTimer(o *seen.Observation) Finding {
 	if _, ok := quiet(o, v.Main); ok {
 		return skipFor("buffer-proxy")
 	}
-	if op, ok := v.FirstClean(hold.Second, hold.Origin, hold.Clock, hold.Flow); ok {
-		return pass("%s", op.Seen).with("method", op.Method.String())
+	if est, ok := v.FirstClean(hold.Second, hold.Origin, hold.Clock, hold.Flow); ok {
+		return pass("%s", est.Seen).with("method", est.Method.String())
 	}
 	if v.Verdict(hold.Pauses) == hold.Clean {
 		return pass("events come one by one (%d of %d arrivals)", v.All().Aligned, len(v.Main.Arrivals))
@@ -248,12 +248,12 @@ func checkBufferWhole(o *seen.Observation) Finding {
 		return skipFor("headers-early")
 	}
 	v := hold.Of(o)
-	op, f, other := attributed(o, hold.ByWhole)
+	est, f, other := attributed(o, hold.ByWhole)
 	if other {
 		return f
 	}
-	if op.Verdict > hold.Clean {
-		f := heldFinding(op, "the whole answer came at once, after %s", seen.RoundDuration(op.Hold))
+	if est.Verdict > hold.Clean {
+		f := heldFinding(est, "the whole answer came at once, after %s", seen.RoundDuration(est.Hold))
 		if seen.DialectOf(o) == "" {
 			f.Status = Warn // it may be a job that has nothing to say until it is done
 		}

@@ -27,9 +27,9 @@ func IsFault(s Status) bool { return s == Fail || s == Warn }
 // network may have had a bad moment. Where the stream has an end, or no
 // beginning, the second stream is that look.
 func SecondLook(o *seen.Observation) *seen.Observation {
-	a, again, twin := o.Main(), o.Get(seen.RoleConfirm), o.Get(seen.RoleSecond)
-	if again == nil && twin != nil && (a.End == seen.EndEOF && twin.End == seen.EndEOF || a.Answered == 0) {
-		again = twin
+	a, again, other := o.Main(), o.Get(seen.RoleConfirm), o.Get(seen.RoleSecond)
+	if again == nil && other != nil && (a.End == seen.EndEOF && other.End == seen.EndEOF || a.Answered == 0) {
+		again = other
 	}
 	if again == nil {
 		return nil
@@ -38,7 +38,7 @@ func SecondLook(o *seen.Observation) *seen.Observation {
 		URL: o.URL, Method: o.Method, Window: o.Window, Duration: o.Duration, Time: o.Time, Stalls: o.Stalls, Options: o.Options,
 		Exchanges: []*seen.Exchange{again.As(seen.RoleMain)},
 	}
-	if again != twin {
+	if again != other {
 		s.Exchanges = append(s.Exchanges, a.As(seen.RoleSecond))
 	}
 	for _, x := range o.Exchanges {

@@ -20,15 +20,15 @@ func quiet(o *seen.Observation, t *seen.Timeline) (Finding, bool) {
 }
 
 // heldFinding words a hold.
-func heldFinding(op hold.Estimate, what string, args ...any) Finding {
+func heldFinding(est hold.Estimate, what string, args ...any) Finding {
 	f := fail(what, args...)
-	if op.Verdict == hold.Slight {
+	if est.Verdict == hold.Slight {
 		f.Status = Warn
 	}
-	f.Seen = op.Seen
-	f.hold, f.method = op.Hold, op.Method
-	f = f.with("hold_ms", seen.Milliseconds(op.Hold)).with("method", op.Method.String())
-	for key, value := range op.Numbers {
+	f.Seen = est.Seen
+	f.hold, f.method = est.Hold, est.Method
+	f = f.with("hold_ms", seen.Milliseconds(est.Hold)).with("method", est.Method.String())
+	for key, value := range est.Numbers {
 		f = f.with(key, value)
 	}
 	return f
@@ -55,12 +55,12 @@ func locate(o *seen.Observation, f Finding) Finding {
 // attributed returns the estimate that shows the hold, and the finding of a
 // check where another one reports it.
 func attributed(o *seen.Observation, own hold.Cause) (hold.Estimate, Finding, bool) {
-	who, op := hold.Of(o).Attribute()
+	who, est := hold.Of(o).Attribute()
 	switch who {
 	case hold.NoCause, own:
-		return op, Finding{}, false
+		return est, Finding{}, false
 	}
-	return op, skipFor(string(who)), true
+	return est, skipFor(string(who)), true
 }
 
 // expected judges a stream by the pace that the user knows it has.

@@ -22,15 +22,15 @@ var Bare = &Method{
 // Varnish does not: it passes headers on at once, and holds a stream that it
 // compresses for everybody.
 func testBare(a *seen.Timeline, x, plain *seen.Exchange) Estimate {
-	op := Estimate{}
+	est := Estimate{}
 	wait := a.EndedAt - a.Start
 	if a.Encoded == "" || len(a.Plain) > 0 || a.Bytes() == 0 || a.Bytes() > 20 || wait < 3*time.Second || plain == nil {
-		return op
+		return est
 	}
 	varnish := slices.ContainsFunc(seen.Hops(x.Header), func(h seen.Hop) bool { return h.Name == "varnish" })
 	if varnish && plain.Answered == 0 && plain.End != seen.EndError && plain.Ended-plain.Start > 3*time.Second {
-		op.Verdict, op.Hold = Held, wait
-		op.Seen = fmt.Sprintf("of the %s stream only its first %d bytes, and of the plain one not even headers, which Varnish never delays", a.Encoded, a.Bytes())
+		est.Verdict, est.Hold = Held, wait
+		est.Seen = fmt.Sprintf("of the %s stream only its first %d bytes, and of the plain one not even headers, which Varnish never delays", a.Encoded, a.Bytes())
 	}
-	return op
+	return est
 }

@@ -126,9 +126,9 @@ func (c *clock) lags() []time.Duration {
 // testClock measures how much later than the quickest event the others come. It
 // is blind to a hold that is always the same.
 func testClock(o *seen.Observation, c *clock) Estimate {
-	op := Estimate{}
+	est := Estimate{}
 	if c == nil || len(c.at) < 6 {
-		return op
+		return est
 	}
 	lags := c.lags()
 	least := slices.Min(lags)
@@ -140,23 +140,23 @@ func testClock(o *seen.Observation, c *clock) Estimate {
 	}
 	p90 := seen.Percentile(excess, 0.9)
 	if len(excess) < 6 || p90 > seen.Noticeable && drifts(excess, p90) {
-		return op
+		return est
 	}
-	op.Numbers = map[string]any{"excess_p90_ms": seen.Milliseconds(p90), "clock": c.slot}
+	est.Numbers = map[string]any{"excess_p90_ms": seen.Milliseconds(p90), "clock": c.slot}
 	switch {
 	case p90 > Harmful+c.resolution:
-		op.Verdict, op.Hold = Held, p90
+		est.Verdict, est.Hold = Held, p90
 	case p90 > seen.Noticeable+c.resolution:
-		op.Verdict, op.Hold = Slight, p90
+		est.Verdict, est.Hold = Slight, p90
 	case c.resolution == 0 && c.stamps[len(c.stamps)-1]-c.stamps[0] > time.Second:
-		op.Verdict = Clean
-		op.Seen = fmt.Sprintf("arrival follows the time in %s by less than %s", c.slot, seen.RoundDuration(max(p90, time.Millisecond)))
-		return op
+		est.Verdict = Clean
+		est.Seen = fmt.Sprintf("arrival follows the time in %s by less than %s", c.slot, seen.RoundDuration(max(p90, time.Millisecond)))
+		return est
 	}
-	if op.Verdict != Undecided {
-		op.Seen = fmt.Sprintf("against the time in %s, one in ten events is late by %s or more", c.slot, seen.RoundDuration(p90))
+	if est.Verdict != Undecided {
+		est.Seen = fmt.Sprintf("against the time in %s, one in ten events is late by %s or more", c.slot, seen.RoundDuration(p90))
 	}
-	return op
+	return est
 }
 
 // irregular reports whether the events were made at gaps so different that they

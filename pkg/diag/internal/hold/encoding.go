@@ -23,17 +23,17 @@ var Encoding = &Method{
 // testEncoding compares the arrivals of the compressed stream with those of the
 // plain one.
 func testEncoding(o *seen.Observation, a, plain *seen.Timeline) Estimate {
-	op := Estimate{}
+	est := Estimate{}
 	if a.Encoded == "" || plain.Encoded != "" {
-		return op
+		return est
 	}
 	fresh := news(a)
 	switch from := max(a.Start, plain.Start); {
 	case seen.CountFrom(a.Events, from) == 0 && seen.CountFrom(plain.Events, from) >= 4,
 		len(a.Comments) == 0 && len(a.Events) == 0 && len(plain.Comments) >= 4:
-		op.Verdict, op.Hold = Held, a.EndedAt-from
-		op.Seen = fmt.Sprintf("compressed nothing could be read, plain %d events and %d comments came", len(plain.Events), len(plain.Comments))
-		return op
+		est.Verdict, est.Hold = Held, a.EndedAt-from
+		est.Seen = fmt.Sprintf("compressed nothing could be read, plain %d events and %d comments came", len(plain.Events), len(plain.Comments))
+		return est
 	}
 	perConnection, _ := seen.Replayed(a, plain)
 	shifts := seen.GroupShifts(o, plain, a) // positive where the compressed one is late
@@ -49,48 +49,48 @@ func testEncoding(o *seen.Observation, a, plain *seen.Timeline) Estimate {
 				bad++
 			}
 		}
-		op.Numbers = map[string]any{"encoding_groups": len(shifts), "encoding_groups_late": late}
+		est.Numbers = map[string]any{"encoding_groups": len(shifts), "encoding_groups_late": late}
 		switch n := len(shifts); {
 		case 5*bad >= 2*n:
-			op.Verdict, op.Hold = Held, seen.Median(holds)
+			est.Verdict, est.Hold = Held, seen.Median(holds)
 		case 5*late >= 2*n:
-			op.Verdict, op.Hold = Slight, seen.Median(holds)
+			est.Verdict, est.Hold = Slight, seen.Median(holds)
 		case 100*late <= 15*n:
-			op.Verdict = Clean
-			op.Seen = fmt.Sprintf("%s arrives as early as plain (%d events, median %+d ms)", a.Encoded, len(shifts), seen.Median(shifts).Milliseconds())
-			return op
+			est.Verdict = Clean
+			est.Seen = fmt.Sprintf("%s arrives as early as plain (%d events, median %+d ms)", a.Encoded, len(shifts), seen.Median(shifts).Milliseconds())
+			return est
 		}
-		if op.Verdict != Undecided {
-			op.Seen = fmt.Sprintf("%s is later than plain by %s (%d of %d)", a.Encoded, seen.RoundDuration(op.Hold), late, len(shifts))
-			return op
+		if est.Verdict != Undecided {
+			est.Seen = fmt.Sprintf("%s is later than plain by %s (%d of %d)", a.Encoded, seen.RoundDuration(est.Hold), late, len(shifts))
+			return est
 		}
 	}
-	return compareRates(op, a, plain, fresh)
+	return compareRates(est, a, plain, fresh)
 }
 
 // compareRates compares how often something could be read, for streams that
 // have no events in common.
-func compareRates(op Estimate, a, plain *seen.Timeline, fresh int) Estimate {
+func compareRates(est Estimate, a, plain *seen.Timeline, fresh int) Estimate {
 	if len(plain.Arrivals) < 5 {
-		return op
+		return est
 	}
 	rate := func(n int, t *seen.Timeline) float64 {
 		span := t.Arrivals[len(t.Arrivals)-1].To - t.Start
 		return float64(n) / max(span.Seconds(), 0.001)
 	}
 	if len(a.Arrivals) == 0 {
-		return op
+		return est
 	}
 	ra, rp := rate(fresh, a), rate(news(plain), plain)
 	switch {
 	case rp >= 5*ra:
-		op.Verdict, op.Hold = Held, time.Duration(float64(time.Second)/max(ra, 0.05))
-		op.Seen = fmt.Sprintf("%s arrives %.1f times a second, plain %.1f times", a.Encoded, ra, rp)
+		est.Verdict, est.Hold = Held, time.Duration(float64(time.Second)/max(ra, 0.05))
+		est.Seen = fmt.Sprintf("%s arrives %.1f times a second, plain %.1f times", a.Encoded, ra, rp)
 	case rp <= 2*ra && fresh >= 5:
-		op.Verdict = Clean
-		op.Seen = fmt.Sprintf("%s arrives as often as plain (%.1f and %.1f times a second)", a.Encoded, ra, rp)
+		est.Verdict = Clean
+		est.Seen = fmt.Sprintf("%s arrives as often as plain (%.1f and %.1f times a second)", a.Encoded, ra, rp)
 	}
-	return op
+	return est
 }
 
 // news counts the arrivals that brought something to read.

@@ -18,7 +18,7 @@ var First = &Method{
 // gets. It needs no time in the events, and shows a server that is one event
 // late where that is so for each connection.
 func testFirst(o *seen.Observation) Estimate {
-	op := Estimate{several: true}
+	est := Estimate{several: true}
 	got := 0
 	var missed []seen.MissedEvent
 	for _, x := range o.Later() {
@@ -29,20 +29,20 @@ func testFirst(o *seen.Observation) Estimate {
 			missed = append(missed, m)
 		}
 	}
-	op.missed = len(missed)
-	op.Numbers = map[string]any{"first_got": got, "first_missed": len(missed)}
+	est.missed = len(missed)
+	est.Numbers = map[string]any{"first_got": got, "first_missed": len(missed)}
 	switch hold, certain, maybe := weighMissed(missed); {
 	case got > 0 && len(missed) == 0:
-		op.Verdict = Clean
-		op.Seen = fmt.Sprintf("%d of %d new connections got the next event that was sent", got, got)
+		est.Verdict = Clean
+		est.Seen = fmt.Sprintf("%d of %d new connections got the next event that was sent", got, got)
 	case got == 0 && maybe && hold > seen.Noticeable:
-		op.Verdict, op.Hold = judge(hold), hold
+		est.Verdict, est.Hold = judge(hold), hold
 		if !certain {
-			op.Verdict = Slight
+			est.Verdict = Slight
 		}
-		op.Seen = fmt.Sprintf("%d of %d new connections missed the event that an open one got next, and no other", len(missed), len(missed))
+		est.Seen = fmt.Sprintf("%d of %d new connections missed the event that an open one got next, and no other", len(missed), len(missed))
 	}
-	return op
+	return est
 }
 
 // weighMissed distinguishes a server that is one event late from one that takes

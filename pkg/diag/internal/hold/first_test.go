@@ -25,15 +25,15 @@ func TestFirstEvents(t *testing.T) {
 		for _, source := range test.source {
 			for seed := range uint64(20) {
 				all++
-				op := testFirst(seentest.SimulateFirst(seed, seentest.Sources[source], test.hop))
-				if op.Verdict > Clean {
+				est := testFirst(seentest.SimulateFirst(seed, seentest.Sources[source], test.hop))
+				if est.Verdict > Clean {
 					found++
 				}
 				switch {
-				case !test.Held && op.Verdict > Clean:
-					t.Errorf("%s, %s, seed %d: %s %v", test.name, source, seed, op.Seen, op.Numbers)
-				case test.Held && op.Verdict == Clean:
-					t.Errorf("%s, %s, seed %d: called clean: %s", test.name, source, seed, op.Seen)
+				case !test.Held && est.Verdict > Clean:
+					t.Errorf("%s, %s, seed %d: %s %v", test.name, source, seed, est.Seen, est.Numbers)
+				case test.Held && est.Verdict == Clean:
+					t.Errorf("%s, %s, seed %d: called clean: %s", test.name, source, seed, est.Seen)
 				}
 			}
 		}

@@ -17,9 +17,9 @@ var Flow = &Method{
 // testFlow finds streams that pause too little to be held: no event in a buffer
 // waits longer than the pause before it is emptied.
 func testFlow(t *seen.Timeline) Estimate {
-	op := Estimate{}
+	est := Estimate{}
 	if len(t.Arrivals) == 0 || len(t.Events) < 20 {
-		return op
+		return est
 	}
 	span := t.Arrivals[len(t.Arrivals)-1].To - t.Arrivals[0].From
 	var longest time.Duration
@@ -27,9 +27,9 @@ func testFlow(t *seen.Timeline) Estimate {
 		longest = max(longest, gap)
 	}
 	if span >= 2*time.Second && longest < seen.Noticeable {
-		op.Verdict = Clean
-		op.Seen = fmt.Sprintf("no pause longer than %s", seen.RoundDuration(longest))
-		op.Numbers = map[string]any{"pause_max_ms": seen.Milliseconds(longest)}
+		est.Verdict = Clean
+		est.Seen = fmt.Sprintf("no pause longer than %s", seen.RoundDuration(longest))
+		est.Numbers = map[string]any{"pause_max_ms": seen.Milliseconds(longest)}
 	}
-	return op
+	return est
 }

@@ -17,7 +17,7 @@ var Heartbeats = &Method{
 // testHeartbeats looks for groups of comments: they are written one at a time,
 // so that they come in groups shows a hold.
 func testHeartbeats(t *seen.Timeline) Estimate {
-	op := Estimate{}
+	est := Estimate{}
 	carriers, groups := 0, 0
 	var gaps []time.Duration
 	last := time.Duration(-1)
@@ -36,8 +36,8 @@ func testHeartbeats(t *seen.Timeline) Estimate {
 		}
 	}
 	if carriers >= 3 && groups >= 2 && 2*groups >= carriers && seen.Median(gaps) > seen.Noticeable {
-		op.Verdict, op.Hold = judge(seen.Median(gaps)), seen.Median(gaps)
-		op.Seen = fmt.Sprintf("%d of %d arrivals bring several heartbeats at once", groups, carriers)
+		est.Verdict, est.Hold = judge(seen.Median(gaps)), seen.Median(gaps)
+		est.Seen = fmt.Sprintf("%d of %d arrivals bring several heartbeats at once", groups, carriers)
 	}
-	return op
+	return est
 }

@@ -17,13 +17,13 @@ var Lead = &Method{
 // testLead finds events that a client which comes back is given before those
 // that never left have them.
 func testLead(o *seen.Observation) Estimate {
-	op := Estimate{several: true}
+	est := Estimate{several: true}
 	a := o.Main()
 	var leads []time.Duration
 	for _, role := range []seen.Role{seen.RoleResume1, seen.RoleResume2} {
 		x := o.Get(role)
 		if !x.OK() {
-			return op
+			return est
 		}
 		var lead time.Duration
 		for _, p := range seen.Pairs(a.Timeline(), x.Timeline()) {
@@ -32,11 +32,11 @@ func testLead(o *seen.Observation) Estimate {
 			}
 		}
 		if lead <= seen.Noticeable {
-			return op
+			return est
 		}
 		leads = append(leads, lead)
 	}
-	op.Verdict, op.Hold = judge(seen.Median(leads)), seen.Median(leads)
-	op.Seen = fmt.Sprintf("who comes back with an ID is given events %s before those who stayed", seen.RoundDuration(op.Hold))
-	return op
+	est.Verdict, est.Hold = judge(seen.Median(leads)), seen.Median(leads)
+	est.Seen = fmt.Sprintf("who comes back with an ID is given events %s before those who stayed", seen.RoundDuration(est.Hold))
+	return est
 }

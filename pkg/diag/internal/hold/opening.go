@@ -32,7 +32,7 @@ var Lump = &Method{
 // one was silent, and that the new one gets in one piece later. Something holds
 // the start of each stream until there is enough of it.
 func testOpening(o *seen.Observation) Estimate {
-	op := Estimate{several: true}
+	est := Estimate{several: true}
 	a := o.Main().Timeline()
 	var holds []time.Duration
 	for _, x := range o.Later() {
@@ -49,19 +49,19 @@ func testOpening(o *seen.Observation) Estimate {
 		}
 	}
 	if len(holds) >= 2 {
-		op.Verdict, op.Hold = Held, seen.Median(holds)
-		op.Seen = fmt.Sprintf("%d new connections got in one piece what an open one got meanwhile, up to %s later", len(holds), seen.RoundDuration(slices.Max(holds)))
+		est.Verdict, est.Hold = Held, seen.Median(holds)
+		est.Seen = fmt.Sprintf("%d new connections got in one piece what an open one got meanwhile, up to %s later", len(holds), seen.RoundDuration(slices.Max(holds)))
 	}
-	return op
+	return est
 }
 
 // testLump looks for a held start in the answers of models, which each
 // connection has for itself: they come token by token, so that a first piece of
 // very many was held.
 func testLump(t *seen.Timeline) Estimate {
-	op := Estimate{}
+	est := Estimate{}
 	if len(t.Arrivals) < 10 || t.Arrivals[0].Events < 15 {
-		return op
+		return est
 	}
 	single := 0
 	for _, a := range t.Arrivals[1:] {
@@ -71,8 +71,8 @@ func testLump(t *seen.Timeline) Estimate {
 	}
 	wait := t.Arrivals[0].From - t.Start
 	if wait > time.Second && 5*single >= 4*(len(t.Arrivals)-1) {
-		op.Verdict, op.Hold = Held, wait
-		op.Seen = fmt.Sprintf("the first piece has %d events and came after %s; then they come one by one", t.Arrivals[0].Events, seen.RoundDuration(wait))
+		est.Verdict, est.Hold = Held, wait
+		est.Seen = fmt.Sprintf("the first piece has %d events and came after %s; then they come one by one", t.Arrivals[0].Events, seen.RoundDuration(wait))
 	}
-	return op
+	return est
 }

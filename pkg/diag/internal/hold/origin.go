@@ -23,26 +23,26 @@ var Origin = &Method{
 // testOrigin compares the stream with that of the origin, on the same clock: an
 // event that comes later here was held in between.
 func testOrigin(o *seen.Observation, origin, here *seen.Timeline) Estimate {
-	op := Estimate{}
+	est := Estimate{}
 	perConnection, _ := seen.Replayed(here, origin)
 	missed := seen.CountFrom(seen.Before(origin.Events, here.EndedAt-time.Second), max(origin.Start, here.Start))
 	if !perConnection && len(here.Events) == 0 && missed >= 4 {
-		op.Verdict, op.Hold = Held, here.EndedAt-here.Start
-		op.Seen = fmt.Sprintf("the origin sent %d events, and none came here", missed)
-		return op
+		est.Verdict, est.Hold = Held, here.EndedAt-here.Start
+		est.Seen = fmt.Sprintf("the origin sent %d events, and none came here", missed)
+		return est
 	}
 	shifts := seen.GroupShifts(o, origin, here)
 	if perConnection || len(shifts) < 3 {
-		return op
+		return est
 	}
 	hold := seen.Percentile(shifts, 0.5)
-	op.Numbers = map[string]any{"origin_groups": len(shifts)}
+	est.Numbers = map[string]any{"origin_groups": len(shifts)}
 	if hold > seen.Noticeable {
-		op.Verdict, op.Hold = judge(hold), hold
-		op.Seen = fmt.Sprintf("the origin sent the same %s earlier (%d events or groups)", seen.RoundDuration(hold), len(shifts))
+		est.Verdict, est.Hold = judge(hold), hold
+		est.Seen = fmt.Sprintf("the origin sent the same %s earlier (%d events or groups)", seen.RoundDuration(hold), len(shifts))
 	} else {
-		op.Verdict = Clean
-		op.Seen = fmt.Sprintf("as early as at the origin (%d events or groups)", len(shifts))
+		est.Verdict = Clean
+		est.Seen = fmt.Sprintf("as early as at the origin (%d events or groups)", len(shifts))
 	}
-	return op
+	return est
 }

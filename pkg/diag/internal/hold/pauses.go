@@ -110,7 +110,7 @@ func TestPauses(o *seen.Observation, t *seen.Timeline, large bool) PauseTest {
 
 // Estimate weighs the pauses.
 func (p *PauseTest) Estimate() Estimate {
-	op := Estimate{Numbers: map[string]any{"pauses_mid": p.Mid, "pauses_aligned": p.Aligned}}
+	est := Estimate{Numbers: map[string]any{"pauses_mid": p.Mid, "pauses_aligned": p.Aligned}}
 	hold := seen.Median(p.holds)
 	long := 0
 	for _, h := range p.holds {
@@ -120,16 +120,16 @@ func (p *PauseTest) Estimate() Estimate {
 	}
 	switch {
 	case p.llr >= llrHeld, long >= 2 && p.Aligned == 0:
-		op.Verdict, op.Hold = judge(hold), hold
-		op.Seen = fmt.Sprintf("%d of %d pauses inside an event", p.Mid, p.Mid+p.Aligned)
+		est.Verdict, est.Hold = judge(hold), hold
+		est.Seen = fmt.Sprintf("%d of %d pauses inside an event", p.Mid, p.Mid+p.Aligned)
 	case p.llr <= llrClean && p.Mid == 0 && 3*p.Several <= p.Arrivals:
-		op.Verdict = Clean
-		op.Seen = fmt.Sprintf("all %d pauses between events", p.Aligned)
+		est.Verdict = Clean
+		est.Seen = fmt.Sprintf("all %d pauses between events", p.Aligned)
 	case p.llr <= llrClean && p.Mid > 0 && 3*p.Several <= p.Arrivals && 10*p.Mid < p.Aligned:
-		op.Verdict = Clean
-		op.Seen = fmt.Sprintf("%d of %d pauses between events", p.Aligned, p.Mid+p.Aligned)
+		est.Verdict = Clean
+		est.Seen = fmt.Sprintf("%d of %d pauses between events", p.Aligned, p.Mid+p.Aligned)
 	}
-	return op
+	return est
 }
 
 // TerminatorLate reports whether the blank line comes with the next event.
@@ -141,7 +141,7 @@ func (p *PauseTest) TerminatorLate() bool {
 // seldom: long pauses, within an event, on more than one of them.
 func poolPauses(v *View) Estimate {
 	t := v.All()
-	op := Estimate{several: true}
+	est := Estimate{several: true}
 	all := PauseTest{Mid: t.Mid, Aligned: t.Aligned, holds: t.holds, Batches: t.Batches}
 	cut := min(1, t.Mid)
 	for _, x := range v.Later() {
@@ -155,9 +155,9 @@ func poolPauses(v *View) Estimate {
 	}
 	llr := float64(all.Mid)*llrMid + float64(all.Aligned)*llrAligned
 	if hold := seen.Median(all.holds); cut >= 3 && llr >= llrHeld && hold > Harmful {
-		op.Verdict, op.Hold = Held, hold
-		op.Seen = fmt.Sprintf("%d of %d pauses inside an event, on %d connections", all.Mid, all.Mid+all.Aligned, cut)
-		op.Numbers = map[string]any{"pauses_mid": all.Mid, "pauses_aligned": all.Aligned, "batch_bytes": seen.Median(all.Batches)}
+		est.Verdict, est.Hold = Held, hold
+		est.Seen = fmt.Sprintf("%d of %d pauses inside an event, on %d connections", all.Mid, all.Mid+all.Aligned, cut)
+		est.Numbers = map[string]any{"pauses_mid": all.Mid, "pauses_aligned": all.Aligned, "batch_bytes": seen.Median(all.Batches)}
 	}
-	return op
+	return est
 }

@@ -18,23 +18,23 @@ var Period = &Method{
 // testPeriod looks for batches by the clock, in a stream that every connection
 // gets for itself and that has no reason for them.
 func testPeriod(t *seen.Timeline) Estimate {
-	op := Estimate{}
+	est := Estimate{}
 	var gaps []float64
 	for i, gap := range t.Pauses {
 		if i == 0 {
 			continue
 		}
 		if t.Arrivals[i].Events < 3 {
-			return op
+			return est
 		}
 		gaps = append(gaps, gap.Seconds())
 	}
 	if len(gaps) >= 5 && seen.Mean(gaps) >= 0.3 && seen.Variation(gaps) < 0.05 {
-		op.Verdict, op.Hold = Slight, time.Duration(seen.Mean(gaps)*float64(time.Second))
-		op.Seen = fmt.Sprintf("at least 3 events every %.2f s, ±%.1f %%", seen.Mean(gaps), 100*seen.Variation(gaps))
-		op.Numbers = map[string]any{"period_ms": int(1000 * seen.Mean(gaps))}
+		est.Verdict, est.Hold = Slight, time.Duration(seen.Mean(gaps)*float64(time.Second))
+		est.Seen = fmt.Sprintf("at least 3 events every %.2f s, ±%.1f %%", seen.Mean(gaps), 100*seen.Variation(gaps))
+		est.Numbers = map[string]any{"period_ms": int(1000 * seen.Mean(gaps))}
 	}
-	return op
+	return est
 }
 
 // Beat returns the period of the arrivals, if four of five gaps between them

@@ -12,18 +12,18 @@ import (
 // same phase. A source that ticks has one phase for all, but for the delay of
 // the network.
 func testPhase(o *seen.Observation, a, b *seen.Timeline) Estimate {
-	op := Estimate{}
+	est := Estimate{}
 	if b.Start < a.Start {
 		a, b = b, a
 	}
 	period, ok := Beat(a)
 	other, ok2 := Beat(b)
 	if perConnection, _ := seen.Replayed(a, b); !ok || !ok2 || perConnection || (period-other).Abs() > period/10 {
-		return op
+		return est
 	}
 	shifts := secondShifts(o, a, b)
 	if len(shifts) < 3 || ownPace(shifts, b.Start-a.Start) {
-		return op
+		return est
 	}
 	for i, s := range shifts {
 		shifts[i] = (s%period+3*period/2)%period - period/2
@@ -35,12 +35,12 @@ func testPhase(o *seen.Observation, a, b *seen.Timeline) Estimate {
 		}
 	}
 	if phase.Abs() > 50*time.Millisecond+2*o.RTT() && 10*near >= 7*len(shifts) {
-		op.Verdict, op.Hold = judge(period), period
-		op.Seen = fmt.Sprintf("a second connection has the same period, %s later or earlier (%d of %d)", seen.RoundDuration(phase.Abs()), near, len(shifts))
-		op.groups = len(shifts)
-		op.Numbers = map[string]any{"twin_groups": len(shifts), "phase_ms": seen.Milliseconds(phase)}
+		est.Verdict, est.Hold = judge(period), period
+		est.Seen = fmt.Sprintf("a second connection has the same period, %s later or earlier (%d of %d)", seen.RoundDuration(phase.Abs()), near, len(shifts))
+		est.groups = len(shifts)
+		est.Numbers = map[string]any{"twin_groups": len(shifts), "phase_ms": seen.Milliseconds(phase)}
 	}
-	return op
+	return est
 }
 
 // Phases asks whether several later connections are late or early, each by a time
@@ -55,7 +55,7 @@ var Phases = &Method{
 // testPhases looks for timers where each connection shows little: on some of
 // those opened later, everything is late or early by the same time.
 func testPhases(o *seen.Observation, a *seen.Timeline, others []*seen.Exchange) Estimate {
-	op := Estimate{several: true}
+	est := Estimate{several: true}
 	apart, groups := 0, 0
 	var phases []time.Duration
 	for _, x := range others {
@@ -71,11 +71,11 @@ func testPhases(o *seen.Observation, a *seen.Timeline, others []*seen.Exchange) 
 		}
 	}
 	if apart >= 2 && groups >= 4 {
-		op.Hold = slices.Max(phases)
-		op.Verdict = judge(op.Hold)
-		op.Seen = fmt.Sprintf("%d other connections are late or early by a time of their own, up to %s", apart, seen.RoundDuration(op.Hold))
-		op.groups = groups
-		op.Numbers = map[string]any{"twin_groups": groups}
+		est.Hold = slices.Max(phases)
+		est.Verdict = judge(est.Hold)
+		est.Seen = fmt.Sprintf("%d other connections are late or early by a time of their own, up to %s", apart, seen.RoundDuration(est.Hold))
+		est.groups = groups
+		est.Numbers = map[string]any{"twin_groups": groups}
 	}
-	return op
+	return est
 }

@@ -49,16 +49,16 @@ var Second = &Method{
 // another moment. Bursts of the source are the same on both, bursts of a buffer
 // are not.
 func testSecond(o *seen.Observation, a, b *seen.Timeline) Estimate {
-	op := Estimate{}
+	est := Estimate{}
 	if b.Start < a.Start {
 		a, b = b, a
 	}
 	if perConnection, _ := seen.Replayed(a, b); perConnection {
-		return op
+		return est
 	}
 	shifts := secondShifts(o, a, b)
 	if len(shifts) < 3 || ownPace(shifts, b.Start-a.Start) {
-		return op
+		return est
 	}
 	warn, bad := 0, 0
 	var apart []time.Duration
@@ -71,22 +71,22 @@ func testSecond(o *seen.Observation, a, b *seen.Timeline) Estimate {
 			bad++
 		}
 	}
-	op.groups = len(shifts)
-	op.Numbers = map[string]any{"twin_groups": len(shifts), "twin_groups_apart": warn}
+	est.groups = len(shifts)
+	est.Numbers = map[string]any{"twin_groups": len(shifts), "twin_groups_apart": warn}
 	switch n := len(shifts); {
 	case 5*bad >= 2*n:
-		op.Verdict, op.Hold = Held, seen.Median(apart)
+		est.Verdict, est.Hold = Held, seen.Median(apart)
 	case 5*warn >= 2*n:
-		op.Verdict, op.Hold = Slight, seen.Median(apart)
+		est.Verdict, est.Hold = Slight, seen.Median(apart)
 	case 100*warn <= 15*n:
-		op.Verdict = Clean
-		op.Seen = fmt.Sprintf("a second connection got the same at the same time (%d of %d)", n-warn, n)
-		return op
+		est.Verdict = Clean
+		est.Seen = fmt.Sprintf("a second connection got the same at the same time (%d of %d)", n-warn, n)
+		return est
 	}
-	if op.Verdict != Undecided {
-		op.Seen = fmt.Sprintf("a second connection differs by %s (%d of %d)", seen.RoundDuration(op.Hold), warn, len(shifts))
+	if est.Verdict != Undecided {
+		est.Seen = fmt.Sprintf("a second connection differs by %s (%d of %d)", seen.RoundDuration(est.Hold), warn, len(shifts))
 	}
-	return op
+	return est
 }
 
 // ownPace reports whether all shifts go one way and are about as long as the

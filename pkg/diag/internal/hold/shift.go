@@ -30,9 +30,9 @@ var Shift = &Method{
 // their own. If the next ones fit better, each event waits for the one after
 // it.
 func testShift(c *clock) Estimate {
-	op := Estimate{}
+	est := Estimate{}
 	if c == nil || len(c.at) < 5 || c.resolution > 0 {
-		return op
+		return est
 	}
 	var own, next []float64
 	for i := range len(c.at) - 1 {
@@ -43,14 +43,14 @@ func testShift(c *clock) Estimate {
 		next = append(next, (c.at[i] - c.stamps[i+1]).Seconds())
 	}
 	if len(own) < 4 {
-		return op
+		return est
 	}
 	slices.Sort(own)
 	hold := time.Duration((own[len(own)/2] - slices.Min(next)) * 1e9)
 	if seen.Deviation(own) > 0.02 && seen.Deviation(next) < seen.Deviation(own)/4 && hold > seen.Noticeable {
-		op.Verdict, op.Hold = judge(hold), hold
-		op.Seen = fmt.Sprintf("events come when the next one is made, by the time in %s", c.slot)
-		op.Numbers = map[string]any{"shift_spread_ratio": math.Round(100*seen.Deviation(next)/seen.Deviation(own)) / 100}
+		est.Verdict, est.Hold = judge(hold), hold
+		est.Seen = fmt.Sprintf("events come when the next one is made, by the time in %s", c.slot)
+		est.Numbers = map[string]any{"shift_spread_ratio": math.Round(100*seen.Deviation(next)/seen.Deviation(own)) / 100}
 	}
-	return op
+	return est
 }

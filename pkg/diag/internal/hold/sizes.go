@@ -18,7 +18,7 @@ var Sizes = &Method{
 // testSizes looks for pieces that are of one size although the events in them
 // are not.
 func testSizes(t *seen.Timeline) Estimate {
-	op := Estimate{}
+	est := Estimate{}
 	var batches, sizes []float64
 	var gaps []time.Duration
 	events := 0
@@ -34,25 +34,25 @@ func testSizes(t *seen.Timeline) Estimate {
 		sizes = append(sizes, float64(e.Size))
 	}
 	if len(batches) < 6 || events < 2*len(batches) {
-		return op
+		return est
 	}
 	perBatch := float64(events) / float64(len(batches))
 	if seen.Variation(sizes) < 0.05 {
-		return op // equal events make equal pieces, whoever makes them
+		return est // equal events make equal pieces, whoever makes them
 	}
 	if seen.Variation(batches) < 0.25*seen.Variation(sizes)/math.Sqrt(perBatch) && seen.Median(gaps) > seen.Noticeable {
-		op.Verdict, op.Hold = judge(seen.Median(gaps)), seen.Median(gaps)
-		op.Seen = fmt.Sprintf("pieces of %.0f bytes, ±%.1f %%, of events that differ by ±%.0f %%", seen.Mean(batches), 100*seen.Variation(batches), 100*seen.Variation(sizes))
-		op.Numbers = map[string]any{"batch_bytes": int(seen.Mean(batches))}
+		est.Verdict, est.Hold = judge(seen.Median(gaps)), seen.Median(gaps)
+		est.Seen = fmt.Sprintf("pieces of %.0f bytes, ±%.1f %%, of events that differ by ±%.0f %%", seen.Mean(batches), 100*seen.Variation(batches), 100*seen.Variation(sizes))
+		est.Numbers = map[string]any{"batch_bytes": int(seen.Mean(batches))}
 	}
-	return op
+	return est
 }
 
 // testPacing looks for hops that pass only so many bytes at a time: the pieces
 // are of one size and cut events anywhere, which no source does.
 func testPacing(t *seen.Timeline) Estimate {
 	const smallest, least = 64, 12
-	op := Estimate{}
+	est := Estimate{}
 	var sizes []int
 	var gaps []time.Duration
 	for i, gap := range t.Pauses {
@@ -72,11 +72,11 @@ func testPacing(t *seen.Timeline) Estimate {
 		}
 	}
 	if equal >= least && size >= smallest && 5*equal >= 4*len(sizes) && 2*cuts >= equal && gap >= 50*time.Millisecond {
-		op.Verdict, op.Hold = judge(gap), gap
-		op.Seen = fmt.Sprintf("pieces of %d bytes whatever the events, one every %s: something paces the stream", size, seen.RoundDuration(gap))
-		op.Numbers = map[string]any{"batch_bytes": size}
+		est.Verdict, est.Hold = judge(gap), gap
+		est.Seen = fmt.Sprintf("pieces of %d bytes whatever the events, one every %s: something paces the stream", size, seen.RoundDuration(gap))
+		est.Numbers = map[string]any{"batch_bytes": size}
 	}
-	return op
+	return est
 }
 
 // BufferSize is the size of a buffer by which the arrivals seem to be let go: a

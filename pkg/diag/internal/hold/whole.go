@@ -16,17 +16,17 @@ var Whole = &Method{
 
 // testWhole looks for a long answer in one piece, at the end.
 func testWhole(t *seen.Timeline) Estimate {
-	op := Estimate{}
+	est := Estimate{}
 	if !t.Ended || len(t.Events) < 10 {
-		return op
+		return est
 	}
 	first, last := t.Events[0].At, t.Events[len(t.Events)-1].At
 	wait := last - t.Start
 	if wait > 2*time.Second && last-first <= wait/20 {
-		op.Verdict, op.Hold = Held, wait
-		op.Seen = fmt.Sprintf("all %d events within %s after a wait of %s", len(t.Events), seen.RoundDuration(last-first), seen.RoundDuration(first-t.Start))
+		est.Verdict, est.Hold = Held, wait
+		est.Seen = fmt.Sprintf("all %d events within %s after a wait of %s", len(t.Events), seen.RoundDuration(last-first), seen.RoundDuration(first-t.Start))
 	} else if last-first > wait/4 {
-		op.Verdict = Clean
+		est.Verdict = Clean
 	}
-	return op
+	return est
 }

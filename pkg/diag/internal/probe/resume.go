@@ -54,9 +54,9 @@ func (s *session) resume(ctx context.Context) {
 
 // resumeAs waits for events with IDs, and asks for the events after two of
 // them.
-func (s *session) resumeAs(ctx context.Context, witness *running, first, second, control seen.Role, edit func(*http.Request)) {
+func (s *session) resumeAs(ctx context.Context, reference *running, first, second, control seen.Role, edit func(*http.Request)) {
 	p := s.p
-	id1, id2, ok := s.resumePoints(ctx, witness)
+	id1, id2, ok := s.resumePoints(ctx, reference)
 	if !ok {
 		return
 	}
@@ -80,7 +80,7 @@ func (s *session) resumeAs(ctx context.Context, witness *running, first, second,
 		if ask.id == "" {
 			s.awaitControl(ctx, r)
 		} else {
-			s.awaitReplay(ctx, witness, r)
+			s.awaitReplay(ctx, reference, r)
 		}
 		r.close()
 	}
@@ -99,14 +99,14 @@ func (s *session) awaitControl(ctx context.Context, r *running) {
 // resumePoints chooses the ID before the last and one three places before it.
 // The events after them are to be past for certain, so they have to be some
 // time old.
-func (s *session) resumePoints(ctx context.Context, witness *running) (id1, id2 string, ok bool) {
+func (s *session) resumePoints(ctx context.Context, reference *running) (id1, id2 string, ok bool) {
 	p := s.p
 	var ids []seen.Event
 	p.until(ctx, s.resumeBy(), func() bool {
-		x := witness.snapshot()
+		x := reference.snapshot()
 		ids = seen.WithIDs(x.Timeline().Events)
 		ids = seen.Before(ids, p.clock()-seen.Settled)
-		return len(ids) >= 5 || over(witness) && p.clock()-x.Ended >= seen.Settled
+		return len(ids) >= 5 || over(reference) && p.clock()-x.Ended >= seen.Settled
 	})
 	if len(ids) < 3 {
 		return "", "", false
@@ -118,10 +118,10 @@ func (s *session) resumePoints(ctx context.Context, witness *running) (id1, id2 
 // awaitReplay watches a stream that was resumed until its first events are
 // there. A healthy server replays at once; one before a buffer gets some of the
 // window, because late is not never.
-func (s *session) awaitReplay(ctx context.Context, witness, r *running) {
+func (s *session) awaitReplay(ctx context.Context, reference, r *running) {
 	p := s.p
 	p.await(ctx, r.answered, shortLimit)
-	x := witness.snapshot()
+	x := reference.snapshot()
 	due := max(time.Second, min(5*x.TTFB(), 3*time.Second), min(3*seen.MedianGap(x.Timeline())/2, 3*time.Second))
 	p.until(ctx, p.clock()+due, func() bool { return over(r) || len(r.snapshot().Timeline().Events) > 0 })
 	if over(r) {
@@ -134,7 +134,7 @@ func (s *session) awaitReplay(ctx context.Context, witness, r *running) {
 	for had := -1; had != r.bytes() && p.clock() < end && !over(r) && ctx.Err() == nil; {
 		had = r.bytes()
 		p.until(ctx, min(end, p.clock()+pause+4*x.Dial), func() bool { return over(r) })
-		if r.replayed(witness.snapshot()) {
+		if r.replayed(reference.snapshot()) {
 			return
 		}
 	}
@@ -142,9 +142,9 @@ func (s *session) awaitReplay(ctx context.Context, witness, r *running) {
 
 // replayed reports whether the replay has come to the last event that the
 // reference stream got before the request.
-func (r *running) replayed(witness *seen.Exchange) bool {
+func (r *running) replayed(reference *seen.Exchange) bool {
 	x := r.snapshot()
-	past := seen.WithIDs(seen.Before(witness.Timeline().Events, x.Start))
+	past := seen.WithIDs(seen.Before(reference.Timeline().Events, x.Start))
 	if len(past) == 0 {
 		return false
 	}

@@ -52,7 +52,7 @@ func (s *session) openOthers(ctx context.Context) {
 	apart := min(identityDelay, s.window/8)
 	// With room for two, the other form is the better reference where there is
 	// one, and a second stream where not.
-	wantsIdentity, wantsTwin := s.identity == nil && (room >= 3 || room == 2 && encoded), s.second == nil && (room >= 3 || room == 2 && !encoded)
+	wantsIdentity, wantsSecond := s.identity == nil && (room >= 3 || room == 2 && encoded), s.second == nil && (room >= 3 || room == 2 && !encoded)
 	open := func(role seen.Role, at time.Duration) *running {
 		p.until(ctx, at, func() bool { return over(s.a) })
 		return p.stream(ctx, role, nil)
@@ -66,7 +66,7 @@ func (s *session) openOthers(ctx context.Context) {
 	if wantsIdentity && !encoded {
 		s.identity = open(seen.RoleIdentity, p.clock()+apart)
 	}
-	if wantsTwin {
+	if wantsSecond {
 		s.second = open(seen.RoleSecond, max(delay, p.clock()+apart/4+rand.N(apart*3/4+1)))
 	}
 }
