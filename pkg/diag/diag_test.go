@@ -114,12 +114,12 @@ func TestFixFits(t *testing.T) {
 		check string
 		want  string // in the first remedy, "" for none
 	}{
-		"an error of an API":       {answer("application/json", `{"error":{"message":"bad model"}}`), "content-type", "what the error names"},
+		"an error of an API":       {answer("application/json", `{"error":{"message":"bad model"}}`), "content-type", "the error that the answer names"},
 		"an API that is not told":  {answer("application/json; charset=utf-8", ` {"id":1}`), "content-type", `"stream": true`},
 		"a stream of another type": {answer("text/plain", "data: x\n\n"), "content-type", "Content-Type: text/event-stream"},
 		"an error in the answer":   {failed, "llm-error", ""},
 		"an answer with one":       {failed, "llm-terminal", ""},
-		"a cut answer":             {chat(false, ""), "llm-terminal", "tell an error"},
+		"a cut answer":             {chat(false, ""), "llm-terminal", "report an error"},
 	} {
 		report := weigh(seentest.Recording(test.x), Options{Only: []string{test.check}})
 		i := slices.IndexFunc(report.Checks, func(c Result) bool { return c.ID == test.check })

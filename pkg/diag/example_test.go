@@ -38,7 +38,7 @@ func ExampleRun() {
 	// Output:
 	// fail
 	// content-type: text/html; charset=utf-8, not text/event-stream
-	// frame-html: an HTML page came, titled "Log in"
+	// frame-html: the answer is an HTML page, titled "Log in"
 }
 
 // Only some checks, one of which must not be left undecided.

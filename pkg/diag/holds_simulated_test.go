@@ -81,7 +81,7 @@ func TestFastReplayIsNotHeld(t *testing.T) {
 			if found := alarm(o); found != "" {
 				t.Errorf("%s, seed %d: %s", name, seed, found)
 			}
-			if f := check.Lookup("shared-cache").Run(o); f.Title != "each stream starts anew, at its own pace" {
+			if f := check.Lookup("shared-cache").Run(o); f.Title != "each stream starts afresh, at its own pace" {
 				t.Errorf("%s, seed %d: shared-cache %s: %s", name, seed, f.Status, f.Title)
 			}
 		}

@@ -278,11 +278,11 @@ func (r *Report) confirm(o *seen.Observation) {
 			if c.found.OfConnection() {
 				// No bad moment of the network is so long and leaves the other
 				// connection alone: it depends on the connection.
-				c.Status, c.Seen = Warn, c.Seen+"; not so on a fresh connection"
+				c.Status, c.Seen = Warn, c.Seen+"; not on another connection"
 				continue
 			}
-			c.Seen = c.Actual + "; not so on a fresh connection"
-			c.Actual = "seen once, and not again"
+			c.Seen = c.Actual + "; not on another connection"
+			c.Actual = "seen once, not confirmed"
 			c.Status, c.Remedies = Inconclusive, nil
 		}
 	}

@@ -26,8 +26,8 @@ var bufferingChecks = []*Check{
 
 var bufferProxyCheck = Check{
 	ID: "buffer-proxy", Group: "buffering", Title: "no buffer holds events", Worst: Fail,
-	How:    "Where in an event the stream stands when it pauses (pauses), a second connection (second-stream), a time in the events (clock), the sizes of the pieces (sizes), which tell of how many bytes a buffer is, heartbeats in groups (heartbeats), what new connections get late and in one piece (opening). From 0.15 s warn, from 0.4 s fail. A fault is looked for on a second connection before it is told.",
-	Why:    "Events come late and in lumps, and with little traffic not at all.",
+	How:    "Pauses within events (pauses), a second connection (second-stream), timestamps in the events (clock), the sizes of the pieces, which show the size of a buffer (sizes), heartbeats in groups (heartbeats), and late starts of new connections (opening). From 0.15 s warn, from 0.4 s fail. A fault is confirmed on another connection before it is reported.",
+	Why:    "Events arrive late and in bursts, and with little traffic not at all.",
 	Cite:   "https://github.com/nginx/nginx/issues/1505",
 	Cures:  []Cure{cureStopBuffer},
 	Timing: true,
@@ -35,7 +35,7 @@ var bufferProxyCheck = Check{
 }
 
 var curePassOpening = Cure{
-	{For: "app", Text: "what waits for the first bytes of a stream (a scanner, a minimum length of compression) has to leave text/event-stream alone"},
+	{For: "app", Text: "exempt text/event-stream from whatever waits for the first bytes of a stream (a scanner, a minimum length for compression)"},
 }
 
 func checkBufferProxy(o *seen.Observation) Finding {
@@ -67,7 +67,7 @@ func checkBufferProxy(o *seen.Observation) Finding {
 		return f
 	}
 	if v.Doubt() != "" && v.Verdict(hold.Origin) != hold.Clean {
-		return inconclusive("only a time in the events speaks of a hold, which may not be that of publishing; serve.Handler.Stamp or Options.OriginURL decides").seen("%s", v.Doubt())
+		return inconclusive("only the timestamps in the events suggest a hold, and they may not be publish times; serve.Handler.Stamp or Options.OriginURL decides").seen("%s", v.Doubt())
 	}
 	if est, ok := v.FirstClean(hold.Origin, hold.Pauses, hold.Flow, hold.Clock, hold.Second, hold.Heartbeats); ok {
 		f := pass("%s", est.Seen).with("method", est.Method.String())
@@ -85,8 +85,8 @@ func checkBufferProxy(o *seen.Observation) Finding {
 
 var bufferCompressionCheck = Check{
 	ID: "buffer-compression", Group: "buffering", Title: "compression is flushed", Worst: Fail,
-	How:    "The stream as a browser asks for it against the plain one (encoding), each prefix of it decoded.",
-	Why:    "A compressor that waits for more input holds every event; who tests with curl does not see it.",
+	How:    "The stream as a browser requests it, compared with the plain one (encoding). Each prefix is decoded.",
+	Why:    "A compressor that waits for more input holds every event, and a test with curl does not show it.",
 	Cite:   "https://github.com/expressjs/compression/issues/61",
 	Cures:  []Cure{cureFlushCompressor},
 	Timing: true,
@@ -125,8 +125,8 @@ func checkBufferCompression(o *seen.Observation) Finding {
 
 var bufferTailCheck = Check{
 	ID: "buffer-tail", Group: "buffering", Title: "the end of an event does not wait", Worst: Fail,
-	How:    "Pauses within or right behind large events (tails), arrivals that fit the time of the next event (shift), new connections that miss the event an open one gets next (first-event), events that come back with an ID before they come to open streams (resumed-early).",
-	Why:    "The last bytes of an event, or all of it, come with the next one: a burst passes every test, the last event of it stalls.",
+	How:    "Pauses within or right after large events (tails), arrivals that match the timestamp of the next event (shift), new connections that miss the next event of an open one (first-event), resumed streams that get events before open ones (resumed-early).",
+	Why:    "The last bytes of an event, or all of it, arrive with the next one: a burst passes every test, and its last event stalls.",
 	Cite:   "https://github.com/aspnet/AspNetCoreModule/issues/16",
 	Cures:  []Cure{cureStopNginx},
 	Timing: true,
@@ -134,7 +134,7 @@ var bufferTailCheck = Check{
 }
 
 var cureWriteAtOnce = Cure{
-	{For: "app", Text: "write and flush an event when it is made, not when the next one is"},
+	{For: "app", Text: "write and flush an event when it is created, not when the next one is"},
 	{For: "nginx", Text: nginxText},
 	{For: "haproxy", Text: "take text/event-stream out of compression type"},
 }
@@ -151,11 +151,11 @@ func checkBufferTail(o *seen.Observation) Finding {
 		case hold.First, hold.Shift:
 			f.Title = fmt.Sprintf("every event waits for the next one, here for about %s", seen.RoundDuration(est.Hold))
 			if est.Method == hold.First {
-				f.Title = fmt.Sprintf("every event waits for the next one, here for about %s, or new connections join as late", seen.RoundDuration(est.Hold))
+				f.Title = fmt.Sprintf("every event waits for the next one, here for about %s, or new connections join late by as much", seen.RoundDuration(est.Hold))
 			}
 			f = f.cure(cureWriteAtOnce)
 		case hold.Lead:
-			f.Title = fmt.Sprintf("open streams are given events late, by about %s", seen.RoundDuration(est.Hold))
+			f.Title = fmt.Sprintf("open streams get events late, by about %s", seen.RoundDuration(est.Hold))
 			f = f.cure(cureWriteAtOnce)
 		}
 		return locate(o, f)
@@ -178,7 +178,7 @@ func checkBufferTail(o *seen.Observation) Finding {
 }
 
 var bufferTimerCheck = Check{
-	ID: "buffer-timer", Group: "buffering", Title: "events are not let go by the clock", Worst: Fail,
+	ID: "buffer-timer", Group: "buffering", Title: "events are not released by a timer", Worst: Fail,
 	How:    "Batches at a fixed period whose phase differs between connections (second-stream, phases), or without any comparison (period, which only warns).",
 	Why:    "Every event is late by half the period.",
 	Cite:   "https://github.com/caddyserver/caddy/issues/1972",
@@ -225,13 +225,13 @@ func checkBufferTimer(o *seen.Observation) Finding {
 	if v.Main.Ended {
 		return inconclusive("the stream ended too soon to judge")
 	}
-	return inconclusive("events come in groups, and nothing tells whether the server makes them so; serve.Handler.Stamp or Options.OriginURL decides")
+	return inconclusive("events arrive in groups, which the server itself may send; serve.Handler.Stamp or Options.OriginURL decides")
 }
 
 var bufferWholeCheck = Check{
 	ID: "buffer-whole", Group: "buffering", Title: "the answer is not held to its end", Worst: Fail,
-	How:       "All of at least ten events within a twentieth of the wait for them (whole), or nothing at all.",
-	Why:       "What should be a stream is a download.",
+	How:       "At least ten events, all within a twentieth of the wait for them (whole), or nothing at all.",
+	Why:       "The stream becomes a download.",
 	Cite:      "https://github.com/cloudflare/cloudflared/issues/1496",
 	Cures:     []Cure{cureStreamWhole},
 	Timing:    true,
@@ -273,9 +273,9 @@ func checkBufferWhole(o *seen.Observation) Finding {
 }
 
 var terminatorLateCheck = Check{
-	ID: "terminator-late", Group: "buffering", Title: "the blank line comes with its event", Worst: Fail,
+	ID: "terminator-late", Group: "buffering", Title: "the blank line arrives with its event", Worst: Fail,
 	How:    "Pauses at which only the blank line of an event is missing: at least 3, and 80 % of all.",
-	Why:    "Clients dispatch every event one event late.",
+	Why:    "Clients dispatch every event late, when the next one arrives.",
 	Cite:   "https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation",
 	Cures:  []Cure{cureWriteWhole},
 	Timing: true,
@@ -287,7 +287,7 @@ func checkTerminatorLate(o *seen.Observation) Finding {
 	all := v.All()
 	if all.TerminatorLate() {
 		return fail("the blank line that ends an event comes with the next event").
-			seen("%d of %d pauses lack nothing but the blank line", all.NoBlank, all.NoBlank+all.Mid+all.Aligned).
+			seen("%d of %d pauses lack only the blank line", all.NoBlank, all.NoBlank+all.Mid+all.Aligned).
 			with("pauses_no_blank", all.NoBlank)
 	}
 	if all.Aligned+all.Mid+all.NoBlank == 0 {

@@ -13,7 +13,7 @@ import (
 var heartbeatCheck = Check{
 	ID: "heartbeat", Group: "buffering", Title: "silence stays short", Worst: Fail,
 	How:   "The longest time without a byte. Over 20 s info, from 30 s warn, from 55 s fail.",
-	Why:   "Hops cut what is silent, mostly at 60 s, some at 30.",
+	Why:   "Hops cut silent connections, most at 60 s, some at 30 s.",
 	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes",
 	Cures: []Cure{cureBeat},
 	run:   checkHeartbeat,
@@ -48,7 +48,7 @@ func checkHeartbeat(o *seen.Observation) Finding {
 }
 
 var heartbeatKindCheck = Check{
-	ID: "heartbeat-kind", Group: "buffering", Title: "what heartbeats are made of", Worst: Info,
+	ID: "heartbeat-kind", Group: "buffering", Title: "the form of heartbeats", Worst: Info,
 	How:   "Comments, events of their own type, or messages.",
 	Why:   "A heartbeat that is a message reaches the application as data.",
 	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes",
@@ -78,15 +78,15 @@ func checkHeartbeatKind(o *seen.Observation) Finding {
 
 var idleCutCheck = Check{
 	ID: "idle-cut", Group: "buffering", Title: "silence does not end the stream", Worst: Fail,
-	How:   "With Options.Soak the stream is left alone; a cut after silence is compared with the limits that hops are known for.",
-	Why:   "Clients reconnect all the time, and lose events where nothing resumes.",
+	How:   "With Options.Soak, the stream is left alone. A cut after silence is compared with the known limits of hops.",
+	Why:   "Clients reconnect all the time, and lose events unless they can resume.",
 	Cite:  "https://github.com/harness/harness/issues/1293",
 	Cures: []Cure{cureRaiseTimeout},
 	Needs: NeedsSoak,
 	run:   checkIdleCut,
 }
 
-var cureRaiseTimeout = Cure{{For: "nginx", Text: "proxy_read_timeout 1h;"}, {For: "app", Text: "heartbeats more often than the limit; where it is one of age, end the stream yourself before it"}}
+var cureRaiseTimeout = Cure{{For: "nginx", Text: "proxy_read_timeout 1h;"}, {For: "app", Text: "heartbeats more often than the limit; for a limit of age, end the stream before it"}}
 
 // A limit is a limit that some hop is known to have.
 type limit struct {
@@ -148,7 +148,7 @@ func checkIdleCut(o *seen.Observation) Finding {
 	case !was:
 		return pass("not cut in %s", seen.RoundDuration(watched))
 	case silence <= max(2*time.Second, 3*o.Main().Timeline().LongestGap()/2):
-		return pass("it ended after %s, but not of silence: see lifetime-cut", seen.RoundDuration(age))
+		return pass("it ended after %s, but not for silence: see lifetime-cut", seen.RoundDuration(age))
 	}
 	f := warn("cut after %s of silence", seen.RoundDuration(silence)).with("silence_ms", seen.Milliseconds(silence))
 	if silence < time.Minute {
@@ -164,7 +164,7 @@ func checkIdleCut(o *seen.Observation) Finding {
 var lifetimeCutCheck = Check{
 	ID: "lifetime-cut", Group: "buffering", Title: "age does not end the stream", Worst: Fail,
 	How:   "With Options.Soak: cut although bytes flowed, or twice at the same age.",
-	Why:   "A hard limit that no heartbeat helps against.",
+	Why:   "No heartbeat helps against a limit of age.",
 	Cite:  "https://github.com/kubernetes/ingress-gce/issues/518",
 	Cures: []Cure{cureRaiseTimeout},
 	Needs: NeedsSoak,
@@ -187,7 +187,7 @@ func checkLifetimeCut(o *seen.Observation) Finding {
 	}
 	flowing := silence <= max(2*time.Second, 3*o.Main().Timeline().LongestGap()/2)
 	if !flowing && !sameAge {
-		return pass("it ended of silence: see idle-cut")
+		return pass("it ended for silence: see idle-cut")
 	}
 	if !flowing {
 		return skip("see idle-cut")
@@ -207,22 +207,22 @@ func checkLifetimeCut(o *seen.Observation) Finding {
 }
 
 var endCleanCheck = Check{
-	ID: "end-clean", Group: "buffering", Title: "a stream ends in order", Worst: Fail,
-	How:   "Whether the answer ended as HTTP says, or broke off. Short of its Content-Length or with broken chunks it fails, and so if it is reset or cut within a chunk or an event in its first 9 s, where no hop is known to cut; else it is a warning.",
-	Why:   "A stream that breaks off looks like a network fault, and nobody finds the limit that did it.",
+	ID: "end-clean", Group: "buffering", Title: "a stream ends cleanly", Worst: Fail,
+	How:   "An answer that breaks off fails if it is shorter than its Content-Length, has broken chunks, or is reset or cut within a chunk or an event in its first 9 s, where no hop is known to cut. Otherwise it is a warning.",
+	Why:   "A stream that breaks off looks like a network fault, which hides the limit behind it.",
 	Cite:  "https://github.com/kubernetes/ingress-nginx/issues/14090",
 	Cures: []Cure{cureRaiseTimeout},
 	Quick: true,
 	run:   checkEndClean,
 }
 
-var cureEndInOrder = Cure{{For: "app", Text: "let the server's own HTTP code frame the body, and end an answer instead of dropping the connection"}}
+var cureEndInOrder = Cure{{For: "app", Text: "leave the framing of the body to the HTTP server, and end the answer instead of dropping the connection"}}
 
 func checkEndClean(o *seen.Observation) Finding {
 	x := o.Main()
 	switch x.End {
 	case seen.EndEOF:
-		return pass("the answer ended in order")
+		return pass("the answer ended cleanly")
 	case seen.EndReset:
 	default:
 		return skip("the stream did not end")
@@ -238,7 +238,7 @@ func checkEndClean(o *seen.Observation) Finding {
 	}
 	switch {
 	case strings.Contains(x.Error, "chunk"):
-		f = fail("after %s the answer is no HTTP any more: %s", seen.RoundDuration(age), x.Error).cure(cureEndInOrder)
+		f = fail("after %s the answer is not valid HTTP: %s", seen.RoundDuration(age), x.Error).cure(cureEndInOrder)
 	case x.Header.Get("Content-Length") != "":
 		f = fail("%d of %s bytes came, then the connection ended", len(x.Body), x.Header.Get("Content-Length")).cure(cureDropLength, cureEndInOrder)
 	case age < earliestCut && (tail > 0 || !x.Between || len(x.Body) == 0):

@@ -11,8 +11,8 @@ import (
 
 var headersEarlyCheck = Check{
 	ID: "headers-early", Group: "buffering", Title: "headers do not wait for the first event", Worst: Fail,
-	How:       "Headers that come in one read with the first byte of the body, later than 1 s and five times another answer: from 1 s warn, from 3 s or never fail. Where those of two new connections come when an open one gets an event, they wait for it: from 0.4 s warn, from 1 s fail.",
-	Why:       "EventSource stays in CONNECTING, and proxies count the wait as an upstream that hangs.",
+	How:       "Headers that arrive together with the first byte of the body, after more than 1 s and five times the time of another answer: from 1 s warn, from 3 s or never fail. Headers of two new connections that arrive when an open one gets an event wait for it: from 0.4 s warn, from 1 s fail.",
+	Why:       "EventSource stays in CONNECTING, and proxies take the upstream for hung.",
 	Cite:      "https://github.com/danielgtaylor/huma/issues/1037",
 	Cures:     []Cure{cureFlushHeaders, cureStopNginx},
 	Quick:     true,
@@ -25,8 +25,8 @@ var cureStopNginx = Cure{
 	{For: "php", Text: phpText},
 	{For: "nginx", Text: nginxText},
 	{For: "app", Text: appText},
-	{For: "nginx", Text: "fastcgi_buffering off; or uwsgi_buffering off; where the app is reached so"},
-	{For: "nginx", Text: "proxy_ignore_headers X-Accel-Buffering makes the app's header void"},
+	{For: "nginx", Text: "fastcgi_buffering off; or uwsgi_buffering off; for apps behind FastCGI or uWSGI"},
+	{For: "nginx", Text: "proxy_ignore_headers X-Accel-Buffering disables the app's header"},
 	{For: "ingress-nginx", Text: `nginx.ingress.kubernetes.io/proxy-buffering: "off" and proxy-read-timeout: "3600"`},
 }
 
@@ -34,7 +34,7 @@ var cureStopBuffer = Cure{
 	{For: "php", Text: phpText},
 	{For: "nginx", Text: nginxText},
 	{For: "app", Text: appText},
-	{For: "app", Text: "flush after each event; what copies a stream has to flush after each read"},
+	{For: "app", Text: "flush after each event; code that copies a stream has to flush after each read"},
 	{For: "apache", Text: "ProxySet flushpackets=on for mod_proxy_fcgi; FcgidOutputBufferSize 0 for mod_fcgid; no mod_ratelimit on the stream"},
 	{For: "lighttpd", Text: "server.stream-response-body = 1"},
 	{For: "haproxy", Text: "option http-no-delay; take text/event-stream out of compression type"},
@@ -105,9 +105,9 @@ func noStream(x *seen.Exchange) bool {
 }
 
 var firstByteCheck = Check{
-	ID: "first-byte", Group: "buffering", Title: "a first byte comes early", Worst: Info,
+	ID: "first-byte", Group: "buffering", Title: "the first byte arrives early", Worst: Info,
 	How:   "Time from the headers to the first byte of the body.",
-	Why:   "Some networks hand on the headers no earlier than that.",
+	Why:   "Some networks deliver the headers no earlier than that.",
 	Cite:  "https://bunny.net/docs/scripting/server-sent-events",
 	Cures: []Cure{cureFlushHeaders},
 	run:   checkFirstByte,
@@ -119,11 +119,11 @@ func checkFirstByte(o *seen.Observation) Finding {
 		return skip("no body asked for")
 	}
 	if len(x.Reads) == 0 {
-		return info("no byte after the headers in %s: some networks deliver the headers no earlier than that", seen.RoundDuration(x.Ended-x.Answered))
+		return info("no byte in %s after the headers: some networks deliver the headers no earlier", seen.RoundDuration(x.Ended-x.Answered))
 	}
 	wait := x.Reads[0].At - x.Answered
 	if wait > 2*time.Second {
-		return info("first byte %s after the headers: some networks deliver the headers no earlier than that", seen.RoundDuration(wait)).
+		return info("first byte %s after the headers: some networks deliver the headers no earlier", seen.RoundDuration(wait)).
 			with("first_byte_ms", seen.Milliseconds(wait))
 	}
 	return pass("first byte %s after the headers", seen.RoundDuration(max(0, wait))).with("first_byte_ms", seen.Milliseconds(wait)).cure()
@@ -131,8 +131,8 @@ func checkFirstByte(o *seen.Observation) Finding {
 
 var protocolParityCheck = Check{
 	ID: "protocol-parity", Group: "buffering", Title: "HTTP/1.1 and HTTP/2 behave alike", Worst: Fail,
-	How:   "The headers over the version of HTTP that the first stream did not use, asked for twice. Held there warn, held where the first stream was fail.",
-	Why:   "One of the two is held, mostly the one that browsers choose.",
+	How:   "The headers over the other version of HTTP, requested twice. Held there warn, held over the version of the first stream fail.",
+	Why:   "One of the two is held, usually the one that browsers choose.",
 	Cite:  "https://github.com/icing/mod_h2/issues/147",
 	Cures: []Cure{cureFixHTTP2},
 	run:   checkProtocolParity,
@@ -141,14 +141,14 @@ var protocolParityCheck = Check{
 func checkProtocolParity(o *seen.Observation) Finding {
 	a, b := o.Main(), o.Get(seen.RoleProtocol)
 	if b == nil {
-		return skip("only one version of HTTP to be had")
+		return skip("only one version of HTTP is available")
 	}
 	late := func(x *seen.Exchange) bool { return x.Answered == 0 || x.TTFB() > 3*time.Second }
 	switch {
 	case b.Answered == 0 && b.End == seen.EndError:
-		return skip("%s is not to be had: %s", otherName(a.Proto), b.Error)
+		return skip("%s is not available: %s", otherName(a.Proto), b.Error)
 	case b.Answered > 0 && b.Proto == a.Proto:
-		return skip("only %s is to be had", a.Proto)
+		return skip("only %s is available", a.Proto)
 	case late(a) == late(b):
 		return pass("%s and %s alike", a.Proto, nameOr(b.Proto, "the other version"))
 	case late(b):

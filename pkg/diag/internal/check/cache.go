@@ -18,9 +18,9 @@ var cacheChecks = []*Check{
 }
 
 var sharedCacheCheck = Check{
-	ID: "shared-cache", Group: "cache", Title: "no cache plays a recording", Worst: Fail,
-	How:   "A second stream that starts where the first did, against one with a query that no cache knows; Age and X-Cache.",
-	Why:   "Users get the stream of another, or of last week.",
+	ID: "shared-cache", Group: "cache", Title: "no cache replays a recording", Worst: Fail,
+	How:   "A second stream that starts like the first, compared with one that has a cache-busting query; Age and X-Cache.",
+	Why:   "Users get the stream of another user, or of last week.",
 	Cite:  "https://bunny.net/docs/cdn/server-sent-events",
 	Cures: []Cure{cureForbidCaching},
 	run:   checkSharedCache,
@@ -47,11 +47,11 @@ func checkSharedCache(o *seen.Observation) Finding {
 		return skip("only one stream was opened")
 	}
 	if !b.OK() {
-		return inconclusive("a second stream was not to be had")
+		return inconclusive("a second stream could not be opened")
 	}
 	switch perConnection, past := seen.Replayed(a.Timeline(), b.Timeline()); {
 	case perConnection:
-		return pass("each stream starts anew, at its own pace")
+		return pass("each stream starts afresh, at its own pace")
 	case !past:
 		return pass("a second stream is not a copy of the first")
 	}
@@ -63,12 +63,12 @@ func checkSharedCache(o *seen.Observation) Finding {
 		return pass("a second stream starts as the first did, without a sign of a cache")
 	}
 	if bust.Timeline().Events[0].Key() == a.Timeline().Events[0].Key() {
-		return pass("every stream starts with the same events, by any cache")
+		return pass("every stream starts with the same events, cached or not")
 	}
 	if late := lateStream(o); late == nil || len(late.Timeline().Events) == 0 || late.Timeline().Events[0].Key() != a.Timeline().Events[0].Key() {
 		return pass("a second stream starts as the first did, a later one does not: no recording")
 	}
-	return fail("a second stream gets the recording of the first; with another query it does not")
+	return fail("a second stream gets a recording of the first; with another query it does not")
 }
 
 // lateStream is the last of the streams that were asked for as the first was.
@@ -83,8 +83,8 @@ func lateStream(o *seen.Observation) *seen.Exchange {
 }
 
 var pathCheck = Check{
-	ID: "path", Group: "cache", Title: "hops on the way", Worst: Info,
-	How:       "What the headers of the answer tell of servers and networks; remedies are chosen by it.",
+	ID: "path", Group: "cache", Title: "hops on the path", Worst: Info,
+	How:       "The servers and networks that the headers of the answer identify. Remedies are chosen by them.",
 	Why:       "Each hop has a buffer, a timeout and a cache of its own.",
 	Cite:      "https://github.com/robhunter/agentdeals/issues/1098",
 	AtOnce:    true,
@@ -105,13 +105,13 @@ func checkPath(o *seen.Observation) Finding {
 		names = append(names, fmt.Sprintf("%s (%s)", h.Name, h.By))
 	}
 	if len(names) == 0 {
-		return info("no hop names itself")
+		return info("no hop identifies itself")
 	}
 	return info("%s", strings.Join(names, ", "))
 }
 
 var commentsPassCheck = Check{
-	ID: "comments-pass", Group: "cache", Title: "comments come through", Worst: Info,
+	ID: "comments-pass", Group: "cache", Title: "comments pass through", Worst: Info,
 	How:   "With Options.OriginURL: comments there and none here.",
 	Why:   "Heartbeats made of comments then keep nothing alive.",
 	Cite:  "https://github.com/leyabierta/leyabierta/issues/28",
@@ -130,15 +130,15 @@ func checkComments(o *seen.Observation) Finding {
 	case there == 0:
 		return inconclusive("the origin sent no comment")
 	case here == 0 && there > 1:
-		return info("a hop takes comments away (%d at the origin): send heartbeats as events", there).cure(cureBeat)
+		return info("a hop removes comments (%d at the origin): send heartbeats as events", there).cure(cureBeat)
 	}
-	return pass("comments come through")
+	return pass("comments pass through")
 }
 
 var disconnectSeenCheck = Check{
-	ID: "disconnect-seen", Group: "cache", Title: "the origin notices who leaves", Worst: Warn,
+	ID: "disconnect-seen", Group: "cache", Title: "the origin notices disconnects", Worst: Warn,
 	How:   "With Options.ConnsURL: the count of streams 10 s after this client left.",
-	Why:   "Each reader who left keeps a connection to the origin.",
+	Why:   "Each client that left keeps a connection to the origin.",
 	Cite:  "https://github.com/vitejs/vite/issues/13522",
 	Cures: []Cure{cureBeat},
 	Needs: NeedsConnsURL,

@@ -25,8 +25,8 @@ var connectChecks = []*Check{
 }
 
 var connectReachCheck = Check{
-	ID: "connect-reach", Group: "connect", Title: "an HTTP answer comes", Worst: Fail,
-	How:       "DNS, TCP, TLS and the first byte of an answer, each noted; no answer in time is exit code 3.",
+	ID: "connect-reach", Group: "connect", Title: "the server answers in HTTP", Worst: Fail,
+	How:       "Timing of DNS, TCP, TLS and the first byte of the answer. No answer in time is exit code 3.",
 	Why:       "Without an answer nothing can be tested.",
 	Cite:      "https://www.rfc-editor.org/rfc/rfc9110",
 	Quick:     true,
@@ -52,8 +52,8 @@ func checkReach(o *seen.Observation) Finding {
 
 var connectStatusCheck = Check{
 	ID: "connect-status", Group: "connect", Title: "the status is 200", Worst: Fail,
-	How:       "The status after redirects. 204 tells clients to stop; every other one is final for EventSource.",
-	Why:       "A browser does not try again after any status but 200.",
+	How:       "The status after redirects. 204 asks clients to stop; any other status is final for EventSource.",
+	Why:       "Browsers reconnect only after a 200.",
 	Cite:      "https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model",
 	Cures:     []Cure{cureAnswer200},
 	Quick:     true,
@@ -62,7 +62,7 @@ var connectStatusCheck = Check{
 	run:       checkStatus,
 }
 
-var cureAnswer200 = Cure{{For: "app", Text: "200 with text/event-stream; for errors that pass, 200 and an event that says so"}}
+var cureAnswer200 = Cure{{For: "app", Text: "200 with text/event-stream; for temporary errors, 200 and an event that reports the error"}}
 
 var cureFinalURL = Cure{{For: "app", Text: "give clients the final URL"}}
 
@@ -72,18 +72,18 @@ func checkStatus(o *seen.Observation) Finding {
 	case x.Status == 0:
 		return skip("no answer")
 	case x.Loop:
-		return fail("%d: the redirects lead in a circle", x.Status).cure(cureFinalURL)
+		return fail("%d: redirect loop", x.Status).cure(cureFinalURL)
 	case x.Status == http.StatusOK:
 		if len(x.Redirects) > 0 {
 			return pass("200 after %d redirects", len(x.Redirects))
 		}
 		return pass("200, no redirect")
 	case x.Status == http.StatusBadRequest && seen.SentHeader(x, "Mcp-Session-Id") == "" && seen.MCPSession(o) != "":
-		return pass("400: a request needs the session of initialize, as MCP wants it told")
+		return pass("400: requests need the session of initialize, as MCP requires")
 	case x.Status == http.StatusMethodNotAllowed && o.Options.Profile == seen.ProfileMCP:
-		return pass("405: no stream but for requests, as MCP wants it told")
+		return pass("405: no stream other than for requests, as MCP requires")
 	case x.Status == http.StatusNoContent:
-		return info("204: the server asks clients not to come back")
+		return info("204: the server asks clients not to reconnect")
 	}
 	f := fail("%d %s: EventSource gives up for good", x.Status, http.StatusText(x.Status)).with("status", x.Status)
 	switch {
@@ -108,7 +108,7 @@ func whatCame(x *seen.Exchange) string {
 	}
 	kind := "the body begins with"
 	if body[0] == '{' || body[0] == '[' {
-		kind = "a JSON answer came"
+		kind = "the answer is JSON"
 	}
 	return fmt.Sprintf("%s: %q", kind, httpx.Clip(string(body), shownText))
 }
@@ -122,16 +122,16 @@ func pageCame(body []byte) string {
 	case !ok:
 		return ""
 	case title == "":
-		return "an HTML page came"
+		return "the answer is an HTML page"
 	default:
-		return fmt.Sprintf("an HTML page came, titled %q", httpx.Clip(title, shownText))
+		return fmt.Sprintf("the answer is an HTML page, titled %q", httpx.Clip(title, shownText))
 	}
 }
 
 var connectRedirectCheck = Check{
 	ID: "connect-redirect", Group: "connect", Title: "redirects stay on the origin", Worst: Fail,
-	How:       "Every step is noted: at most 20, no circle, not from https to http, no other origin, the method kept.",
-	Why:       "Another origin costs CORS and credentials, and each reconnection walks the whole chain again.",
+	How:       "Each step: at most 20, no loop, none from https to http or to another origin, the method kept.",
+	Why:       "Another origin needs CORS and gets no credentials, and each reconnection follows the whole chain again.",
 	Cite:      "https://github.com/whatwg/html/issues/503",
 	Cures:     []Cure{cureFinalURL},
 	Quick:     true,
@@ -149,7 +149,7 @@ func checkRedirect(o *seen.Observation) Finding {
 		return pass("no redirect")
 	}
 	if x.Loop {
-		return fail("the redirects lead in a circle, or are more than %d", seen.MaxRedirects).seen("%s", chain(x))
+		return fail("redirect loop, or more than %d redirects", seen.MaxRedirects).seen("%s", chain(x))
 	}
 	f := pass("%d redirects on the same origin", len(x.Redirects))
 	method := x.Method
@@ -185,9 +185,9 @@ func chain(x *seen.Exchange) string {
 }
 
 var connectTLSCheck = Check{
-	ID: "connect-tls", Group: "connect", Title: "the certificate is good", Worst: Fail,
-	How:       "The handshake of the connection: chain, name, dates. Less than 14 days left is a warning.",
-	Why:       "The day it ends, all clients are out at once.",
+	ID: "connect-tls", Group: "connect", Title: "the certificate is valid", Worst: Fail,
+	How:       "The TLS handshake: chain, name and dates. Fewer than 14 days left is a warning.",
+	Why:       "When it expires, all clients fail at once.",
 	Cite:      "https://www.rfc-editor.org/rfc/rfc9325",
 	Quick:     true,
 	AtOnce:    true,
@@ -204,19 +204,19 @@ func checkTLS(o *seen.Observation) Finding {
 		return skip("no TLS")
 	}
 	if x.TLS.Unproven {
-		return info("%s, the certificate was not looked at", tls.VersionName(x.TLS.Version))
+		return info("%s, the certificate was not verified", tls.VersionName(x.TLS.Version))
 	}
 	left := x.TLS.NotAfter.Sub(o.Time)
 	if left < 14*24*time.Hour {
-		return warn("the certificate ends in %d days", int(left.Hours()/24)).with("days_left", int(left.Hours()/24))
+		return warn("the certificate expires in %d days", int(left.Hours()/24)).with("days_left", int(left.Hours()/24))
 	}
-	return pass("%s, the certificate is good for %d days", tls.VersionName(x.TLS.Version), int(left.Hours()/24))
+	return pass("%s, the certificate is valid for %d days", tls.VersionName(x.TLS.Version), int(left.Hours()/24))
 }
 
 var connectTTFBCheck = Check{
-	ID: "connect-ttfb", Group: "connect", Title: "headers come soon", Worst: Fail,
-	How:       "Time to the headers less a round trip; over 2 s warn, over 10 s fail.",
-	Why:       "Users wait as long before anything can show.",
+	ID: "connect-ttfb", Group: "connect", Title: "headers arrive soon", Worst: Fail,
+	How:       "Time to the headers minus a round trip. Over 2 s warn, over 10 s fail.",
+	Why:       "Users see nothing until then.",
 	Cite:      "https://github.com/h3js/h3/issues/903",
 	Cures:     []Cure{cureFlushHeaders},
 	AtOnce:    true,
@@ -253,9 +253,9 @@ func checkTTFB(o *seen.Observation) Finding {
 }
 
 var connectHeadCheck = Check{
-	ID: "connect-head", Group: "connect", Title: "HEAD ends", Worst: Warn,
-	How:   "HEAD is sent beside the stream and has 2 s.",
-	Why:   "A monitor that asks with HEAD pins one handler each time, until none is left.",
+	ID: "connect-head", Group: "connect", Title: "HEAD is answered", Worst: Warn,
+	How:   "A HEAD request beside the stream must be answered within 2 s.",
+	Why:   "A monitor that sends HEAD occupies one handler each time, until none is left.",
 	Cite:  "https://github.com/kemalcr/kemal/issues/798",
 	Cures: []Cure{cureAnswerHead},
 	Quick: true,
@@ -271,14 +271,14 @@ func checkHead(o *seen.Observation) Finding {
 	}
 	if x.Answered == 0 {
 		if x.End == seen.EndTimeout {
-			return warn("HEAD was not answered within %s: each one keeps a handler busy", seen.RoundDuration(x.Ended-x.Start))
+			return warn("HEAD was not answered within %s: each one occupies a handler", seen.RoundDuration(x.Ended-x.Start))
 		}
 		return warn("HEAD: %s", x.Error)
 	}
 	if x.Status == http.StatusOK && o.Main().OK() && !seen.IsEventStream(x.Header) {
-		return info("HEAD ends after %s with another content type, %q", seen.RoundDuration(x.Ended-x.Start), x.Header.Get("Content-Type"))
+		return info("HEAD is answered after %s with another content type, %q", seen.RoundDuration(x.Ended-x.Start), x.Header.Get("Content-Type"))
 	}
-	return pass("HEAD ends after %s", seen.RoundDuration(x.Ended-x.Start))
+	return pass("HEAD is answered after %s", seen.RoundDuration(x.Ended-x.Start))
 }
 
 // aliveBeside reports whether something came on a stream while a was open too.
@@ -292,9 +292,9 @@ func aliveBeside(x, a *seen.Exchange) bool {
 }
 
 var connectParallelCheck = Check{
-	ID: "connect-parallel", Group: "connect", Title: "streams run side by side", Worst: Fail,
-	How:    "Up to three streams are open at once: each has to get headers, and events within twice the usual gap and a second.",
-	Why:    "One reader keeps all others waiting: a single worker, a cache lock, coalesced requests.",
+	ID: "connect-parallel", Group: "connect", Title: "streams run in parallel", Worst: Fail,
+	How:    "Up to three streams are open at once. Each must get headers, and events within twice the median gap plus a second.",
+	Why:    "One reader blocks all others: a single worker, a cache lock, coalesced requests.",
 	Cite:   "https://github.com/niwinz/django-sse/issues/12",
 	Cures:  []Cure{cureMoreWorkers, cureForbidCaching},
 	Timing: true,
@@ -302,7 +302,7 @@ var connectParallelCheck = Check{
 }
 
 var cureMoreWorkers = Cure{
-	{For: "app", Text: "each stream keeps a worker: let one worker hold many streams, or start more (gunicorn -k gevent or --threads 100, PHP_CLI_SERVER_WORKERS for php -S, Puma in place of Unicorn)"},
+	{For: "app", Text: "each stream occupies a worker: let one worker serve many streams, or start more (gunicorn -k gevent or --threads 100, PHP_CLI_SERVER_WORKERS for php -S, Puma in place of Unicorn)"},
 }
 
 func checkParallel(o *seen.Observation) Finding {
@@ -347,7 +347,7 @@ func checkParallel(o *seen.Observation) Finding {
 		}
 	}
 	if alive <= len(others) && len(gaps) > 0 {
-		return inconclusive("%d streams were open at once, but only %d were seen to get events meanwhile", len(others)+1, alive)
+		return inconclusive("%d streams were open at once, but only %d got events meanwhile", len(others)+1, alive)
 	}
 	return pass("%d streams at once, all alive", len(others)+1)
 }

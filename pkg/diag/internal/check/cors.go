@@ -70,7 +70,7 @@ func checkCORSCredentials(o *seen.Observation) Finding {
 var corsReflectCheck = Check{
 	ID: "cors-reflect", Group: "cors", Title: "not every page may send cookies", Worst: Warn,
 	How:   "A strange Origin must not be reflected together with Allow-Credentials: true.",
-	Why:   "Every page can read the stream of who visits it.",
+	Why:   "Every page can read the streams of its visitors.",
 	Cite:  "https://fetch.spec.whatwg.org/#cors-protocol-and-credentials",
 	Cures: []Cure{cureAllowOrigin},
 	run:   checkCORSReflect,
@@ -82,14 +82,14 @@ func checkCORSReflect(o *seen.Observation) Finding {
 		return skip("not asked")
 	}
 	if x.Header.Get("Access-Control-Allow-Origin") == seen.StrangeOrigin && x.Header.Get("Access-Control-Allow-Credentials") == "true" {
-		return warn("any origin is allowed, with credentials: every page can read the stream of who visits it")
+		return warn("any origin is allowed, with credentials: every page can read the streams of its visitors")
 	}
 	return pass("a strange origin is not given credentials")
 }
 
 var corsPreflightCheck = Check{
 	ID: "cors-preflight", Group: "cors", Title: "fetch clients may send their headers", Worst: Warn,
-	How:   "An OPTIONS request that asks for last-event-id, cache-control and authorization, and has 2 s.",
+	How:   "An OPTIONS request for last-event-id, cache-control and authorization, with a limit of 2 s.",
 	Why:   "EventSource needs no preflight, clients built on fetch do.",
 	Cite:  "https://github.com/EventSource/eventsource/issues/75",
 	Cures: []Cure{cureAllowOrigin},
@@ -104,10 +104,10 @@ func checkCORSPreflight(o *seen.Observation) Finding {
 	case x == nil || x.Answered == 0 && x.End != seen.EndTimeout:
 		return skip("not asked")
 	case x.Answered == 0:
-		return warn("OPTIONS was not answered within %s: each preflight keeps a handler busy", seen.RoundDuration(x.Ended-x.Start)).cure(cureAnswerOptions)
+		return warn("OPTIONS was not answered within %s: each preflight occupies a handler", seen.RoundDuration(x.Ended-x.Start)).cure(cureAnswerOptions)
 	}
 	if o.Options.WebOrigin == "" {
-		return info("not judged; Options.WebOrigin says which pages read the stream")
+		return info("not judged; Options.WebOrigin sets the origin of the pages")
 	}
 	allowed := strings.ToLower(strings.Join(x.Header.Values("Access-Control-Allow-Headers"), ","))
 	origin := x.Header.Get("Access-Control-Allow-Origin")
@@ -125,8 +125,8 @@ func checkCORSPreflight(o *seen.Observation) Finding {
 
 var h1LimitCheck = Check{
 	ID: "h1-limit", Group: "cors", Title: "more than six tabs work", Worst: Warn,
-	How:   "Whether only HTTP/1.1 is to be had over TLS.",
-	Why:   "A browser opens six connections at most: tab seven hangs without a word.",
+	How:   "Whether TLS offers HTTP/1.1 alone.",
+	Why:   "A browser opens six connections at most: the seventh tab hangs silently.",
 	Cite:  "https://github.com/freenet/freenet-core/issues/5213",
 	Cures: []Cure{cureFixHTTP2},
 	run:   checkH1Limit,
@@ -142,5 +142,5 @@ func checkH1Limit(o *seen.Observation) Finding {
 	case o.Get(seen.RoleProtocol).OK() && o.Get(seen.RoleProtocol).Proto == "HTTP/2.0":
 		return pass("HTTP/2 is offered")
 	}
-	return warn("only HTTP/1.1: the seventh tab of a browser hangs without a word")
+	return warn("only HTTP/1.1: the seventh tab of a browser hangs silently")
 }

@@ -27,8 +27,8 @@ var framingChecks = []*Check{
 
 var frameFieldCheck = Check{
 	ID: "frame-field", Group: "framing", Title: "every line is a field or a comment", Worst: Fail,
-	How:   "Lines that are neither; right behind data they are taken for a raw line break in the payload.",
-	Why:   "What follows a raw line break is dropped, without a word.",
+	How:   "Lines that are neither. Right after data they are taken for a raw line break in the payload.",
+	Why:   "Clients silently drop the rest of the payload.",
 	Cite:  "https://github.com/ggml-org/llama.cpp/issues/16109",
 	Cures: []Cure{cureOneLine},
 	Quick: true,
@@ -39,7 +39,7 @@ var frameFieldCheck = Check{
 // check; the first of them reports it.
 func noBody(t *seen.Timeline) (Finding, bool) {
 	if len(t.Whole()) == 0 {
-		return skip("no whole line came"), true
+		return skip("no complete line arrived"), true
 	}
 	return Finding{}, false
 }
@@ -47,7 +47,7 @@ func noBody(t *seen.Timeline) (Finding, bool) {
 func checkField(o *seen.Observation) Finding {
 	t := o.Main().Timeline()
 	if _, ok := noBody(t); ok {
-		return inconclusive("no whole line came in %s", seen.RoundDuration(o.Duration))
+		return inconclusive("no complete line arrived in %s", seen.RoundDuration(o.Duration))
 	}
 	unknown, lines := "", 0
 	dec := stream.NewDecoder(bytes.NewReader(t.Whole()))
@@ -65,7 +65,7 @@ func checkField(o *seen.Observation) Finding {
 			default:
 				line := name
 				if before == "data" && strings.ContainsAny(line[:1], "\"}]{[<' \t") {
-					return fail("a line that is no field follows data: a raw line break in a payload, and what follows it is lost").
+					return fail("a line that is not a field follows data: a raw line break in a payload, whose rest is lost").
 						seen("line %q", httpx.Clip(line, 60))
 				}
 				if unknown == "" {
@@ -82,9 +82,9 @@ func checkField(o *seen.Observation) Finding {
 }
 
 var frameNewlineLostCheck = Check{
-	ID: "frame-newline-lost", Group: "framing", Title: "payloads of JSON are whole", Worst: Fail,
-	How:   "Of the payloads that begin with a brace, bracket or quote, if at least 80 % are JSON, all have to be. Other text, a ping or a goodbye, and [DONE] are exempt.",
-	Why:   "A payload that was split badly parses at no client.",
+	ID: "frame-newline-lost", Group: "framing", Title: "JSON payloads are complete", Worst: Fail,
+	How:   "If at least 80 % of the payloads that begin with a brace, bracket or quote are JSON, all of them must be. Other text, a ping or a goodbye, and [DONE] are exempt.",
+	Why:   "No client can parse a payload that was split in the wrong place.",
 	Cite:  "https://github.com/fastapi/fastapi/issues/16055",
 	Cures: []Cure{cureOneLine},
 	Quick: true,
@@ -112,16 +112,16 @@ func checkNewlineLost(o *seen.Observation) Finding {
 	case good == 0:
 		return skip("the data is not JSON")
 	case cut > 0 && good >= 4*cut:
-		return fail("%d of %d payloads of JSON are broken", cut, good+cut).seen("the first is %q", httpx.Clip(first, 60))
+		return fail("%d of %d JSON payloads are broken", cut, good+cut).seen("the first is %q", httpx.Clip(first, 60))
 	case cut > 0:
 		return info("%d of %d payloads are JSON", good, good+cut)
 	}
-	return pass("all %d payloads of JSON are whole", good)
+	return pass("all %d JSON payloads are complete", good)
 }
 
 var frameTerminatorCheck = Check{
 	ID: "frame-terminator", Group: "framing", Title: "every event ends with a blank line", Worst: Fail,
-	How:   "Data that is pending at the end, and streams without a blank line.",
+	How:   "Pending data at the end, and streams without a blank line.",
 	Why:   "The last event is never dispatched.",
 	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation",
 	Cures: []Cure{cureWriteWhole},
@@ -138,7 +138,7 @@ func checkTerminator(o *seen.Observation) Finding {
 	hasData := bytes.HasPrefix(t.Tail, []byte("data")) || bytes.Contains(t.Tail, []byte("\ndata"))
 	switch {
 	case x.End == seen.EndEOF && hasData:
-		return fail("the last event is never dispatched: no blank line behind it").seen("%q", httpx.Clip(string(t.Tail), 60))
+		return fail("the last event is never dispatched: no blank line after it").seen("%q", httpx.Clip(string(t.Tail), 60))
 	case len(t.Events) == 0 && len(t.Plain) > 0 && bytes.Count(t.Plain, []byte("\ndata")) >= 2:
 		return fail("no blank line in %d bytes, so no event", len(t.Plain))
 	}
@@ -146,9 +146,9 @@ func checkTerminator(o *seen.Observation) Finding {
 }
 
 var frameEOLCheck = Check{
-	ID: "frame-eol", Group: "framing", Title: "line ends are LF", Worst: Warn,
-	How:   "LF, CRLF, CR, and mixtures.",
-	Why:   "Clients that split at two LF find no event, or half of them.",
+	ID: "frame-eol", Group: "framing", Title: "lines end with LF", Worst: Warn,
+	How:   "LF, CRLF, CR, or mixed.",
+	Why:   "Clients that split at two LF find no events, or half of them.",
 	Cite:  "https://github.com/PrimeIntellect-ai/prime-agent/issues/1547",
 	Cures: []Cure{cureOneLine},
 	Quick: true,
@@ -166,7 +166,7 @@ func checkEOL(o *seen.Observation) Finding {
 	cr := bytes.Count(text, []byte("\r")) - crlf
 	switch {
 	case cr > 0 && lf+crlf == 0:
-		return warn("CR alone: many clients do not know it")
+		return warn("CR alone: many clients do not support it")
 	case cr > 0, lf > 0 && crlf > 0:
 		return warn("mixed: %d LF, %d CRLF, %d CR", lf, crlf, cr)
 	case crlf > 0:
@@ -219,10 +219,10 @@ func checkBOM(o *seen.Observation) Finding {
 	mark := []byte("\ufeff")
 	rest, at := bytes.CutPrefix(t.Plain, mark)
 	if bytes.Contains(rest, append([]byte("\n"), mark...)) {
-		return fail("a byte order mark at the start of a later line: its field is not recognised")
+		return fail("a byte order mark at the start of a later line: its field is not recognized")
 	}
 	if at {
-		return info("at the start: right by the standard, but many clients lose the first event")
+		return info("at the start: valid by the standard, but many clients lose the first event")
 	}
 	return pass("none")
 }
@@ -230,19 +230,19 @@ func checkBOM(o *seen.Observation) Finding {
 var frameSizeCheck = Check{
 	ID: "frame-size", Group: "framing", Title: "lines are not too long", Worst: Warn,
 	How:   "The largest line and event. Over 64 KiB warn.",
-	Why:   "Go's Scanner stops at 64 KiB, others at 1 MiB, mostly as an endless reconnection.",
+	Why:   "Go's Scanner stops at 64 KiB, others at 1 MiB; most then reconnect forever.",
 	Cite:  "https://github.com/modelcontextprotocol/go-sdk/issues/726",
 	Cures: []Cure{cureSplitPayloads},
 	Quick: true,
 	run:   checkSize,
 }
 
-var cureSplitPayloads = Cure{{For: "app", Text: "split large payloads over several events, or tell clients to raise their limit"}}
+var cureSplitPayloads = Cure{{For: "app", Text: "split large payloads into several events, or document that clients must raise their limit"}}
 
 func checkSize(o *seen.Observation) Finding {
 	t := o.Main().Timeline()
 	if len(t.Plain) == 0 {
-		return skip("nothing came")
+		return skip("nothing arrived")
 	}
 	line := 0
 	for l := range bytes.FieldsFuncSeq(t.Plain, func(r rune) bool { return r == '\n' || r == '\r' }) {
@@ -299,7 +299,7 @@ func checkNoData(o *seen.Observation) Finding {
 
 var frameHTMLCheck = Check{
 	ID: "frame-html", Group: "framing", Title: "no HTML page", Worst: Fail,
-	How:       "The body starts as an HTML page, whatever its type says.",
+	How:       "The body starts as an HTML page, whatever its type.",
 	Why:       "A login or error page in place of the stream.",
 	Cite:      "https://github.com/licson/libSSE-php/issues/38",
 	Cures:     []Cure{cureEventStreamType},

@@ -27,8 +27,8 @@ var headersChecks = []*Check{
 
 var contentTypeCheck = Check{
 	ID: "content-type", Group: "headers", Title: "the type is text/event-stream", Worst: Fail,
-	How:       "The essence of Content-Type, in any case of letters, parameters allowed.",
-	Why:       "EventSource gives up for good on any other type.",
+	How:       "The media type, case-insensitive, with any parameters.",
+	Why:       "EventSource fails for good on any other type.",
 	Cite:      "https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model",
 	Cures:     []Cure{cureEventStreamType},
 	Quick:     true,
@@ -37,7 +37,7 @@ var contentTypeCheck = Check{
 	run:       checkContentType,
 }
 
-var cureMendRequest = Cure{{For: "request", Text: "mend what the error names"}, {For: "app", Text: "a status of its own for an error before the first event, not 200"}}
+var cureMendRequest = Cure{{For: "request", Text: "fix the error that the answer names"}, {For: "app", Text: "a status of its own for an error before the first event, not 200"}}
 
 var cureAskForStream = Cure{{For: "request", Text: `the API may want "stream": true in the body, or another path`}}
 
@@ -72,7 +72,7 @@ func checkContentType(o *seen.Observation) Finding {
 var contentCharsetCheck = Check{
 	ID: "content-charset", Group: "headers", Title: "the charset is UTF-8", Worst: Fail,
 	How:    "The charset parameter, if there is one.",
-	Why:    "A stream is UTF-8 whatever it says; clients that believe the header decode it wrongly.",
+	Why:    "A stream is always UTF-8; clients that trust the header decode it wrongly.",
 	Cite:   "https://github.com/open-metadata/OpenMetadata/issues/29532",
 	Cures:  []Cure{cureEventStreamType},
 	Quick:  true,
@@ -88,7 +88,7 @@ func checkCharset(o *seen.Observation) Finding {
 	charset, ok := params["charset"]
 	switch {
 	case !ok:
-		return info("none; UTF-8 by the standard, but Python's requests then reads ISO-8859-1")
+		return info("none: UTF-8 by the standard, but Python's requests assumes ISO-8859-1")
 	case strings.EqualFold(charset, "utf-8"):
 		return pass("utf-8")
 	}
@@ -96,9 +96,9 @@ func checkCharset(o *seen.Observation) Finding {
 }
 
 var contentEncodingCheck = Check{
-	ID: "content-encoding", Group: "headers", Title: "the compression is what its name says", Worst: Fail,
-	How:   "Content-Encoding is absent, or names a compression that was asked for, and the body can be decoded; a request that asks for none gets none.",
-	Why:   "Strict proxies refuse answers with a value that does not exist, and nobody reads a body that is something else.",
+	ID: "content-encoding", Group: "headers", Title: "the body matches its Content-Encoding", Worst: Fail,
+	How:   "Content-Encoding is absent, or names a requested compression and the body can be decoded. A request that accepts none gets none.",
+	Why:   "Strict proxies reject unknown values, and clients cannot read a body in another encoding.",
 	Cite:  "https://github.com/modelcontextprotocol/csharp-sdk/issues/1598",
 	Cures: []Cure{cureFlushCompressor},
 	Quick: true,
@@ -120,24 +120,24 @@ func checkContentEncoding(o *seen.Observation) Finding {
 	case "":
 		return pass("none")
 	case "identity", "none":
-		return warn("%q is no value for the header: strict proxies refuse it", name).cure(cureDropEncoding)
+		return warn("%q is not a valid content coding: strict proxies reject it", name).cure(cureDropEncoding)
 	case "gzip", "x-gzip", "br", "zstd", "deflate":
 		if err := o.Main().Timeline().DecodeErr; err != nil {
-			return fail("the body is no %s, so nothing can read it: %v", name, err)
+			return fail("the body is not %s, so clients cannot read it: %v", name, err)
 		}
 		if plain := o.Get(seen.RoleIdentity); plain.OK() && coding.Of(plain.Header) != "" {
-			return warn("%s even for a request that does not accept it: its client can read nothing", name).
+			return warn("%s even for a request that does not accept it: that client cannot read it", name).
 				seen("%s after Accept-Encoding: identity", coding.Of(plain.Header)).cure(cureObeyEncoding)
 		}
-		return pass("%s; buffer-compression tells whether it is flushed", name)
+		return pass("%s; buffer-compression checks whether it is flushed", name)
 	}
-	return warn("%q was not asked for", name)
+	return warn("%q was not requested", name)
 }
 
 var contentLengthCheck = Check{
 	ID: "content-length", Group: "headers", Title: "no length on a live stream", Worst: Fail,
-	How:   "Content-Length, also in the raw header block, and beside Transfer-Encoding.",
-	Why:   "Clients stop reading at the length, and both at once is how requests are smuggled.",
+	How:   "Content-Length in the raw header block, and Content-Length together with Transfer-Encoding.",
+	Why:   "Clients stop reading at the length, and both headers together allow request smuggling.",
 	Cite:  "https://github.com/tornadoweb/tornado/issues/301",
 	Cures: []Cure{cureDropLength},
 	Quick: true,
@@ -216,9 +216,9 @@ func cacheable(h http.Header) string {
 }
 
 var cacheControlCheck = Check{
-	ID: "cache-control", Group: "headers", Title: "caches are told to stay away", Worst: Warn,
+	ID: "cache-control", Group: "headers", Title: "caches must not store the stream", Worst: Warn,
 	How:    "Cache-Control has no-cache or no-store, and neither public nor an age.",
-	Why:    "A shared cache may store the stream and play it to others.",
+	Why:    "A shared cache may store the stream and replay it to others.",
 	Cite:   "https://bunny.net/docs/cdn/server-sent-events",
 	Cures:  []Cure{cureForbidCaching},
 	Quick:  true,
@@ -245,9 +245,9 @@ func checkCacheControl(o *seen.Observation) Finding {
 }
 
 var noTransformCheck = Check{
-	ID: "no-transform", Group: "headers", Title: "compressors are told to stay away", Worst: Warn,
+	ID: "no-transform", Group: "headers", Title: "compressors must leave the stream alone", Worst: Warn,
 	How:    "Cache-Control: no-transform; with Options.OriginURL, whether a hop compresses.",
-	Why:    "Some compressors obey it, and then do not hold events.",
+	Why:    "Some compressors obey it and then hold no events.",
 	Cite:   "https://github.com/facebook/create-react-app/issues/1633",
 	Cures:  []Cure{cureFlushCompressor},
 	Quick:  true,
@@ -270,8 +270,8 @@ func checkNoTransform(o *seen.Observation) Finding {
 
 var accelBufferingCheck = Check{
 	ID: "accel-buffering", Group: "headers", Title: "X-Accel-Buffering, if it is seen", Worst: Info,
-	How:    "Noted only: nginx takes the header away, so that its absence says nothing.",
-	Why:    "It switches the buffer of nginx off, and of nginx alone.",
+	How:    "For information: nginx removes the header, so its absence proves nothing.",
+	Why:    "It turns off the buffer of nginx, and of nginx alone.",
 	Cite:   "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering",
 	Quick:  true,
 	AtOnce: true,
@@ -281,9 +281,9 @@ var accelBufferingCheck = Check{
 func checkAccelBuffering(o *seen.Observation) Finding {
 	value := o.Main().Header.Get("X-Accel-Buffering")
 	if value == "" {
-		return info("not seen; nginx keeps it to itself, so that says nothing")
+		return info("not seen; nginx removes it, so its absence proves nothing")
 	}
-	return info("%s, so no nginx that obeys it is on the way", value)
+	return info("%s, so no nginx that obeys it is on the path", value)
 }
 
 // forbiddenInH2 by https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2.
@@ -309,7 +309,7 @@ func checkConnectionHeader(o *seen.Observation) Finding {
 		if strings.EqualFold(x.Header.Get("Connection"), "close") {
 			return info("Connection: close")
 		}
-		return pass("nothing that HTTP/2 forbids matters on %s", x.Proto)
+		return pass("does not apply to %s", x.Proto)
 	}
 	for _, name := range forbiddenInH2 {
 		if values := x.Header.Values(name); len(values) > 0 {
@@ -336,7 +336,7 @@ func checkETag(o *seen.Observation) Finding {
 	x := o.Main()
 	for _, name := range []string{"ETag", "Last-Modified"} {
 		if value := x.Header.Get(name); value != "" && x.Header.Get("Content-Length") == "" {
-			return info("%s on a live stream: something computed it from the body, or pretends to", name)
+			return info("%s on a live stream: middleware may have read the whole body for it", name)
 		}
 	}
 	return pass("none")

@@ -12,7 +12,7 @@ func quiet(o *seen.Observation, t *seen.Timeline) (Finding, bool) {
 	if len(t.Arrivals) > 0 && (len(t.Events) > 0 || len(t.Comments) > 1 || len(t.Plain) > 0 && len(t.Events) == 0 && t.Arrivals[len(t.Arrivals)-1].Pending > 0) {
 		return Finding{}, false
 	}
-	what := "nothing came"
+	what := "nothing arrived"
 	if len(t.Comments) > 0 {
 		what = "one comment came"
 	}

@@ -20,16 +20,16 @@ var llmChecks = []*Check{
 }
 
 var llmTerminalCheck = Check{
-	ID: "llm-terminal", Group: "llm", Title: "a model's answer is whole", Worst: Fail,
-	How:   "What ends an answer: a finish reason and [DONE], response.completed, or message_stop.",
-	Why:   "A cut answer looks like a whole one.",
+	ID: "llm-terminal", Group: "llm", Title: "a model's answer is complete", Worst: Fail,
+	How:   "The end of an answer: a finish reason and [DONE], response.completed, or message_stop.",
+	Why:   "A truncated answer looks complete.",
 	Cite:  "https://github.com/vercel/ai/issues/19165",
 	Cures: []Cure{cureReportErrors},
 	Needs: NeedsProfile,
 	run:   checkLLMTerminal,
 }
 
-var cureReportErrors = Cure{{For: "app", Text: `tell an error as data: {"error":...}, never end without a word`}}
+var cureReportErrors = Cure{{For: "app", Text: `report an error as data: {"error":...}, never end silently`}}
 
 // noDialect returns the finding of the checks of model answers for other
 // streams.
@@ -38,7 +38,7 @@ func noDialect(o *seen.Observation) (Finding, bool) {
 		return Finding{}, false
 	}
 	if p := o.Options.Profile; p == seen.ProfileOpenAI || p == seen.ProfileAnthropic {
-		return inconclusive("the events are not those of an answer of %s", p), true
+		return inconclusive("the events are not an answer of %s", p), true
 	}
 	return skip("not the answer of a model"), true
 }
@@ -72,9 +72,9 @@ func checkLLMTerminal(o *seen.Observation) Finding {
 	case finished:
 		return warn("a finish reason, but no [DONE]")
 	case done:
-		return fail("[DONE] without a finish reason: the answer was cut, and says it is whole")
+		return fail("[DONE] without a finish reason: the answer is truncated, and looks complete")
 	}
-	return fail("cut: it ended without what ends %s", d)
+	return fail("truncated: the end of %s is missing", d)
 }
 
 // hasFinishReason reports whether a chunk has the reason why the answer ends.
@@ -116,9 +116,9 @@ func hasError(object []byte) bool {
 }
 
 var llmErrorCheck = Check{
-	ID: "llm-error", Group: "llm", Title: "errors are told", Worst: Fail,
+	ID: "llm-error", Group: "llm", Title: "errors are reported", Worst: Fail,
 	How:   "Error objects and events within the answer, and error fields that clients ignore.",
-	Why:   "The status is 200, so nothing else can tell.",
+	Why:   "The status is 200 already, so nothing else can report an error.",
 	Cite:  "https://github.com/mozilla-ai/any-llm/issues/847",
 	Cures: []Cure{cureReportErrors},
 	Needs: NeedsProfile,
@@ -134,7 +134,7 @@ func checkLLMError(o *seen.Observation) Finding {
 		return fail("an error: field, which clients ignore; errors belong in an event")
 	}
 	if message := modelError(t); message != "" {
-		return warn("the answer has an error, told as it should be").seen("%s", message).cure()
+		return warn("the answer has an error, reported correctly").seen("%s", message).cure()
 	}
 	return pass("no error in the answer")
 }
@@ -172,7 +172,7 @@ func checkLLMCadence(o *seen.Observation) Finding {
 		}
 	}
 	if bringing == 0 {
-		return inconclusive("no event came")
+		return inconclusive("no event arrived")
 	}
 	first := t.Events[0].At - t.Start
 	return info("first event after %s, then one every %s; %d of %d arrivals bring one event", seen.RoundDuration(first), seen.RoundDuration(seen.Median(gaps)), single, bringing).
@@ -180,9 +180,9 @@ func checkLLMCadence(o *seen.Observation) Finding {
 }
 
 var mcpGetCheck = Check{
-	ID: "mcp-get", Group: "llm", Title: "GET gives a stream or 405", Worst: Fail,
+	ID: "mcp-get", Group: "llm", Title: "GET is answered with a stream or 405", Worst: Fail,
 	How:       "GET on an MCP endpoint, accepting text/event-stream.",
-	Why:       "With 200 and another type, clients come back without end.",
+	Why:       "With 200 and another type, clients reconnect forever.",
 	Cite:      "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports",
 	Cures:     []Cure{cureAnswer405},
 	Needs:     NeedsMCP,
@@ -199,24 +199,24 @@ func checkMCPGet(o *seen.Observation) Finding {
 	case x == nil || x.Answered == 0:
 		return inconclusive("GET was not answered")
 	case x.Status == http.StatusMethodNotAllowed:
-		return pass("405: the server has no stream of its own, and says so")
+		return pass("405: the server has no stream of its own")
 	case x.OK():
 		return pass("an event stream")
 	case x.Status == http.StatusOK:
-		return fail("GET gives 200 with %q: clients that want a stream come back without end", x.Header.Get("Content-Type"))
+		return fail("GET is answered with 200 and %q: clients that want a stream reconnect forever", x.Header.Get("Content-Type"))
 	case x.Status == http.StatusUnauthorized, x.Status == http.StatusForbidden:
-		return inconclusive("GET gives %d: credentials are needed", x.Status)
+		return inconclusive("GET is answered with %d: credentials are needed", x.Status)
 	case x.Status == http.StatusConflict:
 		return pass("409: the session has a stream already")
 	case x.Status == http.StatusBadRequest, x.Status == http.StatusNotFound:
-		return warn("GET gives %d; 405 is due where there is no stream", x.Status)
+		return warn("GET is answered with %d; want 405 where there is no stream", x.Status)
 	}
-	return fail("GET gives %d; an event stream or 405 is due", x.Status)
+	return fail("GET is answered with %d; want an event stream or 405", x.Status)
 }
 
 var mcpPostCheck = Check{
 	ID: "mcp-post", Group: "llm", Title: "POST is answered", Worst: Fail,
-	How:       "initialize, accepting JSON and a stream: a response comes, and a stream ends after it.",
+	How:       "initialize, accepting JSON and a stream: a response arrives, and a stream ends after it.",
 	Why:       "Clients wait for a response that never comes.",
 	Cite:      "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports",
 	Cures:     []Cure{cureAnswer405},
@@ -230,7 +230,7 @@ func checkMCPPost(o *seen.Observation) Finding {
 	x, later := o.Get(seen.RoleMCPPost), o.Get(seen.RoleDiscover)
 	if later != nil && later.Status == http.StatusOK {
 		if f := checkMCPAnswer(later); f.Status == Pass {
-			f.Title = "server/discover of " + seen.MCPStateless + " is answered; there are no IDs and no resuming in it"
+			f.Title = "server/discover of " + seen.MCPStateless + " is answered; that revision has no IDs and no resuming"
 			return f
 		}
 	}
@@ -238,9 +238,9 @@ func checkMCPPost(o *seen.Observation) Finding {
 	case x == nil || x.Answered == 0:
 		return inconclusive("POST was not answered")
 	case x.Status == http.StatusUnauthorized, x.Status == http.StatusForbidden:
-		return inconclusive("POST gives %d: credentials are needed", x.Status)
+		return inconclusive("POST is answered with %d: credentials are needed", x.Status)
 	case x.Status != http.StatusOK:
-		return fail("initialize gives %d", x.Status).seen("%s", whatCame(x))
+		return fail("initialize is answered with %d", x.Status).seen("%s", whatCame(x))
 	}
 	return checkMCPAnswer(x)
 }
@@ -249,13 +249,13 @@ func checkMCPPost(o *seen.Observation) Finding {
 func checkMCPAnswer(x *seen.Exchange) Finding {
 	switch answer := seen.MCPAnswerOf(x); answer {
 	case seen.MCPNoJSON:
-		return fail("initialize gives %q", x.Header.Get("Content-Type"))
+		return fail("initialize is answered with %q", x.Header.Get("Content-Type"))
 	case seen.MCPNoResponse:
-		return fail("initialize gives JSON that is no response to it").seen("%s", whatCame(x))
+		return fail("initialize is answered with JSON that is not a response").seen("%s", whatCame(x))
 	case seen.MCPInJSON:
 		return pass("initialize is answered in JSON")
 	case seen.MCPEmptyFirst:
-		return warn("a first event without data, which clients of %s do not know", seen.MCPVersion(x))
+		return warn("a first event without data, which clients of %s do not expect", seen.MCPVersion(x))
 	case seen.MCPEmptyEvent:
 		return warn("an event without data in the middle: clients may not parse it")
 	case seen.MCPUnanswered:

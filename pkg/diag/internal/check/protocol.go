@@ -13,7 +13,7 @@ var protocolChecks = []*Check{
 
 var h2OfferedCheck = Check{
 	ID: "h2-offered", Group: "protocol", Title: "HTTP/2 is offered", Worst: Info,
-	How:  "What ALPN settled.",
+	How:  "The protocol that ALPN negotiated.",
 	Why:  "See h1-limit.",
 	Cite: "https://www.rfc-editor.org/rfc/rfc9113",
 	run:  checkH2Offered,
@@ -35,7 +35,7 @@ func checkH2Offered(o *seen.Observation) Finding {
 var h3AdvertisedCheck = Check{
 	ID: "h3-advertised", Group: "protocol", Title: "HTTP/3 is advertised", Worst: Info,
 	How:    "Alt-Svc.",
-	Why:    "A browser may move, and reconnect once.",
+	Why:    "A browser may switch to it, and reconnect once.",
 	Cite:   "https://www.rfc-editor.org/rfc/rfc9114#section-3.1.1",
 	AtOnce: true,
 	run:    checkH3,
@@ -43,7 +43,7 @@ var h3AdvertisedCheck = Check{
 
 func checkH3(o *seen.Observation) Finding {
 	if alt := o.Main().Header.Get("Alt-Svc"); strings.Contains(alt, "h3") {
-		return info("Alt-Svc names HTTP/3: a browser may move there, and reconnect once")
+		return info("Alt-Svc names HTTP/3: a browser may switch to it, and reconnect once")
 	}
 	return info("not advertised")
 }

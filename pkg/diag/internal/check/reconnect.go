@@ -19,8 +19,8 @@ var reconnectChecks = []*Check{
 
 var retryValueCheck = Check{
 	ID: "retry-value", Group: "reconnect", Title: "retry is sensible", Worst: Fail,
-	How:   "The retry field: digits only, under 250 ms fail, under 1 s or over a minute warn.",
-	Why:   "A short time turns a restart into a storm.",
+	How:   "The retry field: digits only. Under 250 ms fail, under 1 s or over a minute warn.",
+	Why:   "A short time turns a restart into a reconnection storm.",
 	Cite:  "https://github.com/cluesmith/codev/issues/1126",
 	Cures: []Cure{cureSaneRetry},
 	Quick: true,
@@ -47,17 +47,17 @@ func checkRetry(o *seen.Observation) Finding {
 	f := pass("%s", seen.RoundDuration(d))
 	switch {
 	case d < 250*time.Millisecond:
-		f = fail("%s: clients that come back so fast bring a server down that is down already", seen.RoundDuration(d))
+		f = fail("%s: such fast reconnections overload a server that is restarting", seen.RoundDuration(d))
 	case d < time.Second:
 		f = warn("%s: fast for many clients", seen.RoundDuration(d))
 	case d > time.Minute:
-		f = warn("%s: nobody waits so long", seen.RoundDuration(d))
+		f = warn("%s: users do not wait so long", seen.RoundDuration(d))
 	}
 	return f.with("retry_ms", d.Milliseconds())
 }
 
 var reconnectNowCheck = Check{
-	ID: "reconnect-now", Group: "reconnect", Title: "coming back at once is allowed", Worst: Warn,
+	ID: "reconnect-now", Group: "reconnect", Title: "immediate reconnections are allowed", Worst: Warn,
 	How:   "The reconnections of this run: none may get 409, 429 or 503.",
 	Why:   "A user who reloads a page is locked out.",
 	Cite:  "https://github.com/Radiergummi/cetacean/issues/149",
@@ -75,7 +75,7 @@ func checkReconnectNow(o *seen.Observation) Finding {
 		n++
 		switch x.Status {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusConflict:
-			f := warn("%d for a client that comes back at once", x.Status)
+			f := warn("%d for an immediate reconnection", x.Status)
 			if after := x.Header.Get("Retry-After"); after != "" {
 				f.Seen = "Retry-After: " + after
 			}
@@ -85,7 +85,7 @@ func checkReconnectNow(o *seen.Observation) Finding {
 	if n == 0 {
 		return skip("no reconnection was made")
 	}
-	return pass("%d reconnections at once, none turned away", n)
+	return pass("%d immediate reconnections, none rejected", n)
 }
 
 var endSignalCheck = Check{
@@ -110,12 +110,12 @@ func checkEndSignal(o *seen.Observation) Finding {
 	last := t.Events[len(t.Events)-1]
 	named := slices.Contains([]string{"close", "done", "end", "complete", "bye", "message_stop", "response.completed"}, strings.ToLower(last.Type))
 	if after := o.Get(seen.RoleLastID); after != nil && after.Status == http.StatusNoContent {
-		return pass("204 says that it is over")
+		return pass("204 marks the end")
 	}
 	if named || string(last.Data) == "[DONE]" {
-		return pass("the last event says that it is over")
+		return pass("the last event marks the end")
 	}
-	return info("nothing says that it is over: EventSource comes back")
+	return info("nothing marks the end: EventSource reconnects")
 }
 
 // earliestCut is the age below which no hop is known to cut a stream: one that

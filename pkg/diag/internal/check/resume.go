@@ -31,7 +31,7 @@ var resumeChecks = []*Check{
 var idPresentCheck = Check{
 	ID: "id-present", Group: "resume", Title: "events have IDs", Worst: Warn,
 	How:   "The share of events with an id field.",
-	Why:   "Without one, what is sent while a client is away is lost to it.",
+	Why:   "Without IDs, clients lose the events of an outage.",
 	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header",
 	Cures: []Cure{cureLastingIDs},
 	run:   checkIDPresent,
@@ -58,21 +58,21 @@ func checkIDPresent(o *seen.Observation) Finding {
 	share := func(f Finding) Finding { return f.with("events", all).with("events_with_id", with) }
 	switch {
 	case all == 0:
-		return inconclusive("no event came")
+		return inconclusive("no event arrived")
 	case with == all:
 		return share(pass("all %d events have one", all))
 	case with > 0:
 		return share(info("%d of %d events have one", with, all))
 	case t.Ended:
-		return share(info("none; a stream with an end can do without"))
+		return share(info("none: a finite stream can do without"))
 	}
-	return share(warn("none: what is sent while a client is away is lost to it"))
+	return share(warn("none: clients lose the events of an outage"))
 }
 
 var idStableCheck = Check{
 	ID: "id-stable", Group: "resume", Title: "an ID means one event", Worst: Fail,
 	How:   "The same ID has the same data on all connections, and comes once on each.",
-	Why:   "IDs that count per connection make a resumption skip or repeat, silently.",
+	Why:   "IDs counted per connection make clients skip or repeat events silently.",
 	Cite:  "https://github.com/jaylfc/taOS/issues/1513",
 	Cures: []Cure{cureLastingIDs},
 	run:   checkIDStable,
@@ -160,7 +160,7 @@ func alienConnections(o *seen.Observation) int {
 var idSyntaxCheck = Check{
 	ID: "id-syntax", Group: "resume", Title: "IDs can be sent back", Worst: Fail,
 	How:   "No NUL, no control characters, no space at the ends, at most 1 KiB.",
-	Why:   "Clients ignore an ID with a NUL, and cannot send others as a header.",
+	Why:   "Clients ignore an ID with a NUL, and cannot send the others in a header.",
 	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#processField",
 	Cures: []Cure{cureLastingIDs},
 	run:   checkIDSyntax,
@@ -186,13 +186,13 @@ func checkIDSyntax(o *seen.Observation) Finding {
 			return warn("ID %q cannot be sent as a header", httpx.Clip(e.ID, 40))
 		}
 	}
-	return pass("good to send in a header")
+	return pass("valid in a header")
 }
 
 var idOrderCheck = Check{
 	ID: "id-order", Group: "resume", Title: "IDs rise", Worst: Info,
 	How:   "Numbers only; other IDs need no order.",
-	Why:   "Out of order they are legal, and often a sign of two writers.",
+	Why:   "IDs out of order are legal, and often a sign of two writers.",
 	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#concept-event-stream-last-event-id",
 	Cures: []Cure{cureLastingIDs},
 	run:   checkIDOrder,
@@ -219,22 +219,22 @@ func checkIDOrder(o *seen.Observation) Finding {
 
 var resumeCheck = Check{
 	ID: "resume", Group: "resume", Title: "Last-Event-ID resumes", Worst: Fail,
-	How:   "One stream stays as witness, two more ask with different IDs and one with none: the starts have to lie as far apart as the IDs.",
-	Why:   "After every drop clients lose or repeat events.",
+	How:   "Beside an open stream, two streams resume from different IDs and one starts without an ID. Their starts must be as far apart as the IDs.",
+	Why:   "Clients lose or repeat events after every drop.",
 	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header",
 	Cures: []Cure{cureKeepPast},
 	run:   checkResume,
 }
 
-var cureKeepPast = Cure{{For: "app", Text: "keep a ring of past events, and send what follows Last-Event-ID before going live"}}
+var cureKeepPast = Cure{{For: "app", Text: "keep a ring of past events, and send those after Last-Event-ID before going live"}}
 
-var cureSendAfter = Cure{{For: "app", Text: "send what follows the event of Last-Event-ID, and not that event again"}}
+var cureSendAfter = Cure{{For: "app", Text: "send the events after Last-Event-ID, and not that event again"}}
 
 func checkResume(o *seen.Observation) Finding {
 	a := referenceOf(o)
 	if f, ok := noIDs(a.Timeline()); ok {
 		if len(a.Timeline().Events) == 0 {
-			return inconclusive("no event came")
+			return inconclusive("no event arrived")
 		}
 		return f
 	}
@@ -255,13 +255,13 @@ func (res resumeResult) finding(w *reference) Finding {
 	case resumedGap:
 		f = fail("gap: %d events are lost after a drop", res.n)
 	case ignoredLiveOnly:
-		f = fail("ignored: what was sent during an outage is lost (here %d events)", res.n)
+		f = fail("ignored: the events of an outage are lost (here %d)", res.n)
 	case ignoredRestarts:
 		f = fail("ignored: every reconnection gets the whole past again")
 	case ignoredFixedBacklog:
-		f = warn("ignored: everybody gets the last %d events, whatever the ID", res.n)
+		f = warn("ignored: every client gets the last %d events, whatever the ID", res.n)
 	case idsNotStable:
-		f = fail("the IDs mean other events on each connection: resuming skips or repeats, and nobody notices")
+		f = fail("the IDs mean other events on each connection: resuming silently skips or repeats events")
 	case resumeRefused:
 		f = fail("refused: status %d where Last-Event-ID is sent", res.status)
 	default:
@@ -282,16 +282,16 @@ func (w *reference) name(place int) string {
 }
 
 var resumeHopCheck = Check{
-	ID: "resume-hop", Group: "resume", Title: "no hop takes Last-Event-ID away", Worst: Fail,
+	ID: "resume-hop", Group: "resume", Title: "no hop removes Last-Event-ID", Worst: Fail,
 	How:   "The same test at Options.OriginURL and here.",
-	Why:   "The server resumes, and behind the proxy nothing does.",
+	Why:   "The server resumes, but not through the proxy.",
 	Cite:  "https://github.com/anomalyco/opencode/issues/25658",
 	Cures: []Cure{cureForwardID},
 	Needs: NeedsOriginURL,
 	run:   checkResumeHop,
 }
 
-var cureForwardID = Cure{{For: "nginx", Text: "proxy_set_header Last-Event-ID $http_last_event_id;"}, {For: "app", Text: "look for the hop that takes Last-Event-ID away"}}
+var cureForwardID = Cure{{For: "nginx", Text: "proxy_set_header Last-Event-ID $http_last_event_id;"}, {For: "app", Text: "find the hop that removes Last-Event-ID"}}
 
 func checkResumeHop(o *seen.Observation) Finding {
 	origin := o.Get(seen.RoleOrigin)
@@ -306,7 +306,7 @@ func checkResumeHop(o *seen.Observation) Finding {
 	case at.verdict == here.verdict:
 		return pass("%s on both sides", at.verdict)
 	case at.verdict == resumedExact || at.verdict == resumedInclusive:
-		return fail("%s at the origin, %s here: a hop takes the header away, or answers from a cache", at.verdict, here.verdict)
+		return fail("%s at the origin, %s here: a hop removes the header, or answers from a cache", at.verdict, here.verdict)
 	}
 	return warn("%s at the origin, %s here", at.verdict, here.verdict)
 }
@@ -314,13 +314,13 @@ func checkResumeHop(o *seen.Observation) Finding {
 var resumeUnknownIdCheck = Check{
 	ID: "resume-unknown-id", Group: "resume", Title: "a stale ID does no harm", Worst: Fail,
 	How:   "A reconnection with an ID that the server never gave.",
-	Why:   "After a deployment all clients come with stale IDs.",
+	Why:   "After a deployment, all clients have stale IDs.",
 	Cite:  "https://github.com/dunglas/mercure/issues/704",
 	Cures: []Cure{cureAnswerStale},
 	run:   checkResumeUnknown,
 }
 
-var cureAnswerStale = Cure{{For: "app", Text: "answer a stale ID with an event that says reset, and go on live"}}
+var cureAnswerStale = Cure{{For: "app", Text: "answer a stale ID with a reset event, and go on live"}}
 
 func checkResumeUnknown(o *seen.Observation) Finding {
 	x := o.Get(seen.RoleUnknownID)
@@ -337,7 +337,7 @@ func checkResumeUnknown(o *seen.Observation) Finding {
 		}
 		return fail("no answer within %s", seen.RoundDuration(x.Ended-x.Start))
 	case x.Status >= 500:
-		return fail("%d: one stale client ID, and the client is out", x.Status)
+		return fail("%d: a client with a stale ID cannot reconnect", x.Status)
 	case x.Status == http.StatusNoContent:
 		f = info("204: a client with a stale ID stops for good")
 	case x.Status != http.StatusOK:
@@ -347,7 +347,7 @@ func checkResumeUnknown(o *seen.Observation) Finding {
 		missed := seen.CountFrom(seen.Before(a.Events, x.Ended-200*time.Millisecond), x.Answered+100*time.Millisecond)
 		switch {
 		case len(events) == 0 && x.Timeline().Bytes() == 0 && missed >= 4 && !hold.Of(o).Holds():
-			f = warn("200, and then nothing, while others were sent %d events", missed)
+			f = warn("200, and then nothing, while other streams got %d events", missed)
 		case len(events) == 0:
 			f = pass("200, live events only")
 		case len(a.Events) > 0 && events[0].Key() == a.Events[0].Key():
@@ -368,7 +368,7 @@ func unanswered(o *seen.Observation, role seen.Role) bool {
 var resumeEndCheck = Check{
 	ID: "resume-end", Group: "resume", Title: "a finished stream stays finished", Worst: Fail,
 	How:   "A reconnection with the last ID after the end: 204, or an open stream.",
-	Why:   "Browsers fetch a finished stream every few seconds, forever.",
+	Why:   "Browsers fetch a finished stream again every few seconds, forever.",
 	Cite:  "https://github.com/inaka/EventSource/issues/23",
 	Cures: []Cure{cureEndWith204},
 	run:   checkResumeEnd,
@@ -391,17 +391,17 @@ func checkResumeEnd(o *seen.Observation) Finding {
 	case x.Status != http.StatusOK:
 		return info("%d after the last event, so clients stop with an error", x.Status)
 	case events > 0 && events >= len(o.Main().Timeline().Events):
-		return fail("a reconnection with the last ID gets all %d events again, and so forever", events)
+		return fail("a reconnection with the last ID gets all %d events again, each time", events)
 	case x.End == seen.EndEOF:
-		return warn("200 and an end at once: browsers come back every few seconds, forever")
+		return warn("200 and an immediate end: browsers reconnect every few seconds, forever")
 	}
 	return pass("stays open after the last event")
 }
 
 var resumeRangeCheck = Check{
-	ID: "resume-range", Group: "resume", Title: "a stored stream has ranges", Worst: Warn,
-	How:   "Range, If-Range with a false condition, and a range behind the end, at the end of an event.",
-	Why:   "Without ranges a client has to read all of it again.",
+	ID: "resume-range", Group: "resume", Title: "a stored stream supports ranges", Worst: Warn,
+	How:   "Range at the end of an event, If-Range with a false condition, and a range past the end.",
+	Why:   "Without ranges, clients have to read all of it again.",
 	Cite:  "https://www.rfc-editor.org/rfc/rfc9110#section-14",
 	Cures: []Cure{cureServeRanges},
 	run:   checkResumeRange,
@@ -417,7 +417,7 @@ func checkResumeRange(o *seen.Observation) Finding {
 	total := len(o.Main().Body)
 	switch {
 	case part.Status == http.StatusOK:
-		return info("Range is ignored: a client has to skip what it has")
+		return info("Range is ignored: clients have to skip the part they have")
 	case part.Status != http.StatusPartialContent:
 		return warn("%d for a range that exists", part.Status)
 	}
@@ -427,13 +427,13 @@ func checkResumeRange(o *seen.Observation) Finding {
 	case !strings.HasPrefix(part.Header.Get("Content-Range"), "bytes "+offset+"-"):
 		return warn("206 with another range: %q", part.Header.Get("Content-Range"))
 	case coding.Of(part.Header) != "":
-		return warn("206 of the compressed form: its offsets mean other bytes")
+		return warn("206 of the compressed form: its offsets differ")
 	case at <= total && !bytes.HasPrefix(o.Main().Body[at:], part.Body[:min(len(part.Body), total-at)]):
-		return warn("206 with other bytes than the whole has there")
+		return warn("206 with other bytes than the full answer")
 	case other != nil && other.Status != http.StatusOK:
-		return warn("%d where If-Range does not match; the whole is due", other.Status)
+		return warn("%d where If-Range does not match; want the full answer", other.Status)
 	case past != nil && past.Status != http.StatusRequestedRangeNotSatisfiable:
-		return warn("%d for a range behind the end; 416 is due", past.Status)
+		return warn("%d for a range past the end; want 416", past.Status)
 	case strings.HasPrefix(o.Main().Header.Get("ETag"), "W/"):
 		return warn("206, but only a weak ETag: If-Range cannot use it")
 	}
@@ -441,9 +441,9 @@ func checkResumeRange(o *seen.Observation) Finding {
 }
 
 var resumeHeaderCheck = Check{
-	ID: "resume-header", Group: "resume", Title: "the answer tells what was lost", Worst: Warn,
+	ID: "resume-header", Group: "resume", Title: "the answer reports lost events", Worst: Warn,
 	How:   "Last-Event-ID and Mercure-Last-Event-ID of the answer.",
-	Why:   "Hubs tell in it from where on they still had the past.",
+	Why:   "Hubs report in it how far back their history reaches.",
 	Cite:  "https://github.com/dunglas/mercure/issues/1317",
 	Cures: []Cure{cureAnswerStale},
 	run:   checkResumeHeader,
@@ -461,8 +461,8 @@ func checkResumeHeader(o *seen.Observation) Finding {
 		case got == asked:
 			return info("%s confirms the ID: nothing is lost", name)
 		default:
-			return warn("%s: %s where %s was asked: events in between are lost", name, httpx.Clip(got, 40), httpx.Clip(asked, 40))
+			return warn("%s: %s instead of %s: events in between are lost", name, httpx.Clip(got, 40), httpx.Clip(asked, 40))
 		}
 	}
-	return info("none; only some hubs tell")
+	return info("none; only some hubs send it")
 }

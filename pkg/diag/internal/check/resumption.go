@@ -123,7 +123,7 @@ func (w *reference) read(x *seen.Exchange, id string) *reply {
 // different IDs, and one that asked with none.
 func judgeResume(o *seen.Observation, main, first, second, control *seen.Exchange) resumeResult {
 	if first == nil || second == nil {
-		return resumeResult{verdict: resumeUndecided, why: "fewer than three IDs were seen; Options.Duration gives more time"}
+		return resumeResult{verdict: resumeUndecided, why: "fewer than three IDs arrived; a longer Options.Duration decides"}
 	}
 	w := newReference(main.Timeline())
 	if len(w.place) < len(w.events) {
@@ -166,7 +166,7 @@ func judgeResume(o *seen.Observation, main, first, second, control *seen.Exchang
 		}
 		return res.nothing(o, main, first, control)
 	}
-	res.verdict, res.why = resumeUndecided, "one of two requests with Last-Event-ID brought nothing in time"
+	res.verdict, res.why = resumeUndecided, "one of two requests with Last-Event-ID got nothing in time"
 	return res
 }
 
@@ -207,7 +207,7 @@ func (res resumeResult) compare(w *reference, r1, r2 *reply, control *seen.Excha
 	offset1, offset2 := r1.first-(r1.asked+1), r2.first-(r2.asked+1)
 	switch {
 	case r1.asked == r2.asked:
-		res.verdict, res.why = resumeUndecided, "only one ID could be asked with"
+		res.verdict, res.why = resumeUndecided, "only one ID could be tested"
 	case offset1 == offset2 && offset1 == 0 && r1.hole+r2.hole == 0:
 		res.verdict = resumedExact
 	case offset1 == offset2 && offset1 == 0:
@@ -242,9 +242,9 @@ func (res resumeResult) fromTheStart(w *reference, r1, r2 *reply, control *seen.
 		res.verdict = ignoredRestarts
 		return res
 	}
-	res.verdict, res.why = resumeUndecided, fmt.Sprintf("the ID makes no difference, and with a past of %d events the whole of it cannot be told from the last few; a longer Options.Duration decides", past)
+	res.verdict, res.why = resumeUndecided, fmt.Sprintf("the ID makes no difference, and with %d past events a full replay looks like one of the last few; a longer Options.Duration decides", past)
 	if c := w.read(control, ""); c.delivered && c.first > 0 {
-		res.why = fmt.Sprintf("with an ID all %d events come again, too few to tell how many would; a longer Options.Duration decides", past)
+		res.why = fmt.Sprintf("with an ID all %d events come again, too few to know the limit; a longer Options.Duration decides", past)
 	}
 	return res
 }
@@ -265,23 +265,23 @@ func (res resumeResult) fixedBacklog(w *reference, r1, r2 *reply, control *seen.
 // owed some.
 func (res resumeResult) nothing(o *seen.Observation, main, first, control *seen.Exchange) resumeResult {
 	if first.Timeline().Bytes() > hold.LargeEvent {
-		res.verdict, res.why = resumeUndecided, "something large came first, and did not end in time"
+		res.verdict, res.why = resumeUndecided, "a large event came first, and did not end in time"
 		return res
 	}
 	if who, _ := hold.Of(o).Attribute(); who != hold.NoCause {
-		res.verdict, res.why, res.see = resumeUndecided, "nothing came in time, and the stream is held: see "+string(who), string(who)
+		res.verdict, res.why, res.see = resumeUndecided, "nothing arrived in time, and the stream is held: see "+string(who), string(who)
 		return res
 	}
 	if control.OK() && len(control.Timeline().Events) == 0 && seen.CountFrom(seen.Before(main.Timeline().Events, control.Ended-seen.Settled), control.Answered+seen.SettleFirst) > 0 {
-		res.verdict, res.why = resumeUndecided, "nothing came in time, without an ID either: new streams start late"
+		res.verdict, res.why = resumeUndecided, "nothing arrived in time, without an ID either: new streams start late"
 		return res
 	}
 	if wait, watched := firstWait(o), first.Ended-first.Answered; wait > watched {
-		res.verdict, res.why = resumeUndecided, fmt.Sprintf("nothing came in %s, and new streams take %s until their first event", seen.RoundDuration(watched), seen.RoundDuration(wait))
+		res.verdict, res.why = resumeUndecided, fmt.Sprintf("nothing arrived in %s, and new streams take %s until their first event", seen.RoundDuration(watched), seen.RoundDuration(wait))
 		return res
 	}
 	if perConnection, _ := seen.Replayed(main.Timeline(), o.Get(seen.RoleSecond).Timeline()); perConnection || main.End == seen.EndEOF && first.End != seen.EndEOF {
-		res.verdict, res.why = resumeUndecided, "nothing came in time, and each connection has a pace of its own"
+		res.verdict, res.why = resumeUndecided, "nothing arrived in time, and each connection has its own pace"
 		return res
 	}
 	res.verdict, res.n = ignoredLiveOnly, res.lost(main)

@@ -24,7 +24,7 @@ var securityChecks = []*Check{
 var secURLTokenCheck = Check{
 	ID: "sec-url-token", Group: "security", Title: "no secret in the URL", Worst: Warn,
 	How:       "The names of the query parameters given, and user information.",
-	Why:       "URLs end up in access logs, and in those of every hop.",
+	Why:       "URLs end up in the access logs of every hop.",
 	Cite:      "https://github.com/Wave-RF/WaveHouse/issues/324",
 	Cures:     []Cure{cureUseCookie},
 	Quick:     true,
@@ -54,7 +54,7 @@ func checkURLToken(o *seen.Observation) Finding {
 var secPlainCheck = Check{
 	ID: "sec-plain", Group: "security", Title: "the stream is encrypted", Worst: Warn,
 	How:       "http to a host that is not this machine.",
-	Why:       "Everyone on the way can read and change it.",
+	Why:       "Everyone on the path can read and change it.",
 	Cite:      "https://www.rfc-editor.org/rfc/rfc7258",
 	Cures:     []Cure{cureUseTLS},
 	Quick:     true,
@@ -74,12 +74,12 @@ func checkPlain(o *seen.Observation) Finding {
 	case onThisMachine(o.URL):
 		return pass("no TLS, on this machine")
 	}
-	return warn("no TLS: everyone on the way can read the stream")
+	return warn("no TLS: everyone on the path can read the stream")
 }
 
 var secPrivateCacheCheck = Check{
 	ID: "sec-private-cache", Group: "security", Title: "private answers stay private", Worst: Fail,
-	How:    "Where credentials were sent, the answer has to be private or no-store.",
+	How:    "If the request has credentials, the answer must be private or no-store.",
 	Why:    "A shared cache gives the stream of one user to the next.",
 	Cite:   "https://www.rfc-editor.org/rfc/rfc9111#section-3.5",
 	Cures:  []Cure{cureForbidCaching},
@@ -101,7 +101,7 @@ func checkPrivateCache(o *seen.Observation) Finding {
 	case private, noStore:
 		return pass("%s", strings.Join(x.Header.Values("Cache-Control"), ", "))
 	case noCache:
-		return info("no-cache alone: a shared cache may keep the stream, but has to ask before it gives it away")
+		return info("no-cache alone: a shared cache may store the stream, but must revalidate before it serves it")
 	case seen.SentHeader(x, "Authorization") != "" && cacheable(x.Header) != "" && len(d) == 0:
 		return info("no Cache-Control: caches do not keep answers to Authorization, but networks have their own rules")
 	}
@@ -109,9 +109,9 @@ func checkPrivateCache(o *seen.Observation) Finding {
 }
 
 var secEchoCheck = Check{
-	ID: "sec-echo", Group: "security", Title: "nobody writes events from outside", Worst: Fail,
-	How:   "With Options.Injection: a query with a line break and an event field.",
-	Why:   "Whoever chooses a query or header writes events to others.",
+	ID: "sec-echo", Group: "security", Title: "requests cannot inject events", Worst: Fail,
+	How:   "With Options.Injection: a query that contains a line break and an event field.",
+	Why:   "Whoever sets a query or header can send events to other clients.",
 	Cite:  "https://github.com/advisories/GHSA-4hxc-9384-m385",
 	Cures: []Cure{cureOneLine},
 	Needs: NeedsInjection,
@@ -122,12 +122,12 @@ var secEchoCheck = Check{
 func checkEcho(o *seen.Observation) Finding {
 	x := o.Get(seen.RoleInject)
 	if !x.OK() {
-		return inconclusive("no stream with the strange query")
+		return inconclusive("no stream for the injected query")
 	}
 	for _, e := range x.Timeline().Events {
 		if e.Type == seen.InjectedType {
-			return fail("a line break in the query starts a new line of the stream: anyone can write events")
+			return fail("a line break in the query starts a new line of the stream: anyone can inject events")
 		}
 	}
-	return pass("a line break in the query writes no event")
+	return pass("a line break in the query injects no event")
 }

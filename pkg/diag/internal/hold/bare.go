@@ -30,7 +30,7 @@ func testBare(a *seen.Timeline, x, plain *seen.Exchange) Estimate {
 	varnish := slices.ContainsFunc(seen.Hops(x.Header), func(h seen.Hop) bool { return h.Name == "varnish" })
 	if varnish && plain.Answered == 0 && plain.End != seen.EndError && plain.Ended-plain.Start > 3*time.Second {
 		est.Verdict, est.Hold = Held, wait
-		est.Seen = fmt.Sprintf("of the %s stream only its first %d bytes, and of the plain one not even headers, which Varnish never delays", a.Encoded, a.Bytes())
+		est.Seen = fmt.Sprintf("only the first %d bytes of the %s stream arrived, and not even headers of the plain one, which Varnish never delays", a.Bytes(), a.Encoded)
 	}
 	return est
 }

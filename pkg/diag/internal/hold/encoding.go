@@ -32,7 +32,7 @@ func testEncoding(o *seen.Observation, a, plain *seen.Timeline) Estimate {
 	case seen.CountFrom(a.Events, from) == 0 && seen.CountFrom(plain.Events, from) >= 4,
 		len(a.Comments) == 0 && len(a.Events) == 0 && len(plain.Comments) >= 4:
 		est.Verdict, est.Hold = Held, a.EndedAt-from
-		est.Seen = fmt.Sprintf("compressed nothing could be read, plain %d events and %d comments came", len(plain.Events), len(plain.Comments))
+		est.Seen = fmt.Sprintf("nothing could be read compressed; plain, %d events and %d comments arrived", len(plain.Events), len(plain.Comments))
 		return est
 	}
 	perConnection, _ := seen.Replayed(a, plain)

@@ -37,6 +37,6 @@ func testLead(o *seen.Observation) Estimate {
 		leads = append(leads, lead)
 	}
 	est.Verdict, est.Hold = judge(seen.Median(leads)), seen.Median(leads)
-	est.Seen = fmt.Sprintf("who comes back with an ID is given events %s before those who stayed", seen.RoundDuration(est.Hold))
+	est.Seen = fmt.Sprintf("clients that resume get events %s before clients that stayed", seen.RoundDuration(est.Hold))
 	return est
 }

@@ -11,7 +11,7 @@ import (
 // Opening asks whether the start of each stream is held.
 var Opening = &Method{
 	Name:     "opening",
-	Doc:      "what new connections get late and in one piece",
+	Doc:      "the late start of new connections, in one piece",
 	estimate: func(v *View, _ ...Estimate) Estimate { return testOpening(v.Observation) },
 }
 
@@ -50,7 +50,7 @@ func testOpening(o *seen.Observation) Estimate {
 	}
 	if len(holds) >= 2 {
 		est.Verdict, est.Hold = Held, seen.Median(holds)
-		est.Seen = fmt.Sprintf("%d new connections got in one piece what an open one got meanwhile, up to %s later", len(holds), seen.RoundDuration(slices.Max(holds)))
+		est.Seen = fmt.Sprintf("%d new connections got the events of an open one in one piece, up to %s later", len(holds), seen.RoundDuration(slices.Max(holds)))
 	}
 	return est
 }

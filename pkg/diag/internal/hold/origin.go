@@ -28,7 +28,7 @@ func testOrigin(o *seen.Observation, origin, here *seen.Timeline) Estimate {
 	missed := seen.CountFrom(seen.Before(origin.Events, here.EndedAt-time.Second), max(origin.Start, here.Start))
 	if !perConnection && len(here.Events) == 0 && missed >= 4 {
 		est.Verdict, est.Hold = Held, here.EndedAt-here.Start
-		est.Seen = fmt.Sprintf("the origin sent %d events, and none came here", missed)
+		est.Seen = fmt.Sprintf("the origin sent %d events, and none arrived here", missed)
 		return est
 	}
 	shifts := seen.GroupShifts(o, origin, here)
@@ -39,7 +39,7 @@ func testOrigin(o *seen.Observation, origin, here *seen.Timeline) Estimate {
 	est.Numbers = map[string]any{"origin_groups": len(shifts)}
 	if hold > seen.Noticeable {
 		est.Verdict, est.Hold = judge(hold), hold
-		est.Seen = fmt.Sprintf("the origin sent the same %s earlier (%d events or groups)", seen.RoundDuration(hold), len(shifts))
+		est.Seen = fmt.Sprintf("the origin sent the same events %s earlier (%d events or groups)", seen.RoundDuration(hold), len(shifts))
 	} else {
 		est.Verdict = Clean
 		est.Seen = fmt.Sprintf("as early as at the origin (%d events or groups)", len(shifts))

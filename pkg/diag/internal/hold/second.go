@@ -80,7 +80,7 @@ func testSecond(o *seen.Observation, a, b *seen.Timeline) Estimate {
 		est.Verdict, est.Hold = Slight, seen.Median(apart)
 	case 100*warn <= 15*n:
 		est.Verdict = Clean
-		est.Seen = fmt.Sprintf("a second connection got the same at the same time (%d of %d)", n-warn, n)
+		est.Seen = fmt.Sprintf("a second connection got the same events at the same time (%d of %d)", n-warn, n)
 		return est
 	}
 	if est.Verdict != Undecided {

@@ -395,7 +395,7 @@ func plainError(err error) string {
 		return "server gave HTTP response to HTTPS client"
 	}
 	if strings.HasPrefix(err.Error(), "failed to parse Location header") {
-		return "redirect to what is no URL"
+		return "redirect to an invalid URL"
 	}
 	message := strings.ReplaceAll(err.Error(), "\n", " ")
 	for _, prefix := range []string{"net/http: HTTP/1.x transport connection broken: ", "net/http: ", "http: ", "tls: ", "read: "} {
