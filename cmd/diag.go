@@ -380,6 +380,13 @@ func explainCheck(streams *term.Streams, id string) error {
 	}
 	fmt.Fprintf(streams.Out, "%s (%s, at worst %s)\n", c.ID, c.Group, c.Worst)
 	fmt.Fprintf(streams.Out, "\nwhat  %s\nhow   %s\nwhy   %s\nsee   %s\n", c.Title, optionFlags.Replace(c.How), c.Why, c.Cite)
+	for i, method := range c.Methods {
+		word := "by  "
+		if i > 0 {
+			word = "    "
+		}
+		fmt.Fprintf(streams.Out, "%s  %s: %s\n", word, method.Name, method.Doc)
+	}
 	if c.Needs != "" {
 		fmt.Fprintf(streams.Out, "runs  with %s\n", needsFlag(c))
 	}

@@ -80,6 +80,14 @@ not in the default run.
 				needs = "`" + needsFlag(check) + "`"
 			}
 			how := strings.NewReplacer("|", "\\|", "<", "&lt;").Replace(check.Title + ". " + optionFlags.Replace(check.How))
+			var methods []string
+			for _, method := range check.Methods {
+				methods = append(methods, method.Name+" ("+method.Doc+")")
+			}
+			if len(methods) > 0 {
+				how += "<br>By " + strings.Join(methods, ", ") + "."
+			}
+
 			fmt.Fprintf(&page, "| `%s` | %s | %s | %s |\n", check.ID, how, check.Worst, needs)
 		}
 	}

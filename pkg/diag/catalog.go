@@ -39,6 +39,17 @@ type Check struct {
 	// Needs names the field of Options that the check requires, and its value
 	// after a space where it has to be a certain one; "" for none.
 	Needs string
+
+	// Methods are the methods that find the fault, if it is one of timing. The
+	// evidence of a result names the one that did.
+	Methods []Method
+}
+
+// A Method is a way to find out from arrival times whether something holds a
+// stream.
+type Method struct {
+	Name string // "pauses"
+	Doc  string // the evidence it looks for
 }
 
 // Remedies returns the remedies for a fault that the check finds, for any hop.
@@ -78,8 +89,12 @@ func Known(name string) bool {
 }
 
 func describe(c *check.Check) Check {
+	var methods []Method
+	for _, m := range c.Methods {
+		methods = append(methods, Method{m.Name, m.Doc})
+	}
 	return Check{
 		ID: c.ID, Group: c.Group, Title: c.Title, How: c.How, Why: c.Why, Cite: c.Cite,
-		Worst: Status(c.Worst), Needs: c.Needs.String(),
+		Worst: Status(c.Worst), Needs: c.Needs.String(), Methods: methods,
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/diag/internal/check"
+	"github.com/ssectl/ssectl/pkg/diag/internal/hold"
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 	"github.com/ssectl/ssectl/pkg/diag/internal/seentest"
 )
@@ -133,6 +134,7 @@ func (g *golden) add(t *testing.T, name string, o *seen.Observation) {
 	for i := range report.Checks {
 		before = append(before, g.line(t, &report.Checks[i]))
 		g.note(report.Checks[i].ID, before[i])
+		checkMethod(t, name, &report.Checks[i])
 	}
 	// A second look may take a fault back.
 	report.confirm(o)
@@ -140,6 +142,16 @@ func (g *golden) add(t *testing.T, name string, o *seen.Observation) {
 		if line := g.line(t, &report.Checks[i]); line != before[i] {
 			g.note(report.Checks[i].ID, "confirmed: "+line)
 		}
+	}
+}
+
+// checkMethod wants the method of a fault to be among those of its check.
+func checkMethod(t *testing.T, name string, c *Result) {
+	t.Helper()
+	method, ok := c.Evidence["method"].(string)
+	listed := func(m *hold.Method) bool { return m.Name == method }
+	if ok && c.Status.isFault() && !slices.ContainsFunc(c.check.Methods, listed) {
+		t.Errorf("%s: %s found a fault by %q, which is none of its methods", name, c.ID, method)
 	}
 }
 

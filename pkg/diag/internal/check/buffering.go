@@ -26,12 +26,13 @@ var bufferingChecks = []*Check{
 
 var bufferProxyCheck = Check{
 	ID: "buffer-proxy", Group: "buffering", Title: "no buffer holds events", Worst: Fail,
-	How:    "Pauses within events (pauses), a second connection (second-stream), timestamps in the events (clock), the sizes of the pieces, which show the size of a buffer (sizes), heartbeats in groups (heartbeats), and late starts of new connections (opening). From 0.15 s warn, from 0.4 s fail. A fault is confirmed on another connection before it is reported.",
-	Why:    "Events arrive late and in bursts, and with little traffic not at all.",
-	Cite:   "https://github.com/nginx/nginx/issues/1505",
-	Cures:  []Cure{cureStopBuffer},
-	Timing: true,
-	run:    checkBufferProxy,
+	How:     "A hold of 0.15 s or more warns, of 0.4 s or more fails. It is confirmed on another connection before it is reported.",
+	Why:     "Events arrive late and in bursts, and with little traffic not at all.",
+	Cite:    "https://github.com/nginx/nginx/issues/1505",
+	Methods: []*hold.Method{hold.Pauses, hold.Second, hold.Clock, hold.Sizes, hold.Heartbeats, hold.Opening, hold.Lump, hold.Origin},
+	Cures:   []Cure{cureStopBuffer},
+	Timing:  true,
+	run:     checkBufferProxy,
 }
 
 var curePassOpening = Cure{
@@ -85,12 +86,13 @@ func checkBufferProxy(o *seen.Observation) Finding {
 
 var bufferCompressionCheck = Check{
 	ID: "buffer-compression", Group: "buffering", Title: "compression is flushed", Worst: Fail,
-	How:    "The stream as a browser requests it, compared with the plain one (encoding). Each prefix is decoded.",
-	Why:    "A compressor that waits for more input holds every event, and a test with curl does not show it.",
-	Cite:   "https://github.com/expressjs/compression/issues/61",
-	Cures:  []Cure{cureFlushCompressor},
-	Timing: true,
-	run:    checkBufferCompression,
+	How:     "The stream as a browser requests it, compared with the plain one. Each prefix is decoded.",
+	Why:     "A compressor that waits for more input holds every event, and a test with curl does not show it.",
+	Cite:    "https://github.com/expressjs/compression/issues/61",
+	Methods: []*hold.Method{hold.Encoding, hold.Bare, hold.Second},
+	Cures:   []Cure{cureFlushCompressor},
+	Timing:  true,
+	run:     checkBufferCompression,
 }
 
 func checkBufferCompression(o *seen.Observation) Finding {
@@ -125,12 +127,13 @@ func checkBufferCompression(o *seen.Observation) Finding {
 
 var bufferTailCheck = Check{
 	ID: "buffer-tail", Group: "buffering", Title: "the end of an event does not wait", Worst: Fail,
-	How:    "Pauses within or right after large events (tails), arrivals that match the timestamp of the next event (shift), new connections that miss the next event of an open one (first-event), resumed streams that get events before open ones (resumed-early).",
-	Why:    "The last bytes of an event, or all of it, arrive with the next one: a burst passes every test, and its last event stalls.",
-	Cite:   "https://github.com/aspnet/AspNetCoreModule/issues/16",
-	Cures:  []Cure{cureStopNginx},
-	Timing: true,
-	run:    checkBufferTail,
+	How:     "A hold of 0.15 s or more warns, of 0.4 s or more fails. It is confirmed on another connection before it is reported.",
+	Why:     "The last bytes of an event, or all of it, arrive with the next one: a burst passes every test, and its last event stalls.",
+	Cite:    "https://github.com/aspnet/AspNetCoreModule/issues/16",
+	Methods: []*hold.Method{hold.Tails, hold.Pauses, hold.Shift, hold.First, hold.Lead},
+	Cures:   []Cure{cureStopNginx},
+	Timing:  true,
+	run:     checkBufferTail,
 }
 
 var cureWriteAtOnce = Cure{
@@ -179,12 +182,13 @@ func checkBufferTail(o *seen.Observation) Finding {
 
 var bufferTimerCheck = Check{
 	ID: "buffer-timer", Group: "buffering", Title: "events are not released by a timer", Worst: Fail,
-	How:    "Batches at a fixed period whose phase differs between connections (second-stream, phases), or without any comparison (period, which only warns).",
-	Why:    "Every event is late by half the period.",
-	Cite:   "https://github.com/caddyserver/caddy/issues/1972",
-	Cures:  []Cure{cureFlushNoTimer},
-	Timing: true,
-	run:    checkBufferTimer,
+	How:     "Batches at a fixed period whose phase differs between connections. A period on one connection alone only warns.",
+	Why:     "Every event is late by half the period.",
+	Cite:    "https://github.com/caddyserver/caddy/issues/1972",
+	Methods: []*hold.Method{hold.Second, hold.Phases, hold.Clock, hold.Period},
+	Cures:   []Cure{cureFlushNoTimer},
+	Timing:  true,
+	run:     checkBufferTimer,
 }
 
 var cureFlushNoTimer = Cure{
@@ -230,9 +234,10 @@ func checkBufferTimer(o *seen.Observation) Finding {
 
 var bufferWholeCheck = Check{
 	ID: "buffer-whole", Group: "buffering", Title: "the answer is not held to its end", Worst: Fail,
-	How:       "At least ten events, all within a twentieth of the wait for them (whole), or nothing at all.",
+	How:       "At least ten events that all arrive together after a wait, or nothing at all.",
 	Why:       "The stream becomes a download.",
 	Cite:      "https://github.com/cloudflare/cloudflared/issues/1496",
+	Methods:   []*hold.Method{hold.Whole},
 	Cures:     []Cure{cureStreamWhole},
 	Timing:    true,
 	AnyAnswer: true,

@@ -32,8 +32,9 @@ type Check struct {
 	Cite  string // where that is written
 	Worst Status // the worst outcome it can have
 
-	Needs Need
-	Cures []Cure
+	Needs   Need
+	Methods []*hold.Method // that find the fault, where it is one of timing
+	Cures   []Cure
 
 	Quick     bool // one connection and its first seconds decide it
 	AtOnce    bool // the headers of the answer decide it

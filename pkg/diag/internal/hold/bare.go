@@ -11,7 +11,7 @@ import (
 // Bare asks whether of a compressed stream only its header comes.
 var Bare = &Method{
 	Name: "header-only",
-	Doc:  "a compressed stream of which only the header comes",
+	Doc:  "a compressed stream of which only the header arrives",
 	estimate: func(v *View, _ ...Estimate) Estimate {
 		return testBare(v.Browser, v.Observation.Main(), v.Get(seen.RoleIdentity))
 	},

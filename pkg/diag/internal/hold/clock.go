@@ -17,7 +17,7 @@ import (
 // one by one, the same on each connection, but with times that vary.
 var Clock = &Method{
 	Name:     "clock",
-	Doc:      "a time in the events",
+	Doc:      "arrivals that follow the timestamps in the events by different times",
 	Requires: []*Method{Shift, Second, First},
 	estimate: func(v *View, required ...Estimate) Estimate {
 		shift, second, first := required[0], required[1], required[2]
@@ -38,7 +38,7 @@ var Clock = &Method{
 // Punctual asks whether the times show that no event waits for the next one.
 var Punctual = &Method{
 	Name:     "punctual",
-	Doc:      "a time in events made at irregular gaps, or a stamp of the same clock",
+	Doc:      "arrivals that follow irregular timestamps, or stamps of the same clock, at once",
 	Requires: []*Method{Clock},
 	estimate: func(v *View, required ...Estimate) Estimate {
 		est, c := required[0], v.clock()

@@ -10,7 +10,7 @@ import (
 // Encoding asks whether the compressed stream is later than the plain one.
 var Encoding = &Method{
 	Name:     "encoding",
-	Doc:      "the compressed stream and the plain one",
+	Doc:      "events that arrive later compressed than plain",
 	Compares: true,
 	estimate: func(v *View, _ ...Estimate) Estimate {
 		if x := v.Get(seen.RoleIdentity); x.OK() {

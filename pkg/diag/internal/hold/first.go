@@ -10,7 +10,7 @@ import (
 // First asks whether new connections get the next event that an open one gets.
 var First = &Method{
 	Name:     "first-event",
-	Doc:      "new connections that miss the event an open one gets next",
+	Doc:      "new connections that miss the next event of an open one",
 	estimate: func(v *View, _ ...Estimate) Estimate { return testFirst(v.Observation) },
 }
 

@@ -10,7 +10,7 @@ import (
 // Heartbeats asks whether comments come in groups.
 var Heartbeats = &Method{
 	Name:     "heartbeats",
-	Doc:      "heartbeats that come in groups",
+	Doc:      "comments that arrive in groups",
 	estimate: func(v *View, _ ...Estimate) Estimate { return testHeartbeats(v.Main) },
 }
 

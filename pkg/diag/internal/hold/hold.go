@@ -6,7 +6,7 @@ import "github.com/ssectl/ssectl/pkg/diag/internal/seen"
 // runs when a check asks for it, and once for each observation.
 type Method struct {
 	Name     string
-	Doc      string    // the evidence it looks at
+	Doc      string    // the evidence it looks for
 	Requires []*Method // whose estimates it is given, in this order
 	Compares bool      // it compares two connections of the same time
 

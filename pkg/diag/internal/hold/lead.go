@@ -10,7 +10,7 @@ import (
 // Lead asks whether a client that comes back gets events before those that stayed.
 var Lead = &Method{
 	Name:     "resumed-early",
-	Doc:      "events that come back with an ID before they come to open streams",
+	Doc:      "resumed streams that get events before open ones",
 	estimate: func(v *View, _ ...Estimate) Estimate { return testLead(v.Observation) },
 }
 

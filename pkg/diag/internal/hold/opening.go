@@ -11,7 +11,7 @@ import (
 // Opening asks whether the start of each stream is held.
 var Opening = &Method{
 	Name:     "opening",
-	Doc:      "the late start of new connections, in one piece",
+	Doc:      "new connections that start late, with many events in one piece",
 	estimate: func(v *View, _ ...Estimate) Estimate { return testOpening(v.Observation) },
 }
 
@@ -19,7 +19,7 @@ var Opening = &Method{
 // itself.
 var Lump = &Method{
 	Name: "first-piece",
-	Doc:  "a first piece of many tokens",
+	Doc:  "a first piece of many tokens, and single ones after it",
 	estimate: func(v *View, _ ...Estimate) Estimate {
 		if seen.DialectOf(v.Observation) == seen.NoDialect {
 			return Estimate{}

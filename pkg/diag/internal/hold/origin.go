@@ -10,7 +10,7 @@ import (
 // Origin asks whether the stream comes later here than at the origin.
 var Origin = &Method{
 	Name:     "origin",
-	Doc:      "the same stream at the origin",
+	Doc:      "the same events earlier at the origin",
 	Compares: true,
 	estimate: func(v *View, _ ...Estimate) Estimate {
 		if x := v.Get(seen.RoleOrigin); x.OK() {

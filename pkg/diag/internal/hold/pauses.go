@@ -12,7 +12,7 @@ import (
 // Pauses asks where in an event a stream stands when it pauses.
 var Pauses = &Method{
 	Name: "pauses",
-	Doc:  "where in an event the stream stands when it pauses",
+	Doc:  "pauses inside events",
 	estimate: func(v *View, _ ...Estimate) Estimate {
 		est := v.All().Estimate()
 		if est.Verdict == Undecided {
@@ -26,7 +26,7 @@ var Pauses = &Method{
 // the tail that does not fill it.
 var Tails = &Method{
 	Name:     "tails",
-	Doc:      "where the stream stands when it pauses within or right after a large event",
+	Doc:      "pauses inside or right after large events",
 	estimate: func(v *View, _ ...Estimate) Estimate { return v.large().Estimate() },
 }
 

@@ -47,7 +47,7 @@ func testPhase(o *seen.Observation, a, b *seen.Timeline) Estimate {
 // of its own.
 var Phases = &Method{
 	Name:     "phases",
-	Doc:      "the phases of several connections",
+	Doc:      "several connections, each late or early by a time of its own",
 	Compares: true,
 	estimate: func(v *View, _ ...Estimate) Estimate { return testPhases(v.Observation, v.Browser, v.Later()) },
 }

@@ -28,7 +28,7 @@ func secondShifts(o *seen.Observation, a, b *seen.Timeline) []time.Duration {
 // Second asks whether a second connection gets the same events at the same time.
 var Second = &Method{
 	Name:     "second-stream",
-	Doc:      "a second connection",
+	Doc:      "the same events at another time on a second connection",
 	Compares: true,
 	Requires: []*Method{Phases},
 	estimate: func(v *View, required ...Estimate) Estimate {

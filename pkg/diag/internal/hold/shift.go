@@ -14,7 +14,7 @@ import (
 // before it.
 var Shift = &Method{
 	Name:     "shift",
-	Doc:      "arrivals that fit the time of the next event",
+	Doc:      "arrivals that match the timestamp of the next event",
 	Requires: []*Method{First},
 	estimate: func(v *View, required ...Estimate) Estimate {
 		c := v.clock()

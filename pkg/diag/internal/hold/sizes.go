@@ -11,7 +11,7 @@ import (
 // Sizes asks whether the pieces are of one size and the events are not.
 var Sizes = &Method{
 	Name:     "sizes",
-	Doc:      "the sizes of the pieces that arrive",
+	Doc:      "pieces of one size, whatever the sizes of the events",
 	estimate: func(v *View, _ ...Estimate) Estimate { return worst(testSizes(v.Main), testPacing(v.Main)) },
 }
 
