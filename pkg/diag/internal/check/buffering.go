@@ -119,7 +119,7 @@ func checkBufferCompression(o *seen.Observation) Finding {
 		}
 		return inconclusive("%s, and nothing in it could be read in %s; the plain stream was as quiet", v.Browser.Encoded, seen.RoundDuration(o.Duration))
 	}
-	if all := hold.TestPauses(o, v.Browser, false); all.Mid == 0 && all.Aligned >= 3 && 3*all.Several <= all.Arrivals {
+	if all := hold.CountPauses(o, v.Browser, false); all.Mid == 0 && all.Aligned >= 3 && 3*all.Several <= all.Arrivals {
 		return pass("%s, and all %d pauses are between events", v.Browser.Encoded, all.Aligned)
 	}
 	return inconclusive("%s, and too little to compare with the plain stream", v.Browser.Encoded)

@@ -40,7 +40,7 @@ func locate(o *seen.Observation, f Finding) Finding {
 	if !origin.OK() {
 		return f
 	}
-	there := hold.TestPauses(o, origin.Timeline(), false)
+	there := hold.CountPauses(o, origin.Timeline(), false)
 	where := "the fault is between the origin and here"
 	if there.Estimate().Verdict > hold.Clean || hold.Of(o).Verdict(hold.Origin) == hold.Clean {
 		where = "the origin holds it already"

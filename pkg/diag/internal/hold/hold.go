@@ -96,12 +96,12 @@ func (v *View) FirstClean(methods ...*Method) (Estimate, bool) {
 
 // All counts the pauses of the stream.
 func (v *View) All() *PauseTest {
-	return v.Once(allKey{}, func() any { p := TestPauses(v.Observation, v.Main, false); return &p }).(*PauseTest)
+	return v.Once(allKey{}, func() any { p := CountPauses(v.Observation, v.Main, false); return &p }).(*PauseTest)
 }
 
 // large counts those next to large events.
 func (v *View) large() *PauseTest {
-	return v.Once(largeKey{}, func() any { p := TestPauses(v.Observation, v.Main, true); return &p }).(*PauseTest)
+	return v.Once(largeKey{}, func() any { p := CountPauses(v.Observation, v.Main, true); return &p }).(*PauseTest)
 }
 
 // clock returns the time that the events carry, or nil.

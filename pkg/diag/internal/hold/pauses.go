@@ -59,9 +59,9 @@ const (
 	LargeEvent = 1400
 )
 
-// TestPauses counts the pauses of a stream; with large, those next to large
+// CountPauses counts the pauses of a stream; with large, those next to large
 // events only, where a buffer holds the tail that does not fill it.
-func TestPauses(o *seen.Observation, t *seen.Timeline, large bool) PauseTest {
+func CountPauses(o *seen.Observation, t *seen.Timeline, large bool) PauseTest {
 	var p PauseTest
 	for _, a := range t.Arrivals {
 		if a.Events+a.Comments > 0 {
@@ -148,7 +148,7 @@ func poolPauses(v *View) Estimate {
 		if coding.Of(x.Header) != v.Main.Encoded {
 			continue
 		}
-		p := TestPauses(v.Observation, x.Timeline(), false)
+		p := CountPauses(v.Observation, x.Timeline(), false)
 		all.Mid, all.Aligned = all.Mid+p.Mid, all.Aligned+p.Aligned
 		all.holds, all.Batches = append(all.holds, p.holds...), append(all.Batches, p.Batches...)
 		cut += min(1, p.Mid)
