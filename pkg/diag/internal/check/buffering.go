@@ -31,8 +31,7 @@ var bufferProxyCheck = Check{
 	Cite:    "https://github.com/nginx/nginx/issues/1505",
 	Methods: []*hold.Method{hold.Pauses, hold.Second, hold.Clock, hold.Sizes, hold.Heartbeats, hold.Opening, hold.Lump, hold.Origin},
 	Cures:   []Cure{cureStopBuffer},
-	Timing:  true,
-	run:     checkBufferProxy,
+	Timing:  true, run: checkBufferProxy,
 }
 
 var curePassOpening = Cure{
@@ -91,8 +90,7 @@ var bufferCompressionCheck = Check{
 	Cite:    "https://github.com/expressjs/compression/issues/61",
 	Methods: []*hold.Method{hold.Encoding, hold.Bare, hold.Second},
 	Cures:   []Cure{cureFlushCompressor},
-	Timing:  true,
-	run:     checkBufferCompression,
+	Timing:  true, run: checkBufferCompression,
 }
 
 func checkBufferCompression(o *seen.Observation) Finding {
@@ -132,8 +130,7 @@ var bufferTailCheck = Check{
 	Cite:    "https://github.com/aspnet/AspNetCoreModule/issues/16",
 	Methods: []*hold.Method{hold.Tails, hold.Pauses, hold.Shift, hold.First, hold.Lead},
 	Cures:   []Cure{cureStopNginx},
-	Timing:  true,
-	run:     checkBufferTail,
+	Timing:  true, run: checkBufferTail,
 }
 
 var cureWriteAtOnce = Cure{
@@ -187,8 +184,7 @@ var bufferTimerCheck = Check{
 	Cite:    "https://github.com/caddyserver/caddy/issues/1972",
 	Methods: []*hold.Method{hold.Second, hold.Phases, hold.Clock, hold.Period},
 	Cures:   []Cure{cureFlushNoTimer},
-	Timing:  true,
-	run:     checkBufferTimer,
+	Timing:  true, run: checkBufferTimer,
 }
 
 var cureFlushNoTimer = Cure{
@@ -234,14 +230,12 @@ func checkBufferTimer(o *seen.Observation) Finding {
 
 var bufferWholeCheck = Check{
 	ID: "buffer-whole", Group: "buffering", Title: "the answer is not held to its end", Worst: Fail,
-	How:       "At least ten events that all arrive together after a wait, or nothing at all.",
-	Why:       "The stream becomes a download.",
-	Cite:      "https://github.com/cloudflare/cloudflared/issues/1496",
-	Methods:   []*hold.Method{hold.Whole},
-	Cures:     []Cure{cureStreamWhole},
-	Timing:    true,
-	AnyAnswer: true,
-	run:       checkBufferWhole,
+	How:     "At least ten events that all arrive together after a wait, or nothing at all.",
+	Why:     "The stream becomes a download.",
+	Cite:    "https://github.com/cloudflare/cloudflared/issues/1496",
+	Methods: []*hold.Method{hold.Whole},
+	Cures:   []Cure{cureStreamWhole},
+	Timing:  true, AnyAnswer: true, run: checkBufferWhole,
 }
 
 func checkBufferWhole(o *seen.Observation) Finding {
@@ -283,8 +277,7 @@ var terminatorLateCheck = Check{
 	Why:    "Clients dispatch every event late, when the next one arrives.",
 	Cite:   "https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation",
 	Cures:  []Cure{cureWriteWhole},
-	Timing: true,
-	run:    checkTerminatorLate,
+	Timing: true, run: checkTerminatorLate,
 }
 
 func checkTerminatorLate(o *seen.Observation) Finding {

@@ -212,8 +212,7 @@ var endCleanCheck = Check{
 	Why:   "A stream that breaks off looks like a network fault, which hides the limit behind it.",
 	Cite:  "https://github.com/kubernetes/ingress-nginx/issues/14090",
 	Cures: []Cure{cureRaiseTimeout},
-	Quick: true,
-	run:   checkEndClean,
+	Quick: true, run: checkEndClean,
 }
 
 var cureEndInOrder = Cure{{For: "app", Text: "leave the framing of the body to the HTTP server, and end the answer instead of dropping the connection"}}

@@ -84,12 +84,10 @@ func lateStream(o *seen.Observation) *seen.Exchange {
 
 var pathCheck = Check{
 	ID: "path", Group: "cache", Title: "hops on the path", Worst: Info,
-	How:       "The servers and networks that the headers of the answer identify. Remedies are chosen by them.",
-	Why:       "Each hop has a buffer, a timeout and a cache of its own.",
-	Cite:      "https://github.com/robhunter/agentdeals/issues/1098",
-	AtOnce:    true,
-	AnyAnswer: true,
-	run:       checkPath,
+	How:    "The servers and networks that the headers of the answer identify. Remedies are chosen by them.",
+	Why:    "Each hop has a buffer, a timeout and a cache of its own.",
+	Cite:   "https://github.com/robhunter/agentdeals/issues/1098",
+	AtOnce: true, AnyAnswer: true, run: checkPath,
 }
 
 func checkPath(o *seen.Observation) Finding {

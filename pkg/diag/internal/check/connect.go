@@ -26,13 +26,10 @@ var connectChecks = []*Check{
 
 var connectReachCheck = Check{
 	ID: "connect-reach", Group: "connect", Title: "the server answers in HTTP", Worst: Fail,
-	How:       "Timing of DNS, TCP, TLS and the first byte of the answer. No answer in time is exit code 3.",
-	Why:       "Without an answer nothing can be tested.",
-	Cite:      "https://www.rfc-editor.org/rfc/rfc9110",
-	Quick:     true,
-	AtOnce:    true,
-	AnyAnswer: true,
-	run:       checkReach,
+	How:   "Timing of DNS, TCP, TLS and the first byte of the answer. No answer in time is exit code 3.",
+	Why:   "Without an answer nothing can be tested.",
+	Cite:  "https://www.rfc-editor.org/rfc/rfc9110",
+	Quick: true, AtOnce: true, AnyAnswer: true, run: checkReach,
 }
 
 func checkReach(o *seen.Observation) Finding {
@@ -52,14 +49,11 @@ func checkReach(o *seen.Observation) Finding {
 
 var connectStatusCheck = Check{
 	ID: "connect-status", Group: "connect", Title: "the status is 200", Worst: Fail,
-	How:       "The status after redirects. 204 asks clients to stop; any other status is final for EventSource.",
-	Why:       "Browsers reconnect only after a 200.",
-	Cite:      "https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model",
-	Cures:     []Cure{cureAnswer200},
-	Quick:     true,
-	AtOnce:    true,
-	AnyAnswer: true,
-	run:       checkStatus,
+	How:   "The status after redirects. 204 asks clients to stop; any other status is final for EventSource.",
+	Why:   "Browsers reconnect only after a 200.",
+	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model",
+	Cures: []Cure{cureAnswer200},
+	Quick: true, AtOnce: true, AnyAnswer: true, run: checkStatus,
 }
 
 var cureAnswer200 = Cure{{For: "app", Text: "200 with text/event-stream; for temporary errors, 200 and an event that reports the error"}}
@@ -130,14 +124,11 @@ func pageCame(body []byte) string {
 
 var connectRedirectCheck = Check{
 	ID: "connect-redirect", Group: "connect", Title: "redirects stay on the origin", Worst: Fail,
-	How:       "Each step: at most 20, no loop, none from https to http or to another origin, the method kept.",
-	Why:       "Another origin needs CORS and gets no credentials, and each reconnection follows the whole chain again.",
-	Cite:      "https://github.com/whatwg/html/issues/503",
-	Cures:     []Cure{cureFinalURL},
-	Quick:     true,
-	AtOnce:    true,
-	AnyAnswer: true,
-	run:       checkRedirect,
+	How:   "Each step: at most 20, no loop, none from https to http or to another origin, the method kept.",
+	Why:   "Another origin needs CORS and gets no credentials, and each reconnection follows the whole chain again.",
+	Cite:  "https://github.com/whatwg/html/issues/503",
+	Cures: []Cure{cureFinalURL},
+	Quick: true, AtOnce: true, AnyAnswer: true, run: checkRedirect,
 }
 
 func checkRedirect(o *seen.Observation) Finding {
@@ -186,13 +177,10 @@ func chain(x *seen.Exchange) string {
 
 var connectTLSCheck = Check{
 	ID: "connect-tls", Group: "connect", Title: "the certificate is valid", Worst: Fail,
-	How:       "The TLS handshake: chain, name and dates. Fewer than 14 days left is a warning.",
-	Why:       "When it expires, all clients fail at once.",
-	Cite:      "https://www.rfc-editor.org/rfc/rfc9325",
-	Quick:     true,
-	AtOnce:    true,
-	AnyAnswer: true,
-	run:       checkTLS,
+	How:   "The TLS handshake: chain, name and dates. Fewer than 14 days left is a warning.",
+	Why:   "When it expires, all clients fail at once.",
+	Cite:  "https://www.rfc-editor.org/rfc/rfc9325",
+	Quick: true, AtOnce: true, AnyAnswer: true, run: checkTLS,
 }
 
 func checkTLS(o *seen.Observation) Finding {
@@ -215,14 +203,11 @@ func checkTLS(o *seen.Observation) Finding {
 
 var connectTTFBCheck = Check{
 	ID: "connect-ttfb", Group: "connect", Title: "headers arrive soon", Worst: Fail,
-	How:       "Time to the headers minus a round trip. Over 2 s warn, over 10 s fail.",
-	Why:       "Users see nothing until then.",
-	Cite:      "https://github.com/h3js/h3/issues/903",
-	Cures:     []Cure{cureFlushHeaders},
-	AtOnce:    true,
-	Timing:    true,
-	AnyAnswer: true,
-	run:       checkTTFB,
+	How:    "Time to the headers minus a round trip. Over 2 s warn, over 10 s fail.",
+	Why:    "Users see nothing until then.",
+	Cite:   "https://github.com/h3js/h3/issues/903",
+	Cures:  []Cure{cureFlushHeaders},
+	AtOnce: true, Timing: true, AnyAnswer: true, run: checkTTFB,
 }
 
 func checkTTFB(o *seen.Observation) Finding {
@@ -258,8 +243,7 @@ var connectHeadCheck = Check{
 	Why:   "A monitor that sends HEAD occupies one handler each time, until none is left.",
 	Cite:  "https://github.com/kemalcr/kemal/issues/798",
 	Cures: []Cure{cureAnswerHead},
-	Quick: true,
-	run:   checkHead,
+	Quick: true, run: checkHead,
 }
 
 var cureAnswerHead = Cure{{For: "app", Text: "answer HEAD with the headers alone"}}
@@ -297,8 +281,7 @@ var connectParallelCheck = Check{
 	Why:    "One reader blocks all others: a single worker, a cache lock, coalesced requests.",
 	Cite:   "https://github.com/niwinz/django-sse/issues/12",
 	Cures:  []Cure{cureMoreWorkers, cureForbidCaching},
-	Timing: true,
-	run:    checkParallel,
+	Timing: true, run: checkParallel,
 }
 
 var cureMoreWorkers = Cure{

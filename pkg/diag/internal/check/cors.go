@@ -16,14 +16,12 @@ var corsChecks = []*Check{
 
 var corsOriginCheck = Check{
 	ID: "cors-origin", Group: "cors", Title: "the page may read the stream", Worst: Fail,
-	How:    "With Options.WebOrigin: Access-Control-Allow-Origin names it, or *.",
-	Why:    "EventSource fails with no reason given.",
-	Cite:   "https://fetch.spec.whatwg.org/#cors-check",
-	Cures:  []Cure{cureAllowOrigin},
-	Needs:  NeedsWebOrigin,
-	Quick:  true,
-	AtOnce: true,
-	run:    checkCORSOrigin,
+	How:   "With Options.WebOrigin: Access-Control-Allow-Origin names it, or *.",
+	Why:   "EventSource fails with no reason given.",
+	Cite:  "https://fetch.spec.whatwg.org/#cors-check",
+	Cures: []Cure{cureAllowOrigin},
+	Needs: NeedsWebOrigin,
+	Quick: true, AtOnce: true, run: checkCORSOrigin,
 }
 
 var cureAllowOrigin = Cure{{For: "app", Text: "Access-Control-Allow-Origin with the origin of the page, Vary: Origin; Allow-Credentials: true only for origins you know"}}
@@ -42,14 +40,12 @@ func checkCORSOrigin(o *seen.Observation) Finding {
 
 var corsCredentialsCheck = Check{
 	ID: "cors-credentials", Group: "cors", Title: "the page may send cookies", Worst: Fail,
-	How:    "With Options.Credentials: the origin by name, Allow-Credentials: true, Vary: Origin.",
-	Why:    "withCredentials does not go with *.",
-	Cite:   "https://fetch.spec.whatwg.org/#cors-protocol-and-credentials",
-	Cures:  []Cure{cureAllowOrigin},
-	Needs:  NeedsCredentials,
-	Quick:  true,
-	AtOnce: true,
-	run:    checkCORSCredentials,
+	How:   "With Options.Credentials: the origin by name, Allow-Credentials: true, Vary: Origin.",
+	Why:   "withCredentials does not go with *.",
+	Cite:  "https://fetch.spec.whatwg.org/#cors-protocol-and-credentials",
+	Cures: []Cure{cureAllowOrigin},
+	Needs: NeedsCredentials,
+	Quick: true, AtOnce: true, run: checkCORSCredentials,
 }
 
 func checkCORSCredentials(o *seen.Observation) Finding {

@@ -31,8 +31,7 @@ var frameFieldCheck = Check{
 	Why:   "Clients silently drop the rest of the payload.",
 	Cite:  "https://github.com/ggml-org/llama.cpp/issues/16109",
 	Cures: []Cure{cureOneLine},
-	Quick: true,
-	run:   checkField,
+	Quick: true, run: checkField,
 }
 
 // noBody returns the finding of the framing checks where there is nothing to
@@ -87,8 +86,7 @@ var frameNewlineLostCheck = Check{
 	Why:   "No client can parse a payload that was split in the wrong place.",
 	Cite:  "https://github.com/fastapi/fastapi/issues/16055",
 	Cures: []Cure{cureOneLine},
-	Quick: true,
-	run:   checkNewlineLost,
+	Quick: true, run: checkNewlineLost,
 }
 
 func checkNewlineLost(o *seen.Observation) Finding {
@@ -125,8 +123,7 @@ var frameTerminatorCheck = Check{
 	Why:   "The last event is never dispatched.",
 	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation",
 	Cures: []Cure{cureWriteWhole},
-	Quick: true,
-	run:   checkTerminator,
+	Quick: true, run: checkTerminator,
 }
 
 func checkTerminator(o *seen.Observation) Finding {
@@ -151,8 +148,7 @@ var frameEOLCheck = Check{
 	Why:   "Clients that split at two LF find no events, or half of them.",
 	Cite:  "https://github.com/PrimeIntellect-ai/prime-agent/issues/1547",
 	Cures: []Cure{cureOneLine},
-	Quick: true,
-	run:   checkEOL,
+	Quick: true, run: checkEOL,
 }
 
 func checkEOL(o *seen.Observation) Finding {
@@ -181,8 +177,7 @@ var frameUTF8Check = Check{
 	Why:   "Broken characters become U+FFFD, and JSON with them may still parse.",
 	Cite:  "https://github.com/librefang/librefang/issues/3448",
 	Cures: []Cure{cureEventStreamType},
-	Quick: true,
-	run:   checkUTF8,
+	Quick: true, run: checkUTF8,
 }
 
 func checkUTF8(o *seen.Observation) Finding {
@@ -207,8 +202,7 @@ var frameBOMCheck = Check{
 	Why:   "Many parsers lose the first event.",
 	Cite:  "https://github.com/jpopesculian/eventsource-stream/issues/10",
 	Cures: []Cure{cureEventStreamType},
-	Quick: true,
-	run:   checkBOM,
+	Quick: true, run: checkBOM,
 }
 
 func checkBOM(o *seen.Observation) Finding {
@@ -233,8 +227,7 @@ var frameSizeCheck = Check{
 	Why:   "Go's Scanner stops at 64 KiB, others at 1 MiB; most then reconnect forever.",
 	Cite:  "https://github.com/modelcontextprotocol/go-sdk/issues/726",
 	Cures: []Cure{cureSplitPayloads},
-	Quick: true,
-	run:   checkSize,
+	Quick: true, run: checkSize,
 }
 
 var cureSplitPayloads = Cure{{For: "app", Text: "split large payloads into several events, or document that clients must raise their limit"}}
@@ -273,8 +266,7 @@ var frameNodataCheck = Check{
 	Why:   "They are never dispatched.",
 	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#dispatchMessage",
 	Cures: []Cure{cureBeat},
-	Quick: true,
-	run:   checkNoData,
+	Quick: true, run: checkNoData,
 }
 
 func checkNoData(o *seen.Observation) Finding {
@@ -299,13 +291,11 @@ func checkNoData(o *seen.Observation) Finding {
 
 var frameHTMLCheck = Check{
 	ID: "frame-html", Group: "framing", Title: "no HTML page", Worst: Fail,
-	How:       "The body starts as an HTML page, whatever its type.",
-	Why:       "A login or error page in place of the stream.",
-	Cite:      "https://github.com/licson/libSSE-php/issues/38",
-	Cures:     []Cure{cureEventStreamType},
-	Quick:     true,
-	AnyAnswer: true,
-	run:       checkHTML,
+	How:   "The body starts as an HTML page, whatever its type.",
+	Why:   "A login or error page in place of the stream.",
+	Cite:  "https://github.com/licson/libSSE-php/issues/38",
+	Cures: []Cure{cureEventStreamType},
+	Quick: true, AnyAnswer: true, run: checkHTML,
 }
 
 func checkHTML(o *seen.Observation) Finding {

@@ -27,14 +27,11 @@ var headersChecks = []*Check{
 
 var contentTypeCheck = Check{
 	ID: "content-type", Group: "headers", Title: "the type is text/event-stream", Worst: Fail,
-	How:       "The media type, case-insensitive, with any parameters.",
-	Why:       "EventSource fails for good on any other type.",
-	Cite:      "https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model",
-	Cures:     []Cure{cureEventStreamType},
-	Quick:     true,
-	AtOnce:    true,
-	AnyAnswer: true,
-	run:       checkContentType,
+	How:   "The media type, case-insensitive, with any parameters.",
+	Why:   "EventSource fails for good on any other type.",
+	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model",
+	Cures: []Cure{cureEventStreamType},
+	Quick: true, AtOnce: true, AnyAnswer: true, run: checkContentType,
 }
 
 var cureMendRequest = Cure{{For: "request", Text: "fix the error that the answer names"}, {For: "app", Text: "a status of its own for an error before the first event, not 200"}}
@@ -71,13 +68,11 @@ func checkContentType(o *seen.Observation) Finding {
 
 var contentCharsetCheck = Check{
 	ID: "content-charset", Group: "headers", Title: "the charset is UTF-8", Worst: Fail,
-	How:    "The charset parameter, if there is one.",
-	Why:    "A stream is always UTF-8; clients that trust the header decode it wrongly.",
-	Cite:   "https://github.com/open-metadata/OpenMetadata/issues/29532",
-	Cures:  []Cure{cureEventStreamType},
-	Quick:  true,
-	AtOnce: true,
-	run:    checkCharset,
+	How:   "The charset parameter, if there is one.",
+	Why:   "A stream is always UTF-8; clients that trust the header decode it wrongly.",
+	Cite:  "https://github.com/open-metadata/OpenMetadata/issues/29532",
+	Cures: []Cure{cureEventStreamType},
+	Quick: true, AtOnce: true, run: checkCharset,
 }
 
 func checkCharset(o *seen.Observation) Finding {
@@ -101,8 +96,7 @@ var contentEncodingCheck = Check{
 	Why:   "Strict proxies reject unknown values, and clients cannot read a body in another encoding.",
 	Cite:  "https://github.com/modelcontextprotocol/csharp-sdk/issues/1598",
 	Cures: []Cure{cureFlushCompressor},
-	Quick: true,
-	run:   checkContentEncoding,
+	Quick: true, run: checkContentEncoding,
 }
 
 var cureDropEncoding = Cure{
@@ -140,8 +134,7 @@ var contentLengthCheck = Check{
 	Why:   "Clients stop reading at the length, and both headers together allow request smuggling.",
 	Cite:  "https://github.com/tornadoweb/tornado/issues/301",
 	Cures: []Cure{cureDropLength},
-	Quick: true,
-	run:   checkContentLength,
+	Quick: true, run: checkContentLength,
 }
 
 func checkContentLength(o *seen.Observation) Finding {
@@ -217,13 +210,11 @@ func cacheable(h http.Header) string {
 
 var cacheControlCheck = Check{
 	ID: "cache-control", Group: "headers", Title: "caches must not store the stream", Worst: Warn,
-	How:    "Cache-Control has no-cache or no-store, and neither public nor an age.",
-	Why:    "A shared cache may store the stream and replay it to others.",
-	Cite:   "https://bunny.net/docs/cdn/server-sent-events",
-	Cures:  []Cure{cureForbidCaching},
-	Quick:  true,
-	AtOnce: true,
-	run:    checkCacheControl,
+	How:   "Cache-Control has no-cache or no-store, and neither public nor an age.",
+	Why:   "A shared cache may store the stream and replay it to others.",
+	Cite:  "https://bunny.net/docs/cdn/server-sent-events",
+	Cures: []Cure{cureForbidCaching},
+	Quick: true, AtOnce: true, run: checkCacheControl,
 }
 
 func checkCacheControl(o *seen.Observation) Finding {
@@ -246,13 +237,11 @@ func checkCacheControl(o *seen.Observation) Finding {
 
 var noTransformCheck = Check{
 	ID: "no-transform", Group: "headers", Title: "compressors must leave the stream alone", Worst: Warn,
-	How:    "Cache-Control: no-transform; with Options.OriginURL, whether a hop compresses.",
-	Why:    "Some compressors obey it and then hold no events.",
-	Cite:   "https://github.com/facebook/create-react-app/issues/1633",
-	Cures:  []Cure{cureFlushCompressor},
-	Quick:  true,
-	AtOnce: true,
-	run:    checkNoTransform,
+	How:   "Cache-Control: no-transform; with Options.OriginURL, whether a hop compresses.",
+	Why:   "Some compressors obey it and then hold no events.",
+	Cite:  "https://github.com/facebook/create-react-app/issues/1633",
+	Cures: []Cure{cureFlushCompressor},
+	Quick: true, AtOnce: true, run: checkNoTransform,
 }
 
 func checkNoTransform(o *seen.Observation) Finding {
@@ -270,12 +259,10 @@ func checkNoTransform(o *seen.Observation) Finding {
 
 var accelBufferingCheck = Check{
 	ID: "accel-buffering", Group: "headers", Title: "X-Accel-Buffering, if it is seen", Worst: Info,
-	How:    "For information: nginx removes the header, so its absence proves nothing.",
-	Why:    "It turns off the buffer of nginx, and of nginx alone.",
-	Cite:   "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering",
-	Quick:  true,
-	AtOnce: true,
-	run:    checkAccelBuffering,
+	How:   "For information: nginx removes the header, so its absence proves nothing.",
+	Why:   "It turns off the buffer of nginx, and of nginx alone.",
+	Cite:  "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering",
+	Quick: true, AtOnce: true, run: checkAccelBuffering,
 }
 
 func checkAccelBuffering(o *seen.Observation) Finding {
@@ -291,13 +278,11 @@ var forbiddenInH2 = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Tr
 
 var connectionHeaderCheck = Check{
 	ID: "connection-header", Group: "headers", Title: "no connection headers in HTTP/2", Worst: Fail,
-	How:    "Connection, Keep-Alive, Transfer-Encoding in an HTTP/2 answer.",
-	Why:    "Safari and curl treat the answer as malformed and reset it.",
-	Cite:   "https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2",
-	Cures:  []Cure{cureFixHTTP2},
-	Quick:  true,
-	AtOnce: true,
-	run:    checkConnectionHeader,
+	How:   "Connection, Keep-Alive, Transfer-Encoding in an HTTP/2 answer.",
+	Why:   "Safari and curl treat the answer as malformed and reset it.",
+	Cite:  "https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2",
+	Cures: []Cure{cureFixHTTP2},
+	Quick: true, AtOnce: true, run: checkConnectionHeader,
 }
 
 func checkConnectionHeader(o *seen.Observation) Finding {
@@ -321,13 +306,11 @@ func checkConnectionHeader(o *seen.Observation) Finding {
 
 var etagLiveCheck = Check{
 	ID: "etag-live", Group: "headers", Title: "no validator on a live stream", Worst: Info,
-	How:    "ETag or Last-Modified on an answer without a length.",
-	Why:    "Middleware that computes an ETag reads the whole body first.",
-	Cite:   "https://github.com/rack/rack/issues/1619",
-	Cures:  []Cure{cureDropETag},
-	Quick:  true,
-	AtOnce: true,
-	run:    checkETag,
+	How:   "ETag or Last-Modified on an answer without a length.",
+	Why:   "Middleware that computes an ETag reads the whole body first.",
+	Cite:  "https://github.com/rack/rack/issues/1619",
+	Cures: []Cure{cureDropETag},
+	Quick: true, AtOnce: true, run: checkETag,
 }
 
 var cureDropETag = Cure{{For: "app", Text: "Rack before 3: headers['Last-Modified'] = Time.now.httpdate, or no Rack::ETag"}}

@@ -146,8 +146,7 @@ var llmCadenceCheck = Check{
 	Cite:   "https://github.com/tmokmss/dify-on-aws-cdk/issues/1",
 	Cures:  []Cure{cureStreamWhole},
 	Needs:  NeedsProfile,
-	Timing: true,
-	run:    checkLLMCadence,
+	Timing: true, run: checkLLMCadence,
 }
 
 func checkLLMCadence(o *seen.Observation) Finding {
@@ -181,14 +180,12 @@ func checkLLMCadence(o *seen.Observation) Finding {
 
 var mcpGetCheck = Check{
 	ID: "mcp-get", Group: "llm", Title: "GET is answered with a stream or 405", Worst: Fail,
-	How:       "GET on an MCP endpoint, accepting text/event-stream.",
-	Why:       "With 200 and another type, clients reconnect forever.",
-	Cite:      "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports",
-	Cures:     []Cure{cureAnswer405},
-	Needs:     NeedsMCP,
-	Quick:     true,
-	AnyAnswer: true,
-	run:       checkMCPGet,
+	How:   "GET on an MCP endpoint, accepting text/event-stream.",
+	Why:   "With 200 and another type, clients reconnect forever.",
+	Cite:  "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports",
+	Cures: []Cure{cureAnswer405},
+	Needs: NeedsMCP,
+	Quick: true, AnyAnswer: true, run: checkMCPGet,
 }
 
 var cureAnswer405 = Cure{{For: "app", Text: "405 for GET where there is no stream"}}
@@ -216,14 +213,12 @@ func checkMCPGet(o *seen.Observation) Finding {
 
 var mcpPostCheck = Check{
 	ID: "mcp-post", Group: "llm", Title: "POST is answered", Worst: Fail,
-	How:       "initialize, accepting JSON and a stream: a response arrives, and a stream ends after it.",
-	Why:       "Clients wait for a response that never comes.",
-	Cite:      "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports",
-	Cures:     []Cure{cureAnswer405},
-	Needs:     NeedsMCP,
-	Quick:     true,
-	AnyAnswer: true,
-	run:       checkMCPPost,
+	How:   "initialize, accepting JSON and a stream: a response arrives, and a stream ends after it.",
+	Why:   "Clients wait for a response that never comes.",
+	Cite:  "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports",
+	Cures: []Cure{cureAnswer405},
+	Needs: NeedsMCP,
+	Quick: true, AnyAnswer: true, run: checkMCPPost,
 }
 
 func checkMCPPost(o *seen.Observation) Finding {

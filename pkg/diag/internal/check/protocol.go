@@ -37,8 +37,7 @@ var h3AdvertisedCheck = Check{
 	How:    "Alt-Svc.",
 	Why:    "A browser may switch to it, and reconnect once.",
 	Cite:   "https://www.rfc-editor.org/rfc/rfc9114#section-3.1.1",
-	AtOnce: true,
-	run:    checkH3,
+	AtOnce: true, run: checkH3,
 }
 
 func checkH3(o *seen.Observation) Finding {

@@ -23,8 +23,7 @@ var retryValueCheck = Check{
 	Why:   "A short time turns a restart into a reconnection storm.",
 	Cite:  "https://github.com/cluesmith/codev/issues/1126",
 	Cures: []Cure{cureSaneRetry},
-	Quick: true,
-	run:   checkRetry,
+	Quick: true, run: checkRetry,
 }
 
 var cureSaneRetry = Cure{{For: "app", Text: "retry: 2000 to 15000, and some jitter; over the limit 503 with Retry-After"}}
@@ -94,8 +93,7 @@ var endSignalCheck = Check{
 	Why:   "EventSource takes every end for a drop.",
 	Cite:  "https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model",
 	Cures: []Cure{cureEndWith204},
-	Quick: true,
-	run:   checkEndSignal,
+	Quick: true, run: checkEndSignal,
 }
 
 func checkEndSignal(o *seen.Observation) Finding {

@@ -23,14 +23,11 @@ var securityChecks = []*Check{
 
 var secURLTokenCheck = Check{
 	ID: "sec-url-token", Group: "security", Title: "no secret in the URL", Worst: Warn,
-	How:       "The names of the query parameters given, and user information.",
-	Why:       "URLs end up in the access logs of every hop.",
-	Cite:      "https://github.com/Wave-RF/WaveHouse/issues/324",
-	Cures:     []Cure{cureUseCookie},
-	Quick:     true,
-	AtOnce:    true,
-	AnyAnswer: true,
-	run:       checkURLToken,
+	How:   "The names of the query parameters given, and user information.",
+	Why:   "URLs end up in the access logs of every hop.",
+	Cite:  "https://github.com/Wave-RF/WaveHouse/issues/324",
+	Cures: []Cure{cureUseCookie},
+	Quick: true, AtOnce: true, AnyAnswer: true, run: checkURLToken,
 }
 
 var cureUseCookie = Cure{{For: "app", Text: "a cookie, or a ticket that is good for seconds"}}
@@ -53,14 +50,11 @@ func checkURLToken(o *seen.Observation) Finding {
 
 var secPlainCheck = Check{
 	ID: "sec-plain", Group: "security", Title: "the stream is encrypted", Worst: Warn,
-	How:       "http to a host that is not this machine.",
-	Why:       "Everyone on the path can read and change it.",
-	Cite:      "https://www.rfc-editor.org/rfc/rfc7258",
-	Cures:     []Cure{cureUseTLS},
-	Quick:     true,
-	AtOnce:    true,
-	AnyAnswer: true,
-	run:       checkPlain,
+	How:   "http to a host that is not this machine.",
+	Why:   "Everyone on the path can read and change it.",
+	Cite:  "https://www.rfc-editor.org/rfc/rfc7258",
+	Cures: []Cure{cureUseTLS},
+	Quick: true, AtOnce: true, AnyAnswer: true, run: checkPlain,
 }
 
 var cureUseTLS = Cure{{For: "app", Text: "serve https"}}
@@ -79,13 +73,11 @@ func checkPlain(o *seen.Observation) Finding {
 
 var secPrivateCacheCheck = Check{
 	ID: "sec-private-cache", Group: "security", Title: "private answers stay private", Worst: Fail,
-	How:    "If the request has credentials, the answer must be private or no-store.",
-	Why:    "A shared cache gives the stream of one user to the next.",
-	Cite:   "https://www.rfc-editor.org/rfc/rfc9111#section-3.5",
-	Cures:  []Cure{cureForbidCaching},
-	Quick:  true,
-	AtOnce: true,
-	run:    checkPrivateCache,
+	How:   "If the request has credentials, the answer must be private or no-store.",
+	Why:   "A shared cache gives the stream of one user to the next.",
+	Cite:  "https://www.rfc-editor.org/rfc/rfc9111#section-3.5",
+	Cures: []Cure{cureForbidCaching},
+	Quick: true, AtOnce: true, run: checkPrivateCache,
 }
 
 func checkPrivateCache(o *seen.Observation) Finding {
@@ -115,8 +107,7 @@ var secEchoCheck = Check{
 	Cite:  "https://github.com/advisories/GHSA-4hxc-9384-m385",
 	Cures: []Cure{cureOneLine},
 	Needs: NeedsInjection,
-	Quick: true,
-	run:   checkEcho,
+	Quick: true, run: checkEcho,
 }
 
 func checkEcho(o *seen.Observation) Finding {

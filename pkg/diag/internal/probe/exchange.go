@@ -87,6 +87,8 @@ type running struct {
 	answered chan struct{} // closed when the headers are there, or never will be
 	done     chan struct{} // closed when it is over
 
+	growth seen.Growth // of the snapshots, for the prober alone
+
 	mu   sync.Mutex // guards x and taps
 	x    seen.Exchange
 	taps []*tap
@@ -99,6 +101,7 @@ func (r *running) snapshot() *seen.Exchange {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x := r.x.As(r.x.Role)
+	x.Grow(&r.growth)
 	if x.End == "" {
 		x.End = seen.EndClient
 	}

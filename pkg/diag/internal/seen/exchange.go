@@ -119,13 +119,14 @@ type Exchange struct {
 	Phase         Phase         `json:"phase,omitempty"`   // where it failed
 	Error         string        `json:"error,omitempty"`
 
-	line *Timeline // once it was asked for
+	line   *Timeline // once it was asked for
+	growth *Growth
 }
 
 // As returns the exchange in another role.
 func (x *Exchange) As(role Role) *Exchange {
 	y := *x
-	y.Role, y.line = role, nil
+	y.Role, y.line, y.growth = role, nil, nil
 	return &y
 }
 
@@ -145,13 +146,23 @@ func (x *Exchange) TTFB() time.Duration {
 	return x.Answered - max(x.Connected, x.Start)
 }
 
+// Growth is shared by the snapshots of an exchange that goes on, so that the
+// timeline of each begins with that of the one before.
+type Growth struct{ last *Timeline }
+
+// Grow makes x a snapshot of an exchange that goes on.
+func (x *Exchange) Grow(g *Growth) { x.growth = g }
+
 // Timeline parses the body, once.
 func (x *Exchange) Timeline() *Timeline {
 	if x == nil {
 		return &Timeline{}
 	}
-	if x.line == nil {
-		x.line = newTimeline(x)
+	if x.line == nil && x.growth == nil {
+		x.line = newTimeline(x, nil)
+	} else if x.line == nil {
+		x.line = newTimeline(x, x.growth.last)
+		x.growth.last = x.line
 	}
 	return x.line
 }

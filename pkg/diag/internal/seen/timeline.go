@@ -103,31 +103,67 @@ type Timeline struct {
 	DecodeErr error
 	stamp     float64 // of the event to come
 	most      bound
+	lastRead  int // the first read of the last arrival
+	safe      checkpoint
+}
+
+// A checkpoint is the state of a timeline before its last arrival. More reads
+// change that arrival, and nothing before it.
+type checkpoint struct {
+	reads, arrivals, done, blocks     int
+	events, comments, noData, retries int
+	stamp                             float64
 }
 
 var seed = maphash.MakeSeed()
 
-func newTimeline(x *Exchange) *Timeline {
+// newTimeline parses the body of an exchange. It goes on from the checkpoint of an
+// earlier timeline of the same exchange, if there is one: a stream is looked at
+// many times while it is watched, and the time that this takes delays the stamps
+// of later reads.
+func newTimeline(x *Exchange, earlier *Timeline) *Timeline {
 	t := &Timeline{Start: x.Start, Ended: x.End == EndEOF || x.End == EndReset, EndedAt: x.Ended}
 	t.Encoded = coding.Of(x.Header)
 	t.most = otherBound
 	if x.Role == RoleMain {
 		t.most = mainBound
 	}
+	if earlier != nil && t.Encoded == "" && earlier.most == t.most && earlier.safe.reads < len(x.Reads) && !bytes.HasPrefix(x.Body[earlier.safe.done:], byteOrderMark) {
+		t.goOn(earlier)
+	}
 	total := 0
 	for i, r := range x.Reads {
+		total += r.N
+		if i < t.safe.reads {
+			continue
+		}
 		last := len(t.Arrivals) - 1
-		if i > 0 && r.At-t.Arrivals[last].To < Together && r.At-t.Arrivals[last].From < longestArrival {
+		if i > t.safe.reads && r.At-t.Arrivals[last].To < Together && r.At-t.Arrivals[last].From < longestArrival {
 			t.Arrivals[last].To = r.At
 			t.Arrivals[last].Bytes += r.N
 		} else {
 			t.Arrivals = append(t.Arrivals, arrival{From: r.At, To: r.At, Bytes: r.N})
+			t.lastRead = i
 		}
-		total += r.N
 	}
 	t.decode(x.Body[:min(total, len(x.Body))])
 	t.parse()
 	return t
+}
+
+// byteOrderMark is skipped by a decoder at the start of a stream, and nowhere else.
+var byteOrderMark = []byte("\ufeff")
+
+// goOn takes over an earlier timeline up to its checkpoint. The capacities keep
+// the two from sharing what comes after it.
+func (t *Timeline) goOn(earlier *Timeline) {
+	c := earlier.safe
+	t.safe, t.stamp = c, c.stamp
+	t.Arrivals = earlier.Arrivals[:c.arrivals:c.arrivals]
+	t.Events = earlier.Events[:c.events:c.events]
+	t.Comments = earlier.Comments[:c.comments:c.comments]
+	t.NoData = earlier.NoData[:c.noData:c.noData]
+	t.Retries = earlier.Retries[:c.retries:c.retries]
 }
 
 // decode undoes the compression for each arrival as far as its bytes allow.
@@ -162,31 +198,44 @@ const MaxBlocks = 50_000
 // parse takes the decoded body apart, and finds the state at the end of each
 // arrival.
 func (t *Timeline) parse() {
-	dec := stream.NewDecoder(bytes.NewReader(t.Plain))
+	at, done := t.safe.arrivals, t.safe.done // the arrival being filled; the end of the last whole block
+	blocks := t.safe.blocks
+	next := func() {
+		t.mark(at, done)
+		if at++; at == len(t.Arrivals)-1 {
+			t.safe = checkpoint{
+				reads: t.lastRead, arrivals: at, done: done, blocks: blocks, stamp: t.stamp,
+				events: len(t.Events), comments: len(t.Comments), noData: len(t.NoData), retries: len(t.Retries),
+			}
+		}
+	}
+	dec := stream.NewDecoder(bytes.NewReader(t.Plain[done:]))
 	dec.MaxEventSize = len(t.Plain) + 1
-	at, done := 0, 0 // the arrival being filled; the end of the last whole block
-	blocks := 0
 	for block, err := range dec.Blocks() {
 		if err != nil || block.Incomplete() {
 			break
 		}
-		if blocks++; blocks > t.most.blocks {
+		if blocks == t.most.blocks {
 			t.clip(at, done)
 			break
 		}
 		end := done + len(block.Raw())
 		for at < len(t.Arrivals) && t.Arrivals[at].Plain < end {
-			t.mark(at, done)
-			at++
+			next()
 		}
 		if at == len(t.Arrivals) {
 			break
 		}
 		t.add(block, at, done)
+		blocks++
 		done = end
 	}
-	for ; at < len(t.Arrivals); at++ {
-		t.mark(at, done)
+	clipped := blocks == t.most.blocks
+	for at < len(t.Arrivals) {
+		next()
+	}
+	if clipped {
+		t.safe = checkpoint{} // the rest is gone
 	}
 	if t.Ended && done < len(t.Plain) {
 		t.Tail = t.Plain[done:]
