@@ -93,7 +93,7 @@ func TestFastReplayIsNotHeld(t *testing.T) {
 func TestHeldStartIsNoTimer(t *testing.T) {
 	o := lateStarts()
 	for item := range check.All() {
-		if f := item.Run(o); item.Group == "buffering" && item.Timing && item.ID != "headers-early" && check.IsFault(f.Status) && f.Evidence["method"] != "opening" {
+		if f := item.Run(o); item.Group == "buffering" && item.Timing && item.ID != "headers-early" && Status(f.Status).isFault() && f.Evidence["method"] != "opening" {
 			t.Errorf("%s: %s (%s)", item.ID, f.Title, f.Seen)
 		}
 	}

@@ -13,14 +13,14 @@ import (
 func Faults(o *seen.Observation) []string {
 	var ids []string
 	for check := range All() {
-		if check.Timing && check.Needs.Given(&o.Options) && IsFault(check.Run(o).Status) {
+		if check.Timing && check.Needs.Given(&o.Options) && isFault(check.Run(o).Status) {
 			ids = append(ids, check.ID)
 		}
 	}
 	return ids
 }
 
-func IsFault(s Status) bool { return s == Fail || s == Warn }
+func isFault(s Status) bool { return s == Fail || s == Warn }
 
 // SecondLook returns the second look at the stream as an observation: a
 // connection of its own, opened when the first look had found something. The
@@ -80,20 +80,20 @@ func confirmed(o *seen.Observation, id string, second *seen.Observation) bool {
 	case id == "headers-early" && hold.HeaderWaits(second).Alone == nil:
 		return true // nothing speaks against it; the first event may have been quicker this time
 	case id == "connect-parallel":
-		return IsFault(check.Run(&seen.Observation{Exchanges: []*seen.Exchange{o.Main(), second.Main().As(seen.RoleSecond)}}).Status)
+		return isFault(check.Run(&seen.Observation{Exchanges: []*seen.Exchange{o.Main(), second.Main().As(seen.RoleSecond)}}).Status)
 	case id == "terminator-late":
 		// A short second look has few pauses, and all of them count.
 		p := hold.Of(second).All()
 		return p.NoBlank > 0 && p.NoBlank >= p.Aligned+p.Mid
 	case check.Group == "buffering":
 		for _, c := range bufferingChecks {
-			if c.Timing && IsFault(c.Run(second).Status) {
+			if c.Timing && isFault(c.Run(second).Status) {
 				return true
 			}
 		}
 		return false
 	}
-	return IsFault(check.Run(second).Status)
+	return isFault(check.Run(second).Status)
 }
 
 // longHold is a hold that is no accident.

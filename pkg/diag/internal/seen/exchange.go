@@ -61,9 +61,8 @@ const (
 // A Phase is a step on the way to an answer.
 type Phase string
 
-// The phases, and the two reasons beside them for not having tested.
+// The phases, and an interruption, which also ends a run early.
 const (
-	PhaseUsage       Phase = "usage"
 	PhaseDNS         Phase = "dns"
 	PhaseTCP         Phase = "tcp"
 	PhaseTLS         Phase = "tls"

@@ -13,7 +13,6 @@ type Profile string
 
 // The profiles.
 const (
-	ProfileAuto      Profile = "auto" // detected by the events
 	ProfileOpenAI    Profile = "openai"
 	ProfileAnthropic Profile = "anthropic"
 	ProfileMCP       Profile = "mcp"
