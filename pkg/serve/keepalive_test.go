@@ -462,3 +462,23 @@ func TestCORSWithCredentials(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordedPaceIsExact has a first event that takes long: the replay has no
+// comment that the recording has not.
+func TestRecordedPaceIsExact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		records, _, err := record.Read(strings.NewReader(`{"data":"a","delay":"2s"}`), record.FormatAuto, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &serve.Handler{History: &serve.History{}, Options: serve.Options{Pace: serve.Pace{Recorded: true}}}
+		if err := h.History.Load(records); err != nil {
+			t.Fatal(err)
+		}
+		recorder := httptest.NewRecorder()
+		h.ServeHTTP(recorder, httptest.NewRequest("GET", "/", nil))
+		if got := recorder.Body.String(); got != "data: a\n\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+}
