@@ -10,6 +10,7 @@ import (
 
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/internal/units"
 	"github.com/ssectl/ssectl/pkg/listen"
 )
 
@@ -84,7 +85,7 @@ func (s *summary) print(streams *term.Streams, colors term.Colors, form string, 
 		ended = ": " + output.Safe(ended)
 	}
 	fmt.Fprintf(streams.Err, "ssectl: %s\n", colors.Strong(fmt.Sprintf("%s, %s in %s, %s%s",
-		plural(s.events, "event"), humanBytes(stats.Bytes), output.Duration(now), plural(stats.Connections, "connection"), ended)))
+		plural(s.events, "event"), units.Size(stats.Bytes), output.Duration(now), plural(stats.Connections, "connection"), ended)))
 	if s.events == 0 {
 		return
 	}
@@ -135,19 +136,4 @@ func plural(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// humanBytes returns a size in decimal units, to three digits or so.
-func humanBytes(n int64) string {
-	size, unit := float64(n), "B"
-	for _, next := range []string{"kB", "MB", "GB", "TB"} {
-		if size < 1000 {
-			break
-		}
-		size, unit = size/1000, next
-	}
-	if unit == "B" || size >= 100 {
-		return fmt.Sprintf("%.0f %s", size, unit)
-	}
-	return fmt.Sprintf("%.1f %s", size, unit)
 }

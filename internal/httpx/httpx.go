@@ -56,7 +56,7 @@ func WithoutURL(err error) error {
 	return outer.Err
 }
 
-var errLocation = errors.New("redirect to what is no URL")
+var errLocation = errors.New("redirect to an invalid URL")
 
 // IsLoopback reports whether a host, without a port, is this machine.
 func IsLoopback(host string) bool {

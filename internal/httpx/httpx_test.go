@@ -92,7 +92,7 @@ func TestWithoutURL(t *testing.T) {
 	}{
 		{plain, "plain"},
 		{&url.Error{Op: "Get", URL: "http://h/?token=x", Err: plain}, "plain"},
-		{&url.Error{Op: "Get", URL: "http://h/", Err: errors.New(`failed to parse Location header "::token"`)}, "redirect to what is no URL"},
+		{&url.Error{Op: "Get", URL: "http://h/", Err: errors.New(`failed to parse Location header "::token"`)}, "redirect to an invalid URL"},
 	} {
 		if got := WithoutURL(test.err); got.Error() != test.want {
 			t.Errorf("%v: %v", test.err, got)

@@ -1,4 +1,4 @@
-// Package units reads quantities as people write them.
+// Package units reads and writes quantities as people do.
 package units
 
 import (
@@ -29,4 +29,17 @@ func ParseSize(text string) (int64, error) {
 		return 0, fmt.Errorf(`size %q: want bytes, as "512", "16k" or "8m"`, text)
 	}
 	return size << shift, nil
+}
+
+// Size returns a size in bytes with the digits that matter.
+func Size(n int64) string {
+	switch {
+	case n < 10<<10:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 10<<20:
+		return fmt.Sprintf("%d KiB", n>>10)
+	case n < 10<<30:
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d GiB", n>>30)
 }

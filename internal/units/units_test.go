@@ -22,3 +22,11 @@ func TestParseSize(t *testing.T) {
 		t.Errorf("largest: %d, %v", got, err)
 	}
 }
+
+func TestSize(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 bytes", 10239: "10239 bytes", 10 << 10: "10 KiB", 10<<20 - 1: "10239 KiB", 11 << 20: "11 MiB", 1 << 40: "1024 GiB"} {
+		if got := Size(n); got != want {
+			t.Errorf("Size(%d) = %q, want %q", n, got, want)
+		}
+	}
+}

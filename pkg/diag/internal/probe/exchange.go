@@ -10,11 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
@@ -385,10 +385,7 @@ func phaseOf(err error) seen.Phase {
 // plainError returns the message of an error without the URL, which may hold a
 // secret.
 func plainError(err error) string {
-	var outer *url.Error
-	if errors.As(err, &outer) {
-		err = outer.Err
-	}
+	err = httpx.WithoutURL(err)
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "read" {
 		err = op.Err // without the addresses
@@ -396,9 +393,6 @@ func plainError(err error) string {
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && bytes.HasPrefix(record.RecordHeader[:], []byte("HTTP/")) {
 		return "server gave HTTP response to HTTPS client"
-	}
-	if strings.HasPrefix(err.Error(), "failed to parse Location header") {
-		return "redirect to an invalid URL"
 	}
 	message := strings.ReplaceAll(err.Error(), "\n", " ")
 	for _, prefix := range []string{"net/http: HTTP/1.x transport connection broken: ", "net/http: ", "http: ", "tls: ", "read: "} {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
@@ -68,7 +69,7 @@ func (p *prober) ranges(ctx context.Context, x *seen.Exchange) {
 		p.await(ctx, r.done, 200*time.Millisecond)
 		r.close()
 	}
-	ask(seen.RoleRange, at, seen.Validator(x.Header))
+	ask(seen.RoleRange, at, httpx.Validator(x.Header))
 	ask(seen.RoleRangeIf, at, `"ssectl-`+random()+`"`)
 	if t := x.Timeline(); t.Ended { // and not only as far as it was looked at
 		ask(seen.RoleRangeEnd, len(t.Plain), "")

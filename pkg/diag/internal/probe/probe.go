@@ -296,7 +296,7 @@ func (p *prober) afterwards(ctx context.Context, a *running) {
 	if p.cfg.Injection {
 		p.inject(ctx)
 	}
-	if x.End == seen.EndEOF && x.Header.Get("Accept-Ranges") == "bytes" && seen.Validator(x.Header) != "" {
+	if x.End == seen.EndEOF && x.Header.Get("Accept-Ranges") == "bytes" && httpx.Validator(x.Header) != "" {
 		p.ranges(ctx, x)
 	}
 	if p.cfg.Soak > 0 {

@@ -177,15 +177,6 @@ func (x *Exchange) PlainBody() []byte {
 
 func IsEventStream(h http.Header) bool { return stream.IsEventStream(h.Get("Content-Type")) }
 
-// Validator returns the header that distinguishes the states of a stored
-// stream.
-func Validator(h http.Header) string {
-	if tag := h.Get("ETag"); tag != "" {
-		return tag
-	}
-	return h.Get("Last-Modified")
-}
-
 func SentHeader(x *Exchange, name string) string {
 	for key, values := range x.RequestHeader {
 		if http.CanonicalHeaderKey(key) == http.CanonicalHeaderKey(name) && len(values) > 0 {

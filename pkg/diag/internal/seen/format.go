@@ -3,6 +3,8 @@ package seen
 import (
 	"fmt"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/units"
 )
 
 // RoundDuration shows a time with the digits that matter.
@@ -21,15 +23,7 @@ func RoundDuration(d time.Duration) string {
 }
 
 // RoundSize shows a size with the digits that matter.
-func RoundSize(n int) string {
-	switch {
-	case n < 10<<10:
-		return fmt.Sprintf("%d bytes", n)
-	case n < 10<<20:
-		return fmt.Sprintf("%d KiB", n>>10)
-	}
-	return fmt.Sprintf("%d MiB", n>>20)
-}
+func RoundSize(n int) string { return units.Size(int64(n)) }
 
 // Milliseconds is a time as reports give it in numbers.
 func Milliseconds(d time.Duration) float64 {
