@@ -23,6 +23,24 @@ func AppendString(dst, text []byte) []byte {
 	return append(dst, '"')
 }
 
+// largeText is the size in bytes above which room is made for all of a text.
+const largeText = 1 << 20
+
+// escapedSize returns about how many bytes a text of ASCII takes in quotes, with
+// the room that appendEscaped asks for.
+func escapedSize(text []byte) int {
+	size := len(text) + 64
+	for _, c := range text {
+		switch {
+		case c < ' ' || c == 0x7f:
+			size += len(`\u0000`) - 1
+		case c == '"' || c == '\\':
+			size++
+		}
+	}
+	return size
+}
+
 // appendEscaped is AppendString for text[from:] and without the quotes. A
 // character begins at from.
 func appendEscaped(dst, text []byte, from int) []byte {
@@ -30,6 +48,13 @@ func appendEscaped(dst, text []byte, from int) []byte {
 	// quotes, at places that no branch predictor guesses, so those are escaped
 	// with next to no branch.
 	rest := text[from:]
+	if len(rest) > largeText {
+		// Room for all at once: each growth of a large buffer would leave the
+		// old one as garbage beside it.
+		if need := len(dst) + escapedSize(rest); need > cap(dst) {
+			dst = append(make([]byte, 0, need), dst...)
+		}
+	}
 	for len(rest) >= 8 {
 		// Room for the most that one round writes for each word.
 		dst = grow(dst, len(rest)+24)
