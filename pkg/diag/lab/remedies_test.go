@@ -14,6 +14,10 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/lab/internal/lab"
 )
 
+// tries is how often a set-up is looked at: a machine with other work may hide a
+// hold, or look like one, but not each time.
+const tries = 3
+
 // TestRemediesCure has diag find streams that nginx holds, applies the remedies
 // of the report to nginx or to the application, word for word, and looks again.
 func TestRemediesCure(t *testing.T) {
@@ -36,18 +40,33 @@ func TestRemediesCure(t *testing.T) {
 	} {
 		setup := lab.Setups[slices.IndexFunc(lab.Setups, func(s lab.Setup) bool { return s.Name == sick.name })]
 		all.Go(func() {
-			before := lab.Run(t.Context(), setup, sick.traffic, 8*time.Second)
+			var before *lab.Trial
+			var remedies []diag.Remedy
+			for range tries {
+				before = lab.Run(t.Context(), setup, sick.traffic, 8*time.Second)
+				if before.Err == nil {
+					remedies = cures(before.Report, sick.check)
+				}
+				if len(remedies) > 0 {
+					break
+				}
+			}
 			if before.Err != nil {
 				t.Errorf("%s: %v", sick.name, before.Err)
 				return
 			}
-			remedies := cures(before.Report, sick.check)
 			if len(remedies) == 0 {
 				t.Errorf("%s, %s: %s did not fail: %v", sick.name, sick.traffic, sick.check, before.Found)
 			}
 			for _, remedy := range remedies {
 				all.Go(func() {
-					after := lab.Run(t.Context(), apply(setup, remedy), sick.traffic, 8*time.Second)
+					var after *lab.Trial
+					for range tries {
+						after = lab.Run(t.Context(), apply(setup, remedy), sick.traffic, 8*time.Second)
+						if after.Err == nil && !after.Failed {
+							break
+						}
+					}
 					if after.Err != nil || after.Failed {
 						t.Errorf("%s, %s: after %q: %v, error %v", sick.name, sick.traffic, remedy.Text, after.Found, after.Err)
 					}

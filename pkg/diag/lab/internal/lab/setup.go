@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -249,13 +251,22 @@ func (s *Setup) run(command *exec.Cmd, dir string) (<-chan struct{}, error) {
 	return done, nil
 }
 
+// lastPort is the port that was given out last. Ports are below those that
+// systems give to clients and to servers on port 0, or another program might take
+// one before its server starts.
+var lastPort atomic.Int64
+
+// freePort returns a port that nobody listens on, another one each time.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	const lowest, highest = 10_000, 32_000
+	lastPort.CompareAndSwap(0, lowest+int64(os.Getpid())*97%(highest-lowest))
+	for range highest - lowest {
+		port := int(lowest + lastPort.Add(1)%(highest-lowest))
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, errors.New("no free port")
 }
 
 // awaitPort waits until the server accepts connections.
