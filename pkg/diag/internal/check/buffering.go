@@ -172,7 +172,7 @@ func checkBufferTail(o *seen.Observation) Finding {
 	}
 	if est, ok := v.FirstClean(hold.Tails, hold.Pauses); ok || v.All().Mid == 0 && v.All().Aligned > 0 {
 		// Whether whole events wait is another question, and nothing answered it.
-		return inconclusive("no event was cut by a pause (largest %s), but a whole one may wait for the next; serve.Handler.Stamp or Options.OriginURL decides", seen.RoundSize(largest)).with("method", est.Method.String())
+		return inconclusive("no event was cut by a pause (largest %s), but a whole one may wait for the next; serve.Handler.Stamp or Options.OriginURL decides", seen.RoundSize(largest)).with("method", est.Method.String()).minor()
 	}
 	return inconclusive("too few pauses to judge (%d inside an event, %d between)", v.All().Mid, v.All().Aligned)
 }
