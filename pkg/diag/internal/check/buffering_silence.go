@@ -243,7 +243,7 @@ func checkEndClean(o *seen.Observation) Finding {
 	case silence >= minLimit:
 		f.Status = Fail
 		f.Title = fmt.Sprintf("cut after %s of silence, sooner than heartbeats come: %s", seen.RoundDuration(silence), x.Error)
-		f = f.with("silence_ms", seen.Milliseconds(silence)).cure(cureBeatFaster, cureRaiseTimeout)
+		f = f.with("silence_ms", seen.Milliseconds(silence)).cure(cureBeatFaster)
 	case age < earliestCut && (tail > 0 || !x.Between || len(x.Body) == 0):
 		f.Status = Fail
 		f = f.cure(cureEndInOrder, cureRaiseTimeout)
@@ -260,8 +260,8 @@ const minLimit = 3 * time.Second
 
 var cureBeatFaster = Cure{
 	{For: "app", Text: `write ": hb\n\n" more often than the limit, or raise the limit above the time between heartbeats`},
+	{For: "nginx", Text: "proxy_read_timeout 1h; fastcgi_read_timeout 1h; or uwsgi_read_timeout 1h; for apps behind FastCGI or uWSGI"},
 	{For: "haproxy", Text: "timeout server and timeout tunnel above the time between heartbeats"},
-	{For: "nginx", Text: "fastcgi_read_timeout 1h; or uwsgi_read_timeout 1h; for apps behind FastCGI or uWSGI"},
 }
 
 // shortSilence returns the silence before a cut that would come before the usual
