@@ -55,7 +55,9 @@ type Options struct {
 
 	// Only and Skip select checks by ID or group. An empty Only means all. The
 	// report has each check that is named, and the checks that these refer to;
-	// their findings do not depend on the selection.
+	// their findings do not depend on the selection. A doubt that most healthy
+	// streams leave is Skip, and Inconclusive for a check that Only has by its
+	// ID, or Require by ID or group.
 	Only, Skip []string
 
 	// Require lists checks or groups that must reach a verdict: Inconclusive
@@ -177,6 +179,9 @@ func weigh(o *seen.Observation, options Options) *Report {
 		ids = append(ids, c.ID)
 		begun := time.Now()
 		f := c.RunWith(&given, o)
+		if f.Minor && !contains(options.Only, c.ID) && !named(options.Require, c) {
+			f.Status = check.Skip
+		}
 		r.add(c, f, time.Since(begun))
 		if other := check.Lookup(f.See); other != nil && !named(options.Skip, other) {
 			selected = append(selected, other)

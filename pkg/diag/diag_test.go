@@ -86,6 +86,38 @@ func TestRequire(t *testing.T) {
 	}
 }
 
+// TestUsualDoubts keeps out of a report what cannot be decided on most healthy
+// streams, unless the check is asked for.
+func TestUsualDoubts(t *testing.T) {
+	stream := func(role seen.Role, startMS int) *seen.Exchange {
+		return seentest.Steady(role, startMS, 700, 14-startMS/700, startMS/700+1)
+	}
+	healthy := func() *seen.Observation {
+		return seentest.Recording(stream(seen.RoleMain, 0), stream(seen.RoleIdentity, 700), stream(seen.RoleSecond, 1400))
+	}
+	quiet := func() *seen.Observation {
+		return seentest.Recording(seentest.Recorded(seen.RoleMain, 0, seen.EndClient, 12_000, seentest.Arrive(3000, seentest.Ev(1, 60)), seentest.Arrive(9000, seentest.Ev(2, 60))))
+	}
+	for id, o := range map[string]func() *seen.Observation{"buffer-tail": healthy, "heartbeat": quiet} {
+		for name, test := range map[string]struct {
+			options Options
+			status  Status
+			outcome Status
+		}{
+			"in a whole run":    {Options{}, Skip, Pass},
+			"by its group":      {Options{Only: []string{"buffering"}}, Skip, Pass},
+			"by its ID":         {Options{Only: []string{id}}, Inconclusive, Pass},
+			"required":          {Options{Require: []string{id}}, Inconclusive, Fail},
+			"required by group": {Options{Only: []string{"buffering"}, Require: []string{"buffering"}}, Inconclusive, Fail},
+		} {
+			report := weigh(o(), test.options)
+			if got := verdicts(report)[id]; got != test.status || report.Outcome != test.outcome {
+				t.Errorf("%s %s: %s, outcome %s, want %s, %s", id, name, got, report.Outcome, test.status, test.outcome)
+			}
+		}
+	}
+}
+
 // TestRunWithoutClient needs no more than a request.
 func TestRunWithoutClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

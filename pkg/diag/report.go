@@ -275,6 +275,9 @@ func (r *Report) confirm(o *seen.Observation) {
 	left := check.Unconfirmed(o, ids)
 	for i := range r.Checks {
 		if c := &r.Checks[i]; slices.Contains(left, c.ID) {
+			if c.found.OfConnection() && !check.Contradicted(o, c.ID) {
+				continue // the second look was too short to show it, or to show the opposite
+			}
 			if c.found.OfConnection() {
 				// No bad moment of the network is so long and leaves the other
 				// connection alone: it depends on the connection.

@@ -125,10 +125,10 @@ func checkBufferCompression(o *seen.Observation) Finding {
 
 var bufferTailCheck = Check{
 	ID: "buffer-tail", Group: "buffering", Title: "the end of an event does not wait", Worst: Fail,
-	How:     "A hold of 0.15 s or more warns, of 0.4 s or more fails. It is confirmed on another connection before it is reported.",
+	How:     "A hold of 0.15 s or more warns, of 0.4 s or more fails; events in small parts warn at 30 ms. It is confirmed on another connection before it is reported.",
 	Why:     "The last bytes of an event, or all of it, arrive with the next one: a burst passes every test, and its last event stalls.",
 	Cite:    "https://github.com/aspnet/AspNetCoreModule/issues/16",
-	Methods: []*hold.Method{hold.Tails, hold.Pauses, hold.Shift, hold.First, hold.Lead},
+	Methods: []*hold.Method{hold.Tails, hold.Pauses, hold.Shift, hold.First, hold.Lead, hold.Parts},
 	Cures:   []Cure{cureStopNginx},
 	Timing:  true, run: checkBufferTail,
 }
@@ -137,6 +137,10 @@ var cureWriteAtOnce = Cure{
 	{For: "app", Text: "write and flush an event when it is created, not when the next one is"},
 	{For: "nginx", Text: nginxText},
 	{For: "haproxy", Text: "take text/event-stream out of compression type"},
+}
+
+var curePassWhole = Cure{
+	{For: "app", Text: "write each event in one piece; code that copies a stream passes on what it reads, not words, not pieces of a size, and at no pace of its own"},
 }
 
 func checkBufferTail(o *seen.Observation) Finding {
@@ -157,6 +161,9 @@ func checkBufferTail(o *seen.Observation) Finding {
 		case hold.Lead:
 			f.Title = fmt.Sprintf("open streams get events late, by about %s", seen.RoundDuration(est.Hold))
 			f = f.cure(cureWriteAtOnce)
+		case hold.Parts:
+			f.Title = fmt.Sprintf("events come in parts, the end of each up to %s after its start", seen.RoundDuration(est.Hold))
+			f = f.cure(curePassWhole)
 		}
 		return locate(o, f)
 	}
@@ -172,7 +179,7 @@ func checkBufferTail(o *seen.Observation) Finding {
 	}
 	if est, ok := v.FirstClean(hold.Tails, hold.Pauses); ok || v.All().Mid == 0 && v.All().Aligned > 0 {
 		// Whether whole events wait is another question, and nothing answered it.
-		return inconclusive("no event was cut by a pause (largest %s), but a whole one may wait for the next; serve.Handler.Stamp or Options.OriginURL decides", seen.RoundSize(largest)).with("method", est.Method.String())
+		return inconclusive("no event was cut by a pause (largest %s), but a whole one may wait for the next; serve.Handler.Stamp or Options.OriginURL decides", seen.RoundSize(largest)).with("method", est.Method.String()).minor()
 	}
 	return inconclusive("too few pauses to judge (%d inside an event, %d between)", v.All().Mid, v.All().Aligned)
 }

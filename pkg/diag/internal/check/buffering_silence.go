@@ -31,7 +31,7 @@ func checkHeartbeat(o *seen.Observation) Finding {
 		last = a.To
 	}
 	longest = max(longest, o.Main().Ended-last)
-	f := skip("no silence longer than %s in %s; Options.Soak watches longer", seen.RoundDuration(longest), seen.RoundDuration(watched))
+	f := inconclusive("no silence longer than %s in %s; Options.Soak watches longer", seen.RoundDuration(longest), seen.RoundDuration(watched)).minor()
 	switch {
 	case longest >= 55*time.Second:
 		f = fail("silent for %s: many hops cut at 60 s", seen.RoundDuration(longest))
@@ -208,7 +208,7 @@ func checkLifetimeCut(o *seen.Observation) Finding {
 
 var endCleanCheck = Check{
 	ID: "end-clean", Group: "buffering", Title: "a stream ends cleanly", Worst: Fail,
-	How:   "An answer that breaks off fails if it is shorter than its Content-Length, has broken chunks, or is reset or cut within a chunk or an event in its first 9 s, where no hop is known to cut. Otherwise it is a warning.",
+	How:   "An answer that breaks off fails if it is shorter than its Content-Length, has broken chunks, or is reset or cut within a chunk or an event in its first 9 s, where no hop is known to cut, or if it is cut after a silence shorter than the 15 s between heartbeats. Otherwise it is a warning.",
 	Why:   "A stream that breaks off looks like a network fault, which hides the limit behind it.",
 	Cite:  "https://github.com/kubernetes/ingress-nginx/issues/14090",
 	Cures: []Cure{cureRaiseTimeout},
@@ -227,7 +227,7 @@ func checkEndClean(o *seen.Observation) Finding {
 		return skip("the stream did not end")
 	}
 	age := x.Ended - x.Answered
-	tail := len(x.Timeline().Tail)
+	tail, silence := len(x.Timeline().Tail), shortSilence(o)
 	f := warn("the stream broke off after %s: %s", seen.RoundDuration(age), x.Error)
 	switch {
 	case tail > 0:
@@ -240,9 +240,56 @@ func checkEndClean(o *seen.Observation) Finding {
 		f = fail("after %s the answer is not valid HTTP: %s", seen.RoundDuration(age), x.Error).cure(cureEndInOrder)
 	case x.Header.Get("Content-Length") != "":
 		f = fail("%d of %s bytes came, then the connection ended", len(x.Body), x.Header.Get("Content-Length")).cure(cureDropLength, cureEndInOrder)
+	case silence >= minLimit:
+		f.Status = Fail
+		f.Title = fmt.Sprintf("cut after %s of silence, sooner than heartbeats come: %s", seen.RoundDuration(silence), x.Error)
+		f = f.with("silence_ms", seen.Milliseconds(silence)).cure(cureBeatFaster)
 	case age < earliestCut && (tail > 0 || !x.Between || len(x.Body) == 0):
 		f.Status = Fail
 		f = f.cure(cureEndInOrder, cureRaiseTimeout)
 	}
 	return f
+}
+
+// usualBeat is the time between heartbeats that the standard recommends
+// (https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes).
+const usualBeat = 15 * time.Second
+
+// minLimit is the least silence before a cut that is taken for its reason.
+const minLimit = 3 * time.Second
+
+var cureBeatFaster = Cure{
+	{For: "app", Text: `write ": hb\n\n" more often than the limit, or raise the limit above the time between heartbeats`},
+	{For: "nginx", Text: "proxy_read_timeout 1h; fastcgi_read_timeout 1h; or uwsgi_read_timeout 1h; for apps behind FastCGI or uWSGI"},
+	{For: "haproxy", Text: "timeout server and timeout tunnel above the time between heartbeats"},
+}
+
+// shortSilence returns the silence before a cut that would come before the usual
+// heartbeat does, zero for none. A silence that the stream or another connection
+// survived is no reason for a cut.
+func shortSilence(o *seen.Observation) time.Duration {
+	x := o.Main()
+	silence, _, was := cut(o)
+	if !was || silence >= usualBeat || silence <= 3*x.Timeline().LongestGap()/2 {
+		return 0
+	}
+	for _, other := range o.Exchanges {
+		if other != x && other.OK() && other.Method == x.Method && other.URL == x.URL && survived(other) > silence+time.Second/2 {
+			return 0
+		}
+	}
+	return silence
+}
+
+// survived returns the longest time without a byte that did not end an exchange.
+func survived(x *seen.Exchange) time.Duration {
+	longest, last := time.Duration(0), x.Answered
+	for _, a := range x.Timeline().Arrivals {
+		longest = max(longest, a.From-last)
+		last = a.To
+	}
+	if x.End == seen.EndClient {
+		longest = max(longest, x.Ended-last)
+	}
+	return longest
 }

@@ -61,6 +61,7 @@ type Finding struct {
 	Evidence map[string]any // the evidence in numbers
 	Cures    []Cure         // overrules those of the check where not nil
 
+	Minor  bool          // inconclusive as on most healthy streams: no news, unless the check was asked for
 	See    string        // the check that has more to say of it
 	hold   time.Duration // where something is held: for how long, and by which method that was seen
 	method *hold.Method
@@ -98,6 +99,12 @@ func (f Finding) with(key string, value any) Finding {
 	}
 	evidence[key] = value
 	f.Evidence = evidence
+	return f
+}
+
+// minor marks a finding that most healthy streams have.
+func (f Finding) minor() Finding {
+	f.Minor = true
 	return f
 }
 

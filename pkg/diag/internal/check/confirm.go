@@ -105,3 +105,10 @@ const longHold = 2 * time.Second
 func (f Finding) OfConnection() bool {
 	return f.hold >= longHold && f.method.Compares
 }
+
+// Contradicted reports whether a long hold that a second look did not show is one
+// of the first connection alone. A compressor holds each connection alike, however
+// little there was time to see: it takes a second stream that is flushed.
+func Contradicted(o *seen.Observation, id string) bool {
+	return id != bufferCompressionCheck.ID || bufferCompressionCheck.Run(SecondLook(o)).Status == Pass
+}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
@@ -15,8 +16,11 @@ type Remedy struct {
 
 const (
 	nginxText = `proxy_buffering off; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_read_timeout 1h;`
-	appText   = "X-Accel-Buffering: no"
-	phpText   = "flush() after each event; fastcgi_buffering off; in nginx, ProxySet flushpackets=on in Apache, no output_buffering or zlib.output_compression in php.ini"
+	// nginxFastCGI is nginxText for a hop that speaks FastCGI: proxy_buffering does
+	// not concern that.
+	nginxFastCGI = "fastcgi_buffering off; fastcgi_read_timeout 1h;"
+	appText      = "X-Accel-Buffering: no"
+	phpText      = "flush() after each event; fastcgi_buffering off; in nginx, ProxySet flushpackets=on in Apache, no output_buffering or zlib.output_compression in php.ini"
 )
 
 // A Cure is the remedies for one kind of fault, in the order in which they are
@@ -106,8 +110,12 @@ func mayBeThere(product string, hops []seen.Hop) bool {
 func RemediesFor(cures []Cure, hops []seen.Hop) []Remedy {
 	listed := map[string]bool{}
 	var known, app, other []Remedy
+	php := slices.ContainsFunc(hops, func(h seen.Hop) bool { return h.Name == "php" })
 	for _, cure := range cures {
 		for _, r := range cure {
+			if php && r.For == "nginx" {
+				r.Text = strings.Replace(r.Text, nginxText, nginxFastCGI, 1)
+			}
 			if listed[r.For+r.Text] {
 				continue
 			}

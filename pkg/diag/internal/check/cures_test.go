@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ssectl/ssectl/pkg/diag/internal/hold"
@@ -30,6 +31,20 @@ func TestCuresOfProductsOnThePath(t *testing.T) {
 	}
 	if !slices.Contains(products([]Cure{cureStopBuffer}, nil), "php") {
 		t.Error("--explain has to name all")
+	}
+}
+
+// TestCureOfFastCGI has nginx before PHP, which it reaches by FastCGI as a rule, and
+// before an app.
+func TestCureOfFastCGI(t *testing.T) {
+	for app, want := range map[string]string{"php": nginxFastCGI, "express": nginxText} {
+		for _, cure := range []Cure{cureStopBuffer, cureStopNginx, cureFlushNoTimer, cureFlushCompressor} {
+			list := RemediesFor([]Cure{cure}, []seen.Hop{{Name: "nginx"}, {Name: app}})
+			at := slices.IndexFunc(list, func(r Remedy) bool { return r.For == "nginx" })
+			if got := list[at].Text; !strings.HasPrefix(got, want) {
+				t.Errorf("nginx before %s: %s", app, got)
+			}
+		}
 	}
 }
 

@@ -94,6 +94,14 @@ var attribution = []row{
 		}
 		return v.Estimate(Period)
 	}, (*View).regularBatches},
+
+	// Events come in parts.
+	{func(v *View) Estimate {
+		if v.All().TerminatorLate() {
+			return Estimate{}
+		}
+		return v.Estimate(Parts)
+	}, always(ByTail)},
 }
 
 // Attribute returns the cause of a hold, and the estimate that shows it.

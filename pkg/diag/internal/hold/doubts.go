@@ -8,7 +8,7 @@ import (
 // stream flows, a second connection agrees, and no method sees a hold.
 func Settled(o *seen.Observation) bool {
 	v := Of(o)
-	if v.Worst(Pauses, Tails, Flow, Heartbeats, Sizes, Second, Encoding, Clock, Shift, Period, Lead, Opening, Lump).Verdict > Clean {
+	if v.Worst(Pauses, Tails, Flow, Heartbeats, Sizes, Second, Encoding, Clock, Shift, Period, Lead, Opening, Lump, Parts).Verdict > Clean {
 		return true // seen once; it is looked for again on other connections
 	}
 	if v.All().TerminatorLate() {

@@ -235,6 +235,27 @@ func ByTimerOf(period int) Hop {
 	}
 }
 
+// Rechunked passes pieces that next cuts off, at most one each pace ms. It returns
+// 0 where it waits for more.
+func Rechunked(pace int, next func(held string) int) Hop {
+	return func(_ *rand.Rand, events []published, from int) []step {
+		var steps []step
+		held, free := "", 0
+		for _, e := range events {
+			if e.at < from {
+				continue
+			}
+			held += e.text
+			for n := next(held); n > 0; n = next(held) {
+				free = max(free, e.at)
+				steps = append(steps, Arrive(free, held[:n]))
+				held, free = held[n:], free+pace
+			}
+		}
+		return steps
+	}
+}
+
 // run has three connections watch a source through a hop. hold is by how much
 // nine of ten events were held at most.
 func Simulate(seed uint64, source func(*rand.Rand) (int, int, int), h Hop) (o *seen.Observation, hold int) {
