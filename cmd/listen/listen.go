@@ -54,8 +54,12 @@ type options struct {
 	IgnoreRetry   bool
 	RetryOn       string
 
-	Resume       string
-	LastEventID  string
+	Resume      string
+	LastEventID string
+
+	ResumeGet      string
+	ResumePosition string
+
 	FreshAfter   int
 	ReconnectOn  []string
 	Cursor       string
@@ -123,7 +127,17 @@ func New(streams *term.Streams, version string) *cobra.Command {
 
 const expressionHelp = `The expressions of --jq, --filter, --until and --fail-if are jq. Their input is
 the event as an object: "event", "id", "data", "retry", "time", and "json", which is the
-data parsed, or null.`
+data parsed, or null.
+
+The input of --resume-get is what was seen of the answer: "request" with "method", "url",
+"base" (the URL without a query), "query", "headers" (without credentials), "json" and
+"form" (of the body); "response" with "status" and "headers" (in lower case); "first" and
+"last", which are events; "id", by --as; "position" of the last event, and the "count" of
+events. Its result is a URL, which may be relative, or an object with "url", "query",
+"headers", "method" and "body", or nothing if there is no rest. The first request is not
+sent again; its credentials go to its own origin only. An example:
+--resume-get '"\(.request.base)/\(.first.json.id)?after=\(.position)"'
+--resume-position .json.number`
 
 func presetHelp() cli.HelpSection {
 	section := cli.HelpSection{Title: "Presets"}
