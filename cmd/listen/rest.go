@@ -230,6 +230,9 @@ func (r *rest) event(event map[string]any) (again bool, missed string) {
 	r.ordinal++
 	at := newPosition(r.first(r.position, event))
 	if r.catching && r.cameBefore(at) {
+		if !r.Replays {
+			r.ordinal-- // it was counted before the cut
+		}
 		return true, ""
 	}
 	if r.catching && r.Dense && at.counts && r.until.counts && at.number > r.until.number+1 {
@@ -257,7 +260,7 @@ func (r *rest) event(event map[string]any) (again bool, missed string) {
 func (r *rest) cameBefore(at position) bool {
 	switch {
 	case at.value == nil:
-		return r.ordinal <= r.count && (r.position == nil || r.Replays)
+		return r.Replays && r.ordinal <= r.count
 	case at.counts && r.until.counts:
 		return at.number <= r.until.number
 	}

@@ -120,7 +120,9 @@ func (s *session) prepare() (err error) {
 	if err := s.openSource(); err != nil {
 		return err
 	}
-	s.chooseWay()
+	if !s.finished {
+		s.chooseWay()
+	}
 	return nil
 }
 
