@@ -24,6 +24,7 @@ var notRun = map[string]bool{"go run . demo\n": true, "go test ./...\n": true}
 // wants are parts of the output of a block, by a line of the block.
 var wants = map[string]string{
 	"--as openai --text":       "Harbour tide",
+	"--as openai-responses":    ", for the rest after 7",
 	"--jq .json.symbol":        "ACME\n",
 	"paste -sd' '":             "1 2 3 4 5\n",
 	"--format data":            "one\ntwo\n",

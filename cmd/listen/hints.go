@@ -86,15 +86,12 @@ func (s *session) expiredHint() string {
 	return "services keep an answer for a while only; this one has to be asked for again"
 }
 
-// cutHint returns a remedy for an answer that was cut, after which nothing came.
-func (s *session) cutHint() string {
-	if s.rest == nil {
+// cutHint returns a remedy for an answer whose rest ended without its end mark.
+func (s *session) cutHint(why error) string {
+	if s.rest == nil || !s.rest.continued || why != io.EOF {
 		return ""
 	}
-	if s.rest.continued {
-		return "the service has no more of this answer; it may have finished it in between, or forgotten it"
-	}
-	return s.rest.lost()
+	return "the service has no more of this answer; it may have finished it in between, or forgotten it"
 }
 
 // unreachedHint returns a remedy for a connection that could not be made.

@@ -96,7 +96,7 @@ func (s *session) hintEncoded() {
 // hintStart explains reconnection once: it surprises users of curl.
 func (s *session) hintStart(c listen.Waiting) {
 	source, ok := s.source.(*listen.Stream)
-	if !ok || s.hinted || c.Err != nil || s.opts.Resume != "id" || s.count == 0 || source.LastEventID() != "" {
+	if !ok || s.hinted || s.rest != nil || c.Err != nil || s.opts.Resume != "id" || s.count == 0 || source.LastEventID() != "" {
 		return
 	}
 	s.hinted = true

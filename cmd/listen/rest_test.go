@@ -2,6 +2,7 @@ package listencmd_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -412,4 +413,221 @@ func countOf(t *testing.T, text []byte) int {
 		return place.Rest.Count
 	}
 	return 0
+}
+
+// asked notes the requests that a server gets, with the headers that count here.
+type asked struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (a *asked) add(r *http.Request) (method string) {
+	body, _ := io.ReadAll(r.Body)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	line := r.Method + " " + r.URL.RequestURI()
+	for _, name := range []string{"Authorization", "Last-Event-ID", "Mcp-Session-Id", "X-Key"} {
+		if value := r.Header.Get(name); value != "" {
+			line += " " + value
+		}
+	}
+	a.list = append(a.list, strings.TrimSpace(line+" "+string(body)))
+	return r.Method
+}
+
+func (a *asked) String() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return strings.Join(a.list, "|")
+}
+
+// TestSaysBeforeWhatACutLoses, and gives up at a cut that nothing follows.
+func TestSaysBeforeWhatACutLoses(t *testing.T) {
+	for _, test := range []struct {
+		as, header, body, want string
+	}{
+		{"openai-responses", "", `{"stream":true}`, "not made with background: a cut will lose it"},
+		{"openai-responses", "", `{"background":true}`, ""},
+		{"gemini-interactions", "", `{"store":false}`, "not stored: a cut will lose it"},
+		{"langgraph", "Content-Location: /threads/t/runs/r", `{}`, "not made with stream_resumable: a cut will lose it"},
+		{"agno", "", `{}`, "not made with background=true: a cut will lose it"},
+		{"vercel-workflow", "", `{}`, "names no workflow run: a cut will lose it"},
+		{"vercel-ai", "", `{}`, "names no chat by an id: a cut will lose its answer"},
+		{"a2a", "", `{"jsonrpc":"2.0","id":1,"method":"SendStreamingMessage"}`, "its events in between are lost"},
+		{"mcp", "Mcp-Protocol-Version: 2026-07-28", `{}`, "MCP 2026-07-28 resumes nothing"},
+		{"mcp", "Mcp-Protocol-Version: 2025-11-25", `{}`, ""},
+		{"mcp", "", `{"params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`, "MCP 2026-07-28 resumes nothing"},
+		{"openai", "", `{}`, ""},
+	} {
+		var seen asked
+		url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+			seen.add(r)
+			if name, value, ok := strings.Cut(test.header, ": "); ok {
+				w.Header().Set(name, value)
+			}
+			w.Header().Set("Content-Type", stream.ContentType)
+			io.WriteString(w, "retry: 1\nid: 1\ndata: {}\n\n")
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		})
+		args := []string{"listen", url + "/threads/t/runs/stream", "--as", test.as, "--json", test.body, "-H", cmp.Or(test.header, "X: y")}
+		if test.want == "" || test.as == "a2a" {
+			args = append(args, "--no-reconnect") // else it would go on
+		}
+		r := cmdtest.Run(t, "", args...)
+		if r.Code == 0 || strings.Count(seen.String(), "|") > 0 {
+			t.Errorf("%s %s: exit code %d, asked %s\n%s", test.as, test.body, r.Code, seen.String(), r.Err)
+		}
+		lines := strings.SplitAfter(r.Err, "\n")
+		if test.want != "" && (len(lines) < 2 || !strings.Contains(lines[1], test.want)) || test.want == "" && strings.Contains(r.Err, "cut") {
+			t.Errorf("%s %s: want %q after the first line of\n%s", test.as, test.body, test.want, r.Err)
+		}
+	}
+}
+
+// TestRestThatExpired is an error of its own; other refusals are tried again.
+func TestRestThatExpired(t *testing.T) {
+	for _, status := range []int{http.StatusNotFound, http.StatusGone} {
+		var seen asked
+		url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+			if seen.add(r) == http.MethodGet {
+				w.WriteHeader(status)
+				return
+			}
+			w.Header().Set("Content-Type", stream.ContentType)
+			io.WriteString(w, "retry: 1\n\n"+services[0].event(0, 9, ""))
+		})
+		r := cmdtest.Run(t, "", "listen", url+"/v1/responses", "--as", "openai-responses", "--text", "--json", `{"background":true}`, "--reconnect", "always")
+		want := `POST /v1/responses {"background":true}|GET /v1/responses/resp_1?starting_after=0&stream=true`
+		if r.Code != 4 || seen.String() != want || !strings.Contains(r.Err, fmt.Sprint("the rest of the answer is gone: server answered ", status)) || !strings.Contains(r.Err, "hint: services keep an answer for a while only") {
+			t.Errorf("exit code %d, asked %s\n%s", r.Code, seen.String(), r.Err)
+		}
+	}
+}
+
+// TestRestElsewhere gives no credentials to another origin, though the expression may.
+func TestRestElsewhere(t *testing.T) {
+	var here, there asked
+	elsewhere := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		there.add(r)
+		w.Header().Set("Content-Type", stream.ContentType)
+		io.WriteString(w, "data: {\"n\":1}\n\ndata: {\"n\":2,\"end\":true}\n\n")
+	})
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		here.add(r)
+		w.Header().Set("Content-Type", stream.ContentType)
+		fmt.Fprintf(w, "retry: 1\ndata: {\"n\":1,\"rest\":%q}\n\n", elsewhere+"/rest")
+	})
+	for _, test := range []struct{ expression, want string }{
+		{`.first.json.rest + "?after=\(.position)"`, "GET /rest?after=1"},
+		{`{url: .first.json.rest, query: {after: .position}, headers: {"X-Key": "mine"}}`, "GET /rest?after=1 mine"},
+		{`{url: .first.json.rest, method: "post", body: "x"}`, ""},
+	} {
+		here.list, there.list = nil, nil
+		r := cmdtest.Run(t, "", "listen", url, "-H", "Authorization: Bearer secret", "-H", "X-Key: secret", "-b", "a=secret", "-d", "ask",
+			"--resume-get", test.expression, "--resume-position", ".json.n", "--until", ".json.end", "--jq", ".json.n")
+		if there.String() != test.want || here.String() != "POST / Bearer secret secret ask" {
+			t.Errorf("%s: asked %q, then %q\n%s", test.expression, here.String(), there.String(), r.Err)
+		}
+		if test.want != "" && (r.Code != 0 || r.Out != "1\n2\n") {
+			t.Errorf("%s: exit code %d, %q\n%s", test.expression, r.Code, r.Out, r.Err)
+		}
+	}
+	for _, args := range [][]string{{"--resume-position", ".id"}, {"--resume-get", "1", "--resume", "off"}, {"--resume-get", "("}} {
+		cmdtest.Run(t, "", append([]string{"listen", url}, args...)...).Check(t, 2)
+	}
+}
+
+// TestNeverAsksTwice has runs after one whose answer nobody knows.
+func TestNeverAsksTwice(t *testing.T) {
+	var seen asked
+	status := http.StatusUnauthorized
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		seen.add(r)
+		if status != 0 {
+			w.WriteHeader(status)
+			return
+		}
+		panic(http.ErrAbortHandler)
+	})
+	args := []string{"listen", url, "--as", "openai-responses", "--json", `{"background":true}`, "--cursor", filepath.Join(t.TempDir(), "cursor.json")}
+	cmdtest.Run(t, "", args...).Check(t, 4) // no answer was begun
+	status = 0
+	cmdtest.Run(t, "", args...).Check(t, 3)
+	r := cmdtest.Run(t, "", args...)
+	if r.Code != 3 || len(seen.list) != 2 || !strings.Contains(r.Err, "was sent by an earlier run") {
+		t.Errorf("exit code %d, asked %s\n%s", r.Code, seen.String(), r.Err)
+	}
+	status = http.StatusForbidden
+	cmdtest.Run(t, "", append(args, "--reconnect", "always")...).Check(t, 4)
+	if len(seen.list) != 3 {
+		t.Errorf("asked %s", seen.String())
+	}
+}
+
+// TestRestByAnotherPost subscribes to a task of A2A, which asks for nothing anew.
+func TestRestByAnotherPost(t *testing.T) {
+	for method, subscribe := range map[string]string{"SendStreamingMessage": "SubscribeToTask", "message/stream": "tasks/resubscribe"} {
+		var seen asked
+		url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+			seen.add(r)
+			w.Header().Set("Content-Type", stream.ContentType)
+			if len(seen.list) == 1 {
+				io.WriteString(w, "retry: 1\ndata: {\"result\":{\"task\":{\"id\":\"t1\",\"status\":{\"state\":\"TASK_STATE_WORKING\"}}}}\n\n")
+				return
+			}
+			io.WriteString(w, "data: {\"result\":{\"artifactUpdate\":{\"artifact\":{\"parts\":[{\"text\":\"done\"}]}}}}\n\n"+
+				"data: {\"result\":{\"statusUpdate\":{\"taskId\":\"t1\",\"status\":{\"state\":\"TASK_STATE_COMPLETED\"}}}}\n\n")
+		})
+		ask := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q}`, method)
+		r := cmdtest.Run(t, "", "listen", url, "--as", "a2a", "--text", "--json", ask)
+		want := fmt.Sprintf(`POST / %s|POST / {"id":1,"jsonrpc":"2.0","method":%q,"params":{"id":"t1"}}`, ask, subscribe)
+		if r.Code != 0 || r.Out != "done" || seen.String() != want {
+			t.Errorf("exit code %d, %q, asked %s, want %s\n%s", r.Code, r.Out, seen.String(), want, r.Err)
+		}
+	}
+}
+
+// TestRestOverRuns keeps the session of MCP, the reconnection time, and no secrets.
+func TestRestOverRuns(t *testing.T) {
+	var seen asked
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", stream.ContentType)
+		if seen.add(r) == http.MethodPost {
+			w.Header().Set("Mcp-Session-Id", "s1")
+			io.WriteString(w, "id: 1\nretry: 7\ndata: {}\n\n")
+			return
+		}
+		io.WriteString(w, "id: 2\ndata: {\"id\":1,\"result\":{}}\n\n")
+	})
+	file := filepath.Join(t.TempDir(), "cursor.json")
+	args := []string{"listen", url + "/mcp?key=secret", "--as", "mcp", "--json", "{}", "--cursor", file, "--format", "data", "--no-reconnect", "-H", "Authorization: Bearer secret"}
+	cmdtest.Run(t, "", args...).Check(t, 1)
+	text, _ := os.ReadFile(file)
+	if strings.Contains(string(text), "secret") || !strings.Contains(string(text), `"retry_ms": 7`) || !strings.Contains(string(text), `"mcp-session-id": "s1"`) {
+		t.Errorf("%s", text)
+	}
+	if r := cmdtest.Run(t, "", args...); r.Code != 0 || r.Out != "{\"id\":1,\"result\":{}}\n" {
+		t.Errorf("%+v", r)
+	}
+	want := "POST /mcp?key=secret Bearer secret {}|GET /mcp?key=secret Bearer secret 1 s1"
+	if cmdtest.Run(t, "", args...).Check(t, 0); seen.String() != want {
+		t.Errorf("asked %s, want %s", seen.String(), want)
+	}
+}
+
+// TestRestWithAGap tells that positions are missing.
+func TestRestWithAGap(t *testing.T) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", stream.ContentType)
+		if r.Method == http.MethodPost {
+			io.WriteString(w, "retry: 1\n\n"+services[0].event(0, 9, ""))
+			return
+		}
+		io.WriteString(w, services[0].event(9, 9, ""))
+	})
+	r := cmdtest.Run(t, "", "listen", url, "--as", "openai-responses", "--text", "--json", `{"background":true}`)
+	if r.Code != 0 || !strings.Contains(r.Err, "gap: asked for events after 0, but the server continues with 9") {
+		t.Errorf("%+v", r)
+	}
 }

@@ -262,7 +262,7 @@ func (s *session) openSource() error {
 			}
 		}
 		if s.rest != nil {
-			next, err := s.openRest()
+			next, err := s.openRest(req, position)
 			if err != nil || s.finished {
 				return err
 			}
@@ -291,12 +291,12 @@ func (s *session) openCursor(req *http.Request) (position listen.Position, err e
 // openRest returns the request for the rest of the answer that an earlier run began,
 // nil if there was none. The request for an answer is noted before it is sent: it may
 // cost, and is never sent again.
-func (s *session) openRest() (*http.Request, error) {
+func (s *session) openRest(req *http.Request, position listen.Position) (*http.Request, error) {
 	kept := s.cursor.Rest()
 	switch {
 	case kept == nil:
 		s.cursor.SetRest(&cursor.Rest{Asked: true})
-		return nil, s.cursor.Save(listen.Position{})
+		return nil, s.cursor.Save(position)
 	case kept.Ended == cursor.Complete:
 		s.finished = true
 		s.progress.line(nil, "the answer is complete, by %s", s.opts.Cursor)
@@ -306,7 +306,7 @@ func (s *session) openRest() (*http.Request, error) {
 		return nil, cli.Fail(cli.ExitFailed, fmt.Errorf("the answer failed, by %s", output.Safe(s.opts.Cursor)), "remove the file to ask again")
 	}
 	next, err := s.rest.restore(kept)
-	if err == nil && next == nil && s.opts.Reconnect != "always" {
+	if err == nil && next == nil && req.Method != http.MethodGet && s.opts.Reconnect != "always" {
 		err = cli.Fail(cli.ExitNoRun, fmt.Errorf("%s: the request was sent by an earlier run, and by %s the rest of its answer cannot be fetched", s.target(), output.Safe(s.opts.Cursor)),
 			"remove the file to ask again; --reconnect always does without")
 	}
@@ -333,7 +333,7 @@ func (s *session) closeRest(why error) error {
 	switch begun := s.source.Stats().Connections > 0 || s.rest.continued; {
 	case !begun && (errors.As(why, &refused) || isUnsent(why)):
 		s.cursor.SetRest(nil)
-		return s.cursor.Save(listen.Position{})
+		return s.cursor.Save(s.source.Position())
 	case begun && why == io.EOF && !s.hasEnd():
 		s.rest.ended = cursor.Complete
 		return s.saveCursor()

@@ -50,7 +50,7 @@ func (s *session) verdict(parent context.Context, why error) error {
 	case errors.As(why, &timeout):
 		return cli.Fail(cli.ExitTimeout, fmt.Errorf("%s: %w", s.target(), why), "")
 	case unmet && (why == io.EOF || errors.As(why, &cut) || began && (errors.As(why, &gaveUp) || errors.As(why, &lost))):
-		return cli.Fail(cli.ExitFailed, s.early(why), s.cutHint())
+		return cli.Fail(cli.ExitFailed, s.early(why), s.cutHint(why))
 	case why == io.EOF:
 		return nil
 	case errors.As(why, &cut):
