@@ -132,10 +132,8 @@ func usePorts(t *testing.T, block string) string {
 		})
 		block = strings.ReplaceAll(block, "ssectl serve &", "ssectl serve -p 8080 &")
 	}
-	for _, port := range []string{"8080", "8081"} {
-		block = strings.ReplaceAll(block, port, freePort(t))
-	}
-	return block
+	// At once: a free port may hold the digits of one that is replaced.
+	return strings.NewReplacer("8080", freePort(t), "8081", freePort(t)).Replace(block)
 }
 
 // lastPort is the port that was given out last. Ports are below those that systems

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ssectl/ssectl/cmd"
@@ -441,6 +442,18 @@ func (a *asked) String() string {
 	return strings.Join(a.list, "|")
 }
 
+func (a *asked) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.list)
+}
+
+func (a *asked) clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.list = nil
+}
+
 // TestSaysBeforeWhatACutLoses, and gives up at a cut that nothing follows.
 func TestSaysBeforeWhatACutLoses(t *testing.T) {
 	for _, test := range []struct {
@@ -475,7 +488,7 @@ func TestSaysBeforeWhatACutLoses(t *testing.T) {
 			args = append(args, "--no-reconnect") // else it would go on
 		}
 		r := cmdtest.Run(t, "", args...)
-		if r.Code == 0 || strings.Count(seen.String(), "|") > 0 {
+		if r.Code == 0 || seen.count() != 1 {
 			t.Errorf("%s %s: exit code %d, asked %s\n%s", test.as, test.body, r.Code, seen.String(), r.Err)
 		}
 		lines := strings.SplitAfter(r.Err, "\n")
@@ -523,7 +536,8 @@ func TestRestElsewhere(t *testing.T) {
 		{`{url: .first.json.rest, query: {after: .position}, headers: {"X-Key": "mine"}}`, "GET /rest?after=1 mine"},
 		{`{url: .first.json.rest, method: "post", body: "x"}`, ""},
 	} {
-		here.list, there.list = nil, nil
+		here.clear()
+		there.clear()
 		r := cmdtest.Run(t, "", "listen", url, "-H", "Authorization: Bearer secret", "-H", "X-Key: secret", "-b", "a=secret", "-d", "ask",
 			"--resume-get", test.expression, "--resume-position", ".json.n", "--until", ".json.end", "--jq", ".json.n")
 		if there.String() != test.want || here.String() != "POST / Bearer secret secret ask" {
@@ -541,10 +555,11 @@ func TestRestElsewhere(t *testing.T) {
 // TestNeverAsksTwice has runs after one whose answer nobody knows.
 func TestNeverAsksTwice(t *testing.T) {
 	var seen asked
-	status := http.StatusUnauthorized
+	var status atomic.Int64
+	status.Store(http.StatusUnauthorized)
 	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 		seen.add(r)
-		if status != 0 {
+		if status := int(status.Load()); status != 0 {
 			w.WriteHeader(status)
 			return
 		}
@@ -552,15 +567,15 @@ func TestNeverAsksTwice(t *testing.T) {
 	})
 	args := []string{"listen", url, "--as", "openai-responses", "--json", `{"background":true}`, "--cursor", filepath.Join(t.TempDir(), "cursor.json")}
 	cmdtest.Run(t, "", args...).Check(t, 4) // no answer was begun
-	status = 0
+	status.Store(0)
 	cmdtest.Run(t, "", args...).Check(t, 3)
 	r := cmdtest.Run(t, "", args...)
-	if r.Code != 3 || len(seen.list) != 2 || !strings.Contains(r.Err, "was sent by an earlier run") {
+	if r.Code != 3 || seen.count() != 2 || !strings.Contains(r.Err, "was sent by an earlier run") {
 		t.Errorf("exit code %d, asked %s\n%s", r.Code, seen.String(), r.Err)
 	}
-	status = http.StatusForbidden
+	status.Store(http.StatusForbidden)
 	cmdtest.Run(t, "", append(args, "--reconnect", "always")...).Check(t, 4)
-	if len(seen.list) != 3 {
+	if seen.count() != 3 {
 		t.Errorf("asked %s", seen.String())
 	}
 }
@@ -572,7 +587,7 @@ func TestRestByAnotherPost(t *testing.T) {
 		url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
 			seen.add(r)
 			w.Header().Set("Content-Type", stream.ContentType)
-			if len(seen.list) == 1 {
+			if seen.count() == 1 {
 				io.WriteString(w, "retry: 1\ndata: {\"result\":{\"task\":{\"id\":\"t1\",\"status\":{\"state\":\"TASK_STATE_WORKING\"}}}}\n\n")
 				return
 			}
