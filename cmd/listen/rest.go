@@ -57,7 +57,7 @@ type rest struct {
 	catching  bool            // nothing new has come on it
 	until     position        // the last one before it
 	ordinal   int64           // events before the next one, from the first of the answer on
-	empty     int             // connections in a row without an event
+	empty     int             // connections in a row without a new event
 	stored    *cursor.Request // of an earlier run, until an event has come
 }
 
@@ -175,12 +175,29 @@ func (r *rest) first(q *query.Query, input map[string]any) any {
 	value, err := q.First(r.ctx, input)
 	if err != nil && r.ctx.Err() == nil && !r.failed[q] {
 		r.failed[q] = true
+		if q != r.position {
+			err = withoutValue(err)
+		}
 		r.warn(err)
 	}
 	if err != nil {
 		return nil
 	}
 	return value
+}
+
+// withoutValue returns the error of an expression without the value that it failed
+// on, which may be of the request: a key in its URL, or its body.
+func withoutValue(err error) error {
+	why := err.Error()
+	if inner := errors.Unwrap(err); inner != nil {
+		why = inner.Error()
+	}
+	if strings.HasPrefix(why, "error") {
+		why = "it ended with an error of its own"
+	}
+	why, _, _ = strings.Cut(why, " (")
+	return fmt.Errorf("the request for the rest: jq expression: %s", why)
 }
 
 // connected takes up a connection. An answer that does not continue another one is
@@ -226,7 +243,6 @@ func (r *rest) lost() string {
 // event takes an event. It reports whether it came before, and which positions were
 // missed before it.
 func (r *rest) event(event map[string]any) (again bool, missed string) {
-	r.empty = 0
 	r.ordinal++
 	at := newPosition(r.first(r.position, event))
 	if r.catching && r.cameBefore(at) {
@@ -241,7 +257,7 @@ func (r *rest) event(event map[string]any) (again bool, missed string) {
 	if at.value != nil || r.position == nil {
 		r.catching = false
 	}
-	r.stored = nil
+	r.stored, r.empty = nil, 0
 	r.count = max(r.count, r.ordinal)
 	if at.value != nil {
 		r.last = at

@@ -547,6 +547,11 @@ func TestRestElsewhere(t *testing.T) {
 			t.Errorf("%s: exit code %d, %q\n%s", test.expression, r.Code, r.Out, r.Err)
 		}
 	}
+	here.clear()
+	r := cmdtest.Run(t, "", "listen", url+"/?key=secret", "-d", "secret", "--resume-get", ".request.url.x, error(.request.url)", "--until", "false")
+	if strings.Contains(r.Err, "secret") || !strings.Contains(r.Err, "the request for the rest: jq expression: expected an object but got: string\n") || here.count() != 1 {
+		t.Errorf("%+v", r)
+	}
 	for _, args := range [][]string{{"--resume-position", ".id"}, {"--resume-get", "1", "--resume", "off"}, {"--resume-get", "("}} {
 		cmdtest.Run(t, "", append([]string{"listen", url}, args...)...).Check(t, 2)
 	}
@@ -566,7 +571,8 @@ func TestNeverAsksTwice(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	args := []string{"listen", url, "--as", "openai-responses", "--json", `{"background":true}`, "--cursor", filepath.Join(t.TempDir(), "cursor.json")}
-	cmdtest.Run(t, "", args...).Check(t, 4) // no answer was begun
+	cmdtest.Run(t, "", append(args, "--record", t.TempDir())...).Check(t, 2) // nothing was asked
+	cmdtest.Run(t, "", args...).Check(t, 4)                                  // no answer was begun
 	status.Store(0)
 	cmdtest.Run(t, "", args...).Check(t, 3)
 	r := cmdtest.Run(t, "", args...)

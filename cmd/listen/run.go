@@ -3,6 +3,7 @@ package listencmd
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -262,7 +263,7 @@ func (s *session) openSource() error {
 			}
 		}
 		if s.rest != nil {
-			next, err := s.openRest(req, position)
+			next, err := s.openRest(req)
 			if err != nil || s.finished {
 				return err
 			}
@@ -273,6 +274,11 @@ func (s *session) openSource() error {
 	}
 	if err := s.openRecorders(req); err != nil {
 		return err
+	}
+	if s.rest != nil && s.cursor != nil && !config.Continued {
+		if err := s.cursor.Save(config.Start); err != nil {
+			return err
+		}
 	}
 	s.notifies = s.service.Notifies && !isCall(req)
 	s.once = config.Reconnect == listen.ReconnectNever || config.Reconnect == listen.ReconnectGET && req.Method != http.MethodGet && config.Continue == nil
@@ -291,12 +297,12 @@ func (s *session) openCursor(req *http.Request) (position listen.Position, err e
 // openRest returns the request for the rest of the answer that an earlier run began,
 // nil if there was none. The request for an answer is noted before it is sent: it may
 // cost, and is never sent again.
-func (s *session) openRest(req *http.Request, position listen.Position) (*http.Request, error) {
+func (s *session) openRest(req *http.Request) (*http.Request, error) {
 	kept := s.cursor.Rest()
 	switch {
 	case kept == nil:
-		s.cursor.SetRest(&cursor.Rest{Asked: true})
-		return nil, s.cursor.Save(position)
+		s.cursor.SetRest(&cursor.Rest{Asked: true}) // saved when all is ready to ask
+		return nil, nil
 	case kept.Ended == cursor.Complete:
 		s.finished = true
 		s.progress.line(nil, "the answer is complete, by %s", s.opts.Cursor)
@@ -343,8 +349,11 @@ func (s *session) closeRest(why error) error {
 
 // isUnsent reports whether no request was sent.
 func isUnsent(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+	var (
+		op          *net.OpError
+		certificate *tls.CertificateVerificationError
+	)
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") || errors.As(err, &certificate)
 }
 
 // isCall reports whether a request wants an answer of JSON-RPC, as all do but those
