@@ -17,6 +17,9 @@ const (
 	inner  = module + "/cmd/internal/"
 )
 
+// diagRooms is where the rooms of pkg/diag are.
+const diagRooms = module + "/pkg/diag/internal"
+
 // A floor is a folder and what the packages in it may know.
 type floor struct {
 	folder string
@@ -37,6 +40,11 @@ var floors = []floor{
 	{folder: "pkg/serve/inspector", may: []string{module + "/pkg/serve"}},
 	{folder: "pkg/serve/servetest", may: []string{module + "/pkg"}},
 	{folder: "pkg/serve", mayNot: []string{module + "/pkg/serve/inspector"}, may: []string{module + "/internal", module + "/pkg/record", module + "/pkg/stream"}},
+	{folder: "pkg/diag/internal/seen", may: []string{module + "/internal", module + "/pkg/stream"}},
+	{folder: "pkg/diag/internal/seentest", may: []string{diagRooms + "/seen"}},
+	{folder: "pkg/diag/internal/probe", may: []string{module + "/internal", diagRooms + "/seen"}},
+	{folder: "pkg/diag/internal/hold", may: []string{module + "/internal", diagRooms + "/seen"}},
+	{folder: "pkg/diag/internal/check", may: []string{module + "/internal", module + "/pkg/stream", diagRooms + "/seen", diagRooms + "/hold"}},
 	{folder: "pkg/diag", may: []string{module + "/internal", module + "/pkg/stream"}},
 	{folder: "cmd/internal/term", may: []string{"github.com/fatih/color", "github.com/mattn/go-isatty", "golang.org/x/term"}},
 	{folder: "cmd/internal/suggest"},

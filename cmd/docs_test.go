@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
+	diagcmd "github.com/ssectl/ssectl/cmd/diag"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/diag"
 )
@@ -69,17 +70,24 @@ measured, and what cures it. IDs are stable: none is renamed or used again.
 "At worst" is the worst outcome that a check can have; one that needs a flag is
 not in the default run.
 `)
-	for _, group := range diag.Groups {
+	for _, group := range diag.Groups() {
 		fmt.Fprintf(&page, "\n## %s\n\n| check | what it verifies, and how | at worst | needs |\n|---|---|---|---|\n", group)
-		for _, check := range diag.Catalog {
+		for check := range diag.Checks() {
 			if check.Group != group {
 				continue
 			}
 			needs := check.Needs
 			if needs != "" {
-				needs = "`" + needs + "`"
+				needs = "`" + diagcmd.NeedsFlag(check) + "`"
 			}
-			how := strings.NewReplacer("|", "\\|", "<", "&lt;").Replace(check.Title + ". " + check.How)
+			how := strings.NewReplacer("|", "\\|", "<", "&lt;").Replace(check.Title + ". " + diagcmd.WithFlags(check.How))
+			var methods []string
+			for _, method := range check.Methods {
+				methods = append(methods, method.Name+" ("+method.Doc+")")
+			}
+			if len(methods) > 0 {
+				how += "<br>By " + strings.Join(methods, ", ") + "."
+			}
 			fmt.Fprintf(&page, "| `%s` | %s | %s | %s |\n", check.ID, how, check.Worst, needs)
 		}
 	}

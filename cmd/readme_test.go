@@ -5,13 +5,14 @@ package cmd_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -136,23 +137,17 @@ func usePorts(t *testing.T, block string) string {
 	return strings.NewReplacer("8080", freePort(t), "8081", freePort(t)).Replace(block)
 }
 
-// lastPort is the port that was given out last. Ports are below those that systems
-// give to clients and to servers on port 0, or another test might take one before
-// the block uses it.
-var lastPort atomic.Int64
-
-// freePort returns a port that nobody listens on, another one each time.
+// freePort returns a port that nobody listens on. It is below those that systems
+// give to connections and to port 0, so that none of these takes it meanwhile.
 func freePort(t *testing.T) string {
-	const lowest, highest = 10_000, 32_000
-	lastPort.CompareAndSwap(0, lowest+int64(os.Getpid())%(highest-lowest))
-	for range highest - lowest {
-		port := fmt.Sprint(lowest + lastPort.Add(1)%(highest-lowest))
+	for range 1000 {
+		port := strconv.Itoa(20_000 + rand.IntN(12_000))
 		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
 			l.Close()
 			return port
 		}
 	}
-	t.Fatal("no free port")
+	t.Fatal("no port is free")
 	return ""
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 )
 
-// The promise: what listen writes serve reads, and gives back byte for byte.
+// The promise: serve reads the output of listen, and gives it back byte for byte.
 
 // randomStream returns a stream of all that the format allows and much that
 // nobody should send. It ends where a block ends.

@@ -273,7 +273,7 @@ func nastyReturns() []nasty {
 		{name: "204 to a resume", answer: then(okHead+"id: 1\ndata: x\n\n", "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"), args: []string{"--retry-delay", "0"}, listen: 0, diag: 0},
 		{name: "500 to a resume", answer: then(okHead+"id: 1\ndata: x\n\n", "HTTP/1.1 500 \x1b[2J\r\n\r\n"), args: []string{"--retry-delay", "0"}, listen: 4, diag: 0},
 		{name: "resume with a strange position", answer: then(okHead+"id: 1\ndata: x\n\n", strings.Replace(okHead, "\r\n", "\r\nLast-Event-ID: \u009b2J\r\n", 1)+"id: 2\ndata: y\n\n"), args: three, listen: 0, diag: 0},
-		{name: "Retry-After for ever", answer: raw("HTTP/1.1 503 No\r\nRetry-After: 2147483647\r\n\r\n"), args: []string{"--retry-on", "503", "-m", "0.3"}, listen: 5, diag: 1},
+		{name: "Retry-After forever", answer: raw("HTTP/1.1 503 No\r\nRetry-After: 2147483647\r\n\r\n"), args: []string{"--retry-on", "503", "-m", "0.3"}, listen: 5, diag: 1},
 	}
 	for _, wait := range []string{"-1", "1e9", "99999999999999999999", "\u009b2J", "Wed, 99 Foo 99999 99:99:99 GMT", "Mon, 01 Jan 0001 00:00:00 GMT"} {
 		cases = append(cases, nasty{name: fmt.Sprintf("Retry-After %q", wait), answer: raw("HTTP/1.1 503 No\r\nRetry-After: " + wait + "\r\n\r\n"),

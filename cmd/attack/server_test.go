@@ -51,7 +51,7 @@ func underRace() bool {
 // A nastyWriter is a connection to answer on.
 type nastyWriter struct {
 	conn *net.TCPConn
-	sent int // of what the answer counts
+	sent int // counted by the answer
 }
 
 // send reports whether there is still somebody to send to.

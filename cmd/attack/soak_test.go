@@ -207,7 +207,7 @@ func (s *soakStream) fill(history *serve.History, n int) {
 	}
 }
 
-// A prediction knows what comes next to a listener of a stream. It is told
+// A prediction knows the next events for a listener of a stream. It is notified
 // when the listener connects.
 type prediction struct {
 	s     *soakStream
@@ -220,7 +220,7 @@ type prediction struct {
 func (p *prediction) connected() { p.sent, p.queue, p.cut = 0, nil, false }
 
 // expect returns the next event that may come on the connection. It may come
-// to none, for a reset takes with it what is on the way.
+// to none, for a reset takes with it the bytes on the way.
 func (p *prediction) expect() (event stream.Event, ok bool) {
 	if len(p.queue) == 0 {
 		p.advance()

@@ -11,16 +11,30 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 
+// optionFlags writes the options that diag names in its texts as flags.
+var optionFlags = strings.NewReplacer(
+	"Options.Quick", "--quick", "Options.Soak", "--soak", "Options.Duration", "--duration", "Options.ExpectEvery", "--expect-every",
+	"Options.OriginURL", "--origin", "Options.ConnsURL", "--conns-url", "Options.WebOrigin", "--web-origin", "Options.Credentials", "--credentials",
+	"Options.Injection", "--probe-injection", "Options.Profile", "--profile", "serve.Handler.Stamp", "serve --stamp",
+)
+
+// WithFlags returns a text of package diag with flags in place of the options that
+// it names.
+func WithFlags(text string) string { return optionFlags.Replace(text) }
+
+// NeedsFlag returns the flag without which a check has nothing to judge.
+func NeedsFlag(c diag.Check) string { return WithFlags("Options." + c.Needs) }
+
 func listChecks(streams *term.Streams) error {
 	group := ""
-	for _, c := range diag.Catalog {
+	for c := range diag.Checks() {
 		if c.Group != group {
 			group = c.Group
 			fmt.Fprintf(streams.Out, "%s\n", group)
 		}
 		needs := ""
 		if c.Needs != "" {
-			needs = " (" + c.Needs + ")"
+			needs = " (" + NeedsFlag(c) + ")"
 		}
 		if _, err := fmt.Fprintf(streams.Out, "  %-20s %-4s  %s%s\n", c.ID, c.Worst, c.Title, needs); err != nil {
 			return err
@@ -30,21 +44,26 @@ func listChecks(streams *term.Streams) error {
 }
 
 func explainCheck(streams *term.Streams, id string) error {
-	c := diag.Lookup(id)
-	if c == nil {
+	c, ok := diag.Lookup(id)
+	if !ok {
 		return cli.Usage(fmt.Errorf("--explain: no check %q; --list shows them", id))
 	}
 	page := explanation{width: cli.HelpWidth(streams.Width)}
 	fmt.Fprintf(&page.text, "%s (%s, at worst %s)\n\n", c.ID, c.Group, c.Worst)
 	page.field("what", c.Title)
-	page.field("how", strings.Split(c.How, "\n")...)
+	page.field("how", WithFlags(c.How))
 	page.field("why", c.Why)
 	page.field("see", c.Cite)
+	var methods []string
+	for _, method := range c.Methods {
+		methods = append(methods, method.Name+": "+method.Doc)
+	}
+	page.field("by", methods...)
 	if c.Needs != "" {
-		page.field("runs", "with "+c.Needs)
+		page.field("runs", "with "+NeedsFlag(c))
 	}
 	var fixes []string
-	for _, remedy := range c.AllRemedies() {
+	for _, remedy := range c.Remedies() {
 		fixes = append(fixes, remedy.For+": "+remedy.Text)
 	}
 	page.field("fix", fixes...)

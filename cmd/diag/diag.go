@@ -16,6 +16,9 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 
+// defaultSoak is longer than most hops let a silent stream live.
+const defaultSoak = 130 * time.Second
+
 // options are the values of the flags.
 type options struct {
 	Version string // of the tool
@@ -105,7 +108,7 @@ func (o *options) bindProbe(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.Duration, "duration", diag.DefaultDuration, "watch the stream for this `duration`; less once all is decided, about twice as long to confirm a fault")
 	flags.BoolVar(&o.Quick, "quick", false, "check only headers, framing and broken bodies, in 3 s")
 	flags.DurationVar(&o.Soak, "soak", 0, "leave the stream alone for this `duration`, to find out who cuts it")
-	flags.Lookup("soak").NoOptDefVal = cli.Short(diag.DefaultSoak)
+	flags.Lookup("soak").NoOptDefVal = cli.Short(defaultSoak)
 	flags.IntVar(&o.Connections, "connections", diag.DefaultConnections, "open at most this `number` of streams at once")
 	flags.BoolVar(&o.Repeat, "repeat", false, "send requests that may cost money more than once")
 	flags.StringVar(&o.Origin, "origin", "", "compare with the same stream at this `URL` of the origin, to tell a fault of a hop from one of the server")

@@ -23,11 +23,11 @@ func TestConfig(t *testing.T) {
 	if want := []reportFile{{format: "junit", name: "a=b.xml"}, {format: "json", name: "c.json"}}; !slices.Equal(files, want) {
 		t.Errorf("files %v, want %v", files, want)
 	}
-	cfg, err := opts.config(t.Context())
+	request, cfg, err := opts.config(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := cfg.Request.URL.String(); got != "http://localhost:8080/events" {
+	if got := request.URL.String(); got != "http://localhost:8080/events" {
 		t.Errorf("URL %s", got)
 	}
 	if cfg.OriginURL != "http://10.0.0.7:3000" || cfg.Soak != time.Minute || cfg.FailOn != diag.Warn || cfg.Profile != diag.ProfileOpenAI || cfg.Connections != 2 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -24,7 +25,7 @@ import (
 func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	switch {
 	case opts.Schema:
-		_, err := streams.Out.Write(diag.Schema)
+		_, err := streams.Out.Write(diag.Schema())
 		return err
 	case opts.List:
 		return listChecks(streams)
@@ -35,7 +36,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	if err != nil {
 		return cli.Usage(err)
 	}
-	cfg, err := opts.config(ctx)
+	request, cfg, err := opts.config(ctx)
 	if err != nil {
 		return cli.Usage(err)
 	}
@@ -54,7 +55,14 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	// The answers of servers are bounded; their garbage must not double them.
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
-	report := diag.Run(ctx, cfg)
+	report, err := diag.Run(ctx, request, cfg)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	for i := range report.Checks {
+		c := &report.Checks[i]
+		c.Actual, c.Seen = WithFlags(c.Actual), WithFlags(c.Seen)
+	}
 	report.Tool.Version = opts.Version
 	if opts.Curl.Verbose {
 		showConnections(streams.Err, report)
@@ -113,21 +121,21 @@ func outcome(report *diag.Report, target string) error {
 }
 
 // untestedHint returns a remedy where nothing could be tested.
-func untestedHint(phase diag.Phase, target string) string {
-	if info, err := os.Stat(target); err == nil && info.Mode().IsRegular() && phase != diag.PhaseInterrupted {
+func untestedHint(phase, target string) string {
+	if info, err := os.Stat(target); err == nil && info.Mode().IsRegular() && phase != "interrupted" {
 		return "a file has that name, but diag needs a URL, which \"ssectl serve FILE\" makes of one"
 	}
 	return untestedHints[phase]
 }
 
-var untestedHints = map[diag.Phase]string{
-	diag.PhaseDNS: "is the host name right? --resolve host:port:address overrules DNS",
-	diag.PhaseTCP: "is the server running, and is this its port?",
-	diag.PhaseTLS: "-k accepts any certificate, --cacert FILE trusts another authority",
+var untestedHints = map[string]string{
+	"dns": "is the host name right? --resolve host:port:address overrules DNS",
+	"tcp": "is the server running, and is this its port?",
+	"tls": "-k accepts any certificate, --cacert FILE trusts another authority",
 }
 
 // announce returns the line that is shown before the probe.
-func announce(cfg diag.Config) string {
+func announce(cfg diag.Options) string {
 	if cfg.Quick {
 		return "connecting once, for up to 3 s ..."
 	}
@@ -173,29 +181,30 @@ func (o *options) validate() ([]reportFile, error) {
 }
 
 // config makes the client and the request.
-func (o *options) config(ctx context.Context) (diag.Config, error) {
+func (o *options) config(ctx context.Context) (*http.Request, diag.Options, error) {
 	// The probe needs the transport itself: it asks for compression and undoes
 	// it, and the report has the requests and responses.
 	plain := *o.Curl
 	plain.Compressed, plain.Verbose = false, false
 	client, err := plain.Client()
 	if err != nil {
-		return diag.Config{}, err
+		return nil, diag.Options{}, err
 	}
 	request, err := plain.Request(ctx, o.URL)
 	if err != nil {
-		return diag.Config{}, err
+		return nil, diag.Options{}, err
 	}
 	if !o.Curl.Gives("Accept-Encoding") {
 		request.Header.Del("Accept-Encoding") // the probe asks as a browser does
 	}
-	cfg := diag.Config{
-		Client: client, Request: request, Duration: o.Duration, Connections: o.Connections, Repeat: o.Repeat,
+	cfg := diag.Options{
+		Client: client, Duration: o.Duration, Connections: o.Connections, Repeat: o.Repeat,
 		Only: o.Only, Skip: o.Skip, Require: o.Require, FailOn: diag.Status(o.FailOn),
-		Options: diag.Options{
-			Quick: o.Quick, Soak: o.Soak, ExpectEvery: o.ExpectEvery, Profile: diag.Profile(o.Profile),
-			WebOrigin: o.WebOrigin, Credentials: o.Credentials, Injection: o.Injection,
-		},
+		Quick: o.Quick, Soak: o.Soak, ExpectEvery: o.ExpectEvery,
+		WebOrigin: o.WebOrigin, Credentials: o.Credentials, Injection: o.Injection,
+	}
+	if o.Profile != "auto" {
+		cfg.Profile = diag.Profile(o.Profile)
 	}
 	for _, other := range []struct {
 		raw string
@@ -206,11 +215,11 @@ func (o *options) config(ctx context.Context) (diag.Config, error) {
 		}
 		u, err := curl.ParseURL(other.raw)
 		if err != nil {
-			return diag.Config{}, err
+			return nil, diag.Options{}, err
 		}
 		*other.to = u.String()
 	}
-	return cfg, nil
+	return request, cfg, nil
 }
 
 // writeReport writes one --report, whole or not at all.

@@ -116,7 +116,7 @@ func TestInterrupted(t *testing.T) {
 		server.CloseClientConnections()
 		server.Close()
 		var report diag.Report
-		if err := json.Unmarshal(out.Bytes(), &report); err != nil || report.Error == nil || report.Error.Phase != diag.PhaseInterrupted {
+		if err := json.Unmarshal(out.Bytes(), &report); err != nil || report.Error == nil || report.Error.Phase != "interrupted" {
 			t.Fatalf("%v, error %+v", err, report.Error)
 		}
 		for _, c := range report.Checks {

@@ -56,7 +56,7 @@ type session struct {
 	progress  progress
 	count     int
 	hinted    bool // that a stream without IDs starts again
-	notifies  bool // a 202 is the answer to this request
+	notifies  bool // the request is one that a 202 answers
 }
 
 var errMaxTime = errors.New("--max-time reached")
@@ -382,10 +382,10 @@ func isCall(req *http.Request) bool {
 	return slices.ContainsFunc(batch, func(m message) bool { return m.Method != nil && m.ID != nil })
 }
 
-// cursorKey names a stream in a cursor file by its URL, without secrets. Where
-// that leaves something out, or the server chooses the stream by more than the
-// URL, a hash keeps apart streams that look alike. Tokens and cookies do not
-// count, as they change from run to run.
+// cursorKey names a stream in a cursor file by its URL, without secrets. Where that
+// leaves something out, or the server chooses the stream by more than its URL, a
+// hash keeps apart streams that look alike. Tokens and cookies do not count, as
+// they change from run to run.
 func cursorKey(req *http.Request, socket string) string {
 	shown := redact.URL(req.URL)
 	whole := req.URL.String()

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -27,7 +26,7 @@ func TestExecLeavesNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Setenv("PIPE", pipe)
-		r := cmdtest.Start(t, strings.NewReader(""), "--exec", command)
+		r := cmdtest.Start(t, nil, "--exec", command)
 		f, err := os.Open(pipe) // when the command has opened it
 		if err != nil {
 			t.Fatal(err)

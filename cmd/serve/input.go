@@ -205,7 +205,7 @@ func (f *feeder) read(name string, history *serve.History, r io.Reader) {
 	}
 	f.followNow(name, history, records, format)
 	if c, ok := r.(io.Closer); ok {
-		c.Close() // or whoever writes to it would wait for ever
+		c.Close() // or its writer would wait forever
 	}
 }
 

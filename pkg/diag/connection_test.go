@@ -10,10 +10,13 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/check"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
 // overTLS has a client that takes any certificate.
-func overTLS(c *Config) {
+func overTLS(c *run) {
 	c.Quick = true
 	c.Client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
 }
@@ -31,14 +34,14 @@ func TestRawHeaderOverTLS(t *testing.T) {
 			conn.Close()
 		}), (*httptest.Server).StartTLS)
 		o := observed(t, server.URL, overTLS)
-		x := o.a()
+		x := o.Main()
 		if x.TLS == nil || x.Proto != "HTTP/1.1" || !strings.HasPrefix(string(x.RawHeader), "HTTP/1.1 200") {
 			t.Fatalf("TLS %v, %s, raw header %q, %s", x.TLS, x.Proto, x.RawHeader, x.Error)
 		}
-		if f := Lookup("content-length").Run(o); f.Status != Fail {
+		if f := check.Lookup("content-length").Run(o); f.Status != check.Fail {
 			t.Errorf("content-length: %s: %s", f.Status, f.Title)
 		}
-		if f := Lookup("connect-tls").Run(o); f.Status != Info {
+		if f := check.Lookup("connect-tls").Run(o); f.Status != check.Info {
 			t.Errorf("connect-tls: %s: %s", f.Status, f.Title)
 		}
 	})
@@ -61,15 +64,15 @@ func TestResetOverHTTP2(t *testing.T) {
 				go resetting(conn)
 			}
 		}()
-		o := observed(t, "https://"+listener.Addr().String(), func(c *Config) {
+		o := observed(t, "https://"+listener.Addr().String(), func(c *run) {
 			overTLS(c)
 			c.Profile = ProfileOpenAI // which is asked once, and not with HEAD
 		})
-		if x := o.a(); x.Proto != "HTTP/2.0" || x.End != EndReset || !strings.Contains(x.Error, "INTERNAL_ERROR") {
+		if x := o.Main(); x.Proto != "HTTP/2.0" || x.End != seen.EndReset || !strings.Contains(x.Error, "INTERNAL_ERROR") {
 			t.Errorf("%s, end %s: %s", x.Proto, x.End, x.Error)
 		}
 		for _, id := range []string{"end-clean", "connection-header"} {
-			if f := Lookup(id).Run(o); f.Status != Fail {
+			if f := check.Lookup(id).Run(o); f.Status != check.Fail {
 				t.Errorf("%s: %s: %s", id, f.Status, f.Title)
 			}
 		}

@@ -2,276 +2,267 @@ package diag
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/check"
+	"github.com/ssectl/ssectl/pkg/diag/internal/hold"
+	"github.com/ssectl/ssectl/pkg/diag/internal/probe"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
 const (
-	// DefaultDuration is how long a stream is watched without a fault.
+	// DefaultDuration is the default of [Options.Duration].
 	DefaultDuration = 12 * time.Second
 
-	// QuickDuration is how long it is watched with [Options.Quick].
-	QuickDuration = 3 * time.Second
-
-	// DefaultSoak is the usual time for [Options.Soak].
-	DefaultSoak = 130 * time.Second
-
-	// DefaultTimeout is how long an answer may take before it counts as none.
-	DefaultTimeout = 10 * time.Second
-
-	// DefaultConnections is how many streams are open at once.
+	// DefaultConnections is the default of [Options.Connections].
 	DefaultConnections = 3
 )
+
+const (
+	quickDuration  = 3 * time.Second
+	defaultTimeout = 10 * time.Second
+)
+
+// Options configure [Run]. The zero value probes with [http.DefaultClient] and
+// runs every check that needs no option.
+type Options struct {
+	// Client makes the requests; nil means http.DefaultClient. Its Transport has
+	// to be an *http.Transport, or nil for http.DefaultTransport. Run copies it
+	// and opens connections of its own.
+	Client *http.Client
+
+	// Duration is how long to watch the stream. The probe ends earlier when all
+	// is decided, and takes about twice as long where a fault has to be seen
+	// again. Zero means DefaultDuration.
+	Duration time.Duration
+
+	// Timeout is how long to wait for the headers of an answer. Zero means 10 s,
+	// or 3 s with Quick.
+	Timeout time.Duration
+
+	// Connections is the maximum number of streams open at once. Zero means
+	// DefaultConnections.
+	Connections int
+
+	// Repeat allows requests that may cost money to be sent more than once: those
+	// with a method other than GET, and those to a model.
+	Repeat bool
+
+	// Only and Skip select checks by ID or group. An empty Only means all. The
+	// report has each check that is named, and the checks that these refer to;
+	// their findings do not depend on the selection.
+	Only, Skip []string
+
+	// Require lists checks or groups that must reach a verdict: Inconclusive
+	// fails the run, Skip does not.
+	Require []string
+
+	// FailOn is the least status that fails the run: Fail, Warn or Never. The
+	// zero value means Fail.
+	FailOn Status
+
+	Quick       bool          // headers, framing and broken bodies only, for 3 s
+	Soak        time.Duration // leave the stream alone for this long, to see which hop cuts it
+	ExpectEvery time.Duration // an event is due this often; a longer silence fails
+	Profile     Profile       // the protocol on top of the stream; the zero value detects it
+	WebOrigin   string        // the origin of the page that reads the stream, for CORS
+	Credentials bool          // the page sends cookies; requires WebOrigin
+	Injection   bool          // try to write events through the query
+	OriginURL   string        // the same stream before the hops: locates a fault
+	ConnsURL    string        // reports how many streams the origin has open
+}
 
 // A Profile is a protocol on top of event streams.
 type Profile string
 
 // The profiles.
 const (
-	ProfileAuto      Profile = "auto" // told by the events
 	ProfileOpenAI    Profile = "openai"
 	ProfileAnthropic Profile = "anthropic"
 	ProfileMCP       Profile = "mcp"
 )
 
-// Options choose what is asked and how it is judged.
-type Options struct {
-	Quick       bool          `json:"quick,omitempty"`       // headers, framing and broken bodies only
-	Soak        time.Duration `json:"soak,omitempty"`        // leave the stream alone for so long
-	ExpectEvery time.Duration `json:"expectEvery,omitempty"` // an event is due this often
-	Profile     Profile       `json:"profile,omitempty"`     // "" is auto
-	WebOrigin   string        `json:"webOrigin,omitempty"`   // the Origin of the page that reads the stream
-	Credentials bool          `json:"credentials,omitempty"` // the page sends cookies
-	Injection   bool          `json:"injection,omitempty"`   // try to write events by way of the query
-	OriginURL   string        `json:"originURL,omitempty"`   // the same stream, behind the hops
-	ConnsURL    string        `json:"connsURL,omitempty"`    // tells how many streams the origin has open
-}
+// Run sends the request a few times, as different clients would, and returns a
+// report of all selected checks. The request's context ends the run as ctx does.
+//
+// A server that cannot be reached is no error: the report's Error has the
+// reason. Run returns an error only if it cannot start: for a client whose
+// transport it cannot use, or options that name no check.
+func Run(ctx context.Context, request *http.Request, options Options) (*Report, error) {
+	if err := options.validate(request); err != nil {
+		return nil, fmt.Errorf("diag: %w", err)
+	}
+	ctx, cancel := context.WithCancel(merged{ctx, request.Context()})
+	defer cancel()
+	defer context.AfterFunc(request.Context(), cancel)()
 
-// Config is what [Run] needs to know. Request has to be set.
-type Config struct {
-	// Client makes the requests; nil means http.DefaultClient. Its Transport
-	// has to be an *http.Transport, or nil for the default one; it is copied,
-	// never used.
-	Client *http.Client
-
-	// Request is the request that a user of the stream would make. One that
-	// is not a GET may cost money or change something: it is sent once.
-	Request *http.Request
-
-	// Duration is how long the stream is watched; it ends earlier when all is
-	// decided, and takes about twice as long where a fault has to be seen again.
-	// Zero means DefaultDuration.
-	Duration time.Duration
-
-	// Timeout is how long an answer may take. Zero means DefaultTimeout, or
-	// QuickDuration with Quick.
-	Timeout time.Duration
-
-	// Connections is how many streams may be open at once, at least 1. Zero
-	// means DefaultConnections.
-	Connections int
-
-	// Repeat allows requests that may cost money to be made more than once.
-	Repeat bool
-
-	// Only and Skip choose checks by ID or group; no Only means all of the
-	// default run. Each that is named is in the report, and so is a check that
-	// one of them refers to; what they say does not depend on the others.
-	Only, Skip []string
-
-	// Require makes a failure of checks, by ID or group, that could not decide.
-	// What does not apply, and is skipped, fails nothing.
-	Require []string
-
-	// FailOn is the status from which on a run has failed: Fail, which is the
-	// default, Warn or NeverFail.
-	FailOn Status
-
-	Options
-}
-
-// NeverFail is the [Config.FailOn] of runs that only look.
-const NeverFail Status = "never"
-
-// Run probes the server, and weighs what it saw. It never fails: a report on
-// what could not be tested says why.
-func Run(ctx context.Context, cfg Config) *Report {
 	started := time.Now()
-	o := Observe(ctx, cfg)
-	report := Weigh(o, cfg)
+	o := observe(ctx, request, options)
+	report := weigh(o, options)
 	report.Duration = time.Since(started)
 	if ctx.Err() != nil {
 		report.interrupt(o)
 	}
-	report.settle(cfg)
-	return report
+	report.settle(options)
+	return report, nil
 }
 
-// Weigh runs the checks over an observation. A fault of timing that a second
-// look did not show is taken back.
-func Weigh(o *Observation, cfg Config) *Report {
+// A merged context has the values of two.
+type merged struct {
+	context.Context
+	request context.Context
+}
+
+func (m merged) Value(key any) any {
+	if value := m.Context.Value(key); value != nil {
+		return value
+	}
+	return m.request.Value(key)
+}
+
+func (o *Options) validate(request *http.Request) error {
+	if request == nil || request.URL == nil {
+		return errors.New("no request")
+	}
+	if o.Client != nil && o.Client.Transport != nil {
+		if _, ok := o.Client.Transport.(*http.Transport); !ok {
+			return fmt.Errorf("cannot probe through a %T: want an *http.Transport", o.Client.Transport)
+		}
+	}
+	for _, name := range slices.Concat(o.Only, o.Skip, o.Require) {
+		if !Known(name) {
+			return fmt.Errorf("no check or group %q", name)
+		}
+	}
+	return nil
+}
+
+// observe makes every exchange that the checks need, each once.
+func observe(ctx context.Context, request *http.Request, options Options) *seen.Observation {
+	client := options.Client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	return probe.Observe(ctx, probe.Config{
+		Client: client, Request: request,
+		Window: options.window(), Timeout: options.timeout(), Connections: options.connections(),
+		Once: !options.mayRepeat(request), Options: options.seen(), Doubts: doubts,
+	})
+}
+
+// doubts is the door from the probe to the checks: the probe itself judges
+// nothing.
+func doubts(o *seen.Observation) probe.Doubts {
+	return probe.Doubts{Checks: check.Unconfirmed(o, check.Faults(o)), ByClock: hold.ByClock(o), Join: hold.WantsJoin(o), Missed: hold.Missed(o), Settled: hold.Settled(o)}
+}
+
+// weigh runs the selected checks over an observation. It withdraws a fault of
+// timing that a second look did not show.
+func weigh(o *seen.Observation, options Options) *Report {
 	r := newReport(o)
-	chosen := cfg.selected()
+	given := options.seen()
+	selected := options.selected()
 	var ids []string // of all that have been in the list
-	for len(chosen) > 0 {
-		check := chosen[0]
-		chosen = chosen[1:]
-		if slices.Contains(ids, check.ID) {
+	for len(selected) > 0 {
+		c := selected[0]
+		selected = selected[1:]
+		if slices.Contains(ids, c.ID) {
 			continue
 		}
-		ids = append(ids, check.ID)
+		ids = append(ids, c.ID)
 		begun := time.Now()
-		f := cfg.run(check, o)
-		r.add(check, f, time.Since(begun))
-		if other := Lookup(f.see); other != nil && !named(cfg.Skip, other) {
-			chosen = append(chosen, other)
+		f := c.RunWith(&given, o)
+		r.add(c, f, time.Since(begun))
+		if other := check.Lookup(f.See); other != nil && !named(options.Skip, other) {
+			selected = append(selected, other)
 		}
 	}
 	r.sort()
 	r.confirm(o)
-	if x := o.a(); x.Status == 0 && x.End == EndError {
+	if x := o.Main(); x.Status == 0 && x.End == seen.EndError {
 		r.fault(x.Phase, x.Error)
-	} else if _, alive := o.baseline(); x.Status == 0 && x.End == EndTimeout && !alive {
-		r.fault(PhaseHTTP, fmt.Sprintf("no answer within %s", roundDuration(cfg.timeout())))
+	} else if _, alive := o.Baseline(); x.Status == 0 && x.End == seen.EndTimeout && !alive {
+		r.fault(seen.PhaseHTTP, fmt.Sprintf("no answer within %s", seen.RoundDuration(options.timeout())))
 	}
-	r.settle(cfg)
+	r.settle(options)
 	return r
 }
 
 // selected returns the checks to run, in the order of the catalog. A group
-// stands for what is wanted of it, an ID for its check in any case.
-func (c *Config) selected() []*Check {
-	var list []*Check
-	for i := range Catalog {
-		check := &Catalog[i]
-		chosen := contains(c.Only, check.ID) || contains(c.Require, check.ID)
+// stands for those of its checks whose needs are met, an ID for its check in any
+// case.
+func (o *Options) selected() []*check.Check {
+	var list []*check.Check
+	given := o.seen()
+	for c := range check.All() {
+		chosen := contains(o.Only, c.ID) || contains(o.Require, c.ID)
 		switch {
-		case len(c.Only) > 0:
-			chosen = chosen || contains(c.Only, check.Group) && check.wanted(c)
-		case !c.Quick || check.isQuick():
-			chosen = chosen || check.wanted(c)
+		case len(o.Only) > 0:
+			chosen = chosen || contains(o.Only, c.Group) && c.Needs.Given(&given)
+		case !o.Quick || c.Quick:
+			chosen = chosen || c.Needs.Given(&given)
 		}
-		if chosen && !named(c.Skip, check) {
-			list = append(list, check)
+		if chosen && !named(o.Skip, c) {
+			list = append(list, c)
 		}
 	}
 	return list
 }
 
-// run has a check weigh an observation, if what it needs was asked for.
-func (c *Config) run(check *Check, o *Observation) Finding {
-	switch {
-	case !check.wanted(c):
-		return inconclusive("not looked at: it needs %s", check.Needs)
-	case c.Quick && !check.isQuick():
-		return inconclusive("not looked at: it needs a run without --quick")
-	}
-	return check.Run(o)
-}
-
 // named reports whether a list of IDs and groups has the check.
-func named(list []string, check *Check) bool {
-	return contains(list, check.ID) || contains(list, check.Group)
+func named(list []string, c *check.Check) bool {
+	return contains(list, c.ID) || contains(list, c.Group)
 }
 
 func contains(list []string, name string) bool {
-	for _, item := range list {
-		if strings.EqualFold(item, name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(list, func(item string) bool { return strings.EqualFold(item, name) })
 }
 
-// isQuick reports whether the check needs no more than one connection and its
-// first seconds.
-func (c *Check) isQuick() bool {
-	if c.quick {
-		return true
+// seen returns the options that checks look at.
+func (o *Options) seen() seen.Options {
+	return seen.Options{
+		Quick: o.Quick, Soak: o.Soak, ExpectEvery: o.ExpectEvery, Profile: seen.Profile(o.Profile), WebOrigin: o.WebOrigin,
+		Credentials: o.Credentials, Injection: o.Injection, OriginURL: o.OriginURL, ConnsURL: o.ConnsURL,
 	}
-	switch c.Needs {
-	case "--web-origin", "--credentials", "--profile mcp":
-		return true
-	}
-	switch c.Group {
-	case "connect", "headers", "framing", "reconnect", "security":
-		return !c.timing && c.ID != "connect-parallel" && c.ID != "reconnect-now"
-	}
-	return false
 }
 
-// atOnce reports whether the headers of the answer decide the check.
-func (c *Check) atOnce() bool {
-	if slices.Contains([]string{"connect-head", "connect-parallel", "content-encoding", "content-length", "sec-echo"}, c.ID) {
-		return false
-	}
-	switch c.Group {
-	case "connect", "headers", "security":
-		return true
-	}
-	return slices.Contains([]string{"cors-origin", "cors-credentials", "path", "h3-advertised"}, c.ID)
-}
-
-// wanted reports whether the options ask for the check.
-func (c *Check) wanted(cfg *Config) bool {
-	switch c.Needs {
-	case "":
-		return true
-	case "--soak":
-		return cfg.Soak > 0
-	case "--origin":
-		return cfg.OriginURL != ""
-	case "--conns-url":
-		return cfg.ConnsURL != ""
-	case "--web-origin":
-		return cfg.WebOrigin != ""
-	case "--credentials":
-		return cfg.WebOrigin != "" && cfg.Credentials
-	case "--probe-injection":
-		return cfg.Injection
-	case "--profile":
-		return true // told by the events, and skipped where they tell nothing
-	case "--profile mcp":
-		return cfg.Profile == ProfileMCP
-	}
-	return true
-}
-
-func (c *Config) duration() time.Duration {
+func (o *Options) window() time.Duration {
 	switch {
-	case c.Quick:
-		return QuickDuration
-	case c.Duration > 0:
-		return c.Duration
+	case o.Quick:
+		return quickDuration
+	case o.Duration > 0:
+		return o.Duration
 	}
 	return DefaultDuration
 }
 
-func (c *Config) timeout() time.Duration {
+func (o *Options) timeout() time.Duration {
 	switch {
-	case c.Timeout > 0:
-		return c.Timeout
-	case c.Quick:
-		return QuickDuration
+	case o.Timeout > 0:
+		return o.Timeout
+	case o.Quick:
+		return quickDuration
 	}
-	return DefaultTimeout
+	return defaultTimeout
 }
 
-func (c *Config) connections() int {
-	if c.Connections > 0 {
-		return c.Connections
+func (o *Options) connections() int {
+	if o.Connections > 0 {
+		return o.Connections
 	}
 	return DefaultConnections
 }
 
-// mayRepeat reports whether the request may be made again.
-func (c *Config) mayRepeat() bool {
-	if c.Repeat {
+// mayRepeat reports whether the request may be sent again.
+func (o *Options) mayRepeat(request *http.Request) bool {
+	if o.Repeat {
 		return true
 	}
-	paid := c.Profile == ProfileOpenAI || c.Profile == ProfileAnthropic
-	return !paid && (c.Request.Method == "" || c.Request.Method == http.MethodGet)
+	paid := o.Profile == ProfileOpenAI || o.Profile == ProfileAnthropic
+	return !paid && (request.Method == "" || request.Method == http.MethodGet)
 }

@@ -1,12 +1,17 @@
 package diag
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/check"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seentest"
 )
 
 // verdicts are the statuses of a report by ID.
@@ -18,65 +23,63 @@ func verdicts(r *Report) map[string]Status {
 	return list
 }
 
-// TestChosenCheckSpeaks has every check that is named be in the report, and say
-// what it says in a full run; what it refers to is there too.
+// TestChosenCheckSpeaks wants every check that is named in the report, with its
+// finding of a full run, and so the checks that it refers to.
 func TestChosenCheckSpeaks(t *testing.T) {
-	held := func() *Observation {
-		return recording(pieces(RoleA, 800, 4096, 8), pieces(RoleAgain, 800, 4096, 8), recorded(RoleUnknownID, 7000, EndClient, 7500))
+	held := func() *seen.Observation {
+		return seentest.Recording(seentest.Pieces(seen.RoleMain, 800, 4096, 8), seentest.Pieces(seen.RoleConfirm, 800, 4096, 8), seentest.Recorded(seen.RoleUnknownID, 7000, seen.EndClient, 7500))
 	}
-	full := verdicts(Weigh(held(), Config{Request: get(t)}))
+	full := verdicts(weigh(held(), Options{}))
 	if full["buffer-proxy"] != Fail || full["buffer-tail"] != Skip {
 		t.Fatalf("buffer-proxy %s, buffer-tail %s: not the stream that is wanted", full["buffer-proxy"], full["buffer-tail"])
 	}
 	for id, status := range full {
-		report := Weigh(held(), Config{Request: get(t), Only: []string{id}})
+		report := weigh(held(), Options{Only: []string{id}})
 		if got := verdicts(report)[id]; got != status {
 			t.Errorf("--only %s: %q, in a full run %q", id, got, status)
 		}
 	}
-	report := Weigh(held(), Config{Request: get(t), Only: []string{"buffer-tail"}})
-	if report.Outcome != OutcomeFail || verdicts(report)["buffer-proxy"] != Fail || len(report.Checks) != 2 {
+	report := weigh(held(), Options{Only: []string{"buffer-tail"}})
+	if report.Outcome != Fail || verdicts(report)["buffer-proxy"] != Fail || len(report.Checks) != 2 {
 		t.Errorf("buffer-tail alone: %s, %+v", report.Outcome, report.Checks)
 	}
-	if report = Weigh(held(), Config{Request: get(t), Only: []string{"buffer-tail"}, Skip: []string{"buffer-proxy"}}); len(report.Checks) != 1 {
+	if report = weigh(held(), Options{Only: []string{"buffer-tail"}, Skip: []string{"buffer-proxy"}}); len(report.Checks) != 1 {
 		t.Errorf("a check that was to be left out is there: %+v", report.Checks)
 	}
 }
 
 // TestSelected names checks in several ways.
 func TestSelected(t *testing.T) {
-	quick, origin := Options{Quick: true}, Options{OriginURL: "http://origin/"}
 	for name, test := range map[string]struct {
-		cfg  Config
+		cfg  Options
 		id   string
 		want Status // "" where it must not be there
 	}{
-		"an option that was not given, by group": {Config{Only: []string{"resume"}}, "resume-hop", ""},
-		"the same by its ID":                     {Config{Only: []string{"resume-hop"}}, "resume-hop", Inconclusive},
-		"the same with its option":               {Config{Only: []string{"resume"}, Options: origin}, "resume-hop", Inconclusive},
-		"what a quick run leaves out":            {Config{Options: quick}, "buffer-proxy", ""},
-		"a check of those by its ID":             {Config{Only: []string{"buffer-proxy"}, Options: quick}, "buffer-proxy", Inconclusive},
-		"the same by its group":                  {Config{Only: []string{"buffering"}, Options: quick}, "buffer-proxy", Inconclusive},
-		"required":                               {Config{Require: []string{"buffer-proxy"}, Options: quick}, "buffer-proxy", Inconclusive},
-		"what a quick run looks at":              {Config{Only: []string{"frame-eol"}, Options: quick}, "frame-eol", Pass},
+		"an option that was not given, by group": {Options{Only: []string{"resume"}}, "resume-hop", ""},
+		"the same by its ID":                     {Options{Only: []string{"resume-hop"}}, "resume-hop", Inconclusive},
+		"the same with its option":               {Options{Only: []string{"resume"}, OriginURL: "http://origin/"}, "resume-hop", Inconclusive},
+		"what a quick run leaves out":            {Options{Quick: true}, "buffer-proxy", ""},
+		"a check of those by its ID":             {Options{Only: []string{"buffer-proxy"}, Quick: true}, "buffer-proxy", Inconclusive},
+		"the same by its group":                  {Options{Only: []string{"buffering"}, Quick: true}, "buffer-proxy", Inconclusive},
+		"required":                               {Options{Require: []string{"buffer-proxy"}, Quick: true}, "buffer-proxy", Inconclusive},
+		"what a quick run looks at":              {Options{Only: []string{"frame-eol"}, Quick: true}, "frame-eol", Pass},
 	} {
-		test.cfg.Request = get(t)
-		report := Weigh(recording(steady(RoleA, 0, 100, 9, 1)), test.cfg)
+		report := weigh(seentest.Recording(seentest.Steady(seen.RoleMain, 0, 100, 9, 1)), test.cfg)
 		if got := verdicts(report)[test.id]; got != test.want {
 			t.Errorf("%s: %s is %q, want %q", name, test.id, got, test.want)
 		}
 	}
 }
 
-// TestRequire fails for what could not be decided, and not for what does not
+// TestRequire fails a run for an undecided check, and not for one that does not
 // apply.
 func TestRequire(t *testing.T) {
-	for id, want := range map[string]Outcome{
-		"resume":     OutcomeFail, // no second connection
-		"resume-end": OutcomePass, // the stream goes on
-		"frame-eol":  OutcomePass,
+	for id, want := range map[string]Status{
+		"resume":     Fail, // no second connection
+		"resume-end": Pass, // the stream goes on
+		"frame-eol":  Pass,
 	} {
-		report := Weigh(recording(steady(RoleA, 0, 100, 9, 1)), Config{Request: get(t), Only: []string{id}, Require: []string{id}})
+		report := weigh(seentest.Recording(seentest.Steady(seen.RoleMain, 0, 100, 9, 1)), Options{Only: []string{id}, Require: []string{id}})
 		if report.Outcome != want {
 			t.Errorf("%s is %s, outcome %s, want %s", id, report.Checks[0].Status, report.Outcome, want)
 		}
@@ -93,38 +96,39 @@ func TestRunWithoutClient(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if report := Run(t.Context(), Config{Request: request, Options: Options{Quick: true}, Only: []string{"connect-status"}}); report.Outcome != OutcomePass {
-			t.Errorf("outcome %s: %+v", report.Outcome, report.Checks)
+		report, err := Run(t.Context(), request, Options{Quick: true, Only: []string{"connect-status"}})
+		if err != nil || report.Outcome != Pass {
+			t.Errorf("%v, report %+v", err, report)
 		}
 	})
 }
 
-// TestFixFits holds what is to be tried to what was found.
+// TestFixFits compares the first remedy with the finding.
 func TestFixFits(t *testing.T) {
-	answer := func(contentType, body string) *Exchange {
-		return with(recorded(RoleA, 0, EndEOF, 20, step{10, body}), head("Content-Type", contentType))
+	answer := func(contentType, body string) *seen.Exchange {
+		return seentest.With(seentest.Recorded(seen.RoleMain, 0, seen.EndEOF, 20, seentest.Arrive(10, body)), seentest.Head("Content-Type", contentType))
 	}
 	failed := chat(false, `data: {"error":{"message":"overloaded"}}`+"\n\ndata: [DONE]\n\n")
 	for name, test := range map[string]struct {
-		x     *Exchange
+		x     *seen.Exchange
 		check string
-		want  string // what the first remedy says, "" for none
+		want  string // in the first remedy, "" for none
 	}{
-		"an error of an API":       {answer("application/json", `{"error":{"message":"bad model"}}`), "content-type", "what the error names"},
+		"an error of an API":       {answer("application/json", `{"error":{"message":"bad model"}}`), "content-type", "the error that the answer names"},
 		"an API that is not told":  {answer("application/json; charset=utf-8", ` {"id":1}`), "content-type", `"stream": true`},
 		"a stream of another type": {answer("text/plain", "data: x\n\n"), "content-type", "Content-Type: text/event-stream"},
 		"an error in the answer":   {failed, "llm-error", ""},
 		"an answer with one":       {failed, "llm-terminal", ""},
-		"a cut answer":             {chat(false, ""), "llm-terminal", "tell an error"},
+		"a cut answer":             {chat(false, ""), "llm-terminal", "report an error"},
 	} {
-		report := Weigh(recording(test.x), Config{Request: get(t), Only: []string{test.check}})
+		report := weigh(seentest.Recording(test.x), Options{Only: []string{test.check}})
 		i := slices.IndexFunc(report.Checks, func(c Result) bool { return c.ID == test.check })
 		c := report.Checks[i]
 		got := ""
 		if len(c.Remedies) > 0 {
 			got = c.Remedies[0].Text
 		}
-		if !isFault(c.Status) || !strings.Contains(got, test.want) || test.want == "" && got != "" {
+		if !c.Status.isFault() || !strings.Contains(got, test.want) || test.want == "" && got != "" {
 			t.Errorf("%s: %s %s (%s), fix %q, want one with %q", name, c.ID, c.Status, c.Actual, got, test.want)
 		}
 	}
@@ -144,22 +148,25 @@ func TestQuickIsQuick(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg := Config{Client: &http.Client{}, Request: request, Options: Options{Quick: true}}
-		inMemory(&cfg)
-		report := Run(t.Context(), cfg)
+		options := Options{Client: &http.Client{}, Quick: true}
+		inMemory(&options)
+		report, err := Run(t.Context(), request, options)
+		if err != nil {
+			t.Fatal(err)
+		}
 		i := slices.IndexFunc(report.Checks, func(c Result) bool { return c.ID == "headers-early" })
 		waited, _ := report.Checks[i].Evidence["waited_ms"].(float64)
-		if c := report.Checks[i]; c.Status != Fail || waited >= milliseconds(DefaultTimeout) {
+		if c := report.Checks[i]; c.Status != Fail || waited >= seen.Milliseconds(defaultTimeout) {
 			t.Errorf("headers-early %s after %.0f ms: %s", c.Status, waited, c.Actual)
 		}
 	})
 }
 
 // TestRangeOfLongRecording has a stored stream of more events than are looked
-// at: what lies behind those is not behind its end.
+// at: a range after those is not past its end.
 func TestRangeOfLongRecording(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		body := strings.Repeat("data: x\n\n", maxBlocks+2)
+		body := strings.Repeat("data: x\n\n", seen.MaxBlocks+2)
 		f := fake{instead: func(w http.ResponseWriter, r *http.Request) bool {
 			w.Header().Set("Content-Type", "text/event-stream")
 			w.Header().Set("ETag", `"v1"`)
@@ -167,8 +174,51 @@ func TestRangeOfLongRecording(t *testing.T) {
 			return true
 		}}
 		o := observed(t, f.serve(t).URL, nil)
-		if got := Lookup("resume-range").Run(o); got.Status != Pass {
+		if got := check.Lookup("resume-range").Run(o); got.Status != check.Pass {
 			t.Errorf("%s: %s", got.Status, got.Title)
+		}
+	})
+}
+
+// opaque is a transport that cannot be opened up.
+type opaque struct{}
+
+func (opaque) RoundTrip(*http.Request) (*http.Response, error) { return nil, http.ErrNotSupported }
+
+// TestRunCannotStart wants an error where nothing can be probed as asked, and not
+// a probe of something else.
+func TestRunCannotStart(t *testing.T) {
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, options := range map[string]Options{
+		"diag.opaque":                     {Client: &http.Client{Transport: opaque{}}},
+		`no check or group "buffer-prox"`: {Only: []string{"buffer-prox"}},
+	} {
+		if report, err := Run(t.Context(), request, options); report != nil || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
+	}
+	if _, err := Run(t.Context(), nil, Options{}); err == nil {
+		t.Error("no request, and no error")
+	}
+}
+
+// TestRequestContext ends a run by the context of the request.
+func TestRequestContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, (&fake{}).serve(t).URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options := Options{Client: &http.Client{}}
+		inMemory(&options)
+		report, err := Run(context.Background(), request, options)
+		if err != nil || report.Error == nil || report.Error.Phase != "interrupted" || report.Duration > 2*time.Second {
+			t.Errorf("%v, report %+v", err, report)
 		}
 	})
 }

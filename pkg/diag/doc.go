@@ -1,19 +1,25 @@
-// Package diag finds out what is wrong with an event stream, from outside.
+// Package diag diagnoses a Server-Sent Events stream from the outside.
 //
-// [Run] asks a server once for each thing it wants to know, and keeps what it
-// saw, with times and sizes, as an [Observation]. The checks of [Catalog] are
-// pure functions of that observation: each weighs the evidence and returns a
-// [Finding], with the numbers and the remedies. A [Report] is all of them:
+// [Run] sends a request a few times, as browsers, curl and reconnecting clients
+// do, watches the streams for some seconds, and runs its checks on the recorded
+// exchanges. The [Report] has a [Result] for each check, with the evidence and
+// the remedies:
 //
-//	report := diag.Run(ctx, diag.Config{Client: client, Request: request})
+//	report, err := diag.Run(ctx, request, diag.Options{})
+//	if err != nil {
+//		return err
+//	}
 //	for _, result := range report.Checks {
-//		fmt.Println(result.Status, result.ID, result.Title)
+//		fmt.Println(result.Status, result.ID, result.Actual)
 //	}
 //
-// A check that cannot know says [Inconclusive], and which option would decide
-// it. Times are judged against the round trip, and a watch over the machine
-// that runs the probe leaves out the stretches in which it slept.
+// A check whose evidence is not enough is [Inconclusive], and its text names the
+// option that would decide. Timing is judged relative to the round-trip time, and
+// stalls of the machine that runs the probe are left out of account. A timing
+// fault is confirmed on another connection before it is reported.
 //
-// How a report looks to a reader is left to the caller, and so are proxies,
-// TLS and credentials, which come with the client and the request.
+// [Checks] lists the checks. The JSON form of a report is stable, see [Schema].
+//
+// Proxies, TLS and credentials come with the client and the request. Formatting
+// is left to the caller.
 package diag

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
 // A fake is an event stream with faults to choose. Event n is made n times
@@ -18,7 +20,7 @@ type fake struct {
 	header  map[string]string                             // "" takes one away
 	status  int                                           // where not 200
 	event   func(n int) string                            // where not id and data
-	resume  string                                        // what it makes of Last-Event-ID
+	resume  string                                        // how it treats Last-Event-ID
 	first   string                                        // written before the events
 	instead func(http.ResponseWriter, *http.Request) bool // reports that it has answered
 
@@ -114,61 +116,27 @@ func (f *fake) after(asked, live int) int {
 	return asked + 1
 }
 
+// A run is the request and the options of one.
+type run struct {
+	Request *http.Request
+	Options
+}
+
 // observed probes a server for a short time.
-func observed(t *testing.T, url string, change func(*Config)) *Observation {
+func observed(t *testing.T, url string, change func(*run)) *seen.Observation {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Client: &http.Client{}, Request: request, Duration: 1600 * time.Millisecond, Timeout: time.Second}
+	r := run{request, Options{Client: &http.Client{}, Duration: 1600 * time.Millisecond, Timeout: time.Second}}
 	if change != nil {
-		change(&cfg)
+		change(&r)
 	}
-	inMemory(&cfg)
-	return Observe(t.Context(), cfg)
+	inMemory(&r.Options)
+	return observe(t.Context(), r.Request, r.Options)
 }
 
-// A step of a recording: text that arrives at a time.
-type step struct {
-	ms   int
-	text string
-}
-
-// recorded makes an exchange from what arrived when.
-func recorded(role Role, startMS int, end End, endMS int, steps ...step) *Exchange {
-	x := &Exchange{
-		Role: role, Method: http.MethodGet, URL: "http://127.0.0.1/", Proto: "HTTP/1.1", Status: 200, End: end,
-		Start: ms(startMS), Connected: ms(startMS), Dial: time.Millisecond / 2, Answered: ms(startMS + 1), Ended: ms(endMS),
-		Header: http.Header{"Content-Type": {"text/event-stream"}},
-	}
-	for _, s := range steps {
-		x.Body = append(x.Body, s.text...)
-		x.Reads = append(x.Reads, Read{At: ms(s.ms), N: len(s.text)})
-	}
-	return x
-}
-
-func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
-
-// recording makes an observation of exchanges.
-func recording(exchanges ...*Exchange) *Observation {
-	o := &Observation{URL: "http://127.0.0.1/", Method: http.MethodGet, Window: 12 * time.Second, Time: time.Now(), Exchanges: exchanges}
-	for _, x := range exchanges {
-		o.Duration = max(o.Duration, x.Ended)
-	}
-	return o
-}
-
-// ev is event n, padded to some size.
-func ev(n, size int) string {
-	text := fmt.Sprintf("id: %d\ndata: %d ", n, n)
-	for len(text) < size-2 {
-		text += "x"
-	}
-	return text + "\n\n"
-}
-
-// unflushed compresses, and keeps what it has.
+// unflushed compresses, and never flushes.
 func unflushed(w http.ResponseWriter, r *http.Request) bool {
 	if r.Header.Get("Accept-Encoding") == "identity" || r.Method != http.MethodGet {
 		return false
@@ -180,13 +148,4 @@ func unflushed(w http.ResponseWriter, r *http.Request) bool {
 	http.NewResponseController(w).Flush()
 	<-r.Context().Done()
 	return true
-}
-
-// get is a request that may be repeated.
-func get(t *testing.T) *http.Request {
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
 }

@@ -15,9 +15,6 @@ import (
 	"time"
 )
 
-// Servers of tests are reached in memory, so that they run in fake time: a
-// verdict must not depend on how fast this machine is.
-
 // memory is the network: the listeners by their addresses.
 var memory struct {
 	mu        sync.Mutex // guards the rest
@@ -68,9 +65,11 @@ func (l *memoryListener) Close() error {
 	return nil
 }
 
-func (l *memoryListener) Addr() net.Addr  { return l }
+func (l *memoryListener) Addr() net.Addr { return l }
+
 func (l *memoryListener) Network() string { return "tcp" }
-func (l *memoryListener) String() string  { return l.addr }
+
+func (l *memoryListener) String() string { return l.addr }
 
 func dialInMemory(ctx context.Context, _, addr string) (net.Conn, error) {
 	time.Sleep(time.Millisecond) // the round trip; an exchange that takes no time was not made
@@ -144,11 +143,12 @@ func (q *queued) Write(p []byte) (int, error) {
 
 // Writes end at once, or with the connection: their deadlines are for us alone.
 func (q *queued) SetWriteDeadline(time.Time) error { return nil }
-func (q *queued) SetDeadline(at time.Time) error   { return q.SetReadDeadline(at) }
+
+func (q *queued) SetDeadline(at time.Time) error { return q.SetReadDeadline(at) }
 
 func (q *queued) Close() error {
 	q.once.Do(func() {
-		q.Conn.SetDeadline(time.Now().Add(100 * time.Millisecond)) // for what is left
+		q.Conn.SetDeadline(time.Now().Add(100 * time.Millisecond)) // for the rest
 		close(q.done)
 	})
 	return nil
@@ -166,7 +166,7 @@ func serveInMemory(t *testing.T, h http.Handler, start func(*httptest.Server)) *
 }
 
 // inMemory has the client of a configuration reach servers in memory.
-func inMemory(c *Config) {
+func inMemory(c *Options) {
 	transport, _ := c.Client.Transport.(*http.Transport)
 	if transport == nil {
 		transport = &http.Transport{}

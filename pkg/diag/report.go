@@ -3,62 +3,59 @@ package diag
 import (
 	"crypto/tls"
 	_ "embed"
+	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ssectl/ssectl/internal/coding"
 	"github.com/ssectl/ssectl/internal/redact"
+	"github.com/ssectl/ssectl/pkg/diag/internal/check"
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
-// Schema is the JSON Schema of a [Report], SchemaID its name. What it names
-// stays as it is; a report may gain members.
-//
 //go:embed schema.json
-var Schema []byte
+var schema []byte
 
-// SchemaID is the schema member of every report.
+// Schema returns the JSON Schema of a [Report]. The members that it names keep
+// their names and meanings; a report may gain others.
+func Schema() []byte { return slices.Clone(schema) }
+
+// SchemaID is the value of [Report.SchemaID].
 const SchemaID = "ssectl.diag/1"
 
-// An Outcome is what a run came to.
-type Outcome string
-
-// The outcomes, with their exit codes 0, 1 and 3.
-const (
-	OutcomePass  Outcome = "pass"
-	OutcomeFail  Outcome = "fail"
-	OutcomeError Outcome = "error" // it could not test
-)
-
-// A Report is the result of a run. Its JSON form is that of [Schema].
+// A Report is the result of [Run]. It marshals to JSON as [Schema] describes.
 type Report struct {
 	SchemaID    string        `json:"schema"`
-	Tool        Tool          `json:"tool"`
-	URL         string        `json:"url"` // without secrets
+	Tool        Tool          `json:"tool"` // for the caller to fill in
+	URL         string        `json:"url"`  // with secrets redacted
 	Started     time.Time     `json:"started"`
 	Duration    time.Duration `json:"-"`
 	DurationMS  int64         `json:"duration_ms"`
-	Outcome     Outcome       `json:"outcome"`
-	Exit        int           `json:"exit"`
+	Outcome     Status        `json:"outcome"` // Pass, Fail or Error
+	Exit        int           `json:"exit"`    // the exit code for the outcome: 0, 1 or 3
 	Error       *Fault        `json:"error,omitempty"`
 	Summary     Summary       `json:"summary"`
 	Client      ClientHealth  `json:"client"`
 	Path        Path          `json:"path"`
 	Connections []Connection  `json:"connections"`
-	Checks      []Result      `json:"checks"`
+	Checks      []Result      `json:"checks"` // in the order of Checks
+
+	hops []seen.Hop
 }
 
-// Tool is what made the report.
+// Tool names the program that made a report.
 type Tool struct {
 	Version string `json:"version"`
 }
 
-// A Fault is why a run could not test.
+// A Fault is the reason why nothing could be tested.
 type Fault struct {
-	Phase   Phase  `json:"phase"`
+	Phase   string `json:"phase"` // "dns", "tcp", "tls", "http" or "interrupted"
 	Message string `json:"message"`
 }
 
-// Summary counts the results.
+// Summary counts the results by status.
 type Summary struct {
 	Pass         int `json:"pass"`
 	Info         int `json:"info"`
@@ -68,33 +65,40 @@ type Summary struct {
 	Skip         int `json:"skip"`
 }
 
-// ClientHealth is how well the machine of the probe did.
+// ClientHealth reports the stalls of the machine that ran the probe. Times
+// measured in a stall are left out of account.
 type ClientHealth struct {
 	StallMax float64 `json:"stall_ms_max"`
 	Stalls   int     `json:"stalls"`
 }
 
-// Path is what lies between the probe and the server.
+// Path describes the way to the server.
 type Path struct {
-	Protocol string  `json:"protocol,omitempty"`
-	TLS      string  `json:"tls,omitempty"`
-	RTT      float64 `json:"rtt_ms"`
+	Protocol string  `json:"protocol,omitempty"` // "HTTP/2.0"
+	TLS      string  `json:"tls,omitempty"`      // "TLS 1.3"
+	RTT      float64 `json:"rtt_ms"`             // an estimate
 	Hops     []Hop   `json:"hops"`
 }
 
-// A Connection sums up one exchange.
+// A Hop is a server or network that identified itself in an answer.
+type Hop struct {
+	Name string `json:"name"` // "nginx"
+	By   string `json:"by"`   // the header that identified it
+}
+
+// A Connection summarizes one exchange.
 type Connection struct {
-	Role     Role              `json:"role"`
+	Role     string            `json:"role"` // the purpose of the exchange, see Schema
 	Method   string            `json:"method"`
-	Request  map[string]string `json:"request_headers"`
-	Status   int               `json:"status"`
+	Request  map[string]string `json:"request_headers"` // with secrets redacted
+	Status   int               `json:"status"`          // 0 without an answer
 	TTFB     float64           `json:"ttfb_ms"`
 	Bytes    int               `json:"bytes"`
 	Events   int               `json:"events"`
 	Comments int               `json:"comments"`
-	Arrivals int               `json:"arrivals"`
+	Arrivals int               `json:"arrivals"` // groups of reads
 	Encoding string            `json:"content_encoding,omitempty"`
-	End      End               `json:"end"`
+	End      string            `json:"end"` // "client", "eof", "reset", "timeout" or "error"
 }
 
 // A Result is the finding of one check.
@@ -102,92 +106,111 @@ type Result struct {
 	ID       string         `json:"id"`
 	Group    string         `json:"group"`
 	Status   Status         `json:"status"`
-	Severity Status         `json:"severity"` // the worst it might have been
-	Title    string         `json:"title"`    // what it verifies
-	Actual   string         `json:"actual"`   // what came of it
+	Severity Status         `json:"severity"` // the worst status that the check can have
+	Title    string         `json:"title"`    // the requirement
+	Actual   string         `json:"actual"`   // the finding
 	Seen     string         `json:"seen,omitempty"`
 	Expected string         `json:"expected,omitempty"`
-	Evidence map[string]any `json:"evidence,omitempty"`
-	Remedies []Remedy       `json:"remedies,omitempty"`
-	Doc      string         `json:"doc,omitempty"`
+	Evidence map[string]any `json:"evidence,omitempty"` // the numbers
+	Remedies []Remedy       `json:"remedies,omitempty"` // the likeliest first
+	Doc      string         `json:"doc,omitempty"`      // the URL of a source
 	MS       int64          `json:"ms"`
-	Required bool           `json:"required,omitempty"` // being undecided would fail the run
+	Required bool           `json:"required,omitempty"` // Inconclusive fails the run
 
-	check *Check
+	check *check.Check
+	found check.Finding
 }
 
-func newReport(o *Observation) *Report {
-	a := o.a()
+// A Remedy is a change that may cure a fault.
+type Remedy struct {
+	For        string `json:"for"` // "app", "request", or the name of a hop
+	Text       string `json:"text"`
+	Recognised bool   `json:"recognised"` // the hop was identified on the path
+}
+
+func remedies(list []check.Remedy) []Remedy {
+	var copies []Remedy
+	for _, r := range list {
+		copies = append(copies, Remedy(r))
+	}
+	return copies
+}
+
+func (s Status) isFault() bool { return s == Fail || s == Warn }
+
+func newReport(o *seen.Observation) *Report {
+	a := o.Main()
 	r := &Report{
 		SchemaID: SchemaID, URL: redact.URLText(o.URL), Started: o.Time.UTC(), Duration: o.Duration,
-		Path:   Path{Protocol: a.Proto, RTT: milliseconds(o.rtt()), Hops: []Hop{}},
+		Path:   Path{Protocol: a.Proto, RTT: seen.Milliseconds(o.RTT()), Hops: []Hop{}},
 		Checks: []Result{}, Connections: []Connection{},
 	}
+	r.hops = []seen.Hop{} // none so far, but looked for
 	if a.TLS != nil {
 		r.Path.TLS = tls.VersionName(a.TLS.Version)
 	}
-	for _, role := range []Role{RoleA, RoleHead, RoleBaseline} {
-		if x := o.get(role); x != nil && len(r.Path.Hops) == 0 {
-			r.Path.Hops = append(r.Path.Hops, Hops(x.Header)...)
+	for _, role := range []seen.Role{seen.RoleMain, seen.RoleHead, seen.RoleBaseline} {
+		if x := o.Get(role); x != nil && len(r.hops) == 0 {
+			r.hops = append(r.hops, seen.Hops(x.Header)...)
 		}
+	}
+	for _, hop := range r.hops {
+		r.Path.Hops = append(r.Path.Hops, Hop(hop))
 	}
 	for _, s := range o.Stalls {
 		r.Client.Stalls++
-		r.Client.StallMax = max(r.Client.StallMax, milliseconds(s.To-s.From))
+		r.Client.StallMax = max(r.Client.StallMax, seen.Milliseconds(s.To-s.From))
 	}
 	for _, x := range o.Exchanges {
-		t := x.timeline()
+		t := x.Timeline()
 		r.Connections = append(r.Connections, Connection{
-			Role: x.Role, Method: x.Method, Request: shownRequest(x.RequestHeader), Status: x.Status,
-			TTFB: milliseconds(x.ttfb()), Bytes: len(x.Body), Events: len(t.events), Comments: len(t.comments),
-			Arrivals: len(t.arrivals), Encoding: coding.Of(x.Header), End: x.End,
+			Role: string(x.Role), Method: x.Method, Request: shownRequest(x.RequestHeader), Status: x.Status,
+			TTFB: seen.Milliseconds(x.TTFB()), Bytes: len(x.Body), Events: len(t.Events), Comments: len(t.Comments),
+			Arrivals: len(t.Arrivals), Encoding: coding.Of(x.Header), End: string(x.End),
 		})
 	}
 	return r
 }
 
-func (r *Report) add(check *Check, f Finding, took time.Duration) {
+func (r *Report) add(item *check.Check, f check.Finding, took time.Duration) {
 	result := Result{
-		ID: check.ID, Group: check.Group, Status: f.Status, Severity: check.Worst, Title: check.Title,
-		Actual: f.Title, Seen: f.Seen, Expected: f.Expected, Evidence: f.Evidence, Doc: check.Cite,
-		MS: took.Milliseconds(), check: check,
+		ID: item.ID, Group: item.Group, Status: Status(f.Status), Severity: Status(item.Worst), Title: item.Title,
+		Actual: f.Title, Seen: f.Seen, Expected: f.Expected, Evidence: f.Evidence, Doc: item.Cite,
+		MS: took.Milliseconds(), check: item, found: f,
 	}
-	if f.Status == Fail || f.Status == Warn || f.Status == Info && f.Remedies != nil {
-		names := check.Remedies
-		if f.Remedies != nil {
-			names = f.Remedies
+	if result.Status.isFault() || result.Status == Info && f.Cures != nil {
+		cures := item.Cures
+		if f.Cures != nil {
+			cures = f.Cures
 		}
-		result.Remedies = remediesFor(names, r.Path.Hops)
+		result.Remedies = remedies(check.RemediesFor(cures, r.hops))
 	}
 	r.Checks = append(r.Checks, result)
 }
 
 // sort puts the results in the order of the catalog.
 func (r *Report) sort() {
-	place := func(c Result) int {
-		return slices.IndexFunc(Catalog, func(check Check) bool { return check.ID == c.ID })
-	}
-	slices.SortFunc(r.Checks, func(a, b Result) int { return place(a) - place(b) })
+	slices.SortFunc(r.Checks, func(a, b Result) int { return check.Place(a.ID) - check.Place(b.ID) })
 }
 
 // fault makes the report one of a run that could not test. The first reason
 // stands.
-func (r *Report) fault(phase Phase, message string) {
+func (r *Report) fault(phase seen.Phase, message string) {
 	if r.Error == nil {
-		r.Error = &Fault{phase, message}
+		r.Error = &Fault{string(phase), message}
 	}
 }
 
-// interrupt makes the report one of a run that was stopped. What needs more than
-// the headers of the answer was not looked at to its end, and is not decided.
-func (r *Report) interrupt(o *Observation) {
-	if r.Error == nil || o.a().End == EndTimeout {
-		r.Error = &Fault{PhaseInterrupted, "stopped before it was done"}
+// interrupt makes the report one of a run that was stopped. Checks that need
+// more than the headers of the answer are not decided.
+func (r *Report) interrupt(o *seen.Observation) {
+	if r.Error == nil || o.Main().End == seen.EndTimeout {
+		r.Error = &Fault{string(seen.PhaseInterrupted), "stopped before it was done"}
 	}
-	answered := o.a().Answered > 0
+	answered := o.Main().Answered > 0
 	for i := range r.Checks {
 		c := &r.Checks[i]
-		if answered && (c.check.atOnce() || !o.a().ok()) && !(c.check.timing && isFault(c.Status)) {
+		if answered && (c.check.AtOnce || !o.Main().OK()) && !(c.check.Timing && c.Status.isFault()) {
 			continue
 		}
 		if c.Status != Skip {
@@ -198,12 +221,12 @@ func (r *Report) interrupt(o *Observation) {
 }
 
 // settle counts, and decides on the outcome.
-func (r *Report) settle(cfg Config) {
+func (r *Report) settle(options Options) {
 	r.Summary = Summary{}
 	undecided := false
 	for i := range r.Checks {
 		c := &r.Checks[i]
-		c.Required = c.Status != Skip && named(cfg.Require, c.check)
+		c.Required = c.Status != Skip && named(options.Require, c.check)
 		undecided = undecided || c.Required && c.Status == Inconclusive
 		switch c.Status {
 		case Pass:
@@ -221,19 +244,58 @@ func (r *Report) settle(cfg Config) {
 		}
 	}
 	bad := r.Summary.Fail > 0
-	switch cfg.FailOn {
+	switch options.FailOn {
 	case Warn:
 		bad = bad || r.Summary.Warn > 0
-	case NeverFail:
+	case Never:
 		bad = false
 	}
 	r.DurationMS = r.Duration.Milliseconds()
 	switch {
 	case r.Error != nil:
-		r.Outcome, r.Exit = OutcomeError, 3
+		r.Outcome, r.Exit = Error, 3
 	case bad || undecided:
-		r.Outcome, r.Exit = OutcomeFail, 1
+		r.Outcome, r.Exit = Fail, 1
 	default:
-		r.Outcome, r.Exit = OutcomePass, 0
+		r.Outcome, r.Exit = Pass, 0
 	}
+}
+
+// confirm takes back the faults that a second look does not show.
+func (r *Report) confirm(o *seen.Observation) {
+	var ids []string
+	for _, c := range r.Checks {
+		if c.check.Timing && c.Status.isFault() {
+			ids = append(ids, c.ID)
+		}
+	}
+	if check.SecondLook(o) == nil {
+		return
+	}
+	left := check.Unconfirmed(o, ids)
+	for i := range r.Checks {
+		if c := &r.Checks[i]; slices.Contains(left, c.ID) {
+			if c.found.OfConnection() {
+				// No bad moment of the network is so long and leaves the other
+				// connection alone: it depends on the connection.
+				c.Status, c.Seen = Warn, c.Seen+"; not on another connection"
+				continue
+			}
+			c.Seen = c.Actual + "; not on another connection"
+			c.Actual = "seen once, not confirmed"
+			c.Status, c.Remedies = Inconclusive, nil
+		}
+	}
+}
+
+// shownRequest returns request headers as they may be shown.
+func shownRequest(h http.Header) map[string]string {
+	shown := map[string]string{}
+	for name, values := range h {
+		if len(values) > 0 {
+			name = http.CanonicalHeaderKey(name)
+			shown[name] = redact.RequestHeader(name, strings.Join(values, ", "))
+		}
+	}
+	return shown
 }

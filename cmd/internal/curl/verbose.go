@@ -26,14 +26,14 @@ type verboseTransport struct {
 
 // RoundTrip implements http.RoundTripper.
 func (t *verboseTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	tell := func(format string, args ...any) {
+	show := func(format string, args ...any) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		fmt.Fprintf(t.w, format, args...)
 	}
 	// Over HTTP/2 an answer may be there before net/http calls WroteHeaders.
 	var sent sync.Once
-	tellSent := func() {
+	showSent := func() {
 		var text bytes.Buffer
 		uri := url.URL{Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
 		if uri.Path == "" {
@@ -41,29 +41,29 @@ func (t *verboseTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 		}
 		fmt.Fprintf(&text, "> %s %s\n> Host: %s\n", req.Method, redact.URL(&uri), output.Safe(hostOf(req)))
 		PrintHeaders(&text, "> ", req.Header, redact.RequestHeader)
-		tell("%s>\n", &text)
+		show("%s>\n", &text)
 	}
 	trace := &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
-			tell("* connected to %s\n", info.Conn.RemoteAddr())
+			show("* connected to %s\n", info.Conn.RemoteAddr())
 		},
 		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
 			if err == nil {
-				tell("* %s, %s\n", tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
+				show("* %s, %s\n", tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
 			}
 		},
-		WroteHeaders: func() { sent.Do(tellSent) },
+		WroteHeaders: func() { sent.Do(showSent) },
 	}
 	resp, err := t.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil {
 		sent.Do(func() {}) // too late
 		return resp, err
 	}
-	sent.Do(tellSent)
+	sent.Do(showSent)
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "< %s %s\n", resp.Proto, output.Safe(resp.Status))
 	PrintHeaders(&text, "< ", resp.Header, redact.ResponseHeader)
-	tell("%s<\n", &text)
+	show("%s<\n", &text)
 	return resp, nil
 }
 

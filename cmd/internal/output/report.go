@@ -118,7 +118,7 @@ func WriteReportJUnit(w io.Writer, r *diag.Report, _ ReportStyle) error {
 		})
 		all.Tests, all.Errors = 1, 1
 	}
-	for _, group := range diag.Groups {
+	for _, group := range diag.Groups() {
 		suite := junitSuite{Name: "ssectl.diag." + group}
 		for _, c := range r.Checks {
 			if c.Group == group {
@@ -275,7 +275,7 @@ func WriteReportTAP(w io.Writer, r *diag.Report, _ ReportStyle) error {
 			fmt.Fprintf(&text, "ok %d - %s\n", number, tapText(c.ID+" "+c.Actual))
 		}
 	}
-	if r.Outcome == diag.OutcomeError {
+	if r.Outcome == diag.Error {
 		fmt.Fprintf(&text, "Bail out! %s\n", Safe(r.Error.Message))
 	}
 	_, err := io.WriteString(w, text.String())

@@ -25,7 +25,7 @@ var updateReports = flag.Bool("update-reports", false, "rewrite the golden files
 func sampleReports() map[string]*diag.Report {
 	fault := &diag.Report{
 		SchemaID: diag.SchemaID, Tool: diag.Tool{Version: "1.0.0"}, URL: "http://127.0.0.1:1/", Started: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
-		DurationMS: 3, Outcome: diag.OutcomeError, Exit: 3, Error: &diag.Fault{Phase: diag.PhaseTCP, Message: "dial tcp 127.0.0.1:1: connect: connection refused"},
+		DurationMS: 3, Outcome: diag.Error, Exit: 3, Error: &diag.Fault{Phase: "tcp", Message: "dial tcp 127.0.0.1:1: connect: connection refused"},
 		Path: diag.Path{Hops: []diag.Hop{}}, Connections: []diag.Connection{}, Summary: diag.Summary{Fail: 1},
 		Checks: []diag.Result{{ID: "connect-reach", Group: "connect", Status: diag.Fail, Severity: diag.Fail, Title: "an HTTP answer comes", Actual: "tcp: connection refused"}},
 	}
@@ -33,11 +33,11 @@ func sampleReports() map[string]*diag.Report {
 	app := diag.Remedy{For: "app", Text: "X-Accel-Buffering: no"}
 	whole := &diag.Report{
 		SchemaID: diag.SchemaID, Tool: diag.Tool{Version: "1.0.0"}, URL: "https://app.example.com/events?token=REDACTED", Started: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
-		DurationMS: 11204, Outcome: diag.OutcomeFail, Exit: 1,
+		DurationMS: 11204, Outcome: diag.Fail, Exit: 1,
 		Summary:     diag.Summary{Pass: 1, Info: 1, Warn: 1, Fail: 2, Inconclusive: 2, Skip: 1},
 		Client:      diag.ClientHealth{StallMax: 140, Stalls: 1},
 		Path:        diag.Path{Protocol: "HTTP/2.0", TLS: "TLS 1.3", RTT: 23.1, Hops: []diag.Hop{{Name: "nginx", By: "Server"}}},
-		Connections: []diag.Connection{{Role: diag.RoleA, Method: "GET", Request: map[string]string{"Accept": "text/event-stream", "Cookie": "REDACTED"}, Status: 200, TTFB: 41, Bytes: 40960, Events: 212, Arrivals: 10, End: diag.EndClient}},
+		Connections: []diag.Connection{{Role: "a", Method: "GET", Request: map[string]string{"Accept": "text/event-stream", "Cookie": "REDACTED"}, Status: 200, TTFB: 41, Bytes: 40960, Events: 212, Arrivals: 10, End: "client"}},
 		Checks: []diag.Result{
 			{ID: "connect-status", Group: "connect", Status: diag.Pass, Severity: diag.Fail, Title: "the status is 200", Actual: "200, no redirect"},
 			{ID: "cache-control", Group: "headers", Status: diag.Warn, Severity: diag.Warn, Title: "caches are told to stay away", Actual: "missing: shared caches may keep the stream", Remedies: []diag.Remedy{app}},
@@ -83,7 +83,7 @@ func TestReportGolden(t *testing.T) {
 
 // TestReportJSONSchema holds reports to the schema that is published.
 func TestReportJSONSchema(t *testing.T) {
-	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(diag.Schema))
+	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(diag.Schema()))
 	if err != nil {
 		t.Fatal(err)
 	}

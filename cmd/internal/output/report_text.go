@@ -25,7 +25,7 @@ func WriteReportText(w io.Writer, r *diag.Report, style ReportStyle) error {
 		t.idWidth = max(t.idWidth, len(c.ID))
 	}
 	t.head(r)
-	for _, group := range diag.Groups {
+	for _, group := range diag.Groups() {
 		t.group(r, group)
 	}
 	t.foot(r)
@@ -161,7 +161,7 @@ func (t *reportText) foot(r *diag.Report) {
 		line = "could not test   " + line
 	}
 	switch r.Outcome {
-	case diag.OutcomePass:
+	case diag.Pass:
 		line = c.Good(line)
 	default:
 		line = c.Bad(line)

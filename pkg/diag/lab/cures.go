@@ -11,7 +11,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/lab/internal/lab"
 )
 
-// A tried cure is one with what came of it.
+// A tried cure has the trials before and after it.
 type tried struct {
 	*lab.Cure
 	before, after *lab.Trial
@@ -51,7 +51,7 @@ func writeCures(w io.Writer, results []tried) {
 	}
 }
 
-// measured is what was so, in numbers.
+// measured is the truth in numbers.
 func measured(t *lab.Trial) string {
 	return fmt.Sprintf("%s: %.2f s, %.2f s", t.Truth(), t.Hold.Seconds(), t.Headers.Seconds())
 }

@@ -1,10 +1,10 @@
 // Diaglab tries diag on real servers, and prints a table: the set-up, the
-// traffic, what the publish times say, and what diag made of it.
+// traffic, the truth by the publish times, and the findings of diag.
 //
 //	cd pkg/diag/lab; SSECTL_LAB_NODE=DIR go run . [-setup REGEXP] [-traffic NAME,NAME] [-n RUNS]
 //
 // Servers that are not installed are left out. DIR is a folder in which npm
-// installed what the set-ups of node need; -list tells what that is.
+// installed the packages that the set-ups of node need; -list names them.
 package main
 
 import (
@@ -74,7 +74,7 @@ func main() {
 }
 
 // try runs every set-up with every kind of traffic. It shuffles them, so that
-// what is heavy to start does not start all at once.
+// the heavy ones do not start all at once.
 func try(ctx context.Context, setups []lab.Setup, kinds []lab.Traffic, runs, parallel int, run func(lab.Setup, lab.Traffic) *lab.Trial) []*lab.Trial {
 	trials := make([]*lab.Trial, len(setups)*len(kinds)*runs)
 	var all sync.WaitGroup

@@ -14,8 +14,8 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/lab/internal/lab"
 )
 
-// TestRemediesCure has diag find what nginx holds, applies what the report says
-// to nginx or to the application, word for word, and looks again.
+// TestRemediesCure has diag find streams that nginx holds, applies the remedies
+// of the report to nginx or to the application, word for word, and looks again.
 func TestRemediesCure(t *testing.T) {
 	if _, err := exec.LookPath("nginx"); err != nil {
 		if os.Getenv("SSECTL_TEST_ALL") != "" {
@@ -76,7 +76,7 @@ func cures(report *diag.Report, id string) []diag.Remedy {
 	return list
 }
 
-// apply does what a remedy says.
+// apply applies a remedy.
 func apply(setup lab.Setup, remedy diag.Remedy) lab.Setup {
 	if remedy.For == "app" {
 		name, value, _ := strings.Cut(remedy.Text, ": ")

@@ -11,7 +11,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag/lab/internal/lab"
 )
 
-// write writes a row for each set-up, what came out wrong, and the sums.
+// write writes a row for each set-up, the wrong findings, and the sums.
 func write(w io.Writer, trials []*lab.Trial, kinds []lab.Traffic, verbose bool) {
 	fmt.Fprint(w, "| set-up |")
 	for _, kind := range kinds {
@@ -49,7 +49,7 @@ func wrong(t *lab.Trial) bool {
 	return !strings.HasPrefix(t.Verdict(), "right") || t.ResumeVerdict() == "WRONG"
 }
 
-// cell says in two words what was so, and what diag said.
+// cell returns the truth and the verdict in two words.
 func cell(t *lab.Trial) string {
 	truth := map[string]string{"healthy": "ok", "quiet": "quiet", "slightly": "slight", "held": "held", "headers held": "headers"}[t.Truth()]
 	switch verdict := t.Verdict(); verdict {

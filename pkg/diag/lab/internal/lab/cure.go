@@ -8,11 +8,11 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 
-// A Cure is something that diag says to do, done to a set-up.
+// A Cure is a remedy of diag, applied to a set-up.
 type Cure struct {
 	Sick    string // name of a set-up
 	Traffic Traffic
-	Remedy  string // words of what diag says
+	Remedy  string // words of the remedy
 	Apply   func(*Setup)
 }
 

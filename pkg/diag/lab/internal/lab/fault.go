@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// A Fault is what the publisher itself does wrong.
+// A Fault is an error of the publisher itself.
 type Fault string
 
 // The faults.
@@ -20,7 +20,8 @@ const (
 	LateBlank Fault = "blank line late"    // the blank line comes before the next event
 )
 
-// event returns what to write for an event now, and what to keep for later.
+// event returns the part of an event to write now, and the part to keep for
+// later.
 func (f Fault) event(e, held []byte) (now, later []byte) {
 	switch f {
 	case OneBehind:
@@ -31,7 +32,7 @@ func (f Fault) event(e, held []byte) (now, later []byte) {
 	return e, nil
 }
 
-// writer returns what to write to, and how to flush it.
+// writer returns the writer for a stream, and its flush function.
 func (f Fault) writer(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, func()) {
 	control := http.NewResponseController(w)
 	flush := func() { control.Flush() }

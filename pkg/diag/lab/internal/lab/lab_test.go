@@ -29,7 +29,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestResumes asks a publisher with ten events for what is behind the sixth.
+// TestResumes asks a publisher with ten events for the events after the sixth.
 func TestResumes(t *testing.T) {
 	for resume, want := range map[Resume]int{
 		Exact: 7, History: 7, Inclusive: 6, Overlap: 3, Gap: 9, LiveOnly: 11, Restarts: 1, Backlog: 6,

@@ -106,8 +106,8 @@ func (o *oracle) listen(ctx context.Context, url string) {
 	o.read(resp.Body, resp.Header.Get("Content-Encoding"))
 }
 
-// read notes when the blank line behind each event came. A compressed body is
-// decoded anew with each read, because a browser shows what it has, flushed or
+// read notes when the blank line after each event came. A compressed body is
+// decoded anew with each read, because a browser shows all it has, flushed or
 // not.
 func (o *oracle) read(body io.Reader, coding string) {
 	var wire, plain []byte

@@ -25,18 +25,19 @@ type Publisher struct {
 	Clock   bool // events say when they were made
 	Prelude bool // a comment comes first
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	events  [][]byte   // the first has the ID 1
 	times   []time.Time
 	grown   chan struct{} // closed when an event is there
 	watched int           // ID of the first event for the lab's own listener
 }
 
-// A Resume is what a publisher does with Last-Event-ID, by the verdict that is
+// A Resume is how a publisher treats Last-Event-ID, by the verdict that is
 // right for it.
 type Resume string
 
-// What publishers do. History is exact, too, but who names no ID gets all.
+// The ways of publishers. History is exact, too, but a client without an ID
+// gets all.
 const (
 	Exact     Resume = "resumed-exact"
 	History   Resume = "resumed-exact, all without"
@@ -87,7 +88,8 @@ func (p *Publisher) Published(id int) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// after returns the events behind an ID, and a channel that tells of more.
+// after returns the events after an ID, and a channel that is closed when there
+// are more.
 func (p *Publisher) after(id int) ([][]byte, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,7 +148,7 @@ func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.live(w, r, from)
 }
 
-// start is the ID behind which a connection starts.
+// start is the ID after which a connection starts.
 func (p *Publisher) start(asked int, resumes bool) int {
 	latest := p.latest()
 	switch {
@@ -166,7 +168,7 @@ func (p *Publisher) start(asked int, resumes bool) int {
 	return asked
 }
 
-// live sends what is behind an ID, and what comes.
+// live sends the events after an ID, past and future.
 func (p *Publisher) live(w http.ResponseWriter, r *http.Request, last int) {
 	w, flush := p.Fault.writer(w, r)
 	p.prelude(w)
@@ -195,7 +197,7 @@ func (p *Publisher) live(w http.ResponseWriter, r *http.Request, last int) {
 			flush()
 		}
 		if tick != nil {
-			grown = nil // nothing goes out before the clock says so
+			grown = nil // nothing goes out before the next tick
 		}
 		select {
 		case <-grown:

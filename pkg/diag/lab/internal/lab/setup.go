@@ -38,7 +38,7 @@ type Setup struct {
 	Fault    Fault
 	Resume   Resume // of the application
 	Resuming Resume // seen from outside, if not the same
-	Stores   bool   // an answer with an end is given again to who resumes
+	Stores   bool   // an answer with an end is given again to clients that resume
 	Clock    bool   // events say when they were made
 	Prelude  bool   // the application writes a comment first
 }
@@ -133,7 +133,8 @@ func (s *Setup) Available() bool {
 	return err == nil
 }
 
-// nodeModules is where npm installed what set-ups of node need.
+// nodeModules is the folder where npm installed the packages of the set-ups of
+// node.
 func nodeModules() string { return filepath.Join(os.Getenv("SSECTL_LAB_NODE"), "node_modules") }
 
 // Start runs the server before an upstream. Stop it by ending the context, and
@@ -184,7 +185,7 @@ func (s *Setup) Start(ctx context.Context, upstream string, dir string) (url str
 	return fmt.Sprintf("%s://127.0.0.1:%d/events", scheme, port), wait, nil
 }
 
-// command writes the files of a set-up, and returns what runs it.
+// command writes the files of a set-up, and returns the command that runs it.
 func (s *Setup) command(ctx context.Context, upstream, dir string, port int) (*exec.Cmd, error) {
 	if s.TLS {
 		if err := writeCertificate(dir); err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 )
 
-// goSetups are proxies within the program: what Go offers, and the habits of
-// appliances that cannot be installed.
+// goSetups are proxies within the program: those that Go offers, and the habits
+// of appliances that cannot be installed.
 var goSetups = []Setup{
 	{Name: "Go ReverseProxy", Unseen: true, Proxy: reverseProxy(0)},
 	{Name: "Go ReverseProxy, FlushInterval 1s", Unseen: true, Proxy: reverseProxy(time.Second)},
@@ -37,7 +37,7 @@ func reverseProxy(interval time.Duration) func(string) http.Handler {
 	}
 }
 
-// An answer is one that is on its way to a client: what came from upstream, as
+// An answer is one that is on its way to a client: the answer from upstream, as
 // it came, and where it goes.
 type answer struct {
 	http.ResponseWriter
@@ -47,7 +47,7 @@ type answer struct {
 
 func (a *answer) flush() { http.NewResponseController(a.ResponseWriter).Flush() }
 
-// relay is a proxy that does with bodies what pass does.
+// relay is a proxy that passes bodies on by pass.
 func relay(pass func(*answer)) func(string) http.Handler {
 	return func(upstream string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

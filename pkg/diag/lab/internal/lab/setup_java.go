@@ -1,6 +1,6 @@
 package lab
 
-// javaRelay asks the publisher what the client asked, and hands on its body.
+// javaRelay passes the request to the publisher, and its body on.
 const javaRelay = `import java.io.*; import java.net.*; import java.util.*;
 public class Server {
   static InputStream ask(String lastEventID, String oracle) throws Exception {

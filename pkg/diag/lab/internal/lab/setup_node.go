@@ -3,7 +3,7 @@ package lab
 // Servers of node. Their packages are those of SSECTL_LAB_NODE, a folder in
 // which npm installed them.
 
-// nodeUpstream asks the publisher what the client asked.
+// nodeUpstream passes the request to the publisher.
 const nodeUpstream = `const http = require('http')
 function upstream(req, answered) {
   const up = http.request('http://$UPSTREAM' + req.url, {method: req.method, headers: {...req.headers, 'accept-encoding': 'identity'}}, answered)

@@ -2,7 +2,8 @@ package lab
 
 import "strings"
 
-// php asks the publisher what the client asked, and flushes what it gets.
+// php passes the request to the publisher, and flushes each piece of the
+// answer.
 const php = `<?php
 set_time_limit(0);
 header('Content-Type: text/event-stream');
@@ -23,10 +24,10 @@ while (!feof($up) && !connection_aborted()) {
 }
 `
 
-// phpFlush is what scripts forget.
+// phpFlush is the line that scripts forget.
 const phpFlush = "\n  @ob_flush(); flush();"
 
-// fpm is PHP-FPM with some lines for its pool, to put behind a server.
+// fpm is PHP-FPM with some lines for its pool, to put after a server.
 func fpm(lines string) *Setup { return fpmOf(lines, php) }
 
 func fpmOf(lines, script string) *Setup {

@@ -7,8 +7,8 @@ const (
 	pythonPackages = "/usr/lib/python3/dist-packages/"
 )
 
-// pythonUpstream asks the publisher what the client asked, and hands on its
-// body piece by piece.
+// pythonUpstream passes the request to the publisher, and returns its body
+// piece by piece.
 const pythonUpstream = `import http.client
 def upstream(headers):
     c = http.client.HTTPConnection('$UPSTREAM')

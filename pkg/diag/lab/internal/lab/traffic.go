@@ -11,8 +11,7 @@ import (
 // A Traffic is how a publisher makes events.
 type Traffic string
 
-// The kinds of traffic. Those up to Chat are what the thresholds of diag were
-// chosen on.
+// The kinds of traffic. The thresholds of diag were chosen on those up to Chat.
 const (
 	Steady Traffic = "steady" // one of 250 bytes every 100 ms
 	Sparse Traffic = "sparse" // one of 200 bytes every 1.2 to 2 s
@@ -41,7 +40,7 @@ var AllTraffic = []Traffic{
 	Poisson, Batches, Big, Late, Beats, Rare, Plain, Timed, Same, Job, Export,
 }
 
-// next is how long until the next events, how many they are, and of what size.
+// next returns the time until the next events, their number and their size.
 func (t Traffic) next(n int) (wait time.Duration, count, size int) {
 	switch t {
 	case Steady:
@@ -79,7 +78,7 @@ func (t Traffic) next(n int) (wait time.Duration, count, size int) {
 	case Same:
 		return 300*time.Millisecond + rand.N(400*time.Millisecond), 1, 0
 	}
-	return time.Hour, 0, 0 // Silent, and what each client gets for itself
+	return time.Hour, 0, 0 // Silent, and the streams that each client gets for itself
 }
 
 // heartbeat is how often a connection gets a comment, 0 for never.

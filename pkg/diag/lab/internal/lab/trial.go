@@ -14,13 +14,13 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 
-// A Trial is one set-up with one kind of traffic: what was so, and what diag
-// made of it.
+// A Trial is one set-up with one kind of traffic: the truth, and the findings
+// of diag.
 type Trial struct {
 	Setup   string
 	Unseen  bool // the set-up, when the thresholds of diag were chosen
 	Traffic Traffic
-	Resumes Resume // what is right to say of Last-Event-ID
+	Resumes Resume // the right verdict on Last-Event-ID
 
 	Events   int           // that the lab's own listener saw, or should have
 	Hold     time.Duration // nine of ten events were held no longer; of many, nineteen of twenty
@@ -31,7 +31,7 @@ type Trial struct {
 
 	Found   []string // checks of buffering that failed or warned
 	Failed  bool     // one of them failed
-	Open    []string // those that said that they cannot tell
+	Open    []string // those that were inconclusive
 	Resume  string
 	Others  []string // other checks that failed or warned
 	Remedy  string
@@ -42,7 +42,7 @@ type Trial struct {
 	Report *diag.Report
 }
 
-// Truth is what the publish times say.
+// Truth is the truth by the publish times.
 func (t *Trial) Truth() string {
 	switch {
 	case t.Headers >= time.Second:
@@ -61,7 +61,7 @@ func (t *Trial) Truth() string {
 func (t *Trial) Verdict() string {
 	switch truth := t.Truth(); {
 	case t.Err != nil && truth == "headers held":
-		return "undecided" // nothing answered, which is what diag says
+		return "undecided" // nothing answered, as diag reports
 	case t.Err != nil:
 		return "error"
 	case truth == "slightly":
@@ -84,8 +84,8 @@ func (t *Trial) Verdict() string {
 	return "right"
 }
 
-// ResumeVerdict compares what diag said of Last-Event-ID with what is so: "" if
-// it said nothing.
+// ResumeVerdict compares the finding on Last-Event-ID with the truth: "" if
+// there was none.
 func (t *Trial) ResumeVerdict() string {
 	switch {
 	case t.Resume == "" || t.Resume == "inconclusive":
@@ -98,7 +98,7 @@ func (t *Trial) ResumeVerdict() string {
 	return "WRONG"
 }
 
-// timingChecks are those that tell of a hold.
+// timingChecks are those that report a hold.
 var timingChecks = []string{"headers-early", "buffer-proxy", "buffer-compression", "buffer-tail", "buffer-timer", "buffer-whole", "terminator-late", "protocol-parity", "connect-ttfb", "connect-parallel"}
 
 // Run tries a set-up with a kind of traffic, up to three times if the machine
@@ -120,7 +120,7 @@ func Run(ctx context.Context, setup Setup, traffic Traffic, duration time.Durati
 	return t
 }
 
-// maxStall is what does not yet make a healthy stream look held.
+// maxStall is a stall that does not yet make a healthy stream look held.
 const maxStall = 120 * time.Millisecond
 
 // longestStall is by how much the machine was ever late to wake a sleeper.
@@ -184,7 +184,14 @@ func (t *Trial) measure(ctx context.Context, publisher *Publisher, url string, d
 	}
 
 	request, _ := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	t.Report = diag.Run(ctx, diag.Config{Client: &http.Client{Transport: transport(true)}, Request: request, Duration: duration})
+	report, err := diag.Run(ctx, request, diag.Options{Client: &http.Client{Transport: transport(true)}, Duration: duration})
+	if err != nil {
+		t.Err = err
+		stop()
+		own.Wait()
+		return
+	}
+	t.Report = report
 	t.Took = t.Report.Duration
 	stop()
 	own.Wait()

@@ -1,0 +1,132 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
+)
+
+// A Remedy is something to try, and for which hop.
+type Remedy struct {
+	For        string // "app", "request", or the name of a hop
+	Text       string
+	Recognised bool // the hop was seen on the way
+}
+
+const (
+	nginxText = `proxy_buffering off; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_read_timeout 1h;`
+	appText   = "X-Accel-Buffering: no"
+	phpText   = "flush() after each event; fastcgi_buffering off; in nginx, ProxySet flushpackets=on in Apache, no output_buffering or zlib.output_compression in php.ini"
+)
+
+// A Cure is the remedies for one kind of fault, in the order in which they are
+// worth a try. Which of them works was measured, not read. The cures below are
+// those that checks of several groups have.
+type Cure []Remedy
+
+var cureStreamWhole = Cure{
+	{For: "lighttpd", Text: "server.stream-response-body = 1"},
+	{For: "nginx", Text: nginxText},
+	{For: "varnish", Text: "set beresp.do_stream = true; set beresp.do_gzip = false;"},
+	{For: "traefik", Text: "no buffering middleware before the stream"},
+	{For: "apigw", Text: "API Gateway: responseTransferMode=STREAM"},
+	{For: "azure", Text: `API Management: buffer-response="false", and no logging of bodies`},
+	{For: "cloudflare", Text: "cloudflared needs Content-Type: text/event-stream to stream at all"},
+	{For: "app", Text: "flush after each event"},
+}
+
+var cureFlushCompressor = Cure{
+	{For: "app", Text: "leave text/event-stream out of the compressor, or have it flush after each event"},
+	{For: "app", Text: "Cache-Control: no-transform, which the compressors of Express, Koa, HAProxy and Caddy obey"},
+	{For: "uvicorn", Text: "Starlette, FastAPI: no GZipMiddleware before the stream"},
+	{For: "gunicorn", Text: "Django: no GZipMiddleware for the view; Flask: no Flask-Compress for the type"},
+	{For: "jetty", Text: "GzipHandler.setSyncFlush(true), or exclude the type"},
+	{For: "go", Text: `gzhttp.ExceptContentTypes([]string{"text/event-stream"})`},
+	{For: "nginx", Text: nginxText + " (its gzip is then flushed), or take text/event-stream out of gzip_types"},
+	{For: "express", Text: "compression({filter: (req, res) => !/event-stream/.test(res.getHeader('content-type'))}), or res.flush() after each event"},
+	{For: "next", Text: "compress: false in next.config.js, or no-transform"},
+	{For: "varnish", Text: "set beresp.do_gzip = false;"},
+	{For: "haproxy", Text: "take text/event-stream out of compression type"},
+	{For: "caddy", Text: "keep encode away from the path: @other not path /events, encode @other gzip; or write a first comment of its own"},
+	{For: "apache", Text: "SetEnvIf Request_URI ^/events no-gzip"},
+	{For: "lighttpd", Text: "take text/event-stream out of deflate.mimetypes"},
+	{For: "trafficserver", Text: "flush true for compress.so"},
+	{For: "iis", Text: `<add mimeType="text/event-stream" enabled="false"/> in dynamicTypes`},
+}
+
+var cureFlushHeaders = Cure{
+	{For: "app", Text: `write ": ok\n\n" and flush before the first event is there`},
+}
+
+var cureBeat = Cure{{For: "app", Text: `write ": hb\n\n" every 15 s, also on streams that a POST opened`}}
+
+var cureFixHTTP2 = Cure{{For: "app", Text: "no Connection: keep-alive on HTTP/2"}, {For: "nginx", Text: "http2 on; " + nginxText}}
+
+var cureForbidCaching = Cure{{For: "app", Text: "Cache-Control: no-cache, no-transform (and private, or no-store, where users differ)"}, {For: "nginx", Text: "proxy_cache off; proxy_cache_lock off;"}, {For: "varnish", Text: "set beresp.uncacheable = true;"}}
+
+var cureOneLine = Cure{{For: "app", Text: "one data: line for each line of a payload, JSON in one line, no CR or LF in an id or event"}}
+
+var cureWriteWhole = Cure{{For: "app", Text: "write each event with its blank line, in one write"}}
+
+var cureEndWith204 = Cure{{For: "app", Text: "answer 204 when there is nothing more to come"}}
+
+var cureEventStreamType = Cure{{For: "app", Text: "Content-Type: text/event-stream; charset=utf-8"}}
+
+var cureDropLength = Cure{{For: "app", Text: "no Content-Length, so that the answer is chunked"}}
+
+// languages are those that apps are written in or run by. An answer names at
+// most one, and a cure for another one cures nothing. All servers name
+// themselves.
+var (
+	languages = []string{"php", "express", "next", "uvicorn", "gunicorn", "jetty", "kestrel", "go"}
+	servers   = []string{"apache", "lighttpd", "iis"}
+)
+
+// mayBeThere reports whether a product that was not recognized may be on a path
+// of which hops were.
+func mayBeThere(product string, hops []seen.Hop) bool {
+	named := func(list []string) bool {
+		return slices.ContainsFunc(hops, func(h seen.Hop) bool { return slices.Contains(list, h.Name) })
+	}
+	switch {
+	case hops == nil:
+		return true // nobody looked
+	case product == "php":
+		return false // it names itself
+	case slices.Contains(languages, product):
+		return !named(languages)
+	case slices.Contains(servers, product):
+		return len(hops) == 0
+	}
+	return true
+}
+
+// RemediesFor returns the remedies of cures, each once, the ones for recognized
+// hops first. Hops are nil where nobody looked for them.
+func RemediesFor(cures []Cure, hops []seen.Hop) []Remedy {
+	listed := map[string]bool{}
+	var known, app, other []Remedy
+	for _, cure := range cures {
+		for _, r := range cure {
+			if listed[r.For+r.Text] {
+				continue
+			}
+			listed[r.For+r.Text] = true
+			for _, hop := range hops {
+				r.Recognised = r.Recognised || hop.Name == r.For
+			}
+			switch {
+			case !r.Recognised && !mayBeThere(r.For, hops):
+			case r.Text == appText && len(hops) > 0 && !slices.ContainsFunc(hops, func(h seen.Hop) bool { return h.Name == "nginx" || h.Name == "apisix" }):
+				other = append(other, r) // there may be an nginx that hides, but it is not the first to suspect
+			case r.Recognised:
+				known = append(known, r)
+			case r.For == "app", r.For == "request":
+				app = append(app, r)
+			default:
+				other = append(other, r)
+			}
+		}
+	}
+	return append(append(known, app...), other...)
+}

@@ -1,0 +1,70 @@
+package seen
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/ssectl/ssectl/internal/coding"
+)
+
+const (
+	// prefixWork bounds the bytes that are decoded over and over to find out
+	// how much could be read at each time.
+	prefixWork = 64 << 20
+
+	// maxPlain bounds the size that a compressed body of the main stream may
+	// grow to, maxOtherPlain that of the others.
+	maxPlain      = 4 << 20
+	maxOtherPlain = 1 << 20
+)
+
+// decodePrefixes decodes a body, and finds how much of it a client could read
+// when it had only the first ends[i] bytes. A reader on a live connection would
+// not show this: Go's returns data at the end of a flush or block only, while a
+// browser shows at once all that it has decoded. At the end of a truncated
+// input both return all they have, so each prefix is decoded on its own.
+func decodePrefixes(name string, body []byte, ends []int, limit int) (plain []byte, plainEnds []int, err error) {
+	plain, err = decodePrefix(name, body, limit)
+	plainEnds = make([]int, len(ends))
+	work, readable := 0, 0
+	for i, end := range ends {
+		switch {
+		case end == len(body):
+			readable = len(plain)
+		case work > prefixWork:
+			// Too much to try each: spread the rest in proportion, but never
+			// below the result of an earlier prefix.
+			readable = max(readable, int(int64(len(plain))*int64(end)/int64(len(body))))
+		default:
+			prefix, _ := decodePrefix(name, body[:end], limit)
+			readable = max(readable, min(len(prefix), len(plain)))
+			work += end + len(prefix)
+		}
+		plainEnds[i] = readable
+	}
+	return plain, plainEnds, err
+}
+
+// decodePrefix decodes as much as can be decoded, up to limit bytes. Its error is that of damage, not
+// that of a missing end.
+func decodePrefix(name string, body []byte, limit int) ([]byte, error) {
+	r, err := coding.NewReader(name, bytes.NewReader(body))
+	if err == nil {
+		defer r.Close()
+		var plain bytes.Buffer
+		_, err = io.Copy(&plain, io.LimitReader(r, int64(limit)))
+		if truncated(err) {
+			err = nil
+		}
+		return plain.Bytes(), err
+	}
+	if truncated(err) {
+		err = nil
+	}
+	return nil, err
+}
+
+func truncated(err error) bool {
+	return err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF)
+}

@@ -1,0 +1,70 @@
+package seen
+
+import (
+	"net/http"
+	"strings"
+)
+
+// A Hop is a server or network on the way that named itself.
+type Hop struct {
+	Name string `json:"name"` // "nginx", as the remedies are named
+	By   string `json:"by"`   // the header that names it
+}
+
+// hopSigns identify hops; an empty word means that the header alone does.
+var hopSigns = []struct{ name, header, word string }{
+	{"cloudflare", "Cf-Ray", ""},
+	{"cloudfront", "X-Amz-Cf-Id", ""},
+	{"fastly", "X-Served-By", "cache-"},
+	{"vercel", "X-Vercel-Id", ""},
+	{"fly", "Fly-Request-Id", ""},
+	{"azure", "X-Azure-Ref", ""},
+	{"railway", "X-Railway-Request-Id", ""},
+	{"apigw", "X-Amzn-Requestid", ""},
+	{"apigw", "Apigw-Requestid", ""},
+	{"heroku", "Via", "vegur"},
+	{"heroku", "Via", "heroku"},
+	{"varnish", "Via", "varnish"},
+	{"varnish", "X-Varnish", ""},
+	{"squid", "Via", "squid"},
+	{"trafficserver", "Via", "ats"},
+	{"trafficserver", "Via", "apachetrafficserver"},
+	{"trafficserver", "Server", "ats/"},
+	{"caddy", "Via", "caddy"},
+	{"gcp", "Via", "google"},
+	{"envoy", "Server", "envoy"},
+	{"envoy", "X-Envoy-Upstream-Service-Time", ""},
+	{"nginx", "Server", "nginx"},
+	{"nginx", "Server", "openresty"},
+	{"apisix", "Server", "apisix"},
+	{"apache", "Server", "apache"},
+	{"lighttpd", "Server", "lighttpd"},
+	{"caddy", "Server", "caddy"},
+	{"traefik", "Server", "traefik"},
+	{"h2o", "Server", "h2o"},
+	{"iis", "Server", "microsoft-iis"},
+	{"iis", "X-Powered-By", "asp.net"},
+	{"kestrel", "Server", "kestrel"},
+	{"express", "X-Powered-By", "express"},
+	{"next", "X-Powered-By", "next.js"},
+	{"php", "X-Powered-By", "php"},
+	{"jetty", "Server", "jetty"},
+	{"uvicorn", "Server", "uvicorn"},
+	{"gunicorn", "Server", "gunicorn"},
+	{"haproxy", "Server", "haproxy"},
+}
+
+// Hops recognises the hops that name themselves in an answer, each once.
+func Hops(h http.Header) []Hop {
+	var hops []Hop
+	known := map[string]bool{}
+	for _, sign := range hopSigns {
+		value := strings.ToLower(strings.Join(h.Values(sign.header), ", "))
+		if value == "" || !strings.Contains(value, sign.word) || known[sign.name] {
+			continue
+		}
+		known[sign.name] = true
+		hops = append(hops, Hop{Name: sign.name, By: sign.header})
+	}
+	return hops
+}
