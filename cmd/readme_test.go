@@ -25,6 +25,7 @@ var notRun = map[string]bool{"go run . demo\n": true, "go test ./...\n": true}
 // wants are parts of the output of a block, by a line of the block.
 var wants = map[string]string{
 	"--as openai --text":       "Harbour tide",
+	"--as openai-responses":    ", for the rest after 7",
 	"--jq .json.symbol":        "ACME\n",
 	"paste -sd' '":             "1 2 3 4 5\n",
 	"--format data":            "one\ntwo\n",
@@ -132,10 +133,8 @@ func usePorts(t *testing.T, block string) string {
 		})
 		block = strings.ReplaceAll(block, "ssectl serve &", "ssectl serve -p 8080 &")
 	}
-	for _, port := range []string{"8080", "8081"} {
-		block = strings.ReplaceAll(block, port, freePort(t))
-	}
-	return block
+	// At once: a free port may hold the digits of one that is replaced.
+	return strings.NewReplacer("8080", freePort(t), "8081", freePort(t)).Replace(block)
 }
 
 // freePort returns a port that nobody listens on. It is below those that systems

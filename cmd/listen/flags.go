@@ -63,6 +63,8 @@ func (o *options) bindResume(flags *pflag.FlagSet) {
 	o.Resume = "id"
 	flags.Var(cli.Choice(&o.Resume, "id", "range", "off"), "resume", "resume by Last-Event-ID, by a byte range (for logs served as files), or not at all")
 	flags.StringVar(&o.LastEventID, "last-event-id", "", "start after the event with this `ID`")
+	flags.StringVar(&o.ResumeGet, "resume-get", "", "fetch the rest of an answer by the request that this jq `expression` gives (see Rest of an answer)")
+	flags.StringVar(&o.ResumePosition, "resume-position", "", "take the result of this jq `expression` for the position of an event; events that come again are left out (default .id)")
 	flags.StringVar(&o.Cursor, "cursor", "", "keep the position between runs in this `file`")
 	flags.IntVar(&o.FreshAfter, "fresh-after", 0, "forget the position after this `number` of consecutive resumed connections without an event")
 }

@@ -78,6 +78,22 @@ func (s *session) refusedHint(refused *listen.ResponseError) string {
 	return "the server must send Content-Type: " + stream.ContentType
 }
 
+// expiredHint returns a remedy for an answer whose rest is gone.
+func (s *session) expiredHint() string {
+	if s.opts.Cursor != "" {
+		return "services keep an answer for a while only; remove the cursor file to ask again"
+	}
+	return "services keep an answer for a while only; this one has to be asked for again"
+}
+
+// cutHint returns a remedy for an answer whose rest ended without its end mark.
+func (s *session) cutHint(why error) string {
+	if s.rest == nil || !s.rest.continued || why != io.EOF {
+		return ""
+	}
+	return "the service has no more of this answer; it may have finished it in between, or forgotten it"
+}
+
 // unreachedHint returns a remedy for a connection that could not be made.
 func (s *session) unreachedHint(err error) string {
 	var (

@@ -54,8 +54,12 @@ type options struct {
 	IgnoreRetry   bool
 	RetryOn       string
 
-	Resume       string
-	LastEventID  string
+	Resume      string
+	LastEventID string
+
+	ResumeGet      string
+	ResumePosition string
+
 	FreshAfter   int
 	ReconnectOn  []string
 	Cursor       string
@@ -109,7 +113,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 	cli.AddFlags(c, "Resuming", opts.bindResume)
 	cli.AddFlags(c, "Recording", opts.bindRecording)
 	cli.AddFlags(c, "Connection, as in curl", opts.Curl.Bind)
-	cli.SetHelp(c, streams.Width, presetHelp(), cli.HelpSection{Title: "Expressions", Text: expressionHelp}, cli.ExitCodes(
+	cli.SetHelp(c, streams.Width, presetHelp(), cli.HelpSection{Title: "Expressions", Text: expressionHelp}, cli.HelpSection{Title: "Rest of an answer", Text: restHelp}, cli.ExitCodes(
 		[2]string{"0", "the stream ended as it should, or reached the end that a flag asks for"},
 		[2]string{"1", "--fail-if matched, or the stream ended before --until"},
 		[2]string{"2", "wrong usage, bad input file"},
@@ -124,6 +128,16 @@ func New(streams *term.Streams, version string) *cobra.Command {
 const expressionHelp = `The expressions of --jq, --filter, --until and --fail-if are jq. Their input is
 the event as an object: "event", "id", "data", "retry", "time", and "json", which is the
 data parsed, or null.`
+
+const restHelp = `After a cut, the rest of an answer to a POST is fetched by another request, and the POST is
+not sent again: presets know how, and --resume-get describes it. Its input is what was seen
+of the answer: "request" with "method", "url", "base" (the URL without its query), "query",
+"headers" (without credentials), "json" and "form" (of the body); "response" with "status"
+and "headers" (in lower case); "first" and "last", which are events; "position", that of the
+last event; "count", that of the events; and "id" (by --as). Its result is a URL, which may
+be relative, or an object with "url", "query", "headers", "method" and "body"; without a
+result there is no rest. Credentials go to the origin of the first request only. For example:
+--resume-get '"\(.request.base)/\(.first.json.id)?after=\(.position)"'.`
 
 func presetHelp() cli.HelpSection {
 	section := cli.HelpSection{Title: "Presets"}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ssectl/ssectl/cmd/internal/cursor"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -85,10 +86,19 @@ func (s *session) event(b *stream.Block, at time.Time) error {
 	if err := context.Cause(s.ctx); err != nil {
 		return err // thousands of events may have been read before the end
 	}
+	s.look(b, at)
+	if s.rest != nil {
+		again, missed := s.rest.event(s.object())
+		if again {
+			return nil
+		}
+		if missed != "" {
+			s.progress.line(s.progress.colors.Bad, "%s", missed)
+		}
+	}
 	if s.summary != nil {
 		s.summary.event(at)
 	}
-	s.look(b, at)
 	if s.wants() {
 		s.count++
 		before := len(s.pending)
@@ -108,7 +118,10 @@ func (s *session) event(b *stream.Block, at time.Time) error {
 	}
 	if s.cursor != nil {
 		// Only now, and for each event: the position must not be ahead of the output.
-		if err := s.cursor.Save(s.source.Position()); err != nil {
+		if s.rest != nil {
+			s.rest.ended = s.endOfAnswer(fails, ends)
+		}
+		if err := s.saveCursor(); err != nil {
 			return err
 		}
 	}
@@ -125,6 +138,18 @@ func (s *session) event(b *stream.Block, at time.Time) error {
 		return errCount
 	}
 	return nil
+}
+
+// endOfAnswer returns how the event ends the answer, "" if it does not: a user may
+// look for another event than its last.
+func (s *session) endOfAnswer(fails, ends bool) string {
+	switch {
+	case fails && s.answerFails != nil && s.matches(s.answerFails):
+		return cursor.Failed
+	case ends && (s.answerEnds == nil || s.matches(s.answerEnds)):
+		return cursor.Complete
+	}
+	return ""
 }
 
 // flush writes the pending output. It is called before each read that may wait,

@@ -47,7 +47,8 @@ func (s *session) changed(change listen.Change) {
 	p := s.progress
 	switch c := change.(type) {
 	case listen.Connected:
-		p.line(p.colors.Good, "%s", connectedLine(c, s.opts))
+		p.line(p.colors.Good, "%s", s.connectedLine(c))
+		s.followRest()
 		s.showHeaders()
 		s.hintEncoded()
 	case listen.Dropped:
@@ -95,19 +96,38 @@ func (s *session) hintEncoded() {
 // hintStart explains reconnection once: it surprises users of curl.
 func (s *session) hintStart(c listen.Waiting) {
 	source, ok := s.source.(*listen.Stream)
-	if !ok || s.hinted || c.Err != nil || s.opts.Resume != "id" || s.count == 0 || source.LastEventID() != "" {
+	if !ok || s.hinted || s.rest != nil || c.Err != nil || s.opts.Resume != "id" || s.count == 0 || source.LastEventID() != "" {
 		return
 	}
 	s.hinted = true
 	fmt.Fprintln(s.progress.w, "hint: without event IDs a stream starts again, as in a browser; --no-reconnect makes one connection")
 }
 
-func connectedLine(c listen.Connected, opts *options) string {
+// followRest has the rest of the answer follow the connection that was made.
+func (s *session) followRest() {
+	resp := s.response()
+	if s.rest == nil || resp == nil {
+		return
+	}
+	s.rest.connected(resp)
+	if lost := s.rest.lost(); lost != "" && !s.rest.continued {
+		s.progress.line(s.progress.colors.Warn, "%s", lost)
+	}
+	if s.cursor != nil && s.broken == nil {
+		s.broken = s.saveCursor()
+	}
+}
+
+func (s *session) connectedLine(c listen.Connected) string {
 	line := fmt.Sprintf("connected, %d, %s", c.Status, c.Proto)
 	switch {
+	case s.rest != nil && s.rest.continued && s.rest.last.value != nil:
+		return fmt.Sprintf("%s, for the rest after %s", line, s.rest.last.text)
+	case s.rest != nil && s.rest.continued:
+		return line + ", for the rest"
 	case !c.Resumed:
 		return line
-	case opts.Resume == "range":
+	case s.opts.Resume == "range":
 		return fmt.Sprintf("%s, resumed at byte %d", line, c.Asked.Offset)
 	}
 	return fmt.Sprintf(`%s, resumed after id "%s"`, line, c.Asked.LastEventID)

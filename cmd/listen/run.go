@@ -3,10 +3,12 @@ package listencmd
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -47,6 +49,8 @@ type session struct {
 	// lineEnded is true if the output is empty or ends with a line end.
 	lineEnded bool
 	cursor    *cursor.Cursor
+	rest      *rest // nil if there is no way to fetch one
+	finished  bool  // an earlier run had the whole answer
 	recorders []recorder
 	summary   *summary
 	progress  progress
@@ -69,6 +73,9 @@ func run(parent context.Context, streams *term.Streams, opts *options) (err erro
 	if err := s.prepare(); err != nil {
 		return err
 	}
+	if s.finished {
+		return nil
+	}
 	defer s.source.Close()
 	why := s.loop()
 	if err := s.flush(); err != nil {
@@ -77,7 +84,7 @@ func run(parent context.Context, streams *term.Streams, opts *options) (err erro
 	if s.opts.Text && streams.OutTerminal && !s.lineEnded {
 		fmt.Fprintln(streams.Out) // for the prompt
 	}
-	err = s.verdict(parent, why)
+	err = errors.Join(s.verdict(parent, why), s.closeRest(why))
 	for _, r := range s.recorders {
 		err = errors.Join(err, r.end(s.reason(why)))
 	}
@@ -114,7 +121,9 @@ func (s *session) prepare() (err error) {
 	if err := s.openSource(); err != nil {
 		return err
 	}
-	s.chooseWay()
+	if !s.finished {
+		s.chooseWay()
+	}
 	return nil
 }
 
@@ -125,7 +134,7 @@ func (s *session) chooseWay() {
 	raw := s.format == "raw" && !expression && s.types == nil && s.filter == nil
 	s.all = raw || s.opts.Comments && !expression
 	s.inner = s.opts.Comments && !expression && s.format != "raw" && s.format != "data"
-	s.asks = expression || s.selects() || s.opts.Count > 0 || s.summary != nil || s.cursor != nil
+	s.asks = expression || s.selects() || s.opts.Count > 0 || s.summary != nil || s.cursor != nil || s.rest != nil
 	if raw && s.once && !s.streams.OutTerminal && !s.selects() && s.opts.Count == 0 && s.cursor == nil && s.opts.ReconnectOn == nil {
 		// Nothing of the stream is left out, repeated, or waited for.
 		s.copies, s.all = true, false
@@ -232,6 +241,13 @@ func (s *session) openSource() error {
 	if config.Client, err = s.opts.Curl.Client(); err != nil {
 		return cli.Usage(err)
 	}
+	if s.rest, err = newRest(s.ctx, s.opts, s.service, req, s.hasEnd(), s.warn); err != nil {
+		return cli.Usage(err)
+	}
+	first := req
+	if s.rest != nil {
+		config.Continue = s.rest.next
+	}
 	if s.opts.Cursor != "" {
 		position, err := s.openCursor(req)
 		if err != nil {
@@ -240,19 +256,36 @@ func (s *session) openSource() error {
 		if s.opts.LastEventID == "" {
 			config.Start = position
 		}
+		if d, ok := s.cursor.Retry(); ok && !s.opts.IgnoreRetry {
+			config.Backoff.Delay = d
+			if d == 0 {
+				config.Backoff.Delay = -1
+			}
+		}
+		if s.rest != nil {
+			next, err := s.openRest(req)
+			if err != nil || s.finished {
+				return err
+			}
+			if next != nil {
+				first, config.Continued = next, true
+			}
+		}
 	}
 	if err := s.openRecorders(req); err != nil {
 		return err
 	}
-	s.notifies = s.service.Notifies && !isCall(req)
-	if s.service.ContinueByGET {
-		config.Continue = continueByGET
+	if s.rest != nil && s.cursor != nil && !config.Continued {
+		if err := s.cursor.Save(config.Start); err != nil {
+			return err
+		}
 	}
+	s.notifies = s.service.Notifies && !isCall(req)
 	s.once = config.Reconnect == listen.ReconnectNever || config.Reconnect == listen.ReconnectGET && req.Method != http.MethodGet && config.Continue == nil
 	config.BeforeRead = s.flush
 	config.OnRead = s.copied
 	config.OnChange = s.changed
-	s.source = listen.New(req, config)
+	s.source = listen.New(first, config)
 	return nil
 }
 
@@ -261,20 +294,66 @@ func (s *session) openCursor(req *http.Request) (position listen.Position, err e
 	return position, err
 }
 
-// continueByGET returns the request for the events after the last event ID, nil if
-// no event had one.
-func continueByGET(sent *http.Request, answer http.Header, at listen.Position) *http.Request {
-	if at.LastEventID == "" {
+// openRest returns the request for the rest of the answer that an earlier run began,
+// nil if there was none. The request for an answer is noted before it is sent: it may
+// cost, and is never sent again.
+func (s *session) openRest(req *http.Request) (*http.Request, error) {
+	kept := s.cursor.Rest()
+	switch {
+	case kept == nil:
+		s.cursor.SetRest(&cursor.Rest{Asked: true}) // saved when all is ready to ask
+		return nil, nil
+	case kept.Ended == cursor.Complete:
+		s.finished = true
+		s.progress.line(nil, "the answer is complete, by %s", s.opts.Cursor)
+		fmt.Fprintln(s.progress.w, "hint: remove the file to ask again")
+		return nil, nil
+	case kept.Ended != "":
+		return nil, cli.Fail(cli.ExitFailed, fmt.Errorf("the answer failed, by %s", output.Safe(s.opts.Cursor)), "remove the file to ask again")
+	}
+	next, err := s.rest.restore(kept)
+	if err == nil && next == nil && req.Method != http.MethodGet && s.opts.Reconnect != "always" {
+		err = cli.Fail(cli.ExitNoRun, fmt.Errorf("%s: the request was sent by an earlier run, and by %s the rest of its answer cannot be fetched", s.target(), output.Safe(s.opts.Cursor)),
+			"remove the file to ask again; --reconnect always does without")
+	}
+	return next, err
+}
+
+// saveCursor keeps the position, and what is known of the rest.
+func (s *session) saveCursor() error {
+	if d, ok := s.source.Retry(); ok {
+		s.cursor.SetRetry(d)
+	}
+	if s.rest != nil {
+		s.cursor.SetRest(s.rest.kept())
+	}
+	return s.cursor.Save(s.source.Position())
+}
+
+// closeRest keeps how an answer ended. One that was refused was never begun.
+func (s *session) closeRest(why error) error {
+	if s.rest == nil || s.cursor == nil {
 		return nil
 	}
-	next := sent.Clone(sent.Context())
-	next.Method, next.Body, next.GetBody, next.ContentLength, next.TransferEncoding = http.MethodGet, nil, nil, 0, nil
-	next.Header.Del("Content-Type")
-	next.Header.Set("Accept", stream.ContentType)
-	if session := answer.Get("Mcp-Session-Id"); session != "" {
-		next.Header.Set("Mcp-Session-Id", session)
+	var refused *listen.ResponseError
+	switch begun := s.source.Stats().Connections > 0 || s.rest.continued; {
+	case !begun && (errors.As(why, &refused) || isUnsent(why)):
+		s.cursor.SetRest(nil)
+		return s.cursor.Save(s.source.Position())
+	case begun && why == io.EOF && !s.hasEnd():
+		s.rest.ended = cursor.Complete
+		return s.saveCursor()
 	}
-	return next
+	return nil
+}
+
+// isUnsent reports whether no request was sent.
+func isUnsent(err error) bool {
+	var (
+		op          *net.OpError
+		certificate *tls.CertificateVerificationError
+	)
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") || errors.As(err, &certificate)
 }
 
 // isCall reports whether a request wants an answer of JSON-RPC, as all do but those

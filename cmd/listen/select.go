@@ -24,6 +24,9 @@ type selector struct {
 	failIf     []*query.Query
 	failed     map[*query.Query]bool
 
+	// The expressions of --as among them.
+	answerEnds, answerFails *query.Query
+
 	// The event that is looked at, as expressions see it, once one asks.
 	block *stream.Block
 	at    time.Time
@@ -55,9 +58,9 @@ func newSelector(ctx context.Context, opts *options, service preset.Preset, warn
 	}{
 		{"--filter", opts.Filter, func(q *query.Query) { s.filter = q }},
 		{"--until", opts.Until, until},
-		{"--as", service.Until, until},
+		{"--as", service.Until, func(q *query.Query) { s.answerEnds = q; until(q) }},
 		{"--fail-if", opts.FailIf, failIf},
-		{"--as", service.FailIf, failIf},
+		{"--as", service.FailIf, func(q *query.Query) { s.answerFails = q; failIf(q) }},
 	} {
 		if err := compile(expression.flag, expression.source, expression.add); err != nil {
 			return nil, err

@@ -24,6 +24,7 @@ type blockSource interface {
 	Block() (*stream.Block, error)
 	Time() time.Time
 	Position() listen.Position
+	Retry() (time.Duration, bool)
 	Stats() listen.Stats
 	Unfinished() int
 	Close() error

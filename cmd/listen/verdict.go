@@ -20,6 +20,7 @@ func (s *session) verdict(parent context.Context, why error) error {
 		gaveUp  *listen.GaveUpError
 		lost    *listen.LostError
 		cut     *listen.UnfinishedError
+		expired *listen.ExpiredError
 	)
 	unmet, began := s.hasEnd(), s.source.Stats().Connections > 0
 	switch {
@@ -34,6 +35,8 @@ func (s *session) verdict(parent context.Context, why error) error {
 	case errors.As(why, &refused) && refused.Status == http.StatusAccepted && s.notifies:
 		s.progress.line(nil, "accepted, 202: a notification has no other answer")
 		return nil
+	case errors.As(why, &expired):
+		return cli.Fail(cli.ExitNotStream, fmt.Errorf("%s: %w%s", s.target(), why, bodyOf(expired.Err)), s.expiredHint())
 	case errors.As(why, &refused):
 		return cli.Fail(cli.ExitNotStream, fmt.Errorf("%s: %w%s", s.target(), why, bodyOf(refused)), s.refusedHint(refused))
 	case errors.Is(why, errMaxTime) || s.ctx.Err() != nil:
@@ -47,7 +50,7 @@ func (s *session) verdict(parent context.Context, why error) error {
 	case errors.As(why, &timeout):
 		return cli.Fail(cli.ExitTimeout, fmt.Errorf("%s: %w", s.target(), why), "")
 	case unmet && (why == io.EOF || errors.As(why, &cut) || began && (errors.As(why, &gaveUp) || errors.As(why, &lost))):
-		return cli.Fail(cli.ExitFailed, s.early(why), "")
+		return cli.Fail(cli.ExitFailed, s.early(why), s.cutHint(why))
 	case why == io.EOF:
 		return nil
 	case errors.As(why, &cut):

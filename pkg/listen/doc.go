@@ -18,7 +18,8 @@
 // proxies and TLS. [Options] sets idle timeouts and size limits, the reconnection
 // policy ([Backoff], [Resume]), and a callback for connection state changes
 // ([Change]). Unlike an EventSource, a stream may be requested by POST; such a
-// request is never repeated unless the options allow it.
+// request is never repeated unless the options allow it. [Options.Continue] has the
+// rest of its answer fetched by another request.
 //
 // Package stream decodes the format itself.
 package listen

@@ -101,6 +101,18 @@ func (e *GaveUpError) Error() string {
 
 func (e *GaveUpError) Unwrap() error { return e.Err }
 
+// An ExpiredError reports that the server has the rest of a stream no more, which
+// a request of [Options.Continue] asked for: it answered 404 or 410.
+type ExpiredError struct {
+	Err *ResponseError
+}
+
+func (e *ExpiredError) Error() string {
+	return fmt.Sprintf("the rest of the answer is gone: %v", e.Err)
+}
+
+func (e *ExpiredError) Unwrap() error { return e.Err }
+
 // A callerError is an error that another connection would not fix, such as that of
 // [Options.BeforeRead].
 type callerError struct{ err error }
@@ -122,6 +134,17 @@ func isFinal(err error) bool {
 		caller      *callerError
 	)
 	return errors.As(err, &size) || errors.As(err, &certificate) || errors.As(err, &redirect) || errors.As(err, &caller)
+}
+
+// isPassing reports whether a status is one of a server, or of a proxy before it,
+// that may answer otherwise in a moment.
+func isPassing(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
 }
 
 // isUnsent reports whether the server was not reached at all.

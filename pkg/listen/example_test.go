@@ -2,10 +2,12 @@ package listen_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/listen"
@@ -77,6 +79,51 @@ func ExampleStream_Position() {
 	}
 	fmt.Printf("%s\n", event.Data())
 	// Output: b
+}
+
+// An answer to a POST is cut. The service hands the rest over by GET, from the
+// position on that the events have; the POST is not sent again.
+func ExampleOptions_continue() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println(r.Method, r.URL)
+		w.Header().Set("Content-Type", stream.ContentType)
+		if r.Method == http.MethodPost {
+			fmt.Fprint(w, "data: {\"id\":\"r1\",\"sequence\":0}\n\ndata: {\"id\":\"r1\",\"seq") // cut
+			return
+		}
+		fmt.Fprint(w, "data: {\"id\":\"r1\",\"sequence\":1,\"last\":true}\n\n")
+	}))
+	defer server.Close()
+	var seen struct {
+		ID       string
+		Sequence int
+		Last     bool
+	}
+	req, _ := http.NewRequestWithContext(context.Background(), http.MethodPost, server.URL+"/answers", strings.NewReader("{}"))
+	s := listen.New(req, listen.Options{
+		Backoff: listen.Backoff{Delay: time.Millisecond},
+		Continue: func(cut listen.Cut) *http.Request {
+			if seen.ID == "" || seen.Last {
+				return nil
+			}
+			rest := fmt.Sprintf("%s/answers/%s?after=%d", server.URL, seen.ID, seen.Sequence)
+			next, _ := http.NewRequestWithContext(cut.Sent.Context(), http.MethodGet, rest, nil)
+			return next
+		},
+	})
+	for event, err := range s.Events() {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		json.Unmarshal([]byte(event.Data), &seen)
+		fmt.Println(event.Data)
+	}
+	// Output:
+	// POST /answers
+	// {"id":"r1","sequence":0}
+	// GET /answers/r1?after=0
+	// {"id":"r1","sequence":1,"last":true}
 }
 
 // An answer that is no event stream is an error with the facts in it.

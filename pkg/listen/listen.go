@@ -44,12 +44,20 @@ type Options struct {
 	RetryOn func(status int) bool
 
 	// Continue returns the request for the rest of a stream that ended or broke
-	// off, nil if there is none. It is given the request that was sent last,
-	// the header of its answer, and the position. With it, an answer to a POST
-	// goes on without the POST being sent again: the request it returns is the
-	// one that is repeated from then on, and Last-Event-ID is added to it.
-	// ReconnectNever overrules it.
-	Continue func(sent *http.Request, answer http.Header, at Position) *http.Request
+	// off, nil if there is none. With it, an answer to a POST goes on without the
+	// POST being sent again: the request it returns is the one that is repeated
+	// from then on, and Last-Event-ID is added to it. A Last-Event-ID of the
+	// request itself counts where no event had an ID. Where the server answers
+	// such a request with a passing error, such as 502, it is tried again; a 404
+	// or 410 is an [*ExpiredError]. ReconnectNever overrules Continue.
+	//
+	// The package knows no origins: a request to another one than that of the
+	// first must not carry its credentials, which is up to the function.
+	Continue func(Cut) *http.Request
+
+	// Continued reports that the request given to [New] already is one for the
+	// rest of a stream, as that of Continue in an earlier run was.
+	Continued bool
 
 	// FreshAfter is the number of resumed connections in a row without an event
 	// after which the position is given up: a server may answer an ID that it no
@@ -82,6 +90,18 @@ type Options struct {
 	// before the position to resume from. They are valid until it returns. Its
 	// error ends the stream.
 	OnRead func(p []byte) error
+}
+
+// A Cut is the end of a connection, the argument of [Options.Continue].
+type Cut struct {
+	Sent   *http.Request // the request that was sent last
+	Answer http.Header   // of the latest response that was the stream
+	At     Position
+	Err    error // as in [Dropped], or a [*ResponseError]
+
+	// Unfinished counts the bytes of an event that had begun. Without any, io.EOF
+	// is an orderly end.
+	Unfinished int
 }
 
 // Reconnect is the choice of the requests that are repeated.
@@ -124,6 +144,7 @@ type Stream struct {
 	got      bool // it brought an event
 	resumed  bool // it was asked to go on somewhere
 	goodbye  bool // the event handed over last ends it
+	rest     bool // the request is one for the rest of a stream
 
 	position   position
 	readAt     time.Time
@@ -144,7 +165,7 @@ func New(req *http.Request, options Options) *Stream {
 	}
 	options.Resume = cmp.Or(options.Resume, ResumeID)
 	options.Reconnect = cmp.Or(options.Reconnect, ReconnectGET)
-	s := &Stream{options: options, request: req, ctx: req.Context(), err: options.check()}
+	s := &Stream{options: options, request: req, ctx: req.Context(), rest: options.Continued, err: options.check()}
 	s.decoder = stream.NewDecoder(nil)
 	s.decoder.MaxEventSize = options.MaxEventSize
 	s.watch = newWatch(options.IdleTimeout, options.EventTimeout)
@@ -223,6 +244,10 @@ func (s *Stream) LastEventID() string { return s.decoder.LastEventID() }
 func (s *Stream) Position() Position {
 	return Position{LastEventID: s.LastEventID(), Offset: s.offset(), Checksum: s.position.sum, Validator: s.position.validator}
 }
+
+// Retry returns the reconnection time that the server gave last, and whether it
+// gave any.
+func (s *Stream) Retry() (time.Duration, bool) { return s.decoder.Retry() }
 
 // Stats returns the counts so far.
 func (s *Stream) Stats() Stats { return s.stats }
@@ -313,14 +338,16 @@ func (s *Stream) fail(err, untold error) {
 	}
 	switch {
 	case errors.As(err, &refused):
-		again = s.options.RetryOn != nil && s.options.RetryOn(refused.Status) && s.options.Reconnect != ReconnectNever && s.isRepeatable()
+		retried := s.rest && isPassing(refused.Status) || s.options.RetryOn != nil && s.options.RetryOn(refused.Status)
+		again = retried && s.options.Reconnect != ReconnectNever && s.isRepeatable()
 		if refused.retryAfter >= 0 {
 			server = refused.retryAfter
 		}
 	case err == errNoContent, isFinal(err), s.options.FailFast && !s.answered:
 		again = false
-	case s.continues():
-		again = true
+	case s.options.Continue != nil && (s.answer != nil || s.rest) && s.options.Reconnect != ReconnectNever:
+		// Without more of the rest, what is there came to its end.
+		again = s.continues(err) || again && !s.rest
 	case !s.answered && isUnsent(err):
 		again = s.isRepeatable()
 	}
@@ -351,7 +378,8 @@ func (s *Stream) fail(err, untold error) {
 }
 
 func (s *Stream) reconnects() bool {
-	isGET := s.request.Method == "" || s.request.Method == http.MethodGet
+	// A request for the rest asks for nothing to be done anew.
+	isGET := s.request.Method == "" || s.request.Method == http.MethodGet || s.rest
 	switch s.options.Reconnect {
 	case ReconnectNever:
 		return false
@@ -362,15 +390,15 @@ func (s *Stream) reconnects() bool {
 }
 
 // continues takes up the request for the rest of the stream, if there is one.
-func (s *Stream) continues() bool {
-	if s.options.Continue == nil || s.answer == nil || s.options.Reconnect == ReconnectNever {
-		return false
-	}
-	next := s.options.Continue(s.request, s.answer, s.Position())
+func (s *Stream) continues(err error) bool {
+	next := s.options.Continue(Cut{Sent: s.request, Answer: s.answer, At: s.Position(), Err: err, Unfinished: s.unfinished})
 	if next == nil {
 		return false
 	}
-	s.request = next
+	if id := next.Header.Get("Last-Event-ID"); id != "" && s.LastEventID() == "" {
+		s.decoder.SetLastEventID(id)
+	}
+	s.request, s.rest = next, true
 	return true
 }
 
@@ -394,6 +422,8 @@ func (s *Stream) final(err error) error {
 			return &UnfinishedError{Bytes: s.unfinished}
 		}
 		return io.EOF
+	case s.rest && errors.As(err, &refused) && (refused.Status == http.StatusNotFound || refused.Status == http.StatusGone):
+		return &ExpiredError{Err: refused}
 	case errors.As(err, &timeout), errors.As(err, &refused), isFinal(err), s.stats.Connections == 0:
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -594,4 +595,60 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	})
+}
+
+// TestContinue goes on by another request, over passing errors, and knows an answer
+// that is gone. The first request is sent once.
+func TestContinue(t *testing.T) {
+	for _, gone := range []int{0, http.StatusNotFound, http.StatusGone, http.StatusForbidden} {
+		var asked []string
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked = append(asked, r.Method+" "+r.URL.Path)
+			w.Header().Set("Content-Type", stream.ContentType)
+			switch {
+			case r.Method == http.MethodPost:
+				io.WriteString(w, "retry: 1\ndata: a\n\ndata: b")
+			case len(asked) == 2:
+				w.WriteHeader(http.StatusBadGateway)
+			case gone != 0:
+				w.WriteHeader(gone)
+			default:
+				io.WriteString(w, "data: b\n\n")
+			}
+		}))
+		defer server.Close()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/ask", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var cuts []error
+		s := New(req, Options{Reconnect: ReconnectAlways, Continue: func(cut Cut) *http.Request {
+			cuts = append(cuts, cut.Err)
+			if cut.Unfinished == 0 && cut.Err == io.EOF {
+				return nil
+			}
+			next, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/rest", nil)
+			return next
+		}})
+		var data string
+		var last error
+		for event, err := range s.Events() {
+			data += event.Data
+			last = err
+		}
+		want := "POST /ask GET /rest GET /rest"
+		if got := strings.Join(asked, " "); got != want {
+			t.Errorf("%d: asked %s, want %s", gone, got, want)
+		}
+		var expired *ExpiredError
+		var refused *ResponseError
+		switch {
+		case gone == 0 && (data != "ab" || last != nil || len(cuts) != 2):
+			t.Errorf("got %q, %v, cuts %v", data, last, cuts)
+		case gone != 0 && (data != "a" || !errors.As(last, &refused) || refused.Status != gone):
+			t.Errorf("%d: got %q, %v", gone, data, last)
+		case errors.As(last, &expired) != (gone == http.StatusNotFound || gone == http.StatusGone):
+			t.Errorf("%d: %v", gone, last)
+		}
+	}
 }

@@ -21,16 +21,12 @@ func (f *Flags) checkRedirect(req *http.Request, via []*http.Request) error {
 		req.Header.Del("Referer")
 	}
 	origin := via[0].URL
-	left := !sameOrigin(origin, req.URL)
+	left := !SameOrigin(origin, req.URL)
 	for _, earlier := range via[1:] {
-		left = left || !sameOrigin(origin, earlier.URL)
+		left = left || !SameOrigin(origin, earlier.URL)
 	}
 	if left {
-		for name := range req.Header {
-			if !redact.IsPlainHeader(name) {
-				delete(req.Header, name)
-			}
-		}
+		Strip(req.Header)
 		if req.Body != nil && req.ContentLength != 0 && !isUpgrade(origin, req.URL) {
 			return fmt.Errorf("the body is not sent on to another origin, %s://%s", req.URL.Scheme, req.URL.Host)
 		}
@@ -43,7 +39,18 @@ func isUpgrade(a, b *url.URL) bool {
 	return a.Scheme == "http" && b.Scheme == "https" && strings.EqualFold(a.Hostname(), b.Hostname())
 }
 
-func sameOrigin(a, b *url.URL) bool {
+// Strip removes the headers that may hold a secret, so that another origin gets
+// none.
+func Strip(header http.Header) {
+	for name := range header {
+		if !redact.IsPlainHeader(name) {
+			delete(header, name)
+		}
+	}
+}
+
+// SameOrigin reports whether two URLs have the same scheme, host and port.
+func SameOrigin(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
 

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
+	"time"
 
 	"github.com/ssectl/ssectl/pkg/listen"
 )
@@ -29,6 +31,46 @@ type place struct {
 	Offset      int64  `json:"offset,omitempty"`
 	Checksum    uint32 `json:"checksum,omitempty"`
 	Validator   string `json:"validator,omitempty"`
+
+	RetryMS *int64 `json:"retry_ms,omitempty"` // the reconnection time that the server gave
+	Rest    *Rest  `json:"rest,omitempty"`
+}
+
+func (p place) position() listen.Position {
+	return listen.Position{LastEventID: p.LastEventID, Offset: p.Offset, Checksum: p.Checksum, Validator: p.Validator}
+}
+
+// A Rest is what is known of an answer whose rest is fetched by another request
+// than the one that asked for it. It holds no credentials.
+type Rest struct {
+	// Asked is true from before the first request on: it is not sent again.
+	Asked bool `json:"asked"`
+
+	Ended    string            `json:"ended,omitempty"` // [Complete] or [Failed]
+	ID       json.RawMessage   `json:"id,omitempty"`
+	Position json.RawMessage   `json:"position,omitempty"`
+	Count    int64             `json:"count,omitempty"` // of events
+	First    json.RawMessage   `json:"first,omitempty"` // event
+	Response map[string]string `json:"response,omitempty"`
+	Request  *Request          `json:"request,omitempty"`
+}
+
+// The ways in which an answer ends for good.
+const (
+	Complete = "complete"
+	Failed   = "failed"
+)
+
+// A Request is the one for the rest of an answer.
+type Request struct {
+	Method  string            `json:"method,omitempty"` // GET if empty
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers,omitempty"`
+	Body    string            `json:"body,omitempty"`
+
+	// Query names the parameters that the URL has in common with that of the
+	// first request, which the command line gives again.
+	Query []string `json:"query,omitempty"`
 }
 
 // A Cursor is the place of one stream in a file that may hold those of others.
@@ -36,6 +78,7 @@ type Cursor struct {
 	path, stream string
 	document     document
 	saved        place
+	now          place // all but the position
 }
 
 // Open reads the file, which need not exist, and returns the cursor of a
@@ -55,19 +98,42 @@ func Open(path, stream string) (*Cursor, listen.Position, error) {
 		return nil, listen.Position{}, fmt.Errorf("cursor file: %w", err)
 	}
 	c.saved = c.document.Streams[stream]
-	return c, listen.Position(c.saved), nil
+	c.now = c.saved
+	return c, c.saved.position(), nil
+}
+
+// Rest returns the rest of an answer that the file holds, nil if none.
+func (c *Cursor) Rest() *Rest { return c.now.Rest }
+
+// SetRest sets the rest that is saved with the next position, nil for none.
+func (c *Cursor) SetRest(rest *Rest) { c.now.Rest = rest }
+
+// Retry returns the reconnection time that the file holds, and whether it does.
+func (c *Cursor) Retry() (time.Duration, bool) {
+	if c.now.RetryMS == nil {
+		return 0, false
+	}
+	return time.Duration(max(*c.now.RetryMS, 0)) * time.Millisecond, true
+}
+
+// SetRetry sets the reconnection time that is saved with the next position.
+func (c *Cursor) SetRetry(d time.Duration) {
+	ms := d.Milliseconds()
+	c.now.RetryMS = &ms
 }
 
 // Save writes the position, if it is a new one, so that at any moment the file
 // is either the old one or the new one.
 func (c *Cursor) Save(position listen.Position) error {
-	if place(position) == c.saved {
+	p := c.now
+	p.LastEventID, p.Offset, p.Checksum, p.Validator = position.LastEventID, position.Offset, position.Checksum, position.Validator
+	if reflect.DeepEqual(p, c.saved) {
 		return nil
 	}
-	if err := c.save(place(position)); err != nil {
+	if err := c.save(p); err != nil {
 		return fmt.Errorf("cursor file: %w", err)
 	}
-	c.saved = place(position)
+	c.saved = p
 	return nil
 }
 

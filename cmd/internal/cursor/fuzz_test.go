@@ -15,6 +15,7 @@ func FuzzOpen(f *testing.F) {
 	for _, text := range []string{
 		"", "{", "[]", "null", `{"ssectl_cursor":1,"streams":{}}`, `{"ssectl_cursor":1,"streams":null}`, `{"ssectl_cursor":2,"streams":{}}`,
 		`{"ssectl_cursor":1,"streams":{"http://x/":{"last_event_id":"1","offset":-5,"validator":"\u0000"}}}`, `{"ssectl_cursor":1e0,"streams":{"":{}}}`,
+		`{"ssectl_cursor":1,"streams":{"http://x/":{"retry_ms":-1,"rest":{"asked":true,"id":{"a":1},"position":1e99,"count":-1,"request":{"url":"","query":["k"]}}}}}`,
 	} {
 		f.Add([]byte(text), "http://x/", "7\x1b潮")
 	}

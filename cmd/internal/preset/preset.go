@@ -20,9 +20,9 @@ type Preset struct {
 	FailIf  string   // true for an event that is an error
 	Text    string   // the pieces of the growing text
 
-	// ContinueByGET has the rest of an answer to a POST fetched by a GET with
-	// Last-Event-ID, in the session that the answer named.
-	ContinueByGET bool
+	// Rest is how the rest of an answer is fetched after a cut, nil if the
+	// service has no way.
+	Rest *Rest
 
 	// Notifies takes 202 for the answer to a notification, which has no other.
 	Notifies bool
@@ -30,6 +30,29 @@ type Preset struct {
 	// MaxEventSize is the size in bytes that an event may have unless the
 	// user gives another.
 	MaxEventSize int
+}
+
+// A Rest describes how the rest of an answer to a POST is fetched by another
+// request. Its expressions are jq. All but Position have what was seen for their
+// input, as --resume-get has.
+type Rest struct {
+	// ID is what the answer is known by. Its first result that is not null counts.
+	ID string
+
+	// Position is the position of an event, a number that grows or a text, null if
+	// it has none. Its input is the event.
+	Position string
+
+	// Request is the request for the rest: a URL, or an object with url, query,
+	// method, headers and body. Without a result there is none.
+	Request string
+
+	// Lost is a text for people if a cut will lose something of the answer.
+	Lost string
+
+	Dense   bool // positions are numbers without gaps
+	Replays bool // the rest begins with the first event of the answer
+	Polls   bool // the service may end any connection in order, even without an event
 }
 
 // maxMedia is room for an event with a picture or a recording in base64. SDKs
@@ -40,16 +63,38 @@ const maxMedia = 256 << 20
 // is lost. Events without data say nothing.
 const broken = `(.json == null and .data != "" and .data != "null")`
 
+// stateless is true for a request of an MCP revision without sessions, which are
+// dates. It binds its input to $seen.
+const stateless = `. as $seen | (.request | .headers["mcp-protocol-version"] // (.json.params._meta["io.modelcontextprotocol/protocolVersion"])? // "") >= "2026-07-28"`
+
+// The UI message stream of the AI SDK (https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol).
+const (
+	uiUntil  = `.json.type? == "finish" or .data == "[DONE]"`
+	uiFailIf = broken + ` and .data != "[DONE]" or (.json.type? | IN("error", "abort"))`
+	uiText   = `select(.json.type? == "text-delta") | .json.delta`
+)
+
 // Presets are all that there are, by name.
 var Presets = []Preset{
 	{
 		Name:         "a2a",
 		About:        "Agent2Agent tasks",
 		Headers:      []string{"Accept: application/json, text/event-stream"},
-		Until:        `.json.result? | (.statusUpdate.status.state? // "" | IN("TASK_STATE_COMPLETED", "TASK_STATE_INPUT_REQUIRED")) or .final? == true`,
+		Until:        `.json.result? | (.statusUpdate.status.state? // .task.status.state? // "" | IN("TASK_STATE_COMPLETED", "TASK_STATE_INPUT_REQUIRED")) or .final? == true`,
 		FailIf:       broken + ` or .json.error? or (.json.result.statusUpdate.status.state? // "" | IN("TASK_STATE_FAILED", "TASK_STATE_REJECTED", "TASK_STATE_CANCELED"))`,
 		Text:         `(.json.result.artifactUpdate.artifact.parts[].text)? // empty`,
 		MaxEventSize: maxMedia,
+		// The task may have gone on in between: a subscription begins where it is then
+		// (https://a2a-protocol.org/latest/specification/#subscribe-to-task). It makes
+		// nothing. Before 1.0 the method had another name.
+		Rest: &Rest{
+			ID: `.last.json.result? | objects | .task.id? // .statusUpdate.taskId? // .artifactUpdate.taskId? // .taskId? // (select(.kind? == "task") | .id) // null`,
+			Request: `select(.id and .request.json.jsonrpc?) | {
+				method: "POST", url: .request.url, headers: {"content-type": "application/json"},
+				body: ({jsonrpc: "2.0", id: .request.json.id, params: {id},
+					method: (if .request.json.method? | IN("message/stream", "tasks/resubscribe") then "tasks/resubscribe" else "SubscribeToTask" end)} | tojson)}`,
+			Lost: `select(.request.json.jsonrpc?) | "A2A subscribes to a task anew after a cut: its events in between are lost"`,
+		},
 	},
 	{
 		Name:         "ag-ui",
@@ -58,6 +103,26 @@ var Presets = []Preset{
 		FailIf:       broken + ` or .json.type? == "RUN_ERROR"`,
 		Text:         `select(.json.type? == "TEXT_MESSAGE_CONTENT") | .json.delta`,
 		MaxEventSize: maxMedia,
+	},
+	{
+		Name:         "agno",
+		About:        "Agno agent runs, of AgentOS",
+		Until:        `(.json.event? // .event) == "RunCompleted"`,
+		FailIf:       broken + ` or ((.json.event? // .event) | IN("RunError", "RunCancelled", "error"))`,
+		Text:         `select((.json.event? // .event) == "RunContent") | .json.content | strings`,
+		MaxEventSize: maxMedia,
+		// The request is a POST, which runs nothing
+		// (https://docs.agno.com/reference-api/schema/agents/resume-agent-run-stream).
+		Rest: &Rest{
+			ID:       `.last.json | objects | select(.run_id) | {run_id, session_id}`,
+			Position: `.json.event_index?`,
+			Request: `select(.id and .position != null and .request.form.background == "true") | {
+				method: "POST", url: "\(.request.base)/\(.id.run_id | @uri)/resume",
+				headers: {"content-type": "application/x-www-form-urlencoded"},
+				body: ("last_event_index=\(.position)" + (.id.session_id | if . then "&session_id=\(@uri)" else "" end))}`,
+			Lost:  `select(.request.form.background != "true") | "this run was not made with background=true: a cut will lose it"`,
+			Dense: true,
+		},
 	},
 	{
 		Name:         "anthropic",
@@ -77,6 +142,22 @@ var Presets = []Preset{
 		MaxEventSize: maxMedia,
 	},
 	{
+		Name:         "gemini-interactions",
+		About:        "Gemini Interactions",
+		Until:        `.json.event_type? | IN("interaction.completed", "interaction.complete")`,
+		FailIf:       broken + ` and .data != "[DONE]" or .json.event_type? == "error" or .json.error? or (.json.status? | IN("failed", "cancelled"))`,
+		Text:         `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type == "text") | .text`,
+		MaxEventSize: maxMedia,
+		// https://ai.google.dev/api/interactions-api
+		Rest: &Rest{
+			ID:       `.last.json | objects | .interaction.id? // .interaction_id`,
+			Position: `.json.event_id?`,
+			Request: `select(.id and .request.json.store? != false) | {url: "\(.request.base)/\(.id | @uri)",
+				query: (.request.query + {stream: "true", last_event_id: .position})}`,
+			Lost: `select(.request.json.store? == false) | "this interaction is not stored: a cut will lose it"`,
+		},
+	},
+	{
 		Name:         "graphql",
 		About:        "GraphQL over SSE, distinct connections",
 		Until:        `.event == "complete"`,
@@ -85,16 +166,41 @@ var Presets = []Preset{
 		MaxEventSize: maxMedia,
 	},
 	{
-		Name: "mcp",
-		// https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery
-		ContinueByGET: true,
-		Notifies:      true,
-		About:         "Model Context Protocol, streamable HTTP",
-		Headers:       []string{"Accept: application/json, text/event-stream"},
-		Until:         `.json | objects | has("id") and has("result")`,
-		FailIf:        broken + ` or .json.error? or .json.result.isError?`,
-		Text:          `(.json.result.content[].text)? // empty`,
-		MaxEventSize:  maxMedia,
+		Name:         "langgraph",
+		About:        "LangGraph runs, as stream_mode messages-tuple has text",
+		FailIf:       `.event == "error"`,
+		Text:         `select(.event | . == "messages" or startswith("messages|")) | (.json[0]? // empty) | objects | .content | if type == "array" then .[] | objects | .text // empty else strings end`,
+		MaxEventSize: maxMedia,
+		// The answer names its run, with a path from the root of the service; -1 asks for
+		// all events (https://reference.langchain.com/javascript/langchain-langgraph-sdk/client/RunsClient/joinStream).
+		Rest: &Rest{
+			ID:       `.response.headers | .location // (.["content-location"] | strings | . + "/stream")`,
+			Position: `.id`,
+			Request: `select(.id and .request.json.stream_resumable? == true) | {
+				url: (if .id | startswith("/") then (.request.base | sub("(/threads/[^/]+)?/runs/stream$"; "")) + .id else .id end),
+				headers: {"last-event-id": (.position // "-1")}}`,
+			Lost: `select(.request.json.stream_resumable? != true) | "this run was not made with stream_resumable: a cut will lose it"`,
+		},
+	},
+	{
+		Name:     "mcp",
+		Notifies: true,
+		// Revision 2025-11-25 has the rest of an answer by GET, in its session
+		// (https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery);
+		// 2026-07-28 has neither that GET nor sessions.
+		Rest: &Rest{
+			ID:       `.response.headers["mcp-session-id"]`,
+			Position: `.id`,
+			Request:  stateless + ` | select((. | not) and $seen.position) | {url: $seen.request.url, headers: {"mcp-session-id": $seen.id}}`,
+			Lost:     stateless + ` | select(.) | "MCP 2026-07-28 resumes nothing: a cut will lose this answer"`,
+			Polls:    true,
+		},
+		About:        "Model Context Protocol, streamable HTTP",
+		Headers:      []string{"Accept: application/json, text/event-stream"},
+		Until:        `.json | objects | has("id") and has("result")`,
+		FailIf:       broken + ` or .json.error? or .json.result.isError?`,
+		Text:         `(.json.result.content[].text)? // empty`,
+		MaxEventSize: maxMedia,
 	},
 	{
 		Name:         "mercure",
@@ -117,6 +223,45 @@ var Presets = []Preset{
 		FailIf:       broken + ` or (.json.type? // .event | IN("error", "response.failed", "response.incomplete"))`,
 		Text:         `select(.json.type? == "response.output_text.delta") | .json.delta`,
 		MaxEventSize: maxMedia,
+		// https://platform.openai.com/docs/guides/background#streaming-a-background-response
+		Rest: &Rest{
+			ID:       `.last.json | objects | .response.id?`,
+			Position: `.json.sequence_number?`,
+			Request: `select(.id and .request.json.background? == true) | {url: "\(.request.base)/\(.id | @uri)",
+				query: (.request.query + {stream: "true", starting_after: .position})}`,
+			Lost:  `select(.request.json.background? != true) | "this answer was not made with background: a cut will lose it"`,
+			Dense: true,
+		},
+	},
+	{
+		Name:         "vercel-ai",
+		About:        "AI SDK UI message streams",
+		Until:        uiUntil,
+		FailIf:       uiFailIf,
+		Text:         uiText,
+		MaxEventSize: maxMedia,
+		// The chat's stream is replayed from its beginning; 204 means that none is
+		// active (https://ai-sdk.dev/docs/ai-sdk-ui/chatbot-resume-streams).
+		Rest: &Rest{
+			ID:      `.request.json.id?`,
+			Request: `select(.id) | "\(.request.base)/\(.id | tostring | @uri)/stream"`,
+			Lost:    `select(.request.json.id? | not) | "the request names no chat by an id: a cut will lose its answer"`,
+			Replays: true,
+		},
+	},
+	{
+		Name:         "vercel-workflow",
+		About:        "AI SDK UI message streams of the Workflow SDK",
+		Until:        uiUntil,
+		FailIf:       uiFailIf,
+		Text:         uiText,
+		MaxEventSize: maxMedia,
+		// https://ai-sdk.dev/docs/reference/ai-sdk-workflow/workflow-chat-transport
+		Rest: &Rest{
+			ID:      `.response.headers["x-workflow-run-id"]`,
+			Request: `select(.id) | {url: "\(.request.base)/\(.id | @uri)/stream", query: {startIndex: .count}}`,
+			Lost:    `select(.response.headers["x-workflow-run-id"] | not) | "the answer names no workflow run: a cut will lose it"`,
+		},
 	},
 }
 

@@ -80,6 +80,22 @@ func (q *Query) Match(ctx context.Context, input map[string]any) (bool, error) {
 	return ok && value != nil && value != false, nil
 }
 
+// First returns the first result of the expression, nil if there is none.
+func (q *Query) First(ctx context.Context, input map[string]any) (any, error) {
+	value, ok := q.code.RunWithContext(ctx, input).Next()
+	if err, failed := value.(error); ok && failed {
+		return nil, q.problem(err)
+	}
+	return value, nil
+}
+
+// Parse returns the value of a JSON text as expressions see it, nil where it is not
+// JSON.
+func Parse(text []byte) any { return parse(string(text)) }
+
+// Marshal returns a result as JSON.
+func Marshal(value any) ([]byte, error) { return gojq.Marshal(value) }
+
 // Append appends the results by means of add, strings as they are and other
 // values as JSON. An expression may have results without end, so add may empty the
 // buffer that it returns, and an error of add ends the expression.
