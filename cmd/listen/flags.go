@@ -84,6 +84,9 @@ func (o *options) config() (listen.Options, error) {
 			return listen.Options{}, fmt.Errorf("--%s: a type is empty; is a variable not set?", list.flag)
 		}
 	}
+	if o.FreshAfter < 0 {
+		return listen.Options{}, fmt.Errorf("--fresh-after %d: want a number of 0 or more", o.FreshAfter)
+	}
 	retryOn, err := parseStatuses(o.RetryOn)
 	if err != nil {
 		return listen.Options{}, err

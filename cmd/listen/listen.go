@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -93,7 +92,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 		Short:   "Read an event stream",
 		Long:    long,
 		Example: examples,
-		Args:    cobra.ArbitraryArgs, // the errors of onlySource are clearer
+		Args:    cli.AtMostOne("URL or file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			source, err := onlySource(args, opts.Curl.URL)
 			if err != nil {
@@ -144,11 +143,7 @@ func onlySource(args []string, flag string) (string, error) {
 	case 1:
 		return args[0], missingFile(args[0])
 	}
-	var shown []string
-	for _, arg := range args {
-		shown = append(shown, strconv.Quote(curl.WithoutSecrets(arg)))
-	}
-	return "", fmt.Errorf("want one URL or file, got %s", strings.Join(shown, " and "))
+	return "", cli.AtMostOne("URL or file")(nil, args) // --url and an argument
 }
 
 // missingFile returns the error of a path that names no file. No URL begins like

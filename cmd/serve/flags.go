@@ -1,10 +1,13 @@
 package servecmd
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -21,7 +24,7 @@ func (opts *options) bindEvents(flags *pflag.FlagSet) {
 	flags.BoolVar(&opts.Canary, "canary", false, "serve a test script of small, large and silent phases, which shows how a path treats a stream")
 	flags.StringArrayVar(&opts.Routes, "route", nil, "answer PATH with the events of FILE, as `[METHOD ]PATH=FILE`; {name} and * in PATH match any segment; repeatable")
 	flags.Var(&opts.MaxEventSize, "max-event-size", "refuse an event of the input larger than this `size` (default 16m)")
-	flags.IntVar(&opts.History, "history", 10000, "keep this `number` of events of live input for later clients")
+	flags.IntVar(&opts.History, "history", 10000, "keep this `number` of events of live input for later clients; 0 keeps all")
 }
 
 func (opts *options) bindPace(flags *pflag.FlagSet) {
@@ -64,6 +67,29 @@ func (opts *options) bindAnswers(flags *pflag.FlagSet) {
 func (opts *options) bindFaults(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&opts.Faults, "fault", nil, "inject a `fault` such as drop@5; repeatable; --help faults lists all")
 	flags.BoolVar(&opts.Stamp, "stamp", false, "add a comment to each event with the time (Unix ns) and the bytes sent before it: \": t=... off=...\"")
+}
+
+// check returns the error of values that mean nothing.
+func (opts *options) check() error {
+	for _, flag := range []struct {
+		name  string
+		value time.Duration
+	}{{"clock", opts.Clock}, {"retry-hint", opts.RetryHint}, {"heartbeat", opts.Heartbeat}, {"write-timeout", opts.WriteTimeout}} {
+		if flag.value < 0 {
+			return fmt.Errorf("--%s %v: want a duration of 0 or more", flag.name, flag.value)
+		}
+	}
+	switch {
+	case opts.History < 0:
+		return fmt.Errorf("--history %d: want a number of 0 or more", opts.History)
+	case opts.MaxClients < 0:
+		return fmt.Errorf("--max-clients %d: want a number of 0 or more", opts.MaxClients)
+	case opts.Port < 0 || opts.Port > math.MaxUint16:
+		return fmt.Errorf("--port %d: want 0 to %d", opts.Port, math.MaxUint16)
+	case opts.Key != "" && opts.Cert == "":
+		return errors.New("--key needs --cert")
+	}
+	return nil
 }
 
 // parseShare reads a share of a whole: 20%, or 0.2.
