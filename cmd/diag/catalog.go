@@ -49,7 +49,7 @@ func explainCheck(streams *term.Streams, id string) error {
 		return cli.Usage(fmt.Errorf("--explain: no check %q; --list shows them", id))
 	}
 	page := explanation{width: cli.HelpWidth(streams.Width)}
-	fmt.Fprintf(&page.text, "%s (%s, at worst %s)\n\n", c.ID, c.Group, c.Worst)
+	fmt.Fprintf(&page.text, "%s (%s, worst status: %s)\n\n", c.ID, c.Group, c.Worst)
 	page.field("what", c.Title)
 	page.field("how", WithFlags(c.How))
 	page.field("why", c.Why)
@@ -58,7 +58,7 @@ func explainCheck(streams *term.Streams, id string) error {
 	for _, method := range c.Methods {
 		methods = append(methods, method.Name+": "+method.Doc)
 	}
-	page.field("by", methods...)
+	page.field("found by", methods...)
 	if c.Needs != "" {
 		page.field("runs", "with "+NeedsFlag(c))
 	}
@@ -80,7 +80,7 @@ type explanation struct {
 // field writes values under each other, after the name of the field. Where there
 // are several, the lines that one goes on with are indented.
 func (e *explanation) field(name string, values ...string) {
-	const indent = 6
+	const indent = 10
 	hang := indent
 	if len(values) > 1 {
 		hang += 2

@@ -109,7 +109,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 	cli.AddFlags(c, "Recording", opts.bindRecording)
 	cli.AddFlags(c, "Connection, as in curl", opts.Curl.Bind)
 	cli.SetHelp(c, streams.Width, presetHelp(), cli.HelpSection{Title: "Expressions", Text: expressionHelp}, cli.ExitCodes(
-		[2]string{"0", "the stream ended as it should, or reached the end that a flag asks for"},
+		[2]string{"0", "the stream ended as it should, or a flag such as --until ended it"},
 		[2]string{"1", "--fail-if matched, or the stream ended before --until"},
 		[2]string{"2", "wrong usage, bad input file"},
 		[2]string{"3", "no connection, or a connection lost for good"},

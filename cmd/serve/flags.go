@@ -20,7 +20,7 @@ func (opts *options) bindEvents(flags *pflag.FlagSet) {
 	flags.Var(cli.Choice(&opts.From, "jsonl", "sse", "text", "har"), "from", "read the input in this format (default recognized by its first bytes)")
 	flags.Var(cli.Choice(&opts.IDs, "keep", "auto", "none"), "ids", "keep the IDs of events, number those without one (auto), or remove all (default keep; auto for text and --clock)")
 	flags.StringVar(&opts.Exec, "exec", "", "serve the output of this shell `command`, each line an event")
-	flags.DurationVar(&opts.Clock, "clock", 0, "serve the time, one event every `duration`; clients start with the next one")
+	flags.DurationVar(&opts.Clock, "clock", 0, "serve the time, one event every `duration`; a new client starts with the next event")
 	flags.BoolVar(&opts.Canary, "canary", false, "serve a test script of small, large and silent phases, which shows how a path treats a stream")
 	flags.StringArrayVar(&opts.Routes, "route", nil, "answer PATH with the events of FILE, as `[METHOD ]PATH=FILE`; {name} and * in PATH match any segment; repeatable")
 	flags.Var(&opts.MaxEventSize, "max-event-size", "refuse an event of the input larger than this `size` (default 16m)")
@@ -29,7 +29,7 @@ func (opts *options) bindEvents(flags *pflag.FlagSet) {
 
 func (opts *options) bindPace(flags *pflag.FlagSet) {
 	flags.Var(cli.Text(&opts.Pace, "instant"), "pace", "send events at this `pace`: instant, an interval (500ms), a rate (100/s), or recorded (by their times)")
-	flags.Float64Var(&opts.Speed, "speed", 1, "divide all waits by this `factor`")
+	flags.Float64Var(&opts.Speed, "speed", 1, "play faster by this `factor`")
 	flags.StringVar(&opts.Jitter, "jitter", "", "make each wait longer or shorter by up to this `share`, such as 20%")
 	flags.Var(cli.Text(&opts.Loop, ""), "loop", "send everything this `number` of times; without a number, forever")
 	flags.Lookup("loop").NoOptDefVal = "forever"

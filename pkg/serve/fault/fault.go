@@ -57,14 +57,14 @@ const (
 func Kinds() []Kind { return slices.Clone(kinds) }
 
 var kinds = []Kind{
-	{"drop", "drop@5", "close the connection after event 5, without an end of the response", placeRequired, nil},
+	{"drop", "drop@5", "close the connection after event 5, without ending the response properly", placeRequired, nil},
 	{"reset", "reset@5", "the same by a TCP reset; over HTTP/2, a reset of the stream", placeRequired, nil},
 	{"truncate", "truncate@5", "close the connection in the middle of event 5", placeRequired, nil},
 	{"stall", "stall@5=30s", "send nothing at all, heartbeats included, for 30s after event 5", placeRequired, &durationValue},
 	{"delay", "delay=200ms", "send everything, the header included, 200ms late", placeNone, &durationValue},
 	{"status", "status=503@1-2", "answer connections 1 and 2 of each route with status 503", placeOptional, &statusValue},
 	{"type", "type=text/plain", "claim another content type", placeNone, &typeValue},
-	{"buffer", "buffer=16k", "hold back all bytes, the header included, until 16k are there or the end", placeNone, &sizeValue},
+	{"buffer", "buffer=16k", "hold back all bytes, the header included, until 16k have accumulated or the stream ends", placeNone, &sizeValue},
 	{"chunk", "chunk=1", "write one byte at a time, each in a chunk of its own", placeNone, &sizeValue},
 	{"split-utf8", "split-utf8", "end a write in the middle of every character that has several bytes", placeNone, nil},
 	{"eol", "eol=cr", "end lines by a lone CR; eol=crlf by CRLF, eol=lf by LF", placeNone, &eolValue},
@@ -165,11 +165,11 @@ func split(text string) (place, value string, err error) {
 func (f *Fault) setPlace(text string, want place) (err error) {
 	switch {
 	case text == "" && want == placeRequired:
-		return fmt.Errorf("it needs @ and the number of an event")
+		return fmt.Errorf("it needs an event number")
 	case text == "":
 		return nil
 	case want == placeNone:
-		return fmt.Errorf("it has no @")
+		return fmt.Errorf("it takes no @N")
 	}
 	first, last, isRange := strings.Cut(text, "-")
 	if !isRange {

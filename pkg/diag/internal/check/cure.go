@@ -16,7 +16,7 @@ type Remedy struct {
 const (
 	nginxText = `proxy_buffering off; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_read_timeout 1h;`
 	appText   = "X-Accel-Buffering: no"
-	phpText   = "flush() after each event; fastcgi_buffering off; in nginx, ProxySet flushpackets=on in Apache, no output_buffering or zlib.output_compression in php.ini"
+	phpText   = "flush() after each event; in nginx: fastcgi_buffering off; in Apache: ProxySet flushpackets=on; in php.ini: output_buffering and zlib.output_compression off"
 )
 
 // A Cure is the remedies for one kind of fault, in the order in which they are
