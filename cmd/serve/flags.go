@@ -13,11 +13,16 @@ import (
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 )
 
 func (opts *options) bindEvents(flags *pflag.FlagSet) {
-	flags.Var(cli.Choice(&opts.From, "jsonl", "sse", "text", "har"), "from", "read the input in this format (default recognized by its first bytes)")
+	var formats []string
+	for _, format := range record.Formats() {
+		formats = append(formats, string(format))
+	}
+	flags.Var(cli.Choice(&opts.From, formats...), "from", "read the input in this format (default recognized by its first bytes)")
 	flags.Var(cli.Choice(&opts.IDs, "keep", "auto", "none"), "ids", "keep the IDs of events, number those without one (auto), or remove all (default keep; auto for text and --clock)")
 	flags.StringVar(&opts.Exec, "exec", "", "serve the output of this shell `command`, each line an event")
 	flags.DurationVar(&opts.Clock, "clock", 0, "serve the time, one event every `duration`; a new client starts with the next event")
