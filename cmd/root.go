@@ -105,7 +105,7 @@ func Run(ctx context.Context, streams *term.Streams, args []string) int {
 		if errors.As(err, &many) {
 			hint = cmp.Or(cli.ValueHint(command, args), hint)
 		}
-		err = cli.Fail(cli.ExitUsage, cli.PlainUsage(err), hint)
+		err = cli.Fail(cli.ExitUsage, cli.PlainUsage(err), cmp.Or(cli.Hint(err), hint))
 	}
 	cli.Report(streams, err)
 	return cli.ExitCode(err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/output"
+	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/diag"
 )
@@ -46,7 +47,7 @@ func listChecks(streams *term.Streams) error {
 func explainCheck(streams *term.Streams, id string) error {
 	c, ok := diag.Lookup(id)
 	if !ok {
-		return cli.Usage(fmt.Errorf("--explain: no check %q; --list shows them", id))
+		return cli.Fail(cli.ExitUsage, fmt.Errorf("--explain: no check %q", id), nearestCheck(id, false))
 	}
 	page := explanation{width: cli.HelpWidth(streams.Width)}
 	fmt.Fprintf(&page.text, "%s (%s, worst status: %s)\n\n", c.ID, c.Group, c.Worst)
@@ -69,6 +70,22 @@ func explainCheck(streams *term.Streams, id string) error {
 	page.field("fix", fixes...)
 	_, err := io.WriteString(streams.Out, page.text.String())
 	return err
+}
+
+// nearestCheck returns the hint for a name that no check has, nor a group if those
+// count.
+func nearestCheck(typed string, groups bool) string {
+	var names []string
+	for c := range diag.Checks() {
+		names = append(names, c.ID)
+		if groups {
+			names = append(names, c.Group)
+		}
+	}
+	if near := suggest.Nearest(typed, names); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return "ssectl diag --list"
 }
 
 // An explanation is the page of a check.

@@ -37,7 +37,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	}
 	files, err := opts.validate()
 	if err != nil {
-		return cli.Usage(err)
+		return cli.Fail(cli.ExitUsage, err, cli.Hint(err))
 	}
 	request, cfg, err := opts.config(ctx)
 	if err != nil {
@@ -179,7 +179,7 @@ func (o *options) validate() ([]reportFile, error) {
 	for flag, names := range map[string][]string{"only": o.Only, "skip": o.Skip, "require": o.Require} {
 		for _, name := range names {
 			if !diag.Known(name) {
-				return nil, fmt.Errorf("--%s: no check or group %q; --list shows them", flag, name)
+				return nil, cli.Fail(cli.ExitUsage, fmt.Errorf("--%s: no check or group %q", flag, name), nearestCheck(name, true))
 			}
 		}
 	}
