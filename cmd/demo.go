@@ -25,7 +25,7 @@ func newDemoCommand(streams *term.Streams) *cobra.Command {
 cuts its connection after every few events, a listener that resumes the stream
 after each cut, and a diagnosis of that server. It runs the command lines that it
 shows.`,
-		Args: cobra.NoArgs,
+		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), streams) },
 	}
 }

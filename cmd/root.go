@@ -2,6 +2,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -82,7 +83,11 @@ const stopTime = 3 * time.Second
 // Run runs one command line and returns its exit code.
 func Run(ctx context.Context, streams *term.Streams, args []string) int {
 	streams = streams.WithOutputErrors()
-	root := newRootCommand(streams, named(args))
+	with := named(args)
+	root := newRootCommand(streams, with)
+	if len(with) > 1 {
+		refuseUnknown(root)
+	}
 	root.SetArgs(append([]string{}, args...)) // cobra takes nil for os.Args
 	running := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { running = true }
@@ -91,12 +96,16 @@ func Run(ctx context.Context, streams *term.Streams, args []string) int {
 	if err != nil && !running && !errors.As(err, &write) {
 		// Usage errors come from several places of cobra, all before this.
 		hint := command.CommandPath() + " --help"
-		if typed := command.Flags().Arg(0); command == root && typed != "" {
+		if typed := command.Flags().Arg(0); typed != "" && (command == root || command.Name() == "help") {
 			if near := root.SuggestionsFor(typed); len(near) > 0 {
 				hint = "did you mean " + near[0] + "?"
 			}
 		}
-		err = cli.Fail(cli.ExitUsage, cli.PlainUsage(err), hint)
+		var many *cli.TooManyArgs
+		if errors.As(err, &many) {
+			hint = cmp.Or(cli.ValueHint(command, args), hint)
+		}
+		err = cli.Fail(cli.ExitUsage, cli.PlainUsage(err), cmp.Or(cli.Hint(err), hint))
 	}
 	cli.Report(streams, err)
 	return cli.ExitCode(err)
@@ -137,4 +146,24 @@ func newRootCommand(streams *term.Streams, with []subcommand) *cobra.Command {
 		root.AddCommand(s.build(streams))
 	}
 	return root
+}
+
+// refuseUnknown makes the commands help and completion, which cobra adds, refuse
+// a name that they do not know. Without it both print a help page, and succeed.
+func refuseUnknown(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if found, rest, _ := root.Find(args); found == root {
+					return cobra.NoArgs(root, rest)
+				}
+				return nil
+			}
+		case "completion":
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
 }

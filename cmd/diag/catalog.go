@@ -7,6 +7,7 @@ import (
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/output"
+	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/diag"
 )
@@ -46,10 +47,10 @@ func listChecks(streams *term.Streams) error {
 func explainCheck(streams *term.Streams, id string) error {
 	c, ok := diag.Lookup(id)
 	if !ok {
-		return cli.Usage(fmt.Errorf("--explain: no check %q; --list shows them", id))
+		return cli.Fail(cli.ExitUsage, fmt.Errorf("--explain: no check %q", id), nearestCheck(id, false))
 	}
 	page := explanation{width: cli.HelpWidth(streams.Width)}
-	fmt.Fprintf(&page.text, "%s (%s, at worst %s)\n\n", c.ID, c.Group, c.Worst)
+	fmt.Fprintf(&page.text, "%s (%s, worst status: %s)\n\n", c.ID, c.Group, c.Worst)
 	page.field("what", c.Title)
 	page.field("how", WithFlags(c.How))
 	page.field("why", c.Why)
@@ -58,7 +59,7 @@ func explainCheck(streams *term.Streams, id string) error {
 	for _, method := range c.Methods {
 		methods = append(methods, method.Name+": "+method.Doc)
 	}
-	page.field("by", methods...)
+	page.field("found by", methods...)
 	if c.Needs != "" {
 		page.field("runs", "with "+NeedsFlag(c))
 	}
@@ -71,6 +72,22 @@ func explainCheck(streams *term.Streams, id string) error {
 	return err
 }
 
+// nearestCheck returns the hint for a name that no check has, nor a group if those
+// count.
+func nearestCheck(typed string, groups bool) string {
+	var names []string
+	for c := range diag.Checks() {
+		names = append(names, c.ID)
+		if groups {
+			names = append(names, c.Group)
+		}
+	}
+	if near := suggest.Nearest(typed, names); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return "ssectl diag --list"
+}
+
 // An explanation is the page of a check.
 type explanation struct {
 	text  strings.Builder
@@ -80,7 +97,7 @@ type explanation struct {
 // field writes values under each other, after the name of the field. Where there
 // are several, the lines that one goes on with are indented.
 func (e *explanation) field(name string, values ...string) {
-	const indent = 6
+	const indent = 10
 	hang := indent
 	if len(values) > 1 {
 		hang += 2

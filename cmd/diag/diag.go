@@ -63,8 +63,8 @@ stream: whether events are held back and by what, whether a reconnecting client
 loses any, and whether caches, proxies and browsers get the right headers. It
 shows its evidence, and the line of configuration that fixes a fault.
 
-It opens up to three streams at once, for ` + diag.DefaultDuration.String() + ` or less, and about twice as long where a
-fault has to be confirmed, and sends a few short requests. A request that is not a
+It opens up to three streams at once, for up to ` + diag.DefaultDuration.String() + ` (` + (2 * diag.DefaultDuration).String() + ` if it has to confirm a
+fault), and sends a few short requests. A request that is not a
 GET may cost money or change something, and is sent once.`,
 		Example: `  ssectl diag https://app.example.com/events
   ssectl diag --quick :8080/events
@@ -107,7 +107,7 @@ GET may cost money or change something, and is sent once.`,
 func (o *options) bindProbe(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.Duration, "duration", diag.DefaultDuration, "watch the stream for this `duration`; less once all is decided, about twice as long to confirm a fault")
 	flags.BoolVar(&o.Quick, "quick", false, "check only headers, framing and broken bodies, in 3 s")
-	flags.DurationVar(&o.Soak, "soak", 0, "leave the stream alone for this `duration`, to find out who cuts it")
+	flags.DurationVar(&o.Soak, "soak", 0, "keep one stream open, untouched, for this `duration`, to see what cuts it")
 	flags.Lookup("soak").NoOptDefVal = cli.Short(defaultSoak)
 	flags.IntVar(&o.Connections, "connections", diag.DefaultConnections, "open at most this `number` of streams at once")
 	flags.BoolVar(&o.Repeat, "repeat", false, "send requests that may cost money more than once")
@@ -123,8 +123,8 @@ func (o *options) bindProbe(flags *pflag.FlagSet) {
 func (o *options) bindChecks(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.Only, "only", nil, "run only these checks or groups, by `id`, separated by commas, and the checks they depend on")
 	flags.StringSliceVar(&o.Skip, "skip", nil, "leave out these checks or groups, by `id`")
-	flags.StringSliceVar(&o.Require, "require", nil, "fail if one of these checks or groups, by `id`, is inconclusive; a skipped one fails nothing")
-	flags.Var(cli.Choice(&o.FailOn, "fail", "warn", "never"), "fail-on", "exit with 1 from this status on")
+	flags.StringSliceVar(&o.Require, "require", nil, "fail if one of these checks or groups, by `id`, is inconclusive; a skipped check does not fail")
+	flags.Var(cli.Choice(&o.FailOn, "fail", "warn", "never"), "fail-on", "exit with 1 if any check has this status or worse")
 	flags.BoolVar(&o.List, "list", false, "list all checks")
 	flags.StringVar(&o.Explain, "explain", "", "explain the check with this `id`: what it verifies, how, why, and the fixes")
 }

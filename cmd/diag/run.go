@@ -23,6 +23,9 @@ import (
 
 // run checks the options, probes, and writes the reports.
 func run(ctx context.Context, streams *term.Streams, opts *options) error {
+	if opts.prints() > 1 {
+		return cli.Usage(fmt.Errorf("--list, --explain and --schema exclude each other"))
+	}
 	switch {
 	case opts.Schema:
 		_, err := streams.Out.Write(diag.Schema())
@@ -34,7 +37,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	}
 	files, err := opts.validate()
 	if err != nil {
-		return cli.Usage(err)
+		return cli.Fail(cli.ExitUsage, err, cli.Hint(err))
 	}
 	request, cfg, err := opts.config(ctx)
 	if err != nil {
@@ -80,6 +83,17 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		return err
 	}
 	return outcome(report, opts.URL)
+}
+
+// prints returns how many flags ask for a page in place of a diagnosis.
+func (o *options) prints() int {
+	n := 0
+	for _, asked := range []bool{o.Schema, o.List, o.Explain != ""} {
+		if asked {
+			n++
+		}
+	}
+	return n
 }
 
 // showConnections writes a line for each request and one for its answer.
@@ -165,13 +179,17 @@ func (o *options) validate() ([]reportFile, error) {
 	for flag, names := range map[string][]string{"only": o.Only, "skip": o.Skip, "require": o.Require} {
 		for _, name := range names {
 			if !diag.Known(name) {
-				return nil, fmt.Errorf("--%s: no check or group %q; --list shows them", flag, name)
+				return nil, cli.Fail(cli.ExitUsage, fmt.Errorf("--%s: no check or group %q", flag, name), nearestCheck(name, true))
 			}
 		}
 	}
 	switch {
 	case o.Connections < 1 || o.Connections > 8:
 		return nil, fmt.Errorf("--connections %d: want 1 to 8", o.Connections)
+	case o.ExpectEvery < 0:
+		return nil, fmt.Errorf("--expect-every %v: want a duration of 0 or more", o.ExpectEvery)
+	case o.Soak < 0:
+		return nil, fmt.Errorf("--soak %v: want a duration of 0 or more", o.Soak)
 	case o.Duration <= 0:
 		return nil, fmt.Errorf("--duration %v: want a duration above 0", o.Duration)
 	case o.Credentials && o.WebOrigin == "":

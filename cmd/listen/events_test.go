@@ -21,7 +21,7 @@ import (
 func TestBrokenJSON(t *testing.T) {
 	for _, data := range []string{`{"a":1}}`, `1]`, `{"a":1} x`} {
 		url := streaming(t, "data: "+data+"\n\ndata: [DONE]\n\n")
-		if r := cmdtest.Run(t, "", "listen", url, "--as", "openai", "-d", "{}"); r.Code != 1 || !strings.Contains(r.Err, "not the JSON that --as wants") {
+		if r := cmdtest.Run(t, "", "listen", url, "--as", "openai", "-d", "{}"); r.Code != 1 || !strings.Contains(r.Err, "--as openai: event data is not JSON") {
 			t.Errorf("%s: %+v", data, r)
 		}
 	}

@@ -19,13 +19,13 @@ import (
 func (o *options) bindOutput(flags *pflag.FlagSet) {
 	o.Format, o.Color = "auto", term.ColorAuto
 	formats := append([]string{"auto"}, slices.Sorted(maps.Keys(output.EventFormats))...)
-	flags.Var(cli.Choice(&o.Format, formats...), "format", "print events in this form; auto is text on a terminal, else json; raw is the bytes as received, by whole blocks where a reconnection may follow")
+	flags.Var(cli.Choice(&o.Format, formats...), "format", "print events in this form; auto is text on a terminal, else json; raw copies the bytes (only whole events if it may reconnect)")
 	flags.StringVar(&o.JQ, "jq", "", "print the results of this jq `expression` instead, strings without quotes")
 	flags.StringVar(&o.Filter, "filter", "", "print only events for which this jq `expression` is true")
 	flags.StringSliceVar(&o.Events, "event", nil, "print only events of these `types`, separated by commas")
 	flags.BoolVar(&o.Comments, "comments", false, "print comments and reconnection times too")
 	flags.StringVar(&o.As, "as", "", "apply the service preset of this `name`: its end marker, its errors, its text (see Presets)")
-	flags.BoolVar(&o.Text, "text", false, "print only the growing text; needs --as")
+	flags.BoolVar(&o.Text, "text", false, "print only the generated text; needs --as")
 	flags.BoolVar(&o.Pretty, "pretty", false, "indent JSON data in text")
 	flags.Var(&o.Color, "color", "use colors; auto is on a terminal, unless NO_COLOR is set")
 	flags.BoolVarP(&o.Include, "include", "i", false, "show response headers, on stderr where the output is data")
@@ -85,6 +85,9 @@ func (o *options) config() (listen.Options, error) {
 		if list.types != nil && (len(list.types) == 0 || slices.Contains(list.types, "")) {
 			return listen.Options{}, fmt.Errorf("--%s: a type is empty; is a variable not set?", list.flag)
 		}
+	}
+	if o.FreshAfter < 0 {
+		return listen.Options{}, fmt.Errorf("--fresh-after %d: want a number of 0 or more", o.FreshAfter)
 	}
 	retryOn, err := parseStatuses(o.RetryOn)
 	if err != nil {

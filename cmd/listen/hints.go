@@ -115,7 +115,7 @@ func (s *session) unreachedHint(err error) string {
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		return "this is the proxy; --noproxy '*' connects without one"
 	case errors.As(err, &dns) && dns.IsNotFound && !strings.Contains(s.opts.Source, "/"):
-		return "there is no file of this name either"
+		return fmt.Sprintf("no file named %s exists", redact.WithoutSecrets(s.opts.Source))
 	case s.opts.Retry < 0 && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, io.EOF)):
 		return "is the server running? --retry 10 keeps trying"
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -97,7 +96,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 		Short:   "Read an event stream",
 		Long:    long,
 		Example: examples,
-		Args:    cobra.ArbitraryArgs, // the errors of onlySource are clearer
+		Args:    cli.AtMostOne("URL or file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			source, err := onlySource(args, opts.Curl.URL)
 			if err != nil {
@@ -114,7 +113,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 	cli.AddFlags(c, "Recording", opts.bindRecording)
 	cli.AddFlags(c, "Connection, as in curl", opts.Curl.Bind)
 	cli.SetHelp(c, streams.Width, presetHelp(), cli.HelpSection{Title: "Expressions", Text: expressionHelp}, cli.HelpSection{Title: "Rest of an answer", Text: restHelp}, cli.ExitCodes(
-		[2]string{"0", "the stream ended as it should, or reached the end that a flag asks for"},
+		[2]string{"0", "the stream ended as it should, or a flag such as --until ended it"},
 		[2]string{"1", "--fail-if matched, or the stream ended before --until"},
 		[2]string{"2", "wrong usage, bad input file"},
 		[2]string{"3", "no connection, or a connection lost for good"},
@@ -158,11 +157,7 @@ func onlySource(args []string, flag string) (string, error) {
 	case 1:
 		return args[0], missingFile(args[0])
 	}
-	var shown []string
-	for _, arg := range args {
-		shown = append(shown, strconv.Quote(curl.WithoutSecrets(arg)))
-	}
-	return "", fmt.Errorf("want one URL or file, got %s", strings.Join(shown, " and "))
+	return "", cli.AtMostOne("URL or file")(nil, args) // --url and an argument
 }
 
 // missingFile returns the error of a path that names no file. No URL begins like

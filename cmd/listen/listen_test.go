@@ -285,7 +285,7 @@ func TestHints(t *testing.T) {
 		code int
 		hint string
 	}{
-		{"no-such-file.sse", 3, "there is no file of this name either"},
+		{"no-such-file.sse", 3, "no file named no-such-file.sse exists"},
 		{"http://localhost:1 -x localhost:1", 3, "this is the proxy"},
 		{"http://localhost:1 -x " + proxy, 4, "gives credentials to a proxy"},
 		{"https://localhost:1 -x " + proxy, 3, "gives credentials to a proxy"},
@@ -393,7 +393,7 @@ func TestPresets(t *testing.T) {
 		url := streaming(t, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"choices\":[{\"del\n\ndata: [DONE]\n\n")
 		r := cmdtest.Run(t, "", "listen", url, "--as", "openai", "-d", "{}", "--text")
 		r.Check(t, 1)
-		if r.Out != "a" || !strings.Contains(r.Err, `not the JSON that --as wants: {"choices":[{"del`) {
+		if r.Out != "a" || !strings.Contains(r.Err, `: event data is not JSON: {"choices":[{"del`) {
 			t.Errorf("%q, stderr %q", r.Out, r.Err)
 		}
 	})

@@ -78,7 +78,7 @@ var (
 	errUntil    = errors.New("--until reached")
 	errFailIf   = errors.New("--fail-if matched")
 	errFailedAs = errors.New("the stream reported an error")
-	errBrokenAs = errors.New("an event is not the JSON that --as wants")
+	errBrokenAs = errors.New("event data is not JSON")
 )
 
 // event shows the event if it is wanted. Its error is the reason to end the run.
@@ -127,7 +127,7 @@ func (s *session) event(b *stream.Block, at time.Time) error {
 	}
 	switch {
 	case fails && s.opts.FailIf == "" && s.object()["json"] == nil:
-		return fmt.Errorf("%w: %s", errBrokenAs, excerpt(b.Data()))
+		return fmt.Errorf("--as %s: %w: %s", s.opts.As, errBrokenAs, excerpt(b.Data()))
 	case fails && s.opts.FailIf == "":
 		return fmt.Errorf("%w: %s", errFailedAs, excerpt(b.Data()))
 	case fails:

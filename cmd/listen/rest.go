@@ -374,7 +374,7 @@ func text(value any) string {
 func (r *rest) newRequest(target *cursor.Request) (*http.Request, error) {
 	u, err := r.origin.URL.Parse(target.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("not a URL: %q", curl.WithoutSecrets(target.URL))
+		return nil, fmt.Errorf("not a URL: %q", redact.WithoutSecrets(target.URL))
 	}
 	next := r.origin.Clone(r.origin.Context())
 	next.URL, next.Method = u, target.Method

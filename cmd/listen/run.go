@@ -129,6 +129,15 @@ func (s *session) prepare() (err error) {
 
 // chooseWay decides how closely to look at the stream: at its bytes, its blocks,
 // its events, or the content of each event.
+//
+//	copies  --format raw into a file or pipe, where nothing is selected, counted,
+//	        kept in a cursor or read again after a reconnection
+//	all     --format raw otherwise, and --comments: each block is shown
+//	inner   --comments with a format that shows what is within a block
+//	asks    --jq, --text, a selection, --count, a summary or --cursor: each event
+//	        is decided on
+//
+// Blocks that are no events are read too for all, and for --record and --save-har.
 func (s *session) chooseWay() {
 	expression := s.opts.JQ != "" || s.opts.Text
 	raw := s.format == "raw" && !expression && s.types == nil && s.filter == nil

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
-	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/listen"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -35,7 +35,7 @@ func isFile(source string) bool {
 	if source == "-" {
 		return true
 	}
-	if strings.HasPrefix(source, ":") || curl.Scheme(source) != "" {
+	if strings.HasPrefix(source, ":") || httpx.Scheme(source) != "" {
 		return false
 	}
 	info, err := os.Stat(source)

@@ -1,32 +1,40 @@
 package servecmd
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 )
 
 func (opts *options) bindEvents(flags *pflag.FlagSet) {
-	flags.Var(cli.Choice(&opts.From, "jsonl", "sse", "text", "har"), "from", "read the input in this format (default recognized by its first bytes)")
+	var formats []string
+	for _, format := range record.Formats() {
+		formats = append(formats, string(format))
+	}
+	flags.Var(cli.Choice(&opts.From, formats...), "from", "read the input in this format (default recognized by its first bytes)")
 	flags.Var(cli.Choice(&opts.IDs, "keep", "auto", "none"), "ids", "keep the IDs of events, number those without one (auto), or remove all (default keep; auto for text and --clock)")
 	flags.StringVar(&opts.Exec, "exec", "", "serve the output of this shell `command`, each line an event")
-	flags.DurationVar(&opts.Clock, "clock", 0, "serve the time, one event every `duration`; clients start with the next one")
+	flags.DurationVar(&opts.Clock, "clock", 0, "serve the time, one event every `duration`; a new client starts with the next event")
 	flags.BoolVar(&opts.Canary, "canary", false, "serve a test script of small, large and silent phases, which shows how a path treats a stream")
 	flags.StringArrayVar(&opts.Routes, "route", nil, "answer PATH with the events of FILE, as `[METHOD ]PATH=FILE`; {name} and * in PATH match any segment; repeatable")
 	flags.Var(&opts.MaxEventSize, "max-event-size", "refuse an event of the input larger than this `size` (default 16m)")
-	flags.IntVar(&opts.History, "history", 10000, "keep this `number` of events of live input for later clients")
+	flags.IntVar(&opts.History, "history", 10000, "keep this `number` of events of live input for later clients; 0 keeps all")
 }
 
 func (opts *options) bindPace(flags *pflag.FlagSet) {
 	flags.Var(cli.Text(&opts.Pace, "instant"), "pace", "send events at this `pace`: instant, an interval (500ms), a rate (100/s), or recorded (by their times)")
-	flags.Float64Var(&opts.Speed, "speed", 1, "divide all waits by this `factor`")
+	flags.Float64Var(&opts.Speed, "speed", 1, "play faster by this `factor`")
 	flags.StringVar(&opts.Jitter, "jitter", "", "make each wait longer or shorter by up to this `share`, such as 20%")
 	flags.Var(cli.Text(&opts.Loop, ""), "loop", "send everything this `number` of times; without a number, forever")
 	flags.Lookup("loop").NoOptDefVal = "forever"
@@ -64,6 +72,29 @@ func (opts *options) bindAnswers(flags *pflag.FlagSet) {
 func (opts *options) bindFaults(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&opts.Faults, "fault", nil, "inject a `fault` such as drop@5; repeatable; --help faults lists all")
 	flags.BoolVar(&opts.Stamp, "stamp", false, "add a comment to each event with the time (Unix ns) and the bytes sent before it: \": t=... off=...\"")
+}
+
+// check returns the error of values that mean nothing.
+func (opts *options) check() error {
+	for _, flag := range []struct {
+		name  string
+		value time.Duration
+	}{{"clock", opts.Clock}, {"retry-hint", opts.RetryHint}, {"heartbeat", opts.Heartbeat}, {"write-timeout", opts.WriteTimeout}} {
+		if flag.value < 0 {
+			return fmt.Errorf("--%s %v: want a duration of 0 or more", flag.name, flag.value)
+		}
+	}
+	switch {
+	case opts.History < 0:
+		return fmt.Errorf("--history %d: want a number of 0 or more", opts.History)
+	case opts.MaxClients < 0:
+		return fmt.Errorf("--max-clients %d: want a number of 0 or more", opts.MaxClients)
+	case opts.Port < 0 || opts.Port > math.MaxUint16:
+		return fmt.Errorf("--port %d: want 0 to %d", opts.Port, math.MaxUint16)
+	case opts.Key != "" && opts.Cert == "":
+		return errors.New("--key needs --cert")
+	}
+	return nil
 }
 
 // parseShare reads a share of a whole: 20%, or 0.2.

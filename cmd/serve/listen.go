@@ -51,7 +51,7 @@ func openListener(opts *options) (listener net.Listener, url string, err error) 
 	case errors.Is(err, syscall.EADDRINUSE) && opts.UnixSocket != "":
 		return nil, "", cli.Fail(cli.ExitNoRun, fmt.Errorf("%s is in use, or is not a socket", opts.UnixSocket), "")
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, "", cli.Fail(cli.ExitNoRun, fmt.Errorf("another program listens on %s", opts.Addr), "-p 0 takes a free port, -p PORT another one")
+		return nil, "", cli.Fail(cli.ExitNoRun, fmt.Errorf("%s is already in use", opts.Addr), "-p 0 takes a free port, -p PORT another one")
 	case errors.Is(err, syscall.EACCES):
 		return nil, "", cli.Fail(cli.ExitNoRun, fmt.Errorf("no permission to listen on %s", cmp.Or(opts.UnixSocket, opts.Addr)), "")
 	case err != nil:

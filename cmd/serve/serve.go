@@ -103,6 +103,9 @@ func New(streams *term.Streams) *cobra.Command {
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
+			if err := opts.check(); err != nil {
+				return cli.Usage(err)
+			}
 			if c.Flags().Changed("port") {
 				host, _, err := net.SplitHostPort(opts.Addr)
 				if err != nil {

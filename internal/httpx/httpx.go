@@ -106,3 +106,19 @@ func Clip(text string, n int) string {
 	}
 	return text[:n] + "..."
 }
+
+// Scheme returns the scheme that text begins with, with its "://", or "" if
+// there is none.
+func Scheme(text string) string {
+	name, _, found := strings.Cut(text, "://")
+	if !found || name == "" {
+		return ""
+	}
+	for i, c := range []byte(name) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (i == 0 || strings.IndexByte("0123456789+.-", c) < 0) {
+			return ""
+		}
+	}
+	return text[:len(name)+len("://")]
+}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/ssectl/ssectl/internal/httpx"
 )
 
 // Placeholder stands in for a value that is not shown.
@@ -174,4 +176,16 @@ func URLText(raw string) string {
 		return Placeholder
 	}
 	return URL(u)
+}
+
+// WithoutSecrets returns the part of a text that may be shown though it is no URL:
+// neither user information nor a query.
+func WithoutSecrets(raw string) string {
+	if at := strings.IndexAny(raw, "?#"); at >= 0 {
+		raw = raw[:at]
+	}
+	if at := strings.LastIndexByte(raw, '@'); at >= 0 {
+		return httpx.Scheme(raw) + raw[at+1:]
+	}
+	return raw
 }

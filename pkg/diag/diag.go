@@ -94,7 +94,8 @@ const (
 //
 // A server that cannot be reached is no error: the report's Error has the
 // reason. Run returns an error only if it cannot start: for a client whose
-// transport it cannot use, or options that name no check.
+// transport it cannot use, for options that name a check that does not exist, and
+// for a selection that leaves no check to run.
 func Run(ctx context.Context, request *http.Request, options Options) (*Report, error) {
 	if err := options.validate(request); err != nil {
 		return nil, fmt.Errorf("diag: %w", err)
@@ -140,6 +141,9 @@ func (o *Options) validate(request *http.Request) error {
 		if !Known(name) {
 			return fmt.Errorf("no check or group %q", name)
 		}
+	}
+	if len(o.selected()) == 0 {
+		return errors.New("no check is left to run")
 	}
 	return nil
 }

@@ -71,6 +71,22 @@ func TestSelected(t *testing.T) {
 	}
 }
 
+// TestNothingSelected wants an error, not a report that passes without a check.
+func TestNothingSelected(t *testing.T) {
+	request, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:1/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, options := range []Options{
+		{Only: []string{"cors"}, Skip: []string{"cors"}},
+		{Only: []string{"buffer-proxy"}, Skip: []string{"buffering"}},
+	} {
+		if _, err := Run(t.Context(), request, options); err == nil || !strings.Contains(err.Error(), "no check is left to run") {
+			t.Errorf("only %v without %v: error %v", options.Only, options.Skip, err)
+		}
+	}
+}
+
 // TestRequire fails a run for an undecided check, and not for one that does not
 // apply.
 func TestRequire(t *testing.T) {

@@ -172,7 +172,7 @@ func (g *golden) line(t *testing.T, c *Result) string {
 		line += " | " + string(evidence)
 	}
 	for _, r := range c.Remedies {
-		text := fmt.Sprintf("%s: %s (recognized %t)", r.For, r.Text, r.Recognised)
+		text := fmt.Sprintf("%s: %s (recognized %t)", r.For, r.Text, r.Recognized)
 		at := slices.Index(g.remedies, text)
 		if at < 0 {
 			at = len(g.remedies)

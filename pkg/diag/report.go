@@ -125,7 +125,7 @@ type Result struct {
 type Remedy struct {
 	For        string `json:"for"` // "app", "request", or the name of a hop
 	Text       string `json:"text"`
-	Recognised bool   `json:"recognised"` // the hop was identified on the path
+	Recognized bool   `json:"recognized"` // the hop was identified on the path
 }
 
 func remedies(list []check.Remedy) []Remedy {

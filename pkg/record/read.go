@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -21,6 +22,9 @@ const (
 	FormatText  Format = "text"  // each line is the data of an event
 	FormatHAR   Format = "har"   // the network panel of a browser saves it
 )
+
+// Formats returns the formats that [Read] reads, without [FormatAuto].
+func Formats() []Format { return []Format{FormatJSONL, FormatSSE, FormatText, FormatHAR} }
 
 // Read ranges over the records of r in the given format, once. [FormatAuto]
 // detects the format by the first bytes, and waits for them; Read returns the
@@ -48,7 +52,7 @@ func Read(r io.Reader, format Format, maxEventSize int) (iter.Seq2[Record, error
 		records, err := readHAR(buffered)
 		return records, format, err
 	}
-	return nil, format, fmt.Errorf("unknown format %q: want jsonl, sse, text or har", format)
+	return nil, format, fmt.Errorf("unknown format %q: want one of %s", format, strings.Trim(fmt.Sprint(Formats()), "[]"))
 }
 
 // detect returns the format by the first bytes. It reads no more of them than it

@@ -100,7 +100,7 @@ func TestSources(t *testing.T) {
 		{record.FormatHAR, record.IDsKeep, har, "id: 1\ndata: a\n\nevent: x\ndata: b\n\nid: 2\ndata: c\n\ndata:raw\r\n\r\ndata: base64\n\n"},
 		{record.FormatHAR, record.IDsKeep, `{"log":{"entries":[]}}`, "<har: no event stream in it>"},
 		{record.FormatHAR, record.IDsKeep, `{"log":`, "<har: unexpected EOF>"},
-		{"yaml", record.IDsKeep, "", `<unknown format "yaml": want jsonl, sse, text or har>`},
+		{"yaml", record.IDsKeep, "", `<unknown format "yaml": want one of jsonl sse text har>`},
 	} {
 		records, _, err := record.Read(strings.NewReader(test.input), test.format, 0)
 		got := fmt.Sprintf("<%v>", err)

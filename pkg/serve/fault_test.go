@@ -364,3 +364,89 @@ func TestStampSaysWhenAndWhere(t *testing.T) {
 		}
 	}
 }
+
+// TestEachFaultShows serves one stream with the example of each kind of fault, and
+// wants it to differ from the stream without: in its bytes, its pieces, its times or
+// its end. Where the content of a whole answer differs, byte ranges must not be
+// offered: a kind that changes bytes has to be in the list of those.
+func TestEachFaultShows(t *testing.T) {
+	plain := watch(t)
+	if plain.body == "" || !plain.ranges {
+		t.Fatalf("the stream without a fault: %+v", plain)
+	}
+	content := watch(t, fault.Fault{Kind: "no-resume"}).body
+	for _, kind := range fault.Kinds() {
+		f, err := fault.Parse(kind.Usage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := watch(t, f)
+		same := got
+		same.ranges = plain.ranges // which the fault itself does not show in
+		if same == plain {
+			t.Errorf("%s changes nothing", kind.Usage)
+		}
+		if got.ranges && got.whole && !strings.HasSuffix(content, got.body) {
+			t.Errorf("%s changes the bytes, but byte ranges are offered", kind.Usage)
+		}
+	}
+}
+
+// A watched answer is all that a client sees of one.
+type watched struct {
+	head   string // without the offer of byte ranges
+	ranges bool   // byte ranges are offered
+	body   string
+	reads  string // size and time of each, after the header
+	whole  bool   // the response ended as it should
+}
+
+// watch gets a stream in fake time.
+func watch(t *testing.T, faults ...fault.Fault) (w watched) {
+	synctest.Test(t, func(t *testing.T) {
+		history := &serve.History{}
+		for i := range 10 {
+			history.Append(stream.Event{ID: fmt.Sprint(i + 1), Data: fmt.Sprintf("event ü %d", i+1)})
+		}
+		history.End()
+		h := &serve.Handler{History: history, Options: serve.Options{Pace: serve.Pace{Every: time.Second}, Faults: faults}}
+		listener := make(pipes)
+		server := &http.Server{Handler: h}
+		done := make(chan struct{})
+		go func() { server.Serve(listener); close(done) }()
+		near, far := net.Pipe()
+		listener <- far
+		go io.WriteString(near, "GET / HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 1\r\nConnection: close\r\n\r\n")
+		begin := time.Now()
+		var all, reads strings.Builder
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := near.Read(buf)
+			if all.Write(buf[:n]); all.Len() > n {
+				fmt.Fprintf(&reads, "%d ", n)
+			}
+			fmt.Fprintf(&reads, "at %v\n", time.Since(begin))
+			if err != nil {
+				break
+			}
+		}
+		near.Close()
+		h.Close()
+		server.Close()
+		<-done
+
+		w.reads = reads.String()
+		response, err := http.ReadResponse(bufio.NewReader(strings.NewReader(all.String())), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.ranges = response.Header.Get("Accept-Ranges") != ""
+		for _, name := range []string{"Accept-Ranges", "Etag", "Last-Modified"} {
+			response.Header.Del(name)
+		}
+		w.head = fmt.Sprint(response.Status, response.Header)
+		body, err := io.ReadAll(response.Body)
+		w.body, w.whole = string(body), err == nil
+	})
+	return w
+}

@@ -8,9 +8,9 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// follow sends the events of the history, and then new ones. There is no other
-// loop than this one: replay is following with more at hand. io.EOF is an
-// orderly end.
+// follow sends the events of the history, and then new ones: replay is following
+// with more at hand. A client that has nothing but live events to get is served by
+// a broadcaster, whose loop is pass. io.EOF is an orderly end.
 func (c *client) follow(out responseWriter) error {
 	if err := c.startClock(); err != nil {
 		return err

@@ -159,6 +159,11 @@ func (o *Options) check() error {
 	if !slices.Contains([]UnknownID{"", UnknownStart, UnknownLive, UnknownGap, UnknownStop, UnknownConflict}, o.OnUnknownID) {
 		return fmt.Errorf("unknown OnUnknownID %q: want start, live, gap, 204 or 409", o.OnUnknownID)
 	}
+	for i := range o.Faults {
+		if err := o.Faults[i].Validate(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -169,7 +174,7 @@ func (h *Handler) With(history *History) *Handler {
 
 // errStuck is the error of [Handler.Close] where connections of the server did
 // not end.
-var errStuck = errors.New("serve: clients that take no data are left to the server")
+var errStuck = errors.New("clients that take no data are left to the server")
 
 // Close ends all connections and waits until they have ended. Those of HTTP/2
 // and HTTP/1.0 belong to the server: where a peer takes nothing from the whole

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -111,6 +112,8 @@ func TestOptionsThatCannotBeMet(t *testing.T) {
 	for want, options := range map[string]serve.Options{
 		`unknown AtEnd "clsoe"`:        {AtEnd: "clsoe"},
 		`unknown OnUnknownID "ignore"`: {OnUnknownID: "ignore"},
+		`fault "drp": no such kind`:    {Faults: []fault.Fault{{Kind: "drp", First: 1}}},
+		`fault "stall": want a`:        {Faults: []fault.Fault{{Kind: "stall", First: 1}}},
 	} {
 		w := httptest.NewRecorder()
 		(&serve.Handler{History: numbered(1), Options: options}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))

@@ -43,6 +43,15 @@ func Fail(code int, err error, hint string) error {
 // Usage returns err with the exit code of wrong usage.
 func Usage(err error) error { return Fail(ExitUsage, err, "") }
 
+// Hint returns the hint of an error, or "" if it has none.
+func Hint(err error) string {
+	var known *exitError
+	if errors.As(err, &known) {
+		return known.hint
+	}
+	return ""
+}
+
 // ExitCode chooses the exit code for the error that a command returned.
 func ExitCode(err error) int {
 	var known *exitError

@@ -38,9 +38,8 @@ func Report(streams *term.Streams, err error) {
 	}
 	message := strings.ReplaceAll(err.Error(), "\n", " ")
 	fmt.Fprintf(streams.Err, "ssectl: %s\n", output.Safe(message))
-	var known *exitError
-	if errors.As(err, &known) && known.hint != "" {
-		fmt.Fprintf(streams.Err, "hint: %s\n", output.Safe(known.hint))
+	if hint := Hint(err); hint != "" {
+		fmt.Fprintf(streams.Err, "hint: %s\n", output.Safe(hint))
 	}
 }
 

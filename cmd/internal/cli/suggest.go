@@ -10,8 +10,8 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/suggest"
 )
 
-// SuggestFlag adds to the error of a flag that c does not have which one may be
-// meant. It is for cobra's SetFlagErrorFunc.
+// SuggestFlag adds to the error of a flag that c does not have a hint which one may
+// be meant. It is for cobra's SetFlagErrorFunc.
 func SuggestFlag(c *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
@@ -24,7 +24,7 @@ func SuggestFlag(c *cobra.Command, err error) error {
 		}
 	})
 	if name := suggest.Nearest(unknown.GetSpecifiedName(), names); name != "" {
-		return fmt.Errorf("%w; did you mean --%s?", err, name)
+		return Fail(ExitUsage, err, fmt.Sprintf("did you mean --%s?", name))
 	}
 	return err
 }

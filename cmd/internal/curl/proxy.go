@@ -56,7 +56,7 @@ func environment(name string) string {
 }
 
 func parseProxy(text string) (*url.URL, error) {
-	if Scheme(text) == "" {
+	if httpx.Scheme(text) == "" {
 		text = "http://" + text
 	}
 	u, err := url.Parse(text)

@@ -21,7 +21,8 @@ type EventOptions struct {
 	Pretty   bool // indent JSON data
 }
 
-// EventFormats are the forms of an event by name.
+// EventFormats are the forms of an event by name. Each call returns a format for
+// one stream, whose state, such as the time of the event before, is in the closure.
 var EventFormats = map[string]func(EventOptions) EventFormat{
 	"text": newTextFormat,
 	"json": newJSONFormat,

@@ -212,25 +212,25 @@ func details(c diag.Result, sep string) string {
 	return sep + strings.Join(lines, sep)
 }
 
-// topRemedies are the ones to print: those for hops that were recognised and for
+// topRemedies are the ones to print: those for hops that were recognized and for
 // the application, or else the likeliest.
 func topRemedies(c diag.Result) []diag.Remedy {
 	var top []diag.Remedy
 	seen := map[string]bool{}
 	for _, remedy := range c.Remedies {
-		if remedy.Recognised && !seen[remedy.For] && len(top) < 2 {
+		if remedy.Recognized && !seen[remedy.For] && len(top) < 2 {
 			seen[remedy.For] = true
 			top = append(top, remedy)
 		}
 	}
 	for _, remedy := range c.Remedies {
-		if !remedy.Recognised && remedy.For == "app" && len(top) < 3 {
+		if !remedy.Recognized && remedy.For == "app" && len(top) < 3 {
 			top = append(top, remedy)
 			break
 		}
 	}
 	for _, remedy := range c.Remedies {
-		if !remedy.Recognised && remedy.For != "app" && len(top) < 2 {
+		if !remedy.Recognized && remedy.For != "app" && len(top) < 2 {
 			top = append(top, remedy)
 		}
 	}

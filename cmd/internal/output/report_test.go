@@ -29,7 +29,7 @@ func sampleReports() map[string]*diag.Report {
 		Path: diag.Path{Hops: []diag.Hop{}}, Connections: []diag.Connection{}, Summary: diag.Summary{Fail: 1},
 		Checks: []diag.Result{{ID: "connect-reach", Group: "connect", Status: diag.Fail, Severity: diag.Fail, Title: "an HTTP answer comes", Actual: "tcp: connection refused"}},
 	}
-	nginx := diag.Remedy{For: "nginx", Text: `proxy_buffering off; proxy_set_header Connection "";`, Recognised: true}
+	nginx := diag.Remedy{For: "nginx", Text: `proxy_buffering off; proxy_set_header Connection "";`, Recognized: true}
 	app := diag.Remedy{For: "app", Text: "X-Accel-Buffering: no"}
 	whole := &diag.Report{
 		SchemaID: diag.SchemaID, Tool: diag.Tool{Version: "1.0.0"}, URL: "https://app.example.com/events?token=REDACTED", Started: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),

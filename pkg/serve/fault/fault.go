@@ -4,6 +4,7 @@
 package fault
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,8 +20,8 @@ import (
 type Fault struct {
 	Kind string
 	// First and Last are the events of each connection, counted from 1, that
-	// the fault is for; for the kind "status" they are connections. Zero
-	// means all.
+	// the fault is for; for the kind "status" they are connections. A First of
+	// zero means all, a Last of zero means First alone.
 	First, Last int64
 
 	Duration time.Duration // of stall and delay
@@ -35,7 +36,13 @@ type Kind struct {
 	Does  string
 
 	place place
-	value func(*Fault, string) error // nil if the kind has no value
+	value *value // nil if the kind has no value
+}
+
+// A value is the value of a kind of fault.
+type value struct {
+	parse func(*Fault, string) error
+	valid func(*Fault) error
 }
 
 type place int
@@ -50,23 +57,23 @@ const (
 func Kinds() []Kind { return slices.Clone(kinds) }
 
 var kinds = []Kind{
-	{"drop", "drop@5", "close the connection after event 5, without an end of the response", placeRequired, nil},
+	{"drop", "drop@5", "close the connection after event 5, without ending the response properly", placeRequired, nil},
 	{"reset", "reset@5", "the same by a TCP reset; over HTTP/2, a reset of the stream", placeRequired, nil},
 	{"truncate", "truncate@5", "close the connection in the middle of event 5", placeRequired, nil},
-	{"stall", "stall@5=30s", "send nothing at all, heartbeats included, for 30s after event 5", placeRequired, parseDuration},
-	{"delay", "delay=200ms", "send everything, the header included, 200ms late", placeNone, parseDuration},
-	{"status", "status=503@1-2", "answer connections 1 and 2 of each route with status 503", placeOptional, parseStatus},
-	{"type", "type=text/plain", "claim another content type", placeNone, parseType},
-	{"buffer", "buffer=16k", "hold back all bytes, the header included, until 16k are there or the end", placeNone, parseSize},
-	{"chunk", "chunk=1", "write one byte at a time, each in a chunk of its own", placeNone, parseSize},
+	{"stall", "stall@5=30s", "send nothing at all, heartbeats included, for 30s after event 5", placeRequired, &durationValue},
+	{"delay", "delay=200ms", "send everything, the header included, 200ms late", placeNone, &durationValue},
+	{"status", "status=503@1-2", "answer connections 1 and 2 of each route with status 503", placeOptional, &statusValue},
+	{"type", "type=text/plain", "claim another content type", placeNone, &typeValue},
+	{"buffer", "buffer=16k", "hold back all bytes, the header included, until 16k have accumulated or the stream ends", placeNone, &sizeValue},
+	{"chunk", "chunk=1", "write one byte at a time, each in a chunk of its own", placeNone, &sizeValue},
 	{"split-utf8", "split-utf8", "end a write in the middle of every character that has several bytes", placeNone, nil},
-	{"eol", "eol=cr", "end lines by a lone CR; eol=crlf by CRLF, eol=lf by LF", placeNone, parseEOL},
+	{"eol", "eol=cr", "end lines by a lone CR; eol=crlf by CRLF, eol=lf by LF", placeNone, &eolValue},
 	{"bom", "bom", "begin the stream with a byte order mark", placeNone, nil},
 	{"gzip", "gzip", "compress, whether the client accepts it or not", placeNone, nil},
 	{"no-resume", "no-resume", "take no notice of the last event ID", placeNone, nil},
 	{"duplicate", "duplicate@3", "send event 3 twice", placeOptional, nil},
 	{"garble", "garble@4", "overwrite the middle of the data of event 4 with bytes that are not UTF-8", placeOptional, nil},
-	{"big", "big@2=8m", "send an event with 8m of data before event 2; without @, before the first", placeOptional, parseBig},
+	{"big", "big@2=8m", "send an event with 8m of data before event 2; without @, before the first", placeOptional, &bigValue},
 }
 
 // Parse reads a fault: a kind, then perhaps @N or @N-M, the events that it
@@ -76,14 +83,9 @@ func Parse(text string) (Fault, error) {
 	if i := strings.IndexAny(text, "@="); i >= 0 {
 		name = text[:i]
 	}
-	var kind *Kind
-	for i := range kinds {
-		if kinds[i].Name == name {
-			kind = &kinds[i]
-		}
-	}
-	if kind == nil {
-		return Fault{}, fmt.Errorf("fault %q: no such kind; want one of %s", text, names())
+	kind, err := lookup(name)
+	if err != nil {
+		return Fault{}, fmt.Errorf("fault %q: %w", text, err)
 	}
 	fault := Fault{Kind: name}
 	place, value, err := split(text[len(name):])
@@ -95,12 +97,41 @@ func Parse(text string) (Fault, error) {
 	case kind.value == nil && value != "":
 		err = fmt.Errorf("it has no value")
 	case kind.value != nil:
-		err = kind.value(&fault, value)
+		err = cmp.Or(kind.value.parse(&fault, value), kind.value.valid(&fault))
 	}
 	if err != nil {
 		return Fault{}, fmt.Errorf("fault %q: %w; an example is %s", text, err, kind.Usage)
 	}
 	return fault, nil
+}
+
+// Validate returns an error if the fault is of no kind, or cannot happen as it is:
+// a stall needs a duration, a delay has no events that it is for. [Parse] returns
+// only valid faults.
+func (f *Fault) Validate() error {
+	kind, err := lookup(f.Kind)
+	switch {
+	case err != nil:
+	case kind.place == placeNone && (f.First != 0 || f.Last != 0):
+		err = fmt.Errorf("it is not for single events: want a First and Last of 0")
+	case f.First < 0 || f.Last != 0 && f.Last < f.First || f.First == 0 && f.Last != 0:
+		err = fmt.Errorf("First is %d and Last %d: want numbers from 1 on, or 0", f.First, f.Last)
+	case kind.value != nil:
+		err = kind.value.valid(f)
+	}
+	if err != nil {
+		return fmt.Errorf("fault %q: %w", f.Kind, err)
+	}
+	return nil
+}
+
+func lookup(name string) (*Kind, error) {
+	for i := range kinds {
+		if kinds[i].Name == name {
+			return &kinds[i], nil
+		}
+	}
+	return nil, fmt.Errorf("no such kind; want one of %s", names())
 }
 
 func names() string {
@@ -134,11 +165,11 @@ func split(text string) (place, value string, err error) {
 func (f *Fault) setPlace(text string, want place) (err error) {
 	switch {
 	case text == "" && want == placeRequired:
-		return fmt.Errorf("it needs @ and the number of an event")
+		return fmt.Errorf("it needs an event number")
 	case text == "":
 		return nil
 	case want == placeNone:
-		return fmt.Errorf("it has no @")
+		return fmt.Errorf("it takes no @N")
 	}
 	first, last, isRange := strings.Cut(text, "-")
 	if !isRange {
@@ -165,54 +196,93 @@ func (f *Fault) Check(events int64) error {
 
 // Covers reports whether the fault is for the given event or connection.
 func (f *Fault) Covers(n int64) bool {
-	return f.First == 0 || f.First <= n && n <= f.Last
+	return f.First == 0 || f.First <= n && n <= max(f.First, f.Last)
 }
 
-func parseDuration(f *Fault, value string) (err error) {
-	if f.Duration, err = time.ParseDuration(value); err != nil || f.Duration <= 0 {
-		return fmt.Errorf("want a duration")
-	}
-	return nil
+var durationValue = value{
+	parse: func(f *Fault, text string) error {
+		f.Duration, _ = time.ParseDuration(text) // valid refuses the zero of an error
+		return nil
+	},
+	valid: func(f *Fault) error {
+		if f.Duration <= 0 {
+			return fmt.Errorf("want a duration")
+		}
+		return nil
+	},
 }
 
-func parseStatus(f *Fault, value string) (err error) {
-	if f.Size, err = strconv.ParseInt(value, 10, 64); err != nil || f.Size < 200 || f.Size > 599 {
-		return fmt.Errorf("want a status from 200 to 599")
-	}
-	return nil
+var statusValue = value{
+	parse: func(f *Fault, text string) error {
+		f.Size, _ = strconv.ParseInt(text, 10, 64) // valid refuses what comes with an error
+		return nil
+	},
+	valid: func(f *Fault) error {
+		if f.Size < 200 || f.Size > 599 {
+			return fmt.Errorf("want a status from 200 to 599")
+		}
+		return nil
+	},
 }
 
-func parseType(f *Fault, value string) error {
-	if f.Text = value; value == "" || !httpx.IsFieldValue(value) {
-		return fmt.Errorf("want a content type")
-	}
-	return nil
+var typeValue = value{
+	parse: func(f *Fault, text string) error {
+		f.Text = text
+		return nil
+	},
+	valid: func(f *Fault) error {
+		if f.Text == "" || !httpx.IsFieldValue(f.Text) {
+			return fmt.Errorf("want a content type")
+		}
+		return nil
+	},
 }
 
-func parseEOL(f *Fault, value string) error {
-	eol, ok := map[string]string{"cr": "\r", "lf": "\n", "crlf": "\r\n"}[value]
-	if !ok {
-		return fmt.Errorf("want cr, lf or crlf")
-	}
-	f.Text = eol
-	return nil
+var eolValue = value{
+	parse: func(f *Fault, text string) error {
+		eol, ok := map[string]string{"cr": "\r", "lf": "\n", "crlf": "\r\n"}[text]
+		if !ok {
+			return fmt.Errorf("want cr, lf or crlf")
+		}
+		f.Text = eol
+		return nil
+	},
+	valid: func(f *Fault) error {
+		if !slices.Contains([]string{"\r", "\n", "\r\n"}, f.Text) {
+			return fmt.Errorf("want the line end itself, CR, LF or CRLF, not %q", f.Text)
+		}
+		return nil
+	},
 }
 
 // maxSize bounds the memory that a fault takes for each client.
 const maxSize = 1 << 30
 
-func parseSize(f *Fault, value string) error {
-	size, err := units.ParseSize(value)
-	if err != nil || size < 1 || size > maxSize {
-		return fmt.Errorf("want a size from 1 to 1g")
+var sizeValue = value{parse: parseSize, valid: validSize}
+
+// bigValue is the size of one event, the first unless another is given.
+var bigValue = value{
+	parse: func(f *Fault, text string) error {
+		if f.First == 0 {
+			f.First, f.Last = 1, 1
+		}
+		return parseSize(f, text)
+	},
+	valid: validSize,
+}
+
+func parseSize(f *Fault, text string) error {
+	size, err := units.ParseSize(text)
+	if err != nil {
+		size = 0 // which validSize refuses
 	}
 	f.Size = size
 	return nil
 }
 
-func parseBig(f *Fault, value string) error {
-	if f.First == 0 {
-		f.First, f.Last = 1, 1
+func validSize(f *Fault) error {
+	if f.Size < 1 || f.Size > maxSize {
+		return fmt.Errorf("want a size from 1 to 1g")
 	}
-	return parseSize(f, value)
+	return nil
 }

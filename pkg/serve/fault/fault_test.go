@@ -16,7 +16,7 @@ func TestParse(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                  "want one of drop reset",
 		"dorp@5":            "want one of drop reset",
-		"drop":              "needs @",
+		"drop":              "an event number",
 		"drop@0":            "from 1 on",
 		"drop@5-3":          "range",
 		"drop@":             "text after it",
@@ -24,13 +24,13 @@ func TestParse(t *testing.T) {
 		"drop@5=3":          "no value",
 		"stall@5":           "duration",
 		"stall@5=-3s":       "duration",
-		"stall=30s":         "needs @",
+		"stall=30s":         "an event number",
 		"status=99":         "status from",
 		"buffer=0":          "size from",
 		"buffer=16q":        "size from",
 		"buffer=99999999g":  "size from",
 		"eol=lfcr":          "cr, lf or crlf",
-		"chunk@3=1":         "no @",
+		"chunk@3=1":         "no @N",
 		"type=a\r\nX-Y: b":  "content type",
 		"split-utf8=yes":    "no value",
 		"big@3=99999999999": "size from",
@@ -61,6 +61,68 @@ func TestCheck(t *testing.T) {
 		}
 		if err := f.Check(3); (err == nil) != happens {
 			t.Errorf("%s of 3 events: %v", text, err)
+		}
+	}
+}
+
+// TestValidate holds what Go code can write that Parse would not.
+func TestValidate(t *testing.T) {
+	for _, test := range []struct {
+		fault fault.Fault
+		want  string // in the error
+	}{
+		{fault.Fault{Kind: "drop", First: 1}, ""},
+		{fault.Fault{Kind: "drop", First: 1, Last: 3}, ""},
+		{fault.Fault{Kind: "garble"}, ""},
+		{fault.Fault{Kind: "eol", Text: "\r"}, ""},
+		{fault.Fault{}, "no such kind"},
+		{fault.Fault{Kind: "drp", First: 1}, "no such kind"},
+		{fault.Fault{Kind: "stall", First: 1}, "want a duration"},
+		{fault.Fault{Kind: "delay"}, "want a duration"},
+		{fault.Fault{Kind: "delay", First: 2, Duration: 1}, "not for single events"},
+		{fault.Fault{Kind: "status", Size: 42}, "want a status"},
+		{fault.Fault{Kind: "type"}, "want a content type"},
+		{fault.Fault{Kind: "eol", Text: "cr"}, "the line end itself"},
+		{fault.Fault{Kind: "buffer"}, "want a size"},
+		{fault.Fault{Kind: "drop", First: 3, Last: 2}, "First is 3 and Last 2"},
+		{fault.Fault{Kind: "drop", Last: 2}, "First is 0 and Last 2"},
+		{fault.Fault{Kind: "drop", First: -1}, "First is -1"},
+	} {
+		err := test.fault.Validate()
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: error %v, want %q", test.fault, err, test.want)
+		}
+	}
+	for _, kind := range fault.Kinds() {
+		f, err := fault.Parse(kind.Usage)
+		if err == nil {
+			err = f.Validate()
+		}
+		if err != nil {
+			t.Errorf("%s: %v", kind.Usage, err)
+		}
+	}
+}
+
+func TestCovers(t *testing.T) {
+	for _, test := range []struct {
+		fault fault.Fault
+		want  string // for events 1 to 4
+	}{
+		{fault.Fault{}, "++++"},
+		{fault.Fault{First: 2}, "-+--"},
+		{fault.Fault{First: 2, Last: 3}, "-++-"},
+	} {
+		got := ""
+		for n := int64(1); n <= 4; n++ {
+			if test.fault.Covers(n) {
+				got += "+"
+			} else {
+				got += "-"
+			}
+		}
+		if got != test.want {
+			t.Errorf("%+v covers %s, want %s", test.fault, got, test.want)
 		}
 	}
 }

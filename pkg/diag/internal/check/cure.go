@@ -11,7 +11,7 @@ import (
 type Remedy struct {
 	For        string // "app", "request", or the name of a hop
 	Text       string
-	Recognised bool // the hop was seen on the way
+	Recognized bool // the hop was seen on the way
 }
 
 const (
@@ -20,7 +20,7 @@ const (
 	// not concern that.
 	nginxFastCGI = "fastcgi_buffering off; fastcgi_read_timeout 1h;"
 	appText      = "X-Accel-Buffering: no"
-	phpText      = "flush() after each event; fastcgi_buffering off; in nginx, ProxySet flushpackets=on in Apache, no output_buffering or zlib.output_compression in php.ini"
+	phpText      = "flush() after each event; in nginx: fastcgi_buffering off; in Apache: ProxySet flushpackets=on; in php.ini: output_buffering and zlib.output_compression off"
 )
 
 // A Cure is the remedies for one kind of fault, in the order in which they are
@@ -121,13 +121,13 @@ func RemediesFor(cures []Cure, hops []seen.Hop) []Remedy {
 			}
 			listed[r.For+r.Text] = true
 			for _, hop := range hops {
-				r.Recognised = r.Recognised || hop.Name == r.For
+				r.Recognized = r.Recognized || hop.Name == r.For
 			}
 			switch {
-			case !r.Recognised && !mayBeThere(r.For, hops):
+			case !r.Recognized && !mayBeThere(r.For, hops):
 			case r.Text == appText && len(hops) > 0 && !slices.ContainsFunc(hops, func(h seen.Hop) bool { return h.Name == "nginx" || h.Name == "apisix" }):
 				other = append(other, r) // there may be an nginx that hides, but it is not the first to suspect
-			case r.Recognised:
+			case r.Recognized:
 				known = append(known, r)
 			case r.For == "app", r.For == "request":
 				app = append(app, r)

@@ -54,7 +54,7 @@ var hopSigns = []struct{ name, header, word string }{
 	{"haproxy", "Server", "haproxy"},
 }
 
-// Hops recognises the hops that name themselves in an answer, each once.
+// Hops recognizes the hops that name themselves in an answer, each once.
 func Hops(h http.Header) []Hop {
 	var hops []Hop
 	known := map[string]bool{}
