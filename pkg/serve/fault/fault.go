@@ -115,7 +115,7 @@ func (f *Fault) Validate() error {
 	case kind.place == placeNone && (f.First != 0 || f.Last != 0):
 		err = fmt.Errorf("it is not for single events: want a First and Last of 0")
 	case f.First < 0 || f.Last != 0 && f.Last < f.First || f.First == 0 && f.Last != 0:
-		err = fmt.Errorf("First is %d and Last %d: want numbers from 1 on, or 0", f.First, f.Last)
+		err = fmt.Errorf("events from First = %d to Last = %d: want numbers from 1 on, or 0", f.First, f.Last)
 	case kind.value != nil:
 		err = kind.value.valid(f)
 	}

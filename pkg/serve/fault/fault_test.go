@@ -84,9 +84,9 @@ func TestValidate(t *testing.T) {
 		{fault.Fault{Kind: "type"}, "want a content type"},
 		{fault.Fault{Kind: "eol", Text: "cr"}, "the line end itself"},
 		{fault.Fault{Kind: "buffer"}, "want a size"},
-		{fault.Fault{Kind: "drop", First: 3, Last: 2}, "First is 3 and Last 2"},
-		{fault.Fault{Kind: "drop", Last: 2}, "First is 0 and Last 2"},
-		{fault.Fault{Kind: "drop", First: -1}, "First is -1"},
+		{fault.Fault{Kind: "drop", First: 3, Last: 2}, "First = 3 to Last = 2"},
+		{fault.Fault{Kind: "drop", Last: 2}, "First = 0 to Last = 2"},
+		{fault.Fault{Kind: "drop", First: -1}, "First = -1"},
 	} {
 		err := test.fault.Validate()
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
