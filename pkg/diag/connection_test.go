@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/ssectl/ssectl/pkg/diag/internal/check"
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
@@ -113,4 +115,49 @@ func resetting(conn net.Conn) {
 			write(rst, 0, stream, []byte{0, 0, 0, 2})
 		}
 	}
+}
+
+// TestServerWithoutHTTP2 refuses HTTP/2 in the handshake, as nginx does without
+// http2: no version is late then.
+func TestServerWithoutHTTP2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{every: 50 * time.Millisecond, start: time.Now()}
+		server := serveInMemory(t, f, (*httptest.Server).StartTLS)
+		o := observed(t, server.URL, func(c *run) {
+			overTLS(c)
+			c.Quick = false
+		})
+		x := o.Get(seen.RoleProtocol)
+		if x == nil || x.Answered != 0 {
+			t.Fatalf("HTTP/2 was not asked for, or came: %+v", x)
+		}
+		if f := check.Lookup("protocol-parity").Run(o); f.Status == check.Warn || f.Status == check.Fail {
+			t.Errorf("protocol-parity: %s: %s", f.Status, f.Title)
+		}
+	})
+}
+
+// TestPreflightWithoutCredentials has credentials in the URL, which no browser
+// sends with a preflight (https://fetch.spec.whatwg.org/#cors-preflight-fetch).
+func TestPreflightWithoutCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards sent
+		sent := map[string]string{}
+		f := &fake{every: 50 * time.Millisecond, start: time.Now(), instead: func(_ http.ResponseWriter, r *http.Request) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			sent[r.Method] = r.Header.Get("Authorization")
+			return false
+		}}
+		server := serveInMemory(t, f, (*httptest.Server).Start)
+		observed(t, strings.Replace(server.URL, "http://", "http://user:pw@", 1), nil)
+		mu.Lock()
+		defer mu.Unlock()
+		if sent[http.MethodGet] == "" {
+			t.Errorf("the stream was asked for without credentials: %v", sent)
+		}
+		if authorization, asked := sent[http.MethodOptions]; !asked || authorization != "" {
+			t.Errorf("a preflight was made: %v, with credentials %q", asked, authorization)
+		}
+	})
 }
