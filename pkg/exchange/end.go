@@ -1,0 +1,59 @@
+package exchange
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// An End is how an exchange ended.
+type End struct {
+	How     How
+	Err     error // of the connection, or nil
+	Time    time.Time
+	Events  int64       // events of a stream
+	Bytes   int64       // of the body, as they passed
+	Trailer http.Header // of the answer
+}
+
+// How tells the ways apart in which an exchange can end.
+type How string
+
+// The ways.
+const (
+	Whole      How = "whole"       // the server ended the answer in order
+	Truncated  How = "truncated"   // the server closed its connection within the answer
+	Reset      How = "reset"       // the server reset its connection, or the HTTP/2 stream
+	ClientLeft How = "client left" // the client was gone before the answer was whole
+	TimedOut   How = "timed out"   // a time limit of ours ended it
+	Refused    How = "refused"     // no answer came: Err is why
+	Fault      How = "fault"       // a fault ended it on purpose
+)
+
+// String returns the end in words.
+func (e End) String() string {
+	after := func(words string) string {
+		if e.Events > 0 {
+			return fmt.Sprintf("%s after event %d", words, e.Events)
+		}
+		return words
+	}
+	switch e.How {
+	case Whole:
+		return "whole"
+	case Truncated:
+		return after("the upstream cut it off")
+	case Reset:
+		return after("the upstream reset it")
+	case ClientLeft:
+		return after("the client left")
+	case TimedOut:
+		return after("timed out")
+	case Fault:
+		return after("cut by a fault")
+	}
+	if e.Err != nil {
+		return "no answer: " + e.Err.Error()
+	}
+	return "no answer"
+}
