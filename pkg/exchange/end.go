@@ -11,9 +11,14 @@ type End struct {
 	How     How
 	Err     error // of the connection, or nil
 	Time    time.Time
+	First   time.Time   // when the first event of a stream was whole; zero if none was
 	Events  int64       // events of a stream
 	Bytes   int64       // of the body, as they passed
 	Trailer http.Header // of the answer
+
+	// Unseen is the reason why a Watcher was not given all that passed, or nil:
+	// the coding of the content could not be undone, or an event is too large.
+	Unseen error
 }
 
 // How tells the ways apart in which an exchange can end.
