@@ -49,8 +49,12 @@ func decodePrefixes(name string, body []byte, ends []int, limit int) (plain []by
 // decodePrefix decodes as much as can be decoded, up to limit bytes. Its error is
 // that of damage, not that of a missing end.
 func decodePrefix(name string, body []byte, limit int) ([]byte, error) {
-	var plain bytes.Buffer
-	_, err := decodeTo(&plain, name, body, limit)
+	// A buffer that grows holds a text twice, and then has up to twice its room.
+	size, err := decodeTo(io.Discard, name, body, limit)
+	plain := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	if size > 0 {
+		_, err = decodeTo(plain, name, body, limit)
+	}
 	return plain.Bytes(), err
 }
 
