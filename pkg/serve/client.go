@@ -37,6 +37,7 @@ type client struct {
 	moved         atomic.Int64 // bytes that the connection took, of unfinished batches too
 	position      atomic.Int64 // events of the history before place
 	busy          atomic.Bool  // in a write
+	late          atomic.Bool  // a fault ended it for its age
 	ended         string       // how it did, once it did
 
 	conn   net.Conn        // nil if the connection is not ours
@@ -147,6 +148,9 @@ type responseWriter interface {
 	finish() error
 	// cut ends it without, by a TCP reset if possible and wanted.
 	cut(reset bool)
+	// timeOut answers with 504 in place of a stream of which nothing was sent,
+	// the head included, and reports whether it did.
+	timeOut() bool
 }
 
 // A cutError is the end of a response that is not finished.
@@ -180,6 +184,9 @@ func (c *client) drain() {
 // cut.
 func (c *client) run(out responseWriter) (cut bool) {
 	defer c.h.leave(c)
+	if lifetime := c.faults.lifetime; lifetime > 0 {
+		defer c.endAfter(lifetime)()
+	}
 	err := c.follow(out)
 	var broken *cutError
 	switch {
@@ -188,6 +195,10 @@ func (c *client) run(out responseWriter) (cut bool) {
 		out.finish()
 	case errors.As(err, &broken):
 		c.ended = broken.cause
+		if c.late.Load() && out.timeOut() {
+			c.status = http.StatusGatewayTimeout
+			return false
+		}
 		if broken.reset && c.cause.Load() == nil {
 			c.drain()
 		}
