@@ -59,13 +59,14 @@ type options struct {
 	TLS        bool
 	Cert, Key  string
 
-	Headers      []string
-	CORS         string
-	RetryHint    time.Duration
-	Heartbeat    time.Duration
-	MaxClients   int
-	MaxEventSize cli.ByteSize
-	WriteTimeout time.Duration
+	Headers       []string
+	NoIncremental bool
+	CORS          string
+	RetryHint     time.Duration
+	Heartbeat     time.Duration
+	MaxClients    int
+	MaxEventSize  cli.ByteSize
+	WriteTimeout  time.Duration
 
 	Faults []string
 	Stamp  bool
@@ -307,17 +308,18 @@ func (opts *options) handler() (*serve.Handler, error) {
 		return nil, err
 	}
 	h := &serve.Handler{Options: serve.Options{
-		Pace:         pace,
-		AtEnd:        serve.AtEnd(opts.AtEnd),
-		CloseEvent:   opts.CloseEvent,
-		OnUnknownID:  serve.UnknownID(opts.OnUnknownID),
-		Heartbeat:    orNever(opts.Heartbeat),
-		RetryHint:    opts.RetryHint,
-		CORS:         opts.CORS,
-		MaxClients:   opts.MaxClients,
-		WriteTimeout: orNever(opts.WriteTimeout),
-		Stamp:        opts.Stamp,
-		StartLive:    opts.Clock > 0,
+		Pace:          pace,
+		AtEnd:         serve.AtEnd(opts.AtEnd),
+		CloseEvent:    opts.CloseEvent,
+		OnUnknownID:   serve.UnknownID(opts.OnUnknownID),
+		Heartbeat:     orNever(opts.Heartbeat),
+		RetryHint:     opts.RetryHint,
+		CORS:          opts.CORS,
+		NoIncremental: opts.NoIncremental,
+		MaxClients:    opts.MaxClients,
+		WriteTimeout:  orNever(opts.WriteTimeout),
+		Stamp:         opts.Stamp,
+		StartLive:     opts.Clock > 0,
 	}}
 	if opts.Canary {
 		h.Pace.Recorded = true

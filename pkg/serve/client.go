@@ -39,6 +39,7 @@ type client struct {
 	moved         atomic.Int64 // bytes that the connection took, of unfinished batches too
 	position      atomic.Int64 // events of the history before place
 	busy          atomic.Bool  // in a write
+	late          atomic.Bool  // a fault ended it for its age
 	ended         string       // how it did, once it did
 
 	conn   net.Conn        // nil if the connection is not ours
@@ -149,6 +150,9 @@ type responseWriter interface {
 	finish() error
 	// cut ends it without, by a TCP reset if possible and wanted.
 	cut(reset bool)
+	// timeOut answers with 504 in place of a stream of which nothing was sent,
+	// the head included, and reports whether it did.
+	timeOut() bool
 }
 
 // A cutError is the end of a response that is not finished.
@@ -163,6 +167,9 @@ func (e *cutError) Error() string { return e.cause }
 // cut.
 func (c *client) run(out responseWriter) (cut bool) {
 	defer c.h.leave(c)
+	if lifetime := c.faults.lifetime; lifetime > 0 {
+		defer c.endAfter(lifetime)()
+	}
 	err := c.follow(out)
 	var broken *cutError
 	switch {
@@ -171,6 +178,10 @@ func (c *client) run(out responseWriter) (cut bool) {
 		out.finish()
 	case errors.As(err, &broken):
 		c.ended = broken.cause
+		if c.late.Load() && out.timeOut() {
+			c.status = http.StatusGatewayTimeout
+			return false
+		}
 		if broken.reset && c.cause.Load() == nil {
 			socket.Drain(c.socket, c.sleep)
 		}

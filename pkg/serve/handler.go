@@ -84,8 +84,13 @@ type Options struct {
 	// RetryHint is the reconnection time that each client is sent, if not zero.
 	RetryHint time.Duration
 
-	// Header is added to every answer.
+	// Header is added to every answer, in place of a header of the same name.
 	Header http.Header
+
+	// NoIncremental leaves out "Incremental: ?1" from the header of streams. It
+	// asks intermediaries to forward the stream as it comes
+	// (https://www.rfc-editor.org/rfc/rfc10036).
+	NoIncremental bool
 
 	// CORS is the origin whose pages may read the answers, with cookies too,
 	// or "*" for all without; empty for none.
@@ -225,6 +230,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := h.newClient(r)
 	if r.Method == http.MethodHead {
 		c.describe(w.Header())
+		h.setIncremental(w.Header())
 		w.WriteHeader(http.StatusOK)
 		c.refuse(http.StatusOK)
 		return
@@ -250,6 +256,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, name := range refusals {
 		w.Header().Del(name)
 	}
+	h.setIncremental(w.Header())
 	h.stream(w, r, c)
 }
 
@@ -290,6 +297,14 @@ func (h *Handler) setHeader(header http.Header, r *http.Request) {
 	}
 	for name, values := range h.Header {
 		header[textproto.CanonicalMIMEHeaderKey(name)] = values
+	}
+}
+
+// setIncremental sets the header that streams have, and errors have not: an
+// intermediary that cannot forward an answer as it comes has to refuse it.
+func (h *Handler) setIncremental(header http.Header) {
+	if !h.NoIncremental && header.Get("Incremental") == "" {
+		header.Set("Incremental", "?1")
 	}
 }
 

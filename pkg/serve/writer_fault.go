@@ -22,7 +22,8 @@ type faults struct {
 
 	changes bool // the bytes of the stream
 
-	delay time.Duration // of the client
+	delay    time.Duration // of the client
+	lifetime time.Duration // of an answer; 0 for any
 
 	// The rest is for a faultWriter, if there is anything.
 	stream   bool
@@ -51,6 +52,11 @@ func newFaults(list []fault.Fault, stamp bool) *faults {
 			continue
 		case "delay":
 			f.delay += one.Duration
+			continue
+		case "cut":
+			if f.lifetime == 0 || one.Duration < f.lifetime {
+				f.lifetime = one.Duration
+			}
 			continue
 		case "buffer":
 			f.buffer = int(one.Size)
@@ -99,9 +105,27 @@ func (f *faults) setHeader(header http.Header) {
 
 // cuts reports whether a fault ends the connection within the response.
 func (f *faults) cuts() bool {
-	return slices.ContainsFunc(f.onEvent, func(f fault.Fault) bool {
+	return f.lifetime > 0 || slices.ContainsFunc(f.onEvent, func(f fault.Fault) bool {
 		return f.Kind == "drop" || f.Kind == "reset" || f.Kind == "truncate"
 	})
+}
+
+// endAfter ends the client when its answer is so old, as a proxy does whose timeout
+// counts the whole answer and not its silence.
+func (c *client) endAfter(lifetime time.Duration) (stop func() bool) {
+	cause := "cut after " + lifetime.String()
+	return time.AfterFunc(lifetime, func() {
+		c.h.mu.Lock()
+		defer c.h.mu.Unlock()
+		if _, here := c.h.clients[c]; !here {
+			return // a response of net/http must not be touched any more
+		}
+		c.late.Store(true)
+		c.end(cause)
+		if c.busy.Load() {
+			c.setWriteDeadline(time.Now())
+		}
+	}).Stop
 }
 
 // wrap returns out with the faults of the stream before it.
@@ -310,6 +334,8 @@ func (s *faultWriter) finish() error {
 }
 
 func (s *faultWriter) cut(reset bool) { s.out.cut(reset) }
+
+func (s *faultWriter) timeOut() bool { return s.out.timeOut() }
 
 // appendEOL appends text with all its line ends replaced.
 func appendEOL(dst, text []byte, eol string) []byte {

@@ -24,7 +24,7 @@ type Fault struct {
 	// zero means all, a Last of zero means First alone.
 	First, Last int64
 
-	Duration time.Duration // of stall and delay
+	Duration time.Duration // of stall, cut and delay
 	Size     int64         // of buffer, chunk and big, in bytes; status is here too
 	Text     string        // of type and eol
 }
@@ -61,6 +61,7 @@ var kinds = []Kind{
 	{"reset", "reset@5", "the same by a TCP reset; over HTTP/2, a reset of the stream", placeRequired, nil},
 	{"truncate", "truncate@5", "close the connection in the middle of event 5", placeRequired, nil},
 	{"stall", "stall@5=30s", "send nothing at all, heartbeats included, for 30s after event 5", placeRequired, &durationValue},
+	{"cut", "cut=15s", "cut the connection 15s after the request, heartbeats or not; answer with status 504 if nothing was sent by then, the header included", placeNone, &durationValue},
 	{"delay", "delay=200ms", "send everything, the header included, 200ms late", placeNone, &durationValue},
 	{"status", "status=503@1-2", "answer connections 1 and 2 of each route with status 503", placeOptional, &statusValue},
 	{"type", "type=text/plain", "claim another content type", placeNone, &typeValue},
