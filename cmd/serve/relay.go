@@ -18,6 +18,7 @@ import (
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/serve/relay"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -49,6 +50,8 @@ type exchanges struct {
 	streams *term.Streams
 	opts    *options
 	log     *connectionLog
+	faults  []fault.Fault
+	seed    uint64 // of the faults for a share of requests
 }
 
 // watch returns what is told of each exchange, nil for nothing. Here is the place
@@ -88,6 +91,8 @@ func (e *exchanges) relay() (*relay.Relay, error) {
 		Header:        header,
 		Watch:         e.watch(),
 		Ended:         e.log.exchanged,
+		Faults:        e.faults,
+		FaultSeed:     e.seed,
 		HeaderTimeout: opts.HeaderTimeout,
 		IdleTimeout:   opts.IdleTimeout,
 		WriteTimeout:  opts.WriteTimeout,
