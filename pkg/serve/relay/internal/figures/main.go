@@ -100,9 +100,10 @@ func newRelay(upstream string, records bool) http.Handler {
 
 // A recorder writes JSON lines into a file, as a recording does.
 type recorder struct {
-	file *os.File
-	text []byte
-	last time.Time
+	file  *os.File
+	lines record.Writer
+	text  []byte
+	last  time.Time
 }
 
 func (w *recorder) Response(*exchange.Response) {}
@@ -110,7 +111,7 @@ func (w *recorder) Body([]byte)                 {}
 func (w *recorder) End(exchange.End)            { w.flush(); w.file.Close() }
 
 func (w *recorder) Event(r *record.Record) {
-	w.text = r.AppendJSON(w.text)
+	w.text = w.lines.AppendRecord(w.text, r)
 	// Events of one read have one time: write when the next read comes, or
 	// there is much.
 	if r.Time != w.last || len(w.text) > 64<<10 {
