@@ -87,7 +87,12 @@ recognized by the first bytes. Standard input may be live: events go out as they
 come in.
 
 Every path and method is answered with the stream, so that it can stand in for
-any API. A browser that opens / gets a page that shows the stream.`
+any API. A browser that opens / gets a page that shows the stream.
+
+With --upstream, requests go on to a real server, and its answers come back unchanged:
+the log has a line for each, --print its events, --fault breaks them as they pass. A
+command after -- is started with the base URLs of well-known libraries set to this
+server, which ends with it.`
 
 const examples = `
   ssectl serve events.jsonl
