@@ -86,7 +86,23 @@ var idleCutCheck = Check{
 	run:   checkIdleCut,
 }
 
-var cureRaiseTimeout = Cure{{For: "nginx", Text: "proxy_read_timeout 1h;"}, {For: "app", Text: "heartbeats more often than the limit; for a limit of age, end the stream before it"}}
+var cureRaiseTimeout = Cure{
+	{For: "nginx", Text: "proxy_read_timeout 1h;"},
+	{For: "app", Text: "heartbeats more often than the limit; for a limit of age, end the stream before it"},
+	{For: "envoy", Text: "silence: stream_idle_timeout, in Envoy Gateway timeout: {http: {streamIdleTimeout: 1h}} of a ClientTrafficPolicy; age: timeout: 0s of the route, in Gateway API timeouts: {request: 0s} of the HTTPRoute"},
+	{For: "haproxy", Text: "timeout server 1h; timeout client 1h"},
+	{For: "traefik", Text: "entryPoints.NAME.transport.respondingTimeouts.writeTimeout=0, the default: others count the whole answer"},
+	{For: "gcp", Text: "gcloud compute backend-services update NAME --global --timeout=3600; in GKE timeoutSec: 3600 of a GCPBackendPolicy: the default counts 30 s, whatever is sent"},
+	{For: "cloudfront", Text: "heartbeats within OriginReadTimeout (30 s by default, 120 at most), and no ResponseCompletionTimeout"},
+	{For: "azure", Text: "Front Door: az afd profile update --origin-response-timeout-seconds 240, the most; API Management: a heartbeat within 4 minutes"},
+	{For: "vercel", Text: "export const maxDuration = 800, as much as the plan allows; end the stream before it, and let clients resume"},
+	{For: "fly", Text: "fly.toml: [http_service.http_options] idle_timeout = 600, in seconds, or heartbeats within it"},
+	{For: "netlify", Text: "an edge function: other functions end a stream after 10 s"},
+	{For: "heroku", Text: "heartbeats within 55 s, which no setting raises"},
+	{For: "squid", Text: "read_timeout above the time between heartbeats (15 minutes by default)"},
+	{For: "trafficserver", Text: "proxy.config.http.transaction_no_activity_timeout_out and _in above the time between heartbeats"},
+	{For: "bun", Text: "server.timeout(req, 0) in the handler, or idleTimeout: 255 in Bun.serve: the default is 10 s"},
+}
 
 // A limit is a limit that some hop is known to have.
 type limit struct {
