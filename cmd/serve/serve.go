@@ -4,10 +4,12 @@ package servecmd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -19,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
+	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
@@ -66,11 +69,14 @@ type options struct {
 	MaxEventSize  cli.ByteSize
 	WriteTimeout  time.Duration
 
-	Faults []string
-	Stamp  bool
+	Faults    []string
+	FaultSeed uint64
+	Stamp     bool
 
 	PrintURL bool
 	Quiet    bool
+
+	relayOptions
 }
 
 const long = `
@@ -89,23 +95,36 @@ const examples = `
   tail -f app.log | ssectl serve
   ssectl serve --clock 1s
   ssectl serve --route "POST /v1/chat=chat.sse" --route /feed=feed.jsonl
-  ssectl serve --exec "vmstat 1" -p 0`
+  ssectl serve --exec "vmstat 1" -p 0
+  ssectl serve --upstream https://api.openai.com --print
+  ssectl serve --upstream https://api.openai.com -- python app.py`
 
 // New returns the command.
 func New(streams *term.Streams) *cobra.Command {
-	opts := options{OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
+	opts := options{relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
 	c := &cobra.Command{
-		Use:     "serve [FILE]",
+		Use:     "serve [FILE] [-- COMMAND ARGS]",
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
 		Long:    long,
 		Example: examples,
-		Args:    cli.AtMostOne("FILE"),
+		Args: func(c *cobra.Command, args []string) error {
+			if dash := c.ArgsLenAtDash(); dash >= 0 {
+				args = args[:dash]
+			}
+			return cli.AtMostOne("FILE")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if dash := c.ArgsLenAtDash(); dash >= 0 {
+				args, opts.Command = args[:dash], args[dash:]
+			}
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
-			if err := opts.check(); err != nil {
+			if err := cmp.Or(opts.check(), opts.checkRelay()); err != nil {
 				return cli.Usage(err)
+			}
+			if opts.Upstream != "" && !c.Flags().Changed("cors") {
+				opts.CORS = "" // an upstream is not for every page to read
 			}
 			if c.Flags().Changed("port") {
 				host, _, err := net.SplitHostPort(opts.Addr)
@@ -123,6 +142,7 @@ func New(streams *term.Streams) *cobra.Command {
 	cli.AddFlags(c, "Address", opts.bindAddress)
 	cli.AddFlags(c, "Answers", opts.bindAnswers)
 	cli.AddFlags(c, "Faults", opts.bindFaults)
+	cli.AddFlags(c, "Upstream", opts.relayOptions.bind)
 	cli.SetHelp(c, streams.Width, cli.ExitCodes(
 		[2]string{"0", "the stream was served; SIGINT and SIGTERM end it"},
 		[2]string{"2", "wrong usage, or a bad input file: nothing was served"},
@@ -154,7 +174,26 @@ func faultHelp(width int) string {
 }
 
 const faultAbout = `Faults, for --fault. Events count from 1 on each connection; @N-M is a range of
-them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.`
+them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.
+
+After a colon come the requests that a fault is for, in any order: a method, a path
+(* or {name} stands for any segment), #N or #N-M for the Nth of those requests, and
+a share of them, chosen at random by --fault-seed.
+
+  drop@5:POST /v1/chat     each POST to that path
+  status=503:#1-2          the first two requests
+  reset@3:/v1/* #2-9 10%   one in ten of the second to ninth below /v1`
+
+// seed returns the seed of the faults that are for a share of requests. One that was
+// not given is printed, so that a run can be repeated.
+func (opts *options) seed(faults []fault.Fault, tell func(string)) uint64 {
+	if opts.FaultSeed != 0 || !slices.ContainsFunc(faults, func(f fault.Fault) bool { return f.For.Share != 0 }) {
+		return opts.FaultSeed
+	}
+	seed := rand.Uint64N(1e9) + 1
+	tell(fmt.Sprintf("the faults have the seed %d (--fault-seed %d repeats them)", seed, seed))
+	return seed
+}
 
 // faultHint returns a remedy for a fault that cannot be parsed.
 func faultHint(text string) string {
@@ -163,7 +202,7 @@ func faultHint(text string) string {
 		names = append(names, kind.Name)
 	}
 	const all = "ssectl serve --help faults"
-	name, _, _ := strings.Cut(strings.ReplaceAll(text, "=", "@"), "@")
+	name, _, _ := strings.Cut(strings.NewReplacer("=", "@", ":", "@").Replace(text), "@")
 	if meant := suggest.Nearest(name, names); meant != "" && meant != name {
 		return "did you mean " + meant + "? " + all
 	}
@@ -172,6 +211,10 @@ func faultHint(text string) string {
 
 // run serves until ctx ends, or until there is nothing more to do.
 func run(ctx context.Context, streams *term.Streams, opts *options) error {
+	asked := ctx // to stop
+	if opts.Command != nil {
+		ctx = context.WithoutCancel(ctx) // the command decides when it is done
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := &connectionLog{streams: streams, quiet: opts.Quiet}
@@ -189,11 +232,26 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		}
 		base.Faults = append(base.Faults, f)
 	}
+	base.FaultSeed = opts.seed(base.Faults, served.tell)
 	base.Closed = served.closed
 	feeds := feeder{ctx: ctx, streams: streams, opts: opts, tell: served.tell}
 	mux, err := feeds.mux(base)
 	if err != nil {
 		return err
+	}
+	// Requests that no route is for have their answers from elsewhere.
+	passed := &exchanges{streams: streams, opts: opts, log: served, faults: base.Faults, seed: base.FaultSeed}
+	if opts.Upstream != "" {
+		upstream, err := passed.relay()
+		if err != nil {
+			return cli.Usage(err)
+		}
+		mux.Else = upstream
+		feeds.what = append(feeds.what, upstream.Upstream.Redacted())
+	}
+	var handler http.Handler = inspector.New(mux)
+	if mux.Else != nil {
+		handler = opts.guard(handler)
 	}
 	listener, url, err := openListener(opts)
 	if err != nil {
@@ -203,9 +261,16 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	if limit := raiseFileLimit(); opts.MaxClients > 0 && limit < opts.MaxClients+spareFiles {
 		served.tell(fmt.Sprintf("--max-clients %d is more than the limit of %d open files allows", opts.MaxClients, limit))
 	}
+	var command *app
+	if opts.Command != nil {
+		if command, err = startApp(streams, opts, url); err != nil {
+			listener.Close()
+			return err
+		}
+	}
 	feeds.start()
 	server := &http.Server{
-		Handler:           inspector.New(mux),
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -221,13 +286,20 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		mux.Close()
 		server.Close()
 	})
+	var status error
+	if command != nil {
+		wg.Go(func() {
+			status = command.wait(asked)
+			cancel()
+		})
+	}
 	err = server.Serve(listener)
 	stopped := ctx.Err() != nil
 	cancel()
 	wg.Wait()
 	feeds.wait()
 	if stopped || errors.Is(err, http.ErrServerClosed) {
-		return nil
+		return status
 	}
 	return cli.Fail(cli.ExitNoRun, fmt.Errorf("serving: %w", err), "")
 }
