@@ -146,15 +146,21 @@ func (c *cleaner) read(r *record.Record) {
 	case r.Meta != nil:
 		return
 	case r.Incomplete || !r.IsEvent && !r.HasComment && !r.HasID:
-		raw := string(r.Raw)
-		from := 0
-		if i := strings.LastIndex("\n"+raw, "\ndata:"); i >= 0 {
-			from = i + len("data:")
-			from += len(raw[from:]) - len(strings.TrimLeft(raw[from:], " "))
+		offset := 0
+		for line := range strings.Lines(string(r.Raw)) {
+			value := strings.TrimRight(line, "\r\n")
+			name, rest, _ := strings.Cut(value, ":")
+			at := offset + len(value) - len(strings.TrimPrefix(rest, " "))
+			switch value := value[at-offset:]; {
+			case name == "data":
+				reader.add(value, inRaw, at, r.Type)
+			case name == "":
+				reader.comment(value, inRaw, at)
+			default:
+				reader.add(value, inRaw, at, "raw "+name)
+			}
+			offset += len(line)
 		}
-		reader.add(raw[:from], inRaw, 0, "raw")
-		// It is the end of the data so far.
-		reader.add(raw[from:], inRaw, from, r.Type)
 	default:
 		if r.IsEvent {
 			reader.add(r.Data, inData, 0, r.Type)
@@ -166,8 +172,7 @@ func (c *cleaner) read(r *record.Record) {
 			reader.texts = append(reader.texts, text{place: inID, to: len(r.ID), value: r.ID, kind: jsonName})
 		}
 		if r.HasComment {
-			channel := hash("comment")
-			reader.texts = append(reader.texts, text{place: inComment, to: len(r.Comment), value: r.Comment, channels: [channels]uint64{channel, channel, channel, channel}})
+			reader.comment(r.Comment, inComment, 0)
 		}
 	}
 }

@@ -325,17 +325,18 @@ func (p *Player) refuse(w http.ResponseWriter, request *Request, k *key) {
 		message += fmt.Sprintf("; the nearest is %s: %s", nearest.name(), strings.Join(words, "; "))
 	}
 	answer.Error.Message = message
-	text, err := json.MarshalIndent(answer, "", "  ")
-	if err != nil {
-		text = []byte(`{}`)
-	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	encoder.Encode(answer)
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	header.Set("X-Content-Type-Options", "nosniff")
 	// The SDKs of OpenAI and Anthropic would ask again, and again.
 	header.Set("X-Should-Retry", "false")
 	w.WriteHeader(http.StatusNotImplemented)
-	w.Write(append(text, '\n'))
+	w.Write(text.Bytes())
 	p.note(message)
 }
 

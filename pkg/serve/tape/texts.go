@@ -3,7 +3,6 @@ package tape
 import (
 	"encoding/json"
 	"hash/maphash"
-	"strconv"
 	"strings"
 
 	"github.com/ssectl/ssectl/internal/redact"
@@ -139,8 +138,7 @@ func isJSON(data string) bool {
 // event.
 func (r *textReader) add(s string, where place, offset int, eventType string) {
 	if !isJSON(s) {
-		whole := hash("plain", strconv.Itoa(int(where)))
-		typed := hash("plain", strconv.Itoa(int(where)), eventType)
+		whole, typed := hash("plain"), hash("plain", eventType)
 		r.texts = append(r.texts, text{place: where, from: offset, to: offset + len(s), value: s, channels: [channels]uint64{whole, whole, typed, typed}})
 		return
 	}
@@ -159,6 +157,12 @@ func (r *textReader) add(s string, where place, offset int, eventType string) {
 		t.channels[2] = mix(t.channels[1], index)
 		t.channels[3] = mix(t.channels[2], ids+1)
 	}
+}
+
+// comment adds a comment.
+func (r *textReader) comment(s string, where place, offset int) {
+	channel := hash("comment")
+	r.texts = append(r.texts, text{place: where, from: offset, to: offset + len(s), value: s, channels: [channels]uint64{channel, channel, channel, channel}})
 }
 
 const maxDepth = 200
