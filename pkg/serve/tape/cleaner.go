@@ -17,6 +17,7 @@ type cleaner struct {
 	out     func(*record.Record)
 
 	reader textReader
+	last   lastEvent
 	queue  []*held // in order; the first is held back
 	size   int     // bytes of the queue, about
 	tails  map[uint64]*pieces
@@ -60,7 +61,11 @@ type piece struct {
 
 // event takes the next event of the stream.
 func (c *cleaner) event(r *record.Record) {
-	c.reader.texts = c.reader.texts[:0]
+	if len(c.queue) == 0 && len(c.tails) == 0 && c.isClean(r) {
+		c.out(r)
+		return
+	}
+	c.reader.light = false
 	c.read(r)
 	var now *held // this event, once something holds it
 	hold := func() *held {
@@ -114,13 +119,6 @@ func (c *cleaner) event(r *record.Record) {
 			}
 		}
 	}
-	if now == nil && len(c.queue) == 0 {
-		// Fields that dispatch nothing are in the raw bytes alone.
-		if raw := c.secrets.Clean(string(r.Raw)); r.Raw == nil || raw == string(r.Raw) {
-			c.out(r)
-			return
-		}
-	}
 	c.queue = append(c.queue, hold())
 	c.size += c.queue[len(c.queue)-1].size
 	for len(c.queue) > 0 && (len(c.queue) > maxHeld || c.size > maxHeldSize || c.tooOld(c.queue[0], r)) && c.queue[0].waits > 0 {
@@ -139,9 +137,85 @@ func (c *cleaner) tooOld(h *held, latest *record.Record) bool {
 	return latest.Time.Sub(h.record.Time) > maxHeldTime
 }
 
+// isClean reports whether there is nothing secret in an event, nor at the end of a
+// text in it what may be the beginning. It is quick.
+func (c *cleaner) isClean(r *record.Record) bool {
+	if r.Raw == nil && !r.HasComment && r.ID == "" {
+		if value, ok := c.likeLast(r); ok {
+			return c.isPlain(value)
+		}
+	}
+	c.last.texts = c.last.texts[:0]
+	c.reader.light = true
+	c.read(r)
+	for i := range c.reader.texts {
+		if t := &c.reader.texts[i]; t.secret && t.value != "" || !c.isPlain(t.value) {
+			return false
+		}
+	}
+	if r.Raw != nil {
+		// Fields that dispatch nothing are in the raw bytes alone.
+		return c.isPlain(string(r.Raw))
+	}
+	if r.IsEvent && !r.HasComment && r.ID == "" && len(r.Data) < maxLast {
+		c.last.data, c.last.kind = append(c.last.data[:0], r.Data...), r.Type
+		for i := range c.reader.texts {
+			if t := &c.reader.texts[i]; t.kind == jsonString {
+				c.last.texts = append(c.last.texts, [2]int{t.from + 1, t.to - 1})
+			}
+		}
+	}
+	return true
+}
+
+func (c *cleaner) isPlain(text string) bool {
+	var run redact.Run
+	return len(c.secrets.Scan(&run, text)) == 0 && run.Clear()
+}
+
+// A lastEvent is a clean event. Most events of a stream differ from others in one
+// string alone, so only that one has to be looked at.
+type lastEvent struct {
+	data  []byte
+	kind  string
+	texts [][2]int // the strings in it, without their quotes
+}
+
+const maxLast = 16 << 10
+
+// likeLast returns the string in which an event differs from the last one, if
+// that is the only difference.
+func (c *cleaner) likeLast(r *record.Record) (value string, ok bool) {
+	last := &c.last
+	if len(last.texts) == 0 || !r.IsEvent || r.Type != last.kind {
+		return "", false
+	}
+	most := min(len(last.data), len(r.Data))
+	before := 0
+	for before < most && last.data[before] == r.Data[before] {
+		before++
+	}
+	after := 0
+	for after < most-before && last.data[len(last.data)-1-after] == r.Data[len(r.Data)-1-after] {
+		after++
+	}
+	for _, t := range last.texts {
+		if t[0] > before || t[1] < len(last.data)-after {
+			continue
+		}
+		end := len(r.Data) - (len(last.data) - t[1])
+		if to, closed := stringEnd(r.Data, t[0]-1); !closed || to != end+1 {
+			return "", false
+		}
+		return unquote(r.Data[t[0]:end]), true
+	}
+	return "", false
+}
+
 // read collects the texts of the event.
 func (c *cleaner) read(r *record.Record) {
 	reader := &c.reader
+	reader.texts = reader.texts[:0]
 	switch {
 	case r.Meta != nil:
 		return

@@ -37,6 +37,9 @@ func ParseParts(text string) ([]Part, error) {
 		if err := part.check(); err != nil {
 			return nil, err
 		}
+		if header := part.header(); header != "" {
+			part = Part("header:" + header)
+		}
 		parts = append(parts, part)
 	}
 	return parts, nil

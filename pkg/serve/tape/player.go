@@ -90,13 +90,15 @@ type Player struct {
 
 // Open returns a Player for the recordings in a directory.
 func Open(dir string, options Options) (*Player, error) {
-	p := &Player{options: options, parts: options.Match}
-	if p.parts == nil {
-		p.parts = DefaultParts()
-	}
-	for _, part := range p.parts {
-		if err := part.check(); err != nil {
-			return nil, err
+	p := &Player{options: options, parts: DefaultParts()}
+	if options.Match != nil {
+		p.parts = nil
+		for _, part := range options.Match {
+			parsed, err := ParseParts(string(part))
+			if err != nil {
+				return nil, err
+			}
+			p.parts = append(p.parts, parsed...)
 		}
 	}
 	if err := checkHeader(options.Header); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -38,6 +39,10 @@ type Recorder struct {
 	// Dir is the directory. Files in it stay, and the numbers go on after
 	// theirs.
 	Dir string
+
+	// Upstream is the URL that requests are passed on to, if not nil: paths on
+	// tape are relative to it, as clients have them.
+	Upstream *url.URL
 
 	// MaxBody is how many bytes of a body are kept that is no event stream.
 	// Zero means [DefaultMaxBody].
@@ -165,6 +170,55 @@ func (r *Recorder) failed(err error) {
 	}
 }
 
+// target returns the path and the query of a request as the client sent it.
+func (r *Recorder) target(u *url.URL) (path, query string) {
+	path, query = u.EscapedPath(), u.RawQuery
+	if u.Opaque != "" {
+		path = u.Opaque
+	}
+	if base := r.Upstream; base != nil {
+		path = below(path, base)
+		if rest, ok := strings.CutPrefix(query, base.RawQuery); ok {
+			query = strings.TrimPrefix(rest, "&")
+		}
+	}
+	return path, query
+}
+
+// below returns a path relative to a URL, if it is below that.
+func below(path string, base *url.URL) string {
+	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(base.EscapedPath(), "/"))
+	switch {
+	case !ok || rest != "" && strings.IndexByte("/?#", rest[0]) < 0:
+		return path
+	case rest == "" || rest[0] != '/':
+		return "/" + rest
+	}
+	return rest
+}
+
+// head returns the head of an answer as the tape has it. Locations on the upstream
+// become those of whoever plays it.
+func (r *Recorder) head(response *exchange.Response) *Response {
+	header := response.Header
+	for _, name := range []string{"Location", "Content-Location"} {
+		base, location := r.Upstream, header.Get(name)
+		if base == nil || location == "" {
+			continue
+		}
+		host := base.Scheme + "://" + base.Host
+		path, ok := strings.CutPrefix(location, host)
+		if ok = ok && (path == "" || path[0] == '/'); ok || strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//") {
+			if !ok {
+				path = location
+			}
+			header = header.Clone()
+			header.Set(name, below(path, base))
+		}
+	}
+	return cleanResponse(&r.secrets, response.Status, header)
+}
+
 // Close ends the recordings whose exchanges have not ended, and waits for all.
 func (r *Recorder) Close() error {
 	r.mu.Lock()
@@ -282,9 +336,10 @@ func (t *tape) ask() {
 		return
 	}
 	secrets := &t.recorder.secrets
-	kept := cleanRequest(secrets, request.Method, request.URL.EscapedPath(), request.URL.RawQuery, request.Header, text, size)
+	path, query := t.recorder.target(request.URL)
+	kept := cleanRequest(secrets, request.Method, path, query, request.Header, text, size)
 	var err error
-	if t.file, err = t.recorder.create(t.number, fileName(request.Method, secrets.Clean(request.URL.Path))); err != nil {
+	if t.file, err = t.recorder.create(t.number, fileName(request.Method, kept.Path)); err != nil {
 		t.recorder.failed(err)
 		t.close()
 		return
@@ -314,7 +369,7 @@ func (t *tape) response(head *exchange.Response) {
 		t.head = head
 		return
 	}
-	kept := cleanResponse(&t.recorder.secrets, head.Status, head.Header)
+	kept := t.recorder.head(head)
 	end := ending{How: unknown}
 	t.meta(head.Time, `{"response":`, kept.appendTo, `,"end":`, end.appendTo, "}")
 }
@@ -352,7 +407,7 @@ func (t *tape) End(end exchange.End) {
 		ending.Note = secrets.Clean(redact.WithoutSecrets(httpx.WithoutURL(end.Err).Error()))
 	}
 	if head := t.head; head != nil {
-		kept := cleanResponse(secrets, head.Status, head.Header)
+		kept := t.recorder.head(head)
 		if t.request.Method == http.MethodHead {
 			if length := head.Header.Get("Content-Length"); length != "" {
 				kept.Header.Set("Content-Length", length)
@@ -408,6 +463,9 @@ func (t *tape) line(r *record.Record) {
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			t.timer = nil
+			if len(t.pending) < cap(t.pending)/8 { // an idle stream has no buffer
+				defer func() { t.pending = nil }()
+			}
 			t.flush()
 		})
 	}
@@ -418,7 +476,7 @@ func (t *tape) flush() {
 		return
 	}
 	_, err := t.file.Write(t.pending)
-	if t.pending = t.pending[:0]; cap(t.pending) > flushSize/4 {
+	if t.pending = t.pending[:0]; cap(t.pending) > 2*flushSize {
 		t.pending = nil
 	}
 	if err != nil {

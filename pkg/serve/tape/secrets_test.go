@@ -88,7 +88,8 @@ var shapes = []func(n int, piece string) string{
 		return fmt.Sprintf("event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":%d,\"item_id\":\"msg_1\",\"output_index\":0,\"delta\":%s}\n\n", n, quote(p))
 	},
 	func(n int, p string) string { // two parts of one event
-		a, b := p[:len(p)/2], p[len(p)/2:]
+		runes := []rune(p)
+		a, b := string(runes[:len(runes)/2]), string(runes[len(runes)/2:])
 		return fmt.Sprintf("data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s},{\"text\":%s}]}}]}\r\n\r\n", quote(a), quote(b))
 	},
 	func(n int, p string) string {

@@ -235,3 +235,12 @@ func randomStream(random *rand.Rand) string {
 	}
 	return b.String()
 }
+
+func mustParse(t *testing.T, text string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}

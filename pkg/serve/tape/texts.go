@@ -77,6 +77,7 @@ type object struct {
 // as far as it goes: an event may be cut.
 type textReader struct {
 	texts   []text
+	light   bool // finds no channels
 	objects []object
 	at      []int           // the object of each text
 	fields  map[string]role // by name, for names that came before
@@ -137,6 +138,10 @@ func isJSON(data string) bool {
 // add adds the texts in s, which begins at the given offset of a part of an
 // event.
 func (r *textReader) add(s string, where place, offset int, eventType string) {
+	if r.light && isJSON(s) {
+		r.walk(s, where, offset)
+		return
+	}
 	if !isJSON(s) {
 		whole, typed := hash("plain"), hash("plain", eventType)
 		r.texts = append(r.texts, text{place: where, from: offset, to: offset + len(s), value: s, channels: [channels]uint64{whole, whole, typed, typed}})
@@ -169,35 +174,9 @@ const maxDepth = 200
 
 func (r *textReader) walk(s string, where place, offset int) {
 	current := 0
-	name, isName := "", false // of the member whose value comes next
-	is := roleNone
+	name, is := "", roleNone // of the member whose value comes next
 	for i := 0; i < len(s); {
-		o := &r.objects[current]
 		switch c := s[i]; {
-		case c == '{' || c == '[':
-			wild, exact := o.path(name)
-			if o.array {
-				o.items++
-			}
-			if len(r.objects) < 1<<16 && r.depth(current) < maxDepth {
-				r.objects = append(r.objects, object{parent: current, array: c == '[', wild: wild, exact: exact})
-				current = len(r.objects) - 1
-			}
-			name, is, isName = "", roleNone, c == '{'
-			i++
-		case c == '}' || c == ']':
-			if o.parent >= 0 {
-				current = o.parent
-			}
-			name, is, isName = "", roleNone, false
-			i++
-		case c == ',':
-			name, is = "", roleNone
-			isName = !o.array && current > 0
-			i++
-		case c == ':':
-			isName = false
-			i++
 		case c == '"':
 			end, closed := stringEnd(s, i)
 			t := text{place: where, from: offset + i, to: offset + end, kind: jsonString}
@@ -206,23 +185,49 @@ func (r *textReader) walk(s string, where place, offset int) {
 			} else {
 				t.kind, t.value = openString, unquote(s[i+1:end])
 			}
-			if isName && closed {
-				t.kind = jsonName
-				r.texts = append(r.texts, t)
-				r.at = append(r.at, 0)
-				name = t.value
-				is = r.role(name)
-			} else {
-				r.value(o, current, name, is, t)
-			}
 			i = end
+			for i < len(s) && s[i] == ' ' {
+				i++
+			}
+			if i < len(s) && s[i] == ':' {
+				t.kind, name = jsonName, t.value
+				is = r.role(name)
+				r.texts = append(r.texts, t)
+				if !r.light {
+					r.at = append(r.at, 0)
+				}
+				i++
+			} else {
+				r.value(current, name, is, t)
+			}
 		case c == '-' || '0' <= c && c <= '9':
 			end := i + 1
 			for end < len(s) && (isAlnum(s[end]) || s[end] == '.' || s[end] == '-' || s[end] == '+') {
 				end++
 			}
-			r.value(o, current, name, is, text{place: where, from: offset + i, to: offset + end, kind: jsonNumber, value: s[i:end]})
+			r.value(current, name, is, text{place: where, from: offset + i, to: offset + end, kind: jsonNumber, value: s[i:end]})
 			i = end
+		case c == ',':
+			name, is = "", roleNone
+			i++
+		case c == '{' || c == '[':
+			if !r.light {
+				o := &r.objects[current]
+				wild, exact := o.path(name)
+				o.items++
+				if len(r.objects) < 1<<16 && r.depth(current) < maxDepth {
+					r.objects = append(r.objects, object{parent: current, array: c == '[', wild: wild, exact: exact})
+					current = len(r.objects) - 1
+				}
+			}
+			name, is = "", roleNone
+			i++
+		case c == '}' || c == ']':
+			if !r.light && r.objects[current].parent >= 0 {
+				current = r.objects[current].parent
+			}
+			name, is = "", roleNone
+			i++
 		default:
 			i++
 		}
@@ -253,14 +258,16 @@ func (o *object) path(name string) (wild, exact uint64) {
 	return mix(o.wild, n), mix(o.exact, n)
 }
 
-func (r *textReader) value(o *object, current int, name string, is role, t text) {
-	t.channels[0], t.channels[1] = o.path(name)
-	if o.array {
-		o.items++
+func (r *textReader) value(current int, name string, is role, t text) {
+	t.secret = is == roleSecret
+	if r.light {
+		r.texts = append(r.texts, t)
+		return
 	}
+	o := &r.objects[current]
+	t.channels[0], t.channels[1] = o.path(name)
+	o.items++
 	switch is {
-	case roleSecret:
-		t.secret = true
 	case roleIndex:
 		o.index = mix(o.index, hash(name, t.value))
 	case roleID:
@@ -273,19 +280,15 @@ func (r *textReader) value(o *object, current int, name string, is role, t text)
 // stringEnd returns the end of the JSON string that begins at i, and whether it
 // has one.
 func stringEnd(s string, i int) (end int, closed bool) {
-	for i++; ; {
-		n := strings.IndexAny(s[i:], `"\`)
-		if n < 0 {
-			return len(s), false
-		}
-		i += n
-		if s[i] == '"' {
+	for i++; i < len(s); i++ {
+		switch s[i] {
+		case '"':
 			return i + 1, true
-		}
-		if i += 2; i >= len(s) {
-			return len(s), false
+		case '\\':
+			i++
 		}
 	}
+	return len(s), false
 }
 
 // unquote returns what a JSON string means, the string itself where it is broken.
