@@ -372,7 +372,7 @@ func parseMeta(text []byte) (m meta, err error) {
 
 var hows = []exchange.How{
 	exchange.Whole, exchange.Truncated, exchange.Reset, exchange.ClientLeft, exchange.TimedOut, exchange.Refused,
-	exchange.Fault, unknown,
+	exchange.Fault, exchange.Stopped, unknown,
 }
 
 // A line is a record with a time and a meta object.

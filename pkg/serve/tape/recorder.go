@@ -84,8 +84,17 @@ func (r *Recorder) start() error {
 		r.number = max(r.number, numberOf(entry.Name()))
 	}
 	r.open = map[*tape]struct{}{}
+	if base := r.Upstream; base != nil {
+		r.secrets.Query(base.RawQuery)
+		password, _ := base.User.Password()
+		r.secrets.Add(password)
+	}
 	return nil
 }
+
+// Hide keeps the value of a request header off all tapes, wherever it appears: that
+// of one which clients do not send, but the upstream gets.
+func (r *Recorder) Hide(name, value string) { r.secrets.Credentials(name, value) }
 
 // numberOf returns the number that the name of a file begins with, 0 if none.
 func numberOf(name string) int {

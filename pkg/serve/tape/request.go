@@ -119,7 +119,8 @@ func uncoded(header http.Header, body []byte, size int64) ([]byte, int64) {
 
 // cleanBody returns a whole body without its secrets.
 func cleanBody(secrets *redact.Secrets, contentType, text string, isRequest bool) string {
-	if isRequest && strings.HasPrefix(strings.ToLower(contentType), "application/x-www-form-urlencoded") {
+	// curl -d calls everything a form.
+	if isRequest && !isJSON(text) && strings.HasPrefix(strings.ToLower(contentType), "application/x-www-form-urlencoded") {
 		return secrets.Query(text)
 	}
 	lines := []string{text}
