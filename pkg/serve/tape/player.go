@@ -73,7 +73,7 @@ type Play struct {
 	Bytes    int64 // of the body
 	Start    time.Time
 	Duration time.Duration
-	End      string
+	End      string // for people; of a request that nothing matches, what differs
 }
 
 // A Player answers requests from recordings: each with the first recording that
@@ -166,9 +166,9 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.options.Otherwise.ServeHTTP(w, r)
 		return
 	default:
-		play.Status, play.End = http.StatusNotImplemented, "no recording matches"
+		play.Status = http.StatusNotImplemented
 		p.header(w.Header(), r, nil)
-		p.refuse(w, request, &key)
+		play.End = p.refuse(w, request, &key)
 	}
 	play.Duration = time.Since(start)
 	p.played(play)
@@ -299,8 +299,8 @@ type refusal struct {
 	} `json:"error"`
 }
 
-// refuse answers a request that no recording matches.
-func (p *Player) refuse(w http.ResponseWriter, request *Request, k *key) {
+// refuse answers a request that no recording matches, and returns its message.
+func (p *Player) refuse(w http.ResponseWriter, request *Request, k *key) string {
 	var answer refusal
 	answer.Error.Type, answer.Error.Code = "no_recording", "no_recording"
 	target := request.Path
@@ -340,6 +340,7 @@ func (p *Player) refuse(w http.ResponseWriter, request *Request, k *key) {
 	w.WriteHeader(http.StatusNotImplemented)
 	w.Write(text.Bytes())
 	p.note(message)
+	return message
 }
 
 // A playing is one answer on its way.
