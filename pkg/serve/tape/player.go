@@ -462,8 +462,11 @@ func (x *playing) stream(found *recording) error {
 		if r.Delay > 0 {
 			recorded = r.Delay
 		}
-		if !r.Time.IsZero() {
+		switch {
+		case !r.Time.IsZero():
 			last = r.Time
+		case !last.IsZero():
+			last = last.Add(recorded)
 		}
 		if recorded > 0 || r.IsEvent {
 			if err := x.wait(recorded, r.IsEvent && events > 0); err != nil {
@@ -524,6 +527,9 @@ func (x *playing) wait(recorded time.Duration, next bool) error {
 }
 
 func (x *playing) flush() error {
+	if x.begun && len(x.pending) == 0 {
+		return nil
+	}
 	x.begun = true
 	if limit := x.player.options.WriteTimeout; limit >= 0 {
 		if limit == 0 {
