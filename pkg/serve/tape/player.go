@@ -38,8 +38,9 @@ type Options struct {
 
 	// Normalize, if not nil, changes requests before they are compared, those
 	// on tape and those that come. Its argument is an object with the method,
-	// path, query, headers, and body, and with json, its value, where the body
-	// is JSON. A result without headers takes the place of the body.
+	// path, query, headers, and json, the value of the body, or body, its text,
+	// where that is not JSON. A result without headers takes the place of the
+	// body.
 	Normalize func(request map[string]any) (any, error)
 
 	// Wait returns how long to wait where the recording has the given time:
