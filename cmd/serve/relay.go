@@ -52,6 +52,7 @@ type exchanges struct {
 	log     *connectionLog
 	faults  []fault.Fault
 	seed    uint64 // of the faults for a share of requests
+	tapes   *deck
 }
 
 // watch returns what is told of each exchange, nil for nothing. Here is the place
@@ -61,6 +62,9 @@ func (e *exchanges) watch() exchange.Watch {
 	if e.opts.Print != "" {
 		p := &printer{streams: e.streams, format: e.opts.Print}
 		all = append(all, p.watch)
+	}
+	if r := e.tapes.recorder; r != nil {
+		all = append(all, r.Watch)
 	}
 	if all == nil {
 		return nil
