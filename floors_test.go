@@ -56,6 +56,7 @@ var floors = []floor{
 	{folder: "cmd/internal/query", may: []string{module + "/pkg/stream", "github.com/itchyny/gojq"}},
 	{folder: "cmd/internal/cursor", may: []string{module + "/pkg/listen"}},
 	{folder: "cmd/internal/preset", may: []string{inner + "suggest"}},
+	{folder: "cmd/internal/transcript", may: []string{inner + "preset", inner + "query", module + "/pkg/exchange/window", module + "/pkg/record"}},
 	{folder: "cmd/internal/output", may: []string{inner + "term", module + "/pkg", "golang.org/x/text/width"}},
 	{folder: "cmd/internal/cli", may: []string{module + "/internal", inner + "output", inner + "suggest", inner + "term", "github.com/spf13"}},
 	{folder: "cmd/internal/curl", may: []string{module + "/internal", inner + "cli", inner + "output", inner + "term", "github.com/spf13/pflag"}},

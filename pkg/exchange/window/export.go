@@ -156,16 +156,16 @@ type Part struct {
 
 // Transcript puts a stream together by means of read, and takes the secrets out
 // that show only then.
-func (l *Log) Transcript(number int64, read func(url string, records []record.Record) Transcript) (Transcript, bool) {
+func (l *Log) Transcript(number int64, read func([]record.Record) Transcript) (Transcript, bool) {
 	l.mu.Lock()
 	e := l.find(number)
 	if e == nil {
 		l.mu.Unlock()
 		return Transcript{}, false
 	}
-	url, events := e.url, e.events
+	events := e.events
 	l.mu.Unlock()
-	t := read(url, events[:len(events):len(events)])
+	t := read(events[:len(events):len(events)])
 	for i := range t.Parts {
 		t.Parts[i].Name = e.secrets.text(t.Parts[i].Name, false)
 		t.Parts[i].Text = e.secrets.text(t.Parts[i].Text, false)
