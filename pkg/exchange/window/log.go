@@ -100,9 +100,9 @@ type entry struct {
 
 // A Body is the beginning of the body of a request or an answer, without secrets.
 type Body struct {
-	Text  string
-	Size  int64 // bytes that passed
-	Whole bool  // Text is all of it
+	Text  string `json:"text"`
+	Size  int64  `json:"size"`  // bytes that passed
+	Whole bool   `json:"whole"` // Text is all of it
 }
 
 // Watch is an [exchange.Watch].

@@ -147,6 +147,7 @@ func (l *Log) Detail(number int64) (Detail, bool) {
 	}
 	d.Curl, d.Listen = commands(d.Method, d.URL, d.Host, e.header, request)
 	if before != nil {
+		before.takeBody()
 		l.mu.Lock()
 		earlier := before.body
 		d.Before = before.number

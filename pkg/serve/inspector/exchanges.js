@@ -193,29 +193,33 @@ function follow(summary) {
 }
 
 async function fetchDetail(exchange) {
+  let detail;
   try {
-    const detail = await get(`/${exchange.number}`);
-    if (exchange !== chosen) return;
-    exchange.detail = detail;
-    drawDetail(detail);
+    detail = await get(`/${exchange.number}`);
   } catch {
-    exchange.version = ""; // with the next change
+    exchange.version = ""; // again with the next change
+    return;
   }
+  if (exchange !== chosen) return;
+  exchange.detail = detail;
+  drawDetail(detail);
 }
 
 async function fetchEvents(exchange) {
   if (exchange.fetching) return;
   exchange.fetching = true;
-  try {
-    while (exchange === chosen && exchange.next < exchange.summary.records) {
-      const { first, events } = await get(`/${exchange.number}/events?from=${exchange.next}`);
-      if (exchange !== chosen || events.length === 0) break;
-      events.forEach((event, i) => (event.number = first + i));
-      addEvents(events);
-      exchange.next = first + events.length;
+  while (exchange === chosen && exchange.next < exchange.summary.records) {
+    let piece;
+    try {
+      piece = await get(`/${exchange.number}/events?from=${exchange.next}`);
+    } catch {
+      break; // again with the next change
     }
-  } catch {
-    // With the next change.
+    const { first, events } = piece;
+    if (exchange !== chosen || events.length === 0) break;
+    events.forEach((event, i) => (event.number = first + i));
+    exchange.next = first + events.length;
+    addEvents(events);
   }
   exchange.fetching = false;
 }
@@ -417,13 +421,9 @@ function transcriptSoon() {
   transcriptTimer = setTimeout(async () => {
     exchange.transcribed = performance.now();
     const { records, how } = exchange.summary;
-    try {
-      const transcript = await get(`/${exchange.number}/text`);
-      if (exchange === chosen) drawTranscript(transcript);
-    } catch {
-      // With the next change.
-    }
+    const transcript = await get(`/${exchange.number}/text`).catch(() => undefined); // again with the next change
     transcriptTimer = undefined;
+    if (transcript && exchange === chosen) drawTranscript(transcript);
     if (exchange !== chosen || records !== exchange.summary.records || how !== exchange.summary.how) transcriptSoon();
   }, wait);
 }
