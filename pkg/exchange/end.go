@@ -33,6 +33,7 @@ const (
 	TimedOut   How = "timed out"   // a time limit of ours ended it
 	Refused    How = "refused"     // no answer came: Err is why
 	Fault      How = "fault"       // a fault ended it on purpose
+	Stopped    How = "stopped"     // this program was asked to end
 )
 
 // String returns the end in words.
@@ -56,6 +57,8 @@ func (e End) String() string {
 		return after("timed out")
 	case Fault:
 		return after("cut by a fault")
+	case Stopped:
+		return after("stopped by us")
 	}
 	if e.Err != nil {
 		return "no answer: " + e.Err.Error()
