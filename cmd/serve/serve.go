@@ -11,6 +11,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/serve/inspector"
@@ -203,7 +205,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		return err
 	}
 	// Requests that no route is for have their answers from elsewhere.
-	passed := &exchanges{streams: streams, opts: opts, log: served}
+	passed := &exchanges{streams: streams, opts: opts, log: served, seen: window.New(window.Limits{})}
 	if opts.Upstream != "" {
 		upstream, err := passed.relay()
 		if err != nil {
@@ -212,7 +214,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		mux.Else = upstream
 		feeds.what = append(feeds.what, upstream.Upstream.Redacted())
 	}
-	var handler http.Handler = inspector.New(mux)
+	var handler http.Handler = inspector.NewHandler(passed.page(mux))
 	if mux.Else != nil {
 		handler = opts.guard(handler)
 	}
@@ -221,6 +223,9 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		return err
 	}
 	announce(streams, opts, strings.Join(feeds.what, ", "), url)
+	if mux.Else != nil && !opts.Quiet {
+		served.tell("exchanges at " + pageURL(url))
+	}
 	if limit := raiseFileLimit(); opts.MaxClients > 0 && limit < opts.MaxClients+spareFiles {
 		served.tell(fmt.Sprintf("--max-clients %d is more than the limit of %d open files allows", opts.MaxClients, limit))
 	}
@@ -263,6 +268,15 @@ func announce(streams *term.Streams, opts *options, what, url string) {
 	if opts.PrintURL {
 		fmt.Fprintln(streams.Out, url)
 	}
+}
+
+// pageURL returns the URL of the page of exchanges, given that of the server.
+func pageURL(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return server
+	}
+	return u.ResolveReference(&url.URL{Path: "/.ssectl/"}).String()
 }
 
 // handler returns a handler with all that the flags say, but no history.

@@ -71,13 +71,13 @@ func (h *handler) isOurHost(host string) bool {
 	}
 	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
 	return httpx.IsLoopback(host) || net.ParseIP(host) != nil || strings.HasSuffix(strings.ToLower(host), ".localhost") ||
-		slices.ContainsFunc(h.Hosts, func(ours string) bool { return strings.EqualFold(ours, host) })
+		slices.ContainsFunc(h.Hosts, func(ours string) bool { return ours == "*" || strings.EqualFold(ours, host) })
 }
 
 func (h *handler) servePage(w http.ResponseWriter, _ *http.Request) {
 	page, _ := assets.ReadFile("exchanges.html")
 	streams := ""
-	if h.Mux != nil {
+	if h.page != nil {
 		streams = "/"
 	}
 	asset(w, "text/html; charset=utf-8", []byte(strings.ReplaceAll(string(page), "{{STREAMS}}", streams)))

@@ -27,14 +27,14 @@ const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; 
 // Options are what the pages show. Everything but the pages, below /.ssectl/ and
 // for a browser that opens /, is answered by Next, or by Mux if Next is nil.
 type Options struct {
-	// Mux has the streams of this server; / is the page of its first one. It may
-	// be nil.
+	// Mux has the streams of this server; / is the page of its first one, unless
+	// it has other answers for what is not one of its streams. It may be nil.
 	Mux *serve.Mux
 
 	// Log has the exchanges that the page at /.ssectl/ shows, and nothing else is
 	// there if it is nil. As they may be private, that page and its API are for
 	// browsers on a host that cannot be another one in disguise: this machine, an
-	// IP address, and the names in Hosts.
+	// IP address, and the names in Hosts, of which * means any.
 	Log   *window.Log
 	Hosts []string
 
@@ -58,7 +58,7 @@ func New(mux *serve.Mux) http.Handler { return NewHandler(Options{Mux: mux}) }
 // NewHandler returns a handler for the pages and all the rest.
 func NewHandler(options Options) http.Handler {
 	h := &handler{Options: options}
-	if h.Mux != nil {
+	if h.Mux != nil && h.Mux.Else == nil {
 		path := "/"
 		if len(h.Mux.Routes) > 0 {
 			path = cmp.Or(h.Mux.Routes[0].Path, "/")
