@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"unicode"
@@ -23,7 +22,7 @@ const longestArgument = 120_000
 
 // commands returns the request as a command for curl and as one for ssectl listen,
 // quoted for a POSIX shell. Secrets are placeholders in it, as they are everywhere.
-func commands(method, address, host string, header http.Header, body Body) (curl, listen string) {
+func commands(method, address string, header http.Header, body Body) (curl, listen string) {
 	var arguments []string
 	add := func(flag, value string) { arguments = append(arguments, flag+" "+Quote(value)) }
 	hasBody := body.Size > 0
@@ -33,9 +32,6 @@ func commands(method, address, host string, header http.Header, body Body) (curl
 	case method == http.MethodGet && !hasBody, method == http.MethodPost && hasBody, method == "":
 	default:
 		add("-X", method)
-	}
-	if host != "" && !strings.EqualFold(host, urlHost(address)) {
-		add("-H", "Host: "+host)
 	}
 	for _, name := range slices.Sorted(maps.Keys(header)) {
 		if slices.Contains(hop, name) {
@@ -133,13 +129,4 @@ func octalBytes(b *strings.Builder, text string) {
 	for i := range len(text) {
 		fmt.Fprintf(b, `\%03o`, text[i])
 	}
-}
-
-// urlHost returns the host of a URL that is shown.
-func urlHost(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return ""
-	}
-	return u.Host
 }

@@ -19,7 +19,6 @@ type Summary struct {
 	Time   time.Time `json:"time"`
 	Method string    `json:"method"`
 	URL    string    `json:"url"` // without secrets
-	Host   string    `json:"host,omitempty"`
 
 	Status  int      `json:"status,omitempty"` // 0 until there is an answer
 	Stream  bool     `json:"stream,omitempty"`
@@ -90,6 +89,7 @@ func (e *entry) since(at time.Time) *float64 {
 // A Detail is all of an exchange but its events.
 type Detail struct {
 	Summary
+	Host           string      `json:"host,omitempty"` // that the client named
 	Remote         string      `json:"remote,omitempty"`
 	RequestHeader  [][2]string `json:"request_header"`
 	RequestBody    *Body       `json:"request_body,omitempty"`
@@ -118,10 +118,9 @@ func (l *Log) Detail(number int64) (Detail, bool) {
 	e.takeBody()
 	l.mu.Lock()
 	d := Detail{
-		Summary: e.summary(), Remote: e.remote, Proto: e.proto, Cut: e.cut,
+		Summary: e.summary(), Remote: e.remote, Host: e.host, Proto: e.proto, Cut: e.cut,
 		RequestHeader: headerLines(e.header), ResponseHeader: headerLines(e.responseHeader),
 	}
-	d.Host = e.host
 	request, answer, header := e.body, slices.Clone(e.answer), e.responseHeader
 	answerSize, ended := e.answerSize, e.ended
 	l.mu.Unlock()
@@ -145,7 +144,7 @@ func (l *Log) Detail(number int64) (Detail, bool) {
 			d.ResponseBody.Text = e.secrets.text(strings.ToValidUTF8(string(answer), "\ufffd"), false)
 		}
 	}
-	d.Curl, d.Listen = commands(d.Method, d.URL, d.Host, e.header, request)
+	d.Curl, d.Listen = commands(d.Method, d.URL, e.header, request)
 	if before != nil {
 		before.takeBody()
 		l.mu.Lock()

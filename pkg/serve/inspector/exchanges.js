@@ -376,7 +376,7 @@ function drawDetail(detail) {
   $("request-panel").replaceChildren(
     ...body("Body", detail.request_body),
     ...headers("Headers", detail.request_header),
-    ...(detail.remote ? [element("p", `from ${detail.remote}`)] : []),
+    ...(detail.remote ? [element("p", `from ${detail.remote}, for the host ${detail.host}`)] : []),
   );
   $("answer-panel").replaceChildren(
     ...(detail.status === undefined ? [element("p", detail.ended ?? "No answer yet.")] : [element("p", `${detail.proto} ${detail.status}`)]),
