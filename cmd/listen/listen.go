@@ -66,7 +66,7 @@ type options struct {
 
 	Record  string
 	SaveHAR string
-	UI      string // the port, 0 for a free one; empty for no page
+	UI      uiPort
 	NoOpen  bool
 	Stats   string
 }

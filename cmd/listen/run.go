@@ -243,7 +243,7 @@ func (s *session) openSource() error {
 		if s.opts.Cursor != "" {
 			return cli.Usage(errors.New("--cursor needs a URL, not a file"))
 		}
-		if s.opts.UI != "" {
+		if s.opts.UI.port != nil {
 			return cli.Usage(errors.New("--ui needs a URL, not a file"))
 		}
 		s.once = true

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -48,14 +47,10 @@ type ui struct {
 // openUI starts the page, if it is asked for, and has the requests of the client
 // pass it.
 func (s *session) openUI(client *http.Client) error {
-	if s.opts.UI == "" {
+	if s.opts.UI.port == nil {
 		return nil
 	}
-	port, err := strconv.ParseUint(s.opts.UI, 10, 16)
-	if err != nil {
-		return cli.Usage(fmt.Errorf("--ui=%s: want a port", s.opts.UI))
-	}
-	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", fmt.Sprint(port)))
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *s.opts.UI.port))
 	if err != nil {
 		return cli.Fail(cli.ExitNoRun, fmt.Errorf("--ui: %w", shortError(err)), "--ui without a port takes a free one")
 	}

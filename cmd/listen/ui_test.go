@@ -138,7 +138,7 @@ func TestUIOfNoServer(t *testing.T) {
 
 func TestUIUsage(t *testing.T) {
 	for _, test := range []struct{ arg, source, want string }{
-		{"--ui=x", "http://127.0.0.1:1/", "--ui=x: want a port"},
+		{"--ui=x", "http://127.0.0.1:1/", "want a port"},
 		{"--ui=70000", "http://127.0.0.1:1/", "want a port"},
 		{"--ui", "-", "--ui needs a URL"},
 	} {
