@@ -53,6 +53,7 @@ type session struct {
 	rest      *rest // nil if there is no way to fetch one
 	finished  bool  // an earlier run had the whole answer
 	recorders []recorder
+	ui        *ui // nil if there is none
 	summary   *summary
 	progress  progress
 	count     int
@@ -78,6 +79,9 @@ func run(parent context.Context, streams *term.Streams, opts *options) (err erro
 		return nil
 	}
 	defer s.source.Close()
+	if s.ui != nil {
+		defer s.ui.close()
+	}
 	why := s.loop()
 	if err := s.flush(); err != nil {
 		why = err
@@ -86,6 +90,13 @@ func run(parent context.Context, streams *term.Streams, opts *options) (err erro
 		fmt.Fprintln(streams.Out) // for the prompt
 	}
 	err = errors.Join(s.verdict(parent, why), s.closeRest(why))
+	if s.ui != nil {
+		s.ui.over(why)
+		defer func() {
+			s.source.Close()
+			err = s.ui.stay(parent, err)
+		}()
+	}
 	for _, r := range s.recorders {
 		err = errors.Join(err, r.end(s.reason(why)))
 	}
@@ -233,6 +244,9 @@ func (s *session) openSource() error {
 		if s.opts.Cursor != "" {
 			return cli.Usage(errors.New("--cursor needs a URL, not a file"))
 		}
+		if s.opts.UI.port != nil {
+			return cli.Usage(errors.New("--ui needs a URL, not a file"))
+		}
 		s.once = true
 		saved, err := openSaved(s.ctx, s.streams, s.opts.Source, config.MaxEventSize, s.flush, s.copied)
 		if err != nil {
@@ -283,6 +297,9 @@ func (s *session) openSource() error {
 		}
 	}
 	if err := s.openRecorders(req); err != nil {
+		return err
+	}
+	if err := s.openUI(config.Client); err != nil {
 		return err
 	}
 	if s.rest != nil && s.cursor != nil && !config.Continued {
