@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/streamtest"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -56,20 +56,7 @@ var deltas = sync.OnceValue(func() []byte {
 
 // trades is a piece of a stream whose events have no more in common than their
 // keys: an ID, a type, and 200 bytes of JSON.
-var trades = sync.OnceValue(func() []byte {
-	r := rand.New(rand.NewPCG(1, 2))
-	words := strings.Fields("tide harbour light sand \"grey\" noon é lamp rope salt gull oar")
-	var b bytes.Buffer
-	for i := 0; b.Len() < 4<<20; i++ {
-		fmt.Fprintf(&b, "id: %d\nevent: %s\ndata: {", 7*i+r.IntN(7), words[r.IntN(2)])
-		fmt.Fprintf(&b, `"price":%d.%02d,"size":%d,"symbol":%q,"buyer":"%08x-%04x","seller":%q,"open":%t,`,
-			r.IntN(200), r.IntN(100), r.IntN(1e5), words[r.IntN(len(words))], r.Uint32(), r.IntN(1<<16), words[r.IntN(len(words))], r.IntN(2) == 0)
-		fmt.Fprintf(&b, `"depth":[%d,%d.5,null],"note":%q,"trace":"%x"`, r.IntN(1000), r.IntN(50),
-			strings.Repeat(words[r.IntN(len(words))]+" ", 1+r.IntN(4)), r.Uint64())
-		fmt.Fprintf(&b, `,"at":%d}`+"\n\n", 1795000000000+r.Int64N(1e12))
-	}
-	return b.Bytes()
-})
+func trades() []byte { return streamtest.Named("trades").Text }
 
 // writeSize is that of a server with a plain body, which curl is fastest at.
 const writeSize = 64 << 10
