@@ -32,6 +32,7 @@ var wants = map[string]string{
 	"cut: curl exits with":     "cut: curl exits with 18\n",
 	"first: curl exits with":   "second: whole\n",
 	"grep -c ^data":            "9\n",
+	"-r .error.message":        "body .stream is false, recorded true",
 	`jq -e '.outcome == "pass`: "true\n",
 }
 

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/serve/inspector"
@@ -77,6 +79,7 @@ type options struct {
 	Quiet    bool
 
 	relayOptions
+	tapeOptions
 }
 
 const long = `
@@ -92,7 +95,10 @@ any API. A browser that opens / gets a page that shows the stream.
 With --upstream, requests go on to a real server, and its answers come back unchanged:
 the log has a line for each, --print its events, --fault breaks them as they pass. A
 command after -- is started with the base URLs of well-known libraries set to this
-server, which ends with it.`
+server, which ends with it.
+
+A directory is a tape: recordings of exchanges, made by --upstream and --record or by
+hand, of which each request gets the one that matches (see --help tapes).`
 
 const examples = `
   ssectl serve events.jsonl
@@ -102,13 +108,14 @@ const examples = `
   ssectl serve --route "POST /v1/chat=chat.sse" --route /feed=feed.jsonl
   ssectl serve --exec "vmstat 1" -p 0
   ssectl serve --upstream https://api.openai.com --print
-  ssectl serve --upstream https://api.openai.com -- python app.py`
+  ssectl serve --upstream https://api.openai.com --record tape/ -- python app.py
+  ssectl serve tape/`
 
 // New returns the command.
 func New(streams *term.Streams) *cobra.Command {
 	opts := options{relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
 	c := &cobra.Command{
-		Use:     "serve [FILE] [-- COMMAND ARGS]",
+		Use:     "serve [FILE|DIR] [-- COMMAND ARGS]",
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
 		Long:    long,
 		Example: examples,
@@ -125,8 +132,11 @@ func New(streams *term.Streams) *cobra.Command {
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
-			if err := cmp.Or(opts.check(), opts.checkRelay()); err != nil {
+			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay()); err != nil {
 				return cli.Usage(err)
+			}
+			if c.Flags().Changed("pace") {
+				opts.TapePace = opts.Pace
 			}
 			if opts.Upstream != "" && !c.Flags().Changed("cors") {
 				opts.CORS = "" // an upstream is not for every page to read
@@ -148,24 +158,28 @@ func New(streams *term.Streams) *cobra.Command {
 	cli.AddFlags(c, "Answers", opts.bindAnswers)
 	cli.AddFlags(c, "Faults", opts.bindFaults)
 	cli.AddFlags(c, "Upstream", opts.relayOptions.bind)
+	cli.AddFlags(c, "Tapes", opts.tapeOptions.bind)
 	cli.SetHelp(c, streams.Width, cli.ExitCodes(
 		[2]string{"0", "the stream was served; SIGINT and SIGTERM end it"},
 		[2]string{"2", "wrong usage, or a bad input file: nothing was served"},
 		[2]string{"3", "could not listen"},
 	))
-	withFaultHelp(c, streams.Width)
+	withTopics(c, streams.Width)
 	return c
 }
 
-// withFaultHelp adds "--help faults".
-func withFaultHelp(c *cobra.Command, width int) {
+// withTopics adds "--help faults" and "--help tapes".
+func withTopics(c *cobra.Command, width int) {
 	general := c.HelpFunc()
 	c.SetHelpFunc(func(c *cobra.Command, args []string) {
-		if !slices.Contains(args, "faults") {
+		switch {
+		case slices.Contains(args, "faults"):
+			fmt.Fprint(c.OutOrStdout(), faultHelp(width))
+		case slices.Contains(args, "tapes"):
+			fmt.Fprint(c.OutOrStdout(), tapeHelp(width))
+		default:
 			general(c, args)
-			return
 		}
-		fmt.Fprint(c.OutOrStdout(), faultHelp(width))
 	})
 }
 
@@ -245,7 +259,11 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		return err
 	}
 	// Requests that no route is for have their answers from elsewhere.
-	passed := &exchanges{streams: streams, opts: opts, log: served, faults: base.Faults, seed: base.FaultSeed}
+	tapes := &deck{opts: opts, log: served, base: base}
+	if err := tapes.load(); err != nil {
+		return cli.Usage(err)
+	}
+	passed := &exchanges{streams: streams, opts: opts, log: served, faults: base.Faults, seed: base.FaultSeed, tapes: tapes, seen: window.New(window.Limits{})}
 	if opts.Upstream != "" {
 		upstream, err := passed.relay()
 		if err != nil {
@@ -253,9 +271,14 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		}
 		mux.Else = upstream
 		feeds.what = append(feeds.what, upstream.Upstream.Redacted())
+		tapes.use(upstream)
 	}
-	var handler http.Handler = inspector.New(mux)
-	if mux.Else != nil {
+	if tapes.isUsed() {
+		mux.Else = tapes
+		feeds.what = append(tapes.what(), feeds.what...)
+	}
+	var handler http.Handler = inspector.NewHandler(passed.page(mux))
+	if opts.Upstream != "" {
 		handler = opts.guard(handler)
 	}
 	listener, url, err := openListener(opts)
@@ -263,6 +286,9 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		return err
 	}
 	announce(streams, opts, strings.Join(feeds.what, ", "), url)
+	if mux.Else != nil && !opts.Quiet {
+		served.tell("exchanges at " + pageURL(url))
+	}
 	if limit := raiseFileLimit(); opts.MaxClients > 0 && limit < opts.MaxClients+spareFiles {
 		served.tell(fmt.Sprintf("--max-clients %d is more than the limit of %d open files allows", opts.MaxClients, limit))
 	}
@@ -319,6 +345,15 @@ func announce(streams *term.Streams, opts *options, what, url string) {
 	if opts.PrintURL {
 		fmt.Fprintln(streams.Out, url)
 	}
+}
+
+// pageURL returns the URL of the page of exchanges, given that of the server.
+func pageURL(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return server
+	}
+	return u.ResolveReference(&url.URL{Path: "/.ssectl/"}).String()
 }
 
 // handler returns a handler with all that the flags say, but no history.
