@@ -55,12 +55,8 @@ func New(limits Limits) *Log {
 // of exchanges and changes began anew.
 func (l *Log) Session() string { return l.session }
 
-// entrySize is about what an exchange takes beside its bodies and events, and
-// eventSize an event beside its texts.
-const (
-	entrySize = 4 << 10
-	eventSize = 256
-)
+// entrySize is about what an exchange takes beside its bodies and events.
+const entrySize = 4 << 10
 
 // An entry is an exchange as it is kept: without secrets.
 type entry struct {
@@ -85,11 +81,10 @@ type entry struct {
 	answer         []byte // of another answer than a stream, as it came: masked when it is shown
 	answerSize     int64
 
-	events  []record.Record // the latest ones
-	dropped int64           // number of those before them
-	count   int64           // of the ones that dispatch something
-	first   time.Time       // when the first of these came
-	cut     int             // events that were too large to be kept whole
+	events queue
+	count  int64     // of those that dispatch something
+	first  time.Time // when the first of these came
+	cut    int       // events that were too large to be kept whole
 
 	ended *exchange.End
 
@@ -185,45 +180,23 @@ func (l *Log) grew(e *entry, bytes int) {
 	}
 	for l.size > l.limits.Size {
 		largest := slices.MaxFunc(l.entries, func(a, b *entry) int { return cmp.Compare(a.size, b.size) })
-		if !largest.dropEvents() {
+		before := largest.events.size
+		if !largest.events.dropChunk() {
 			return
 		}
+		largest.size -= before - largest.events.size
+		l.size -= before - largest.events.size
 	}
 }
 
 func (l *Log) remove(i int) {
 	e := l.entries[i]
-	e.gone, e.request, e.events, e.answer = true, nil, nil, nil
+	e.gone, e.request, e.events, e.answer = true, nil, queue{}, nil
 	l.size -= e.size
 	l.entries = slices.Delete(l.entries, i, i+1)
 	l.gone++
 	l.change++
 	l.removed = l.change
-}
-
-// dropEvents drops the oldest tenth of the events.
-func (e *entry) dropEvents() bool {
-	n := (len(e.events) + 9) / 10
-	for range n {
-		e.dropEvent()
-	}
-	// The memory of those that were dropped is kept by the array that they are in.
-	e.events = slices.Clone(e.events)
-	return n > 0
-}
-
-// dropEvent drops the oldest event. It stays in its array, which a reader may have,
-// until append moves the others to a new one.
-func (e *entry) dropEvent() {
-	size := sizeOf(&e.events[0])
-	e.events = e.events[1:]
-	e.dropped++
-	e.size -= size
-	e.log.size -= size
-}
-
-func sizeOf(r *record.Record) int {
-	return eventSize + len(r.Type) + len(r.ID) + len(r.Data) + len(r.Comment) + len(r.Raw)
 }
 
 // Response implements [exchange.Watcher].
@@ -291,11 +264,9 @@ func (e *entry) Event(r *record.Record) {
 	if e.gone {
 		return
 	}
-	e.events = append(e.events, kept)
-	l.grew(e, sizeOf(&kept))
-	if len(e.events) > l.limits.Events {
-		e.dropEvent()
-	}
+	before := e.events.size
+	e.events.add(&kept, l.limits.Events)
+	l.grew(e, e.events.size-before)
 }
 
 // Places of texts that are not the data of an event.
@@ -304,7 +275,8 @@ const (
 	inComment place = 0xbf58476d1ce4e5b9
 )
 
-// keep returns a copy of an event without secrets, and whether it is whole.
+// keep returns an event without secrets, and whether it is whole. It shares the
+// texts of r.
 func (e *entry) keep(r *record.Record) (kept record.Record, whole bool) {
 	kept = *r
 	limit := e.log.limits.EventSize
@@ -315,12 +287,16 @@ func (e *entry) keep(r *record.Record) (kept record.Record, whole bool) {
 		}
 	}
 	if e.lastType != r.Type {
-		e.lastType, e.shownType = strings.Clone(r.Type), e.secrets.text(strings.Clone(prefix(r.Type, 1<<10)), false)
+		e.lastType = strings.Clone(r.Type)
+		e.shownType = e.secrets.text(prefix(e.lastType, 1<<10), false)
 	}
-	kept.Type = e.shownType
-	kept.ID = e.secrets.text(strings.Clone(prefix(r.ID, 4<<10)), false)
-	kept.Data = e.secrets.piece(strings.Clone(kept.Data), 0)
-	kept.Comment = e.secrets.piece(strings.Clone(kept.Comment), inComment)
+	kept.Type, kept.ID = e.shownType, prefix(kept.ID, 4<<10)
+	if e.secrets.none() {
+		return kept, whole
+	}
+	kept.ID = e.secrets.text(kept.ID, false)
+	kept.Data = e.secrets.piece(kept.Data, 0)
+	kept.Comment = e.secrets.piece(kept.Comment, inComment)
 	if kept.Raw != nil {
 		kept.Raw = []byte(e.secrets.piece(string(kept.Raw), inRaw))
 	}
@@ -362,6 +338,7 @@ func (e *entry) End(end exchange.End) {
 	e.ended = &end
 	e.lastType, e.shownType = "", ""
 	e.secrets.forget()
+	e.events.spare = nil
 	l.changedEntry(e)
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -79,7 +80,7 @@ func TestExchangeIsKept(t *testing.T) {
 	if again := l.Changes(l.Changes(0).Change); len(again.Exchanges) != 0 || again.Kept != nil {
 		t.Errorf("without a change: %+v", again)
 	}
-	events, ok := l.Events(7, 1)
+	events, ok := l.Events(7, 1, -1)
 	if !ok || events.First != 1 || len(events.Records) != 1 || events.Records[0].Comment != "ping" || !events.Ended {
 		t.Errorf("events from 1: %+v", events)
 	}
@@ -143,14 +144,62 @@ func TestEndlessStream(t *testing.T) {
 	w.Response(response(true))
 	for i := range 10_000 {
 		w.Event(event(i, fmt.Sprintf(`{"n":%d}`, i)))
-		if l.size > 200_000 || len(l.entries[0].events) > 1000 {
-			t.Fatalf("after %d events: %d bytes, %d events", i, l.size, len(l.entries[0].events))
+		if l.size > 200_000 || l.entries[0].events.count > 5000 {
+			t.Fatalf("after %d events: %d bytes, %d events", i, l.size, l.entries[0].events.count)
 		}
 	}
-	events, _ := l.Events(1, 0)
+	events, _ := l.Events(1, 0, -1)
 	s := l.Changes(0).Exchanges[0]
 	if last := events.Records[len(events.Records)-1].Data; last != `{"n":9999}` || s.Events != 10_000 || s.Dropped != events.First || s.Records != 10_000 {
 		t.Errorf("last %s, %+v", last, s)
+	}
+}
+
+// A queue returns what was added, in any piece, whatever was dropped.
+func TestQueue(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for range 50 {
+		var q queue
+		var all []record.Record
+		most := 1 + random.IntN(1000)
+		for n := range random.IntN(3000) {
+			r := record.Record{IsEvent: random.IntN(5) > 0, Time: start.Add(time.Duration(n))}
+			r.Type, r.ID, r.Data = strings.Repeat("t", random.IntN(3)), strings.Repeat("i", random.IntN(3)), strings.Repeat(fmt.Sprint(n), random.IntN(4))
+			r.HasID, r.HasRetry, r.HasComment, r.Incomplete = random.IntN(2) > 0, random.IntN(2) > 0, random.IntN(2) > 0, random.IntN(9) == 0
+			if random.IntN(100) == 0 {
+				r.Data = strings.Repeat("large", 30_000)
+			}
+			if random.IntN(2) == 0 {
+				r.Raw = []byte(strings.Repeat("r", random.IntN(3)))
+			}
+			r.Comment, r.Retry = strings.Repeat("c", random.IntN(3)), time.Duration(random.IntN(3))
+			all = append(all, r)
+			q.add(&r, most)
+			if random.IntN(1000) == 0 {
+				q.dropChunk()
+			}
+		}
+		if q.count > most || q.dropped+int64(q.count) != int64(len(all)) {
+			t.Fatalf("%d of %d kept, %d dropped, limit %d", q.count, len(all), q.dropped, most)
+		}
+		size := 0
+		for _, c := range q.chunks {
+			size += c.size()
+		}
+		if size != q.size {
+			t.Fatalf("size is %d, counted %d", size, q.size)
+		}
+		for range 20 {
+			from, n := random.Int64N(int64(len(all)+2)), random.IntN(1500)
+			first, got := q.from(from, n)
+			first0 := min(max(from, q.dropped), int64(len(all)))
+			want := all[first0:min(int64(len(all)), first0+int64(n))]
+			if first != first0 || len(got) != len(want) || len(got) > 0 && !reflect.DeepEqual(got, want) {
+				t.Fatalf("%d records from %d: got %d from %d, want %d from %d", n, from, len(got), first, len(want), first0)
+			}
+		}
 	}
 }
 
@@ -269,7 +318,7 @@ func TestCredentialsInPieces(t *testing.T) {
 			rest = rest[n:]
 			w.Event(event(count, fmt.Sprintf(`{"type":"delta","index":%d,"choices":[{"delta":{"content":%s},"n":null}]}`, count, quoted)))
 		}
-		events, _ := l.Events(1, 0)
+		events, _ := l.Events(1, 0, -1)
 		var seen strings.Builder
 		for i := range events.Records {
 			var data struct {
