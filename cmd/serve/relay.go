@@ -22,6 +22,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/serve/inspector"
 	"github.com/ssectl/ssectl/pkg/serve/relay"
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -54,6 +55,9 @@ type exchanges struct {
 	streams *term.Streams
 	opts    *options
 	log     *connectionLog
+	faults  []fault.Fault
+	seed    uint64 // of the faults for a share of requests
+	tapes   *deck
 	seen    *window.Log // those of the page
 }
 
@@ -64,6 +68,9 @@ func (e *exchanges) watch() exchange.Watch {
 	if e.opts.Print != "" {
 		p := &printer{streams: e.streams, format: e.opts.Print}
 		all = append(all, p.watch)
+	}
+	if r := e.tapes.recorder; r != nil {
+		all = append(all, r.Watch)
 	}
 	return exchange.Watches(all...)
 }
@@ -112,6 +119,8 @@ func (e *exchanges) relay() (*relay.Relay, error) {
 		Header:        header,
 		Watch:         e.watch(),
 		Ended:         e.log.exchanged,
+		Faults:        e.faults,
+		FaultSeed:     e.seed,
 		HeaderTimeout: opts.HeaderTimeout,
 		IdleTimeout:   opts.IdleTimeout,
 		WriteTimeout:  opts.WriteTimeout,

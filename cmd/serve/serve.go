@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -70,13 +71,15 @@ type options struct {
 	MaxEventSize  cli.ByteSize
 	WriteTimeout  time.Duration
 
-	Faults []string
-	Stamp  bool
+	Faults    []string
+	FaultSeed uint64
+	Stamp     bool
 
 	PrintURL bool
 	Quiet    bool
 
 	relayOptions
+	tapeOptions
 }
 
 const long = `
@@ -87,7 +90,10 @@ recognized by the first bytes. Standard input may be live: events go out as they
 come in.
 
 Every path and method is answered with the stream, so that it can stand in for
-any API. A browser that opens / gets a page that shows the stream.`
+any API. A browser that opens / gets a page that shows the stream.
+
+A directory is a tape: recordings of exchanges, made by --upstream and --record or by
+hand, of which each request gets the one that matches (see --help tapes).`
 
 const examples = `
   ssectl serve events.jsonl
@@ -97,13 +103,14 @@ const examples = `
   ssectl serve --route "POST /v1/chat=chat.sse" --route /feed=feed.jsonl
   ssectl serve --exec "vmstat 1" -p 0
   ssectl serve --upstream https://api.openai.com --print
-  ssectl serve --upstream https://api.openai.com -- python app.py`
+  ssectl serve --upstream https://api.openai.com --record tape/ -- python app.py
+  ssectl serve tape/`
 
 // New returns the command.
 func New(streams *term.Streams) *cobra.Command {
 	opts := options{relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
 	c := &cobra.Command{
-		Use:     "serve [FILE] [-- COMMAND ARGS]",
+		Use:     "serve [FILE|DIR] [-- COMMAND ARGS]",
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
 		Long:    long,
 		Example: examples,
@@ -120,8 +127,11 @@ func New(streams *term.Streams) *cobra.Command {
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
-			if err := cmp.Or(opts.check(), opts.checkRelay()); err != nil {
+			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay()); err != nil {
 				return cli.Usage(err)
+			}
+			if c.Flags().Changed("pace") {
+				opts.TapePace = opts.Pace
 			}
 			if opts.Upstream != "" && !c.Flags().Changed("cors") {
 				opts.CORS = "" // an upstream is not for every page to read
@@ -143,24 +153,28 @@ func New(streams *term.Streams) *cobra.Command {
 	cli.AddFlags(c, "Answers", opts.bindAnswers)
 	cli.AddFlags(c, "Faults", opts.bindFaults)
 	cli.AddFlags(c, "Upstream", opts.relayOptions.bind)
+	cli.AddFlags(c, "Tapes", opts.tapeOptions.bind)
 	cli.SetHelp(c, streams.Width, cli.ExitCodes(
 		[2]string{"0", "the stream was served; SIGINT and SIGTERM end it"},
 		[2]string{"2", "wrong usage, or a bad input file: nothing was served"},
 		[2]string{"3", "could not listen"},
 	))
-	withFaultHelp(c, streams.Width)
+	withTopics(c, streams.Width)
 	return c
 }
 
-// withFaultHelp adds "--help faults".
-func withFaultHelp(c *cobra.Command, width int) {
+// withTopics adds "--help faults" and "--help tapes".
+func withTopics(c *cobra.Command, width int) {
 	general := c.HelpFunc()
 	c.SetHelpFunc(func(c *cobra.Command, args []string) {
-		if !slices.Contains(args, "faults") {
+		switch {
+		case slices.Contains(args, "faults"):
+			fmt.Fprint(c.OutOrStdout(), faultHelp(width))
+		case slices.Contains(args, "tapes"):
+			fmt.Fprint(c.OutOrStdout(), tapeHelp(width))
+		default:
 			general(c, args)
-			return
 		}
-		fmt.Fprint(c.OutOrStdout(), faultHelp(width))
 	})
 }
 
@@ -174,7 +188,26 @@ func faultHelp(width int) string {
 }
 
 const faultAbout = `Faults, for --fault. Events count from 1 on each connection; @N-M is a range of
-them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.`
+them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.
+
+After a colon come the requests that a fault is for, in any order: a method, a path
+(* or {name} stands for any segment), #N or #N-M for the Nth of those requests, and
+a share of them, chosen at random by --fault-seed.
+
+  drop@5:POST /v1/chat     each POST to that path
+  status=503:#1-2          the first two requests
+  reset@3:/v1/* #2-9 10%   one in ten of the second to ninth below /v1`
+
+// seed returns the seed of the faults that are for a share of requests. One that was
+// not given is printed, so that a run can be repeated.
+func (opts *options) seed(faults []fault.Fault, tell func(string)) uint64 {
+	if opts.FaultSeed != 0 || !slices.ContainsFunc(faults, func(f fault.Fault) bool { return f.For.Share != 0 }) {
+		return opts.FaultSeed
+	}
+	seed := rand.Uint64N(1e9) + 1
+	tell(fmt.Sprintf("the faults have the seed %d (--fault-seed %d repeats them)", seed, seed))
+	return seed
+}
 
 // faultHint returns a remedy for a fault that cannot be parsed.
 func faultHint(text string) string {
@@ -183,7 +216,7 @@ func faultHint(text string) string {
 		names = append(names, kind.Name)
 	}
 	const all = "ssectl serve --help faults"
-	name, _, _ := strings.Cut(strings.ReplaceAll(text, "=", "@"), "@")
+	name, _, _ := strings.Cut(strings.NewReplacer("=", "@", ":", "@").Replace(text), "@")
 	if meant := suggest.Nearest(name, names); meant != "" && meant != name {
 		return "did you mean " + meant + "? " + all
 	}
@@ -213,6 +246,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		}
 		base.Faults = append(base.Faults, f)
 	}
+	base.FaultSeed = opts.seed(base.Faults, served.tell)
 	base.Closed = served.closed
 	feeds := feeder{ctx: ctx, streams: streams, opts: opts, tell: served.tell}
 	mux, err := feeds.mux(base)
@@ -220,7 +254,11 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		return err
 	}
 	// Requests that no route is for have their answers from elsewhere.
-	passed := &exchanges{streams: streams, opts: opts, log: served, seen: window.New(window.Limits{})}
+	tapes := &deck{opts: opts, log: served, base: base}
+	if err := tapes.load(); err != nil {
+		return cli.Usage(err)
+	}
+	passed := &exchanges{streams: streams, opts: opts, log: served, faults: base.Faults, seed: base.FaultSeed, tapes: tapes, seen: window.New(window.Limits{})}
 	if opts.Upstream != "" {
 		upstream, err := passed.relay()
 		if err != nil {
@@ -228,9 +266,14 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		}
 		mux.Else = upstream
 		feeds.what = append(feeds.what, upstream.Upstream.Redacted())
+		tapes.use(upstream)
+	}
+	if tapes.isUsed() {
+		mux.Else = tapes
+		feeds.what = append(tapes.what(), feeds.what...)
 	}
 	var handler http.Handler = inspector.NewHandler(passed.page(mux))
-	if mux.Else != nil {
+	if opts.Upstream != "" {
 		handler = opts.guard(handler)
 	}
 	listener, url, err := openListener(opts)
