@@ -13,6 +13,7 @@ import (
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // Limits bound a [Log]. A zero is replaced by the default.
@@ -58,7 +59,8 @@ func (l *Log) Session() string { return l.session }
 // entrySize is about what an exchange takes beside its bodies and events.
 const entrySize = 4 << 10
 
-// An entry is an exchange as it is kept: without secrets.
+// An entry is an exchange as it is kept: without secrets, but for the events and the
+// answer, from which they are taken when somebody looks.
 type entry struct {
 	log     *Log
 	number  int64
@@ -87,10 +89,6 @@ type entry struct {
 	cut    int       // events that were too large to be kept whole
 
 	ended *exchange.End
-
-	// The type of the latest event, which most share, as it came and as it is kept.
-	// Only the methods of the Watcher use it.
-	lastType, shownType string
 }
 
 // A Body is the beginning of the body of a request or an answer, without secrets.
@@ -248,24 +246,52 @@ func (e *entry) Event(r *record.Record) {
 	if r.Meta != nil {
 		return
 	}
+	if limit := e.log.limits.EventSize; len(r.Data)+len(r.Comment)+len(r.Raw) > limit {
+		e.keepPart(r, limit)
+		return
+	}
+	e.keep(encode(r), r.Time, r.IsEvent, true)
+}
+
+// Block implements [exchange.BlockWatcher].
+func (e *entry) Block(b *stream.Block, at time.Time) {
+	if limit := e.log.limits.EventSize; len(b.Raw()) > limit {
+		r := record.FromBlock(b, at)
+		e.keepPart(&r, limit)
+		return
+	}
+	e.keep(b.Raw(), at, b.IsEvent(), true)
+}
+
+// keepPart keeps the beginning of an event that is too large.
+func (e *entry) keepPart(r *record.Record, limit int) {
+	part := *r
+	part.Data, part.Comment, part.ID = prefix(r.Data, limit), prefix(r.Comment, limit), prefix(r.ID, 4<<10)
+	if part.Raw = nil; !r.IsEvent && !r.HasComment {
+		part.Comment, part.HasComment = prefix(string(r.Raw), limit), true
+	}
+	e.keep(encode(&part), r.Time, r.IsEvent, false)
+}
+
+// keep keeps the bytes of a block.
+func (e *entry) keep(raw []byte, at time.Time, isEvent, whole bool) {
 	l := e.log
-	kept, whole := e.keep(r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if r.IsEvent {
+	if isEvent {
 		if e.count++; e.count == 1 {
-			e.first = r.Time
+			e.first = at
 		}
 	}
 	if !whole {
 		e.cut++
 	}
 	l.changedEntry(e)
-	if e.gone {
+	if e.gone || len(raw) == 0 {
 		return
 	}
 	before := e.events.size
-	e.events.add(&kept, l.limits.Events)
+	e.events.add(raw, at, l.limits.Events)
 	l.grew(e, e.events.size-before)
 }
 
@@ -275,32 +301,18 @@ const (
 	inComment place = 0xbf58476d1ce4e5b9
 )
 
-// keep returns an event without secrets, and whether it is whole. It shares the
-// texts of r.
-func (e *entry) keep(r *record.Record) (kept record.Record, whole bool) {
-	kept = *r
-	limit := e.log.limits.EventSize
-	if whole = len(r.Data)+len(r.Comment)+len(r.Raw) <= limit; !whole {
-		kept.Data, kept.Comment = prefix(r.Data, limit), prefix(r.Comment, limit)
-		if kept.Raw = nil; !r.IsEvent && !r.HasComment {
-			kept.Comment, kept.HasComment = prefix(string(r.Raw), limit), true
-		}
-	}
-	if e.lastType != r.Type {
-		e.lastType = strings.Clone(r.Type)
-		e.shownType = e.secrets.text(prefix(e.lastType, 1<<10), false)
-	}
-	kept.Type, kept.ID = e.shownType, prefix(kept.ID, 4<<10)
+// hide returns a record without secrets.
+func (e *entry) hide(r record.Record) record.Record {
 	if e.secrets.none() {
-		return kept, whole
+		return r
 	}
-	kept.ID = e.secrets.text(kept.ID, false)
-	kept.Data = e.secrets.piece(kept.Data, 0)
-	kept.Comment = e.secrets.piece(kept.Comment, inComment)
-	if kept.Raw != nil {
-		kept.Raw = []byte(e.secrets.piece(string(kept.Raw), inRaw))
+	r.Type, r.ID = e.secrets.text(r.Type, false), e.secrets.text(r.ID, false)
+	r.Data = e.secrets.piece(r.Data, 0)
+	r.Comment = e.secrets.piece(r.Comment, inComment)
+	if r.Raw != nil {
+		r.Raw = []byte(e.secrets.piece(string(r.Raw), inRaw))
 	}
-	return kept, whole
+	return r
 }
 
 // prefix returns at most n bytes of text, cut between characters.
@@ -336,8 +348,6 @@ func (e *entry) End(end exchange.End) {
 	defer l.mu.Unlock()
 	e.request = nil // of a body that is not whole there is no more to come
 	e.ended = &end
-	e.lastType, e.shownType = "", ""
-	e.secrets.forget()
 	e.events.spare = nil
 	l.changedEntry(e)
 }

@@ -27,6 +27,10 @@ type secrets struct {
 	// The places in the events so far, and how much of each value the text there
 	// ends with.
 	places map[place][]int
+
+	// The places where it is known that no value had begun in what was missed; nil
+	// if nothing was.
+	met map[place]bool
 }
 
 // A place is where in an event a text is: a hash of the keys that lead to it. The
@@ -185,11 +189,11 @@ func (s *secrets) none() bool {
 	return len(s.values) == 0
 }
 
-// forget forgets the pieces so far: no more follow.
-func (s *secrets) forget() {
+// missed notes that pieces passed that were not looked at: any value may have begun.
+func (s *secrets) missed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.places = nil
+	s.places, s.met = nil, map[place]bool{}
 }
 
 // hide is the common part of text and piece.
@@ -211,6 +215,16 @@ func (s *secrets) hide(text string, places map[place][]int, scope scope, salt pl
 	match := func(at place, start, end int) {
 		if start == end {
 			return
+		}
+		if s.met != nil && scope == piece && !s.met[at^salt] {
+			rest := s.rest(text[start:end])
+			spans = append(spans, span{start, start + rest})
+			if start += rest; start == end {
+				return // it may go on
+			}
+			if len(s.met) < mostPlaces {
+				s.met[at^salt] = true
+			}
 		}
 		var states []int // nil: no value has begun
 		if len(places) > 0 {
@@ -252,6 +266,23 @@ func (s *secrets) hide(text string, places map[place][]int, scope scope, salt pl
 	}
 	eachString(text, func(_ string, at place, start, end int) { match(at, start, end) })
 	return cut(text, spans, func(sp span) string { return strings.Repeat("*", sp.end-sp.start) })
+}
+
+// rest returns how much of the beginning of text may be the rest of a value, or a
+// piece of it.
+func (s *secrets) rest(text string) (n int) {
+	for _, value := range s.values {
+		if strings.Contains(value, text) {
+			return len(text)
+		}
+		for i := range value {
+			if strings.HasPrefix(text, value[i:]) {
+				n = max(n, len(value)-i)
+				break
+			}
+		}
+	}
+	return n
 }
 
 // leastPiece is how much of a value is no accident.

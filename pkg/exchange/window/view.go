@@ -215,6 +215,11 @@ func (l *Log) Events(number, from int64, n int) (Events, bool) {
 	if e == nil {
 		return Events{}, false
 	}
+	// Those that come meanwhile are for the next time.
+	for n := len(e.events.chunks); n > 0 && !e.gone && e.open(); n-- {
+		l.mu.Unlock() // for those who tell of events
+		l.mu.Lock()
+	}
 	if n < 0 {
 		n = e.events.count
 	}
@@ -223,6 +228,15 @@ func (l *Log) Events(number, from int64, n int) (Events, bool) {
 		First: first, Records: records, Start: e.start, Ended: e.ended != nil,
 		More: first+int64(len(records)) < e.events.dropped+int64(e.events.count),
 	}, true
+}
+
+// open opens some events that nobody has looked at, and reports whether there were
+// any. The caller holds the mutex.
+func (e *entry) open() bool {
+	before := e.events.size
+	opened := e.events.open(e)
+	e.log.grew(e, e.events.size-before)
+	return opened
 }
 
 // A Match is an exchange that a search found.
