@@ -295,7 +295,7 @@ func (h *handler) serveExport(w http.ResponseWriter, r *http.Request) {
 		notKept(w)
 		return
 	}
-	write := func() error { return nil }
+	var write func() error
 	form := r.PathValue("form")
 	switch form {
 	case "sse":
