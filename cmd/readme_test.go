@@ -25,6 +25,7 @@ var notRun = map[string]bool{"go run . demo\n": true, "go test ./...\n": true}
 // wants are parts of the output of a block, by a line of the block.
 var wants = map[string]string{
 	"--as openai --text":       "Harbour tide",
+	"/.ssectl/exchanges":       "\nwhole\n",
 	"--as openai-responses":    ", for the rest after 7",
 	"--jq .json.symbol":        "ACME\n",
 	"paste -sd' '":             "1 2 3 4 5\n",

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/internal/coding"
-	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -21,8 +21,7 @@ func (x *passing) watchBlock(b *stream.Block, at time.Time) {
 		}
 	}
 	if x.watcher != nil {
-		r := record.FromBlock(b, at)
-		x.watcher.Event(&r)
+		exchange.Tell(x.watcher, b, at)
 	}
 }
 
