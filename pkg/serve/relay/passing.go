@@ -19,6 +19,7 @@ import (
 	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/socket"
 	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -40,6 +41,8 @@ type passing struct {
 
 	informing sync.Mutex // guards answered, and w until then
 	answered  bool
+
+	record record.Record // that the watcher is told of
 
 	body    io.Reader // of the answer
 	idle    *time.Timer

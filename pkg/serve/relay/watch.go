@@ -9,6 +9,7 @@ import (
 
 	"github.com/ssectl/ssectl/internal/coding"
 	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -20,8 +21,13 @@ func (x *passing) watchBlock(b *stream.Block, at time.Time) {
 			x.end.First = at
 		}
 	}
-	if x.watcher != nil {
-		exchange.Tell(x.watcher, b, at)
+	switch w := x.watcher.(type) {
+	case nil:
+	case exchange.BlockWatcher:
+		w.Block(b, at)
+	default:
+		x.record = record.FromBlock(b, at) // valid until Event returns, so one is enough
+		w.Event(&x.record)
 	}
 }
 
