@@ -121,7 +121,7 @@ func (x *passing) begin() {
 	}
 }
 
-// report tells the watchers that the exchange is over.
+// report ends the exchange for the watchers.
 func (x *passing) report() {
 	x.end.Time = time.Now()
 	if x.watcher != nil {
@@ -219,7 +219,7 @@ func (x *passing) mapped(location string) string {
 	return mine + x.in.Host + path
 }
 
-// below returns a path, with what follows it, relative to a prefix.
+// below returns a path, query and fragment included, relative to a prefix.
 func below(path, prefix string) (string, bool) {
 	rest, ok := strings.CutPrefix(path, prefix)
 	if !ok || rest != "" && strings.IndexByte("/?#", rest[0]) < 0 {
@@ -465,7 +465,7 @@ func (x *passing) block(decoder *stream.Decoder) error {
 	return nil
 }
 
-// A passThrough is the body of an answer to its decoder: it passes what it reads.
+// A passThrough is the body of an answer to its decoder: it passes all it reads.
 type passThrough struct{ x *passing }
 
 func (p passThrough) Read(buf []byte) (int, error) {

@@ -42,7 +42,7 @@ func start(t *testing.T, h *Relay, upstream string) *httptest.Server {
 	return s
 }
 
-// A seen notes what a watcher is told of.
+// A seen is a watcher that keeps everything.
 type seen struct {
 	request  *exchange.Request
 	response *exchange.Response
@@ -81,7 +81,7 @@ func (s *seen) text(t *testing.T) string {
 	return string(text)
 }
 
-// watchAll returns a Watch that sends on a channel what it is told of.
+// watchAll returns a Watch that sends its watchers on a channel.
 func watchAll() (exchange.Watch, chan *seen) {
 	all := make(chan *seen, 1000)
 	return func(r *exchange.Request) exchange.Watcher {

@@ -13,7 +13,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// watchBlock tells the watchers of a block of an event stream.
+// watchBlock counts a block of an event stream, and gives it to the watcher.
 func (x *passing) watchBlock(b *stream.Block, at time.Time) {
 	if b.IsEvent() {
 		x.end.Events++
@@ -92,7 +92,7 @@ func (s *side) add(bytes []byte) {
 	s.ready.Signal()
 }
 
-// giveUp drops what waits, and all that comes.
+// giveUp drops all that waits, and all that comes.
 func (s *side) giveUp(err error) {
 	if s.gaveUp == nil {
 		s.gaveUp = err
