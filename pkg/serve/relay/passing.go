@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -44,11 +45,15 @@ type passing struct {
 
 	record record.Record // that the watcher is told of
 
+	answering atomic.Bool // the head of the answer goes out, and then its body
+
 	body    io.Reader // of the answer
 	idle    *time.Timer
 	at      time.Time // of the last read
 	readErr error     // of the upstream; io.EOF at an orderly end
 	lostErr error     // of a write to the client
+	lostAt  time.Time // when that came
+	until   time.Time // deadline of the latest write; zero for none
 	broke   *fault.Cut
 	breaker *fault.Writer // nil if no fault breaks the stream
 	undone  bool          // the coding of the answer, for the faults
@@ -95,6 +100,23 @@ func (x *passing) run() {
 	}
 	x.writeHead(res)
 	x.pass(res)
+}
+
+// unblock ends a write that waits for the client when the exchange is to end. The
+// function that it returns waits until the response is not touched any more.
+func (x *passing) unblock() func() {
+	done := make(chan struct{})
+	stop := context.AfterFunc(x.ctx, func() {
+		defer close(done)
+		if x.answering.Load() {
+			x.control.SetWriteDeadline(time.Now())
+		}
+	})
+	return func() {
+		if !stop() {
+			<-done
+		}
+	}
 }
 
 // begin makes the request known.
@@ -166,9 +188,10 @@ func (x *passing) writeHead(res *http.Response) {
 	}
 	x.closeEarly()
 	x.limitWrite()
+	x.answering.Store(true)
 	x.w.WriteHeader(res.StatusCode)
 	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		x.lostErr = err
+		x.lost(err)
 	}
 }
 
@@ -308,12 +331,12 @@ func (x *passing) ending() (exchange.How, error) {
 		return exchange.Fault, x.broke
 	case errors.Is(cause, errCut):
 		return exchange.Fault, fmt.Errorf("cut after %v", x.plan.Lifetime)
-	case errors.Is(x.lostErr, os.ErrDeadlineExceeded):
-		return exchange.TimedOut, errStuck
 	case errors.Is(cause, errStopped):
 		return exchange.Stopped, nil
 	case errors.Is(cause, errIdle), errors.Is(cause, errHeaders):
 		return exchange.TimedOut, cause
+	case x.lostErr != nil && x.stuck():
+		return exchange.TimedOut, errStuck
 	case x.lostErr != nil:
 		return exchange.ClientLeft, x.lostErr
 	case x.in.Context().Err() != nil:
@@ -500,22 +523,34 @@ func (x *passing) write(piece []byte) error {
 		n, err := x.w.Write(piece[:min(len(piece), smallWrite)])
 		x.end.Bytes += int64(n)
 		if err != nil {
-			x.lostErr = err
-			return err
+			return x.lost(err)
 		}
 		piece = piece[n:]
 	}
 	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		x.lostErr = err
+		x.lost(err)
 	}
 	return x.lostErr
 }
 
 func (x *passing) limitWrite() {
-	if x.WriteTimeout > 0 {
+	if x.WriteTimeout > 0 && x.ctx.Err() == nil {
 		// Not all kinds of ResponseWriter know deadlines; those do without.
-		x.control.SetWriteDeadline(time.Now().Add(x.WriteTimeout))
+		x.until = time.Now().Add(x.WriteTimeout)
+		x.control.SetWriteDeadline(x.until)
 	}
+}
+
+// stuck reports whether a write failed for its deadline. HTTP/2 has the error of a
+// stream that was closed.
+func (x *passing) stuck() bool {
+	return errors.Is(x.lostErr, os.ErrDeadlineExceeded) || !x.until.IsZero() && !x.lostAt.Before(x.until)
+}
+
+// lost notes that a write to the client failed.
+func (x *passing) lost(err error) error {
+	x.lostErr, x.lostAt = err, time.Now()
+	return err
 }
 
 func (x *passing) countEvent() {

@@ -177,6 +177,7 @@ func (h *Relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel(nil)
 	defer context.AfterFunc(h.ctx, func() { cancel(errStopped) })()
 	x := &passing{Relay: h, w: w, control: http.NewResponseController(w), in: r, ctx: ctx, cancel: cancel}
+	defer x.unblock()()
 	x.run()
 	if x.broken {
 		// The one way to make the server cut the response.

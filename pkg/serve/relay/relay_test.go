@@ -464,6 +464,51 @@ func TestCloseCutsAll(t *testing.T) {
 	}
 }
 
+// TestStuckClientsEnd has clients that take nothing, and an upstream that does not
+// end: Close, a fault and the time limit for writes end them.
+func TestStuckClientsEnd(t *testing.T) {
+	up := rawServer(t, func(conn *net.TCPConn, _ string, _ *bufio.Reader) {
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+		for piece := bytes.Repeat([]byte("data: x\n\n"), 1000); ; {
+			if _, err := conn.Write(piece); err != nil {
+				return
+			}
+		}
+	})
+	for _, test := range []struct {
+		how exchange.How
+		h   *Relay
+	}{
+		{exchange.Stopped, &Relay{}},
+		{exchange.Fault, &Relay{Faults: parseAll(t, "cut=200ms")}},
+		{exchange.TimedOut, &Relay{WriteTimeout: 200 * time.Millisecond}},
+	} {
+		for _, secure := range []bool{false, true} {
+			watch, all := countAll()
+			h := &Relay{Watch: watch, Faults: test.h.Faults, WriteTimeout: test.h.WriteTimeout}
+			s := start(t, h, up.URL)
+			if secure {
+				s.StartTLS()
+			} else {
+				s.Start()
+			}
+			response, err := s.Client().Get(s.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			one := <-all
+			if test.how == exchange.Stopped {
+				io.ReadFull(response.Body, make([]byte, 100))
+				h.Close()
+			}
+			if one.wait(t); one.end.How != test.how {
+				t.Errorf("TLS %v: ended %s, want %s", secure, one.end, test.how)
+			}
+		}
+	}
+}
+
 func TestCredentialsOfTheURL(t *testing.T) {
 	up := rawServer(t, wholeText("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"))
 	s := start(t, &Relay{}, strings.Replace(up.URL, "//", "//user:pass@", 1))
