@@ -295,6 +295,11 @@ func (h *Handler) setHeader(header http.Header, r *http.Request) {
 			header.Set("Access-Control-Allow-Headers", names)
 		}
 	}
+	h.addHeader(header)
+}
+
+// addHeader adds the header of the options.
+func (h *Handler) addHeader(header http.Header) {
 	for name, values := range h.Header {
 		header[textproto.CanonicalMIMEHeaderKey(name)] = values
 	}
