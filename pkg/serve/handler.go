@@ -313,6 +313,14 @@ func (h *Handler) setIncremental(header http.Header) {
 	}
 }
 
+// timeOutHeader returns the header of the 504 of a proxy. The server has not answered,
+// so none of its headers are there, those of CORS included: pages cannot read it.
+func (h *Handler) timeOutHeader() http.Header {
+	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
+	h.addHeader(header)
+	return header
+}
+
 // refusals are the headers that describe an error and not a stream.
 var refusals = []string{"Retry-After", "Www-Authenticate", "Proxy-Authenticate"}
 

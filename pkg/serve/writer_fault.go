@@ -128,14 +128,6 @@ func (c *client) endAfter(lifetime time.Duration) (stop func() bool) {
 	}).Stop
 }
 
-// timeOutHeader returns the header of the 504 of a proxy. The server has not answered,
-// so none of its headers are there, those of CORS included: pages cannot read it.
-func (h *Handler) timeOutHeader() http.Header {
-	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
-	h.addHeader(header)
-	return header
-}
-
 // wrap returns out with the faults of the stream before it.
 func (f *faults) wrap(out responseWriter, c *client) responseWriter {
 	if !f.stream {
