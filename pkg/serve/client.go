@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/socket"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 )
 
 // A client is one connection that gets events.
@@ -21,7 +24,7 @@ type client struct {
 	token       string
 	start       time.Time
 	status      int
-	faults      *faults
+	faults      *fault.Plan
 	pacer       *pacer // nil if all is due at once
 
 	place   cursor
@@ -65,13 +68,13 @@ func (h *Handler) newClient(r *http.Request) *client {
 		lastEventID: lastEventID(r),
 		token:       r.URL.Query().Get("ssectl_client"),
 		start:       time.Now(),
-		faults:      h.faults,
+		faults:      h.faultsOf(r),
 		signal:      make(chan struct{}, 1),
 		slot:        -1,
 		rounds:      1,
 	}
 	c.unchanged = c.start
-	if !h.Pace.Instant() || c.faults.delay > 0 {
+	if !h.Pace.Instant() || c.faults.Delay > 0 {
 		c.pacer = &pacer{pace: h.Pace, epoch: h.History.epoch}
 	}
 	return c
@@ -87,7 +90,7 @@ func (c *client) connect(conn net.Conn) {
 		under = secure.NetConn()
 	}
 	socket := rawOf(under)
-	if under == conn && c.pacer == nil && !c.faults.stream {
+	if under == conn && c.pacer == nil && !c.faults.Breaks {
 		c.raw = socket
 	}
 	c.h.mu.Lock()
@@ -161,30 +164,11 @@ type cutError struct {
 
 func (e *cutError) Error() string { return e.cause }
 
-// How long the peer has to read the stream before a reset, which discards the
-// bytes that wait on either side. The first is for its system, the second for the
-// program: Node.js takes a reset that comes with the last data for an end.
-const (
-	drainTime  = 500 * time.Millisecond
-	drainPoll  = 5 * time.Millisecond
-	settleTime = 100 * time.Millisecond
-)
-
-// drain waits until the peer has had the time to read all that was sent.
-func (c *client) drain() {
-	for waited := time.Duration(0); c.socket != nil && waited < drainTime && unsent(c.socket) > 0; waited += drainPoll {
-		if c.sleep(drainPoll) != nil {
-			return
-		}
-	}
-	c.sleep(settleTime)
-}
-
 // run sends the stream to out, to its end, and reports whether the response was
 // cut.
 func (c *client) run(out responseWriter) (cut bool) {
 	defer c.h.leave(c)
-	if lifetime := c.faults.lifetime; lifetime > 0 {
+	if lifetime := c.faults.Lifetime; lifetime > 0 {
 		defer c.endAfter(lifetime)()
 	}
 	err := c.follow(out)
@@ -200,7 +184,7 @@ func (c *client) run(out responseWriter) (cut bool) {
 			return false
 		}
 		if broken.reset && c.cause.Load() == nil {
-			c.drain()
+			socket.Drain(c.socket, c.sleep)
 		}
 		if cut = broken.cause != EndedServer; cut {
 			out.cut(broken.reset)

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/socket"
 )
 
 // smallWrite is how much is written at once where a client takes less than there
@@ -25,7 +27,7 @@ type connWriter struct {
 }
 
 func newConnWriter(c *client, header http.Header) *connWriter {
-	return &connWriter{conn: c.conn, socket: rawOf(c.conn), head: headerBlock(c.status, header, c.faults.cuts()), moved: &c.moved}
+	return &connWriter{conn: c.conn, socket: rawOf(c.conn), head: headerBlock(c.status, header, c.faults.Cuts()), moved: &c.moved}
 }
 
 func (w *connWriter) batch(b *batch) error { return w.write(b.chunks()) }
@@ -92,16 +94,7 @@ func (w *connWriter) finish() error {
 	return err
 }
 
-func (w *connWriter) cut(reset bool) {
-	conn := w.conn
-	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = tls.NetConn() // without a close_notify of TLS
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok && reset {
-		tcp.SetLinger(0)
-	}
-	conn.Close()
-}
+func (w *connWriter) cut(reset bool) { socket.Cut(w.conn, reset) }
 
 func (w *connWriter) timeOut(header http.Header) bool {
 	if w.head == nil {

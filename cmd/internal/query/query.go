@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"time"
 
@@ -38,8 +39,10 @@ func (q *Query) String() string { return q.source }
 
 // Input returns the input of expressions for an event: the object of its JSON line,
 // and json, its data parsed, null where that is not JSON.
-func Input(b *stream.Block, at time.Time) map[string]any {
-	event := b.Event()
+func Input(b *stream.Block, at time.Time) map[string]any { return EventInput(b.Event(), at) }
+
+// EventInput is [Input] for an event that is kept.
+func EventInput(event stream.Event, at time.Time) map[string]any {
 	input := map[string]any{
 		"event": event.Type,
 		"data":  event.Data,
@@ -123,4 +126,20 @@ func (q *Query) Append(ctx context.Context, dst []byte, input map[string]any, ad
 
 func (q *Query) problem(err error) error {
 	return fmt.Errorf("jq expression %q: %w", q.source, err)
+}
+
+// All returns the results of the expression up to the first error, none for a nil
+// Query.
+func (q *Query) All(ctx context.Context, input map[string]any) iter.Seq[any] {
+	return func(yield func(any) bool) {
+		if q == nil {
+			return
+		}
+		for results := q.code.RunWithContext(ctx, input); ; {
+			value, ok := results.Next()
+			if _, failed := value.(error); !ok || failed || !yield(value) {
+				return
+			}
+		}
+	}
 }

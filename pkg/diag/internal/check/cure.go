@@ -9,7 +9,7 @@ import (
 
 // A Remedy is something to try, and for which hop.
 type Remedy struct {
-	For        string // "app", "request", or the name of a hop
+	For        string // "app", "request", "client", or the name of a hop
 	Text       string
 	Recognized bool // the hop was seen on the way
 }
@@ -170,7 +170,7 @@ func RemediesFor(cures []Cure, hops []seen.Hop) []Remedy {
 				other = append(other, r) // there may be an nginx that hides, but it is not the first to suspect
 			case r.Recognized:
 				known = append(known, r)
-			case r.For == "app", r.For == "request":
+			case r.For == "app", r.For == "request", r.For == "client":
 				app = append(app, r)
 			default:
 				other = append(other, r)
