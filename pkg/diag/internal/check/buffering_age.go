@@ -24,10 +24,8 @@ var lifetimeCutCheck = Check{
 // cureRouteTimeout lifts the limit that counts a whole answer, which has another
 // name in each product that is built on Envoy.
 var cureRouteTimeout = Cure{
-	{For: "envoy", Text: "route: timeout: 0s, and stream_idle_timeout above the time between heartbeats"},
-	{For: "envoy", Text: `Gateway API: timeouts: {request: "0s"} in the rule of the HTTPRoute; Envoy Gateway: streamIdleTimeout in a ClientTrafficPolicy too`},
-	{For: "envoy", Text: "Istio: timeout: 0s in the route of the VirtualService"},
-	{For: "envoy", Text: "Contour: timeoutPolicy: {response: infinity} in the route of the HTTPProxy"},
+	{For: "envoy", Text: `Gateway API: timeouts: {request: "0s"} in the rule of the HTTPRoute (Envoy Gateway: and a streamIdleTimeout); Istio: timeout: 0s in the route of the VirtualService; ` +
+		`Contour: timeoutPolicy: {response: infinity} in the route of the HTTPProxy; Envoy itself: timeout: 0s in the route, and a stream_idle_timeout above the time between heartbeats`},
 }
 
 // limitMargin is how much longer than the limit of a hop a stream is watched.
@@ -53,7 +51,7 @@ func limitOnPath(o *seen.Observation) (limit, bool) {
 		if x == nil {
 			continue
 		}
-		hops := seen.Hops(x.Header)
+		hops := x.Hops()
 		for _, w := range waited {
 			if slices.ContainsFunc(hops, func(h seen.Hop) bool { return h.Name == w.hop }) {
 				return w.limit, true

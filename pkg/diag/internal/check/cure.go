@@ -20,7 +20,10 @@ const (
 	// not concern that.
 	nginxFastCGI = "fastcgi_buffering off; fastcgi_read_timeout 1h;"
 	appText      = "X-Accel-Buffering: no"
-	phpText      = "flush() after each event; in nginx: fastcgi_buffering off; in Apache: ProxySet flushpackets=on; in php.ini: output_buffering and zlib.output_compression off"
+	azureText    = `API Management: buffer-response="false", and no logging of bodies; Static Web Apps and Functions do not stream: serve the stream from another host`
+
+	quickTunnelText = "a named tunnel: a quick tunnel holds the answer to a GET to its end"
+	phpText         = "flush() after each event; in nginx: fastcgi_buffering off; in Apache: ProxySet flushpackets=on; in php.ini: output_buffering and zlib.output_compression off"
 )
 
 // A Cure is the remedies for one kind of fault, in the order in which they are
@@ -33,9 +36,12 @@ var cureStreamWhole = Cure{
 	{For: "nginx", Text: nginxText},
 	{For: "varnish", Text: "set beresp.do_stream = true; set beresp.do_gzip = false;"},
 	{For: "traefik", Text: "no buffering middleware before the stream"},
-	{For: "apigw", Text: "API Gateway: responseTransferMode=STREAM"},
-	{For: "azure", Text: `API Management: buffer-response="false", and no logging of bodies`},
-	{For: "cloudflare", Text: "cloudflared needs Content-Type: text/event-stream to stream at all"},
+	{For: "apigw", Text: "API Gateway: a REST API with responseTransferMode=STREAM, as an HTTP API cannot stream; for a function behind it InvokeMode RESPONSE_STREAM"},
+	{For: "azure", Text: azureText},
+	{For: "trycloudflare", Text: quickTunnelText},
+	{For: "cloudflare", Text: "cloudflared needs Content-Type: text/event-stream to stream at all; a Worker has to return new Response(stream), and not read the body first"},
+	{For: "lambda", Text: "InvokeMode: RESPONSE_STREAM for the function URL, and awslambda.streamifyResponse in the function"},
+	{For: "netlify", Text: "a function that returns new Response(stream), and no older one of the form of AWS Lambda"},
 	{For: "app", Text: "flush after each event"},
 }
 
@@ -48,7 +54,9 @@ var cureFlushCompressor = Cure{
 	{For: "go", Text: `gzhttp.ExceptContentTypes([]string{"text/event-stream"})`},
 	{For: "nginx", Text: nginxText + " (its gzip is then flushed), or take text/event-stream out of gzip_types"},
 	{For: "express", Text: "compression({filter: (req, res) => !/event-stream/.test(res.getHeader('content-type'))}), or res.flush() after each event"},
-	{For: "next", Text: "compress: false in next.config.js, or no-transform"},
+	{For: "next", Text: "a route handler for the stream in place of rewrites(), which compress what they pass on; or compress: false in next.config.js"},
+	{For: "fly", Text: "Cache-Control: no-transform: the proxy of Fly compresses"},
+	{For: "cloudfront", Text: "Compress: false in the behavior of the path"},
 	{For: "varnish", Text: "set beresp.do_gzip = false;"},
 	{For: "haproxy", Text: "take text/event-stream out of compression type"},
 	{For: "caddy", Text: "keep encode away from the path: @other not path /events, encode @other gzip; or write a first comment of its own"},
@@ -84,6 +92,9 @@ var cureDropLength = Cure{{For: "app", Text: "no Content-Length, so that the ans
 var (
 	languages = []string{"php", "express", "next", "uvicorn", "gunicorn", "jetty", "kestrel", "go"}
 	servers   = []string{"apache", "lighttpd", "iis"}
+
+	// platforms name themselves too, or are named by the host.
+	platforms = []string{"trycloudflare", "lambda", "netlify", "fly", "cloudfront", "railway", "vercel", "gcp"}
 )
 
 // mayBeThere reports whether a product that was not recognized may be on a path
@@ -95,7 +106,7 @@ func mayBeThere(product string, hops []seen.Hop) bool {
 	switch {
 	case hops == nil:
 		return true // nobody looked
-	case product == "php":
+	case product == "php", slices.Contains(platforms, product):
 		return false // it names itself
 	case slices.Contains(languages, product):
 		return !named(languages)
@@ -125,7 +136,7 @@ func RemediesFor(cures []Cure, hops []seen.Hop) []Remedy {
 			}
 			switch {
 			case !r.Recognized && !mayBeThere(r.For, hops):
-			case r.Text == appText && len(hops) > 0 && !slices.ContainsFunc(hops, func(h seen.Hop) bool { return h.Name == "nginx" || h.Name == "apisix" }):
+			case r.For == "app" && r.Text == appText && len(hops) > 0 && !slices.ContainsFunc(hops, func(h seen.Hop) bool { return h.Name == "nginx" || h.Name == "apisix" }):
 				other = append(other, r) // there may be an nginx that hides, but it is not the first to suspect
 			case r.Recognized:
 				known = append(known, r)
