@@ -111,11 +111,11 @@ func checkLifetimeCut(o *seen.Observation) Finding {
 	x := o.Main()
 	if l, ok := cutByLimit(o); ok {
 		age := x.Ended - asked(x)
-		f := fail("cut after %s, by the limit of an %s", seen.RoundDuration(age), l.Hop)
+		f := fail("cut after %s: that is the %s, which counts the whole answer", seen.RoundDuration(age), l.Hop)
 		f.Seen = fmt.Sprintf("%d events came until then", len(x.Timeline().Events))
 		if x.Status == http.StatusGatewayTimeout {
 			age = x.Answered - asked(x)
-			f = fail("504 after %s, by the limit of an %s, which counts the whole answer", seen.RoundDuration(age), l.Hop)
+			f = fail("504 after %s: that is the %s, which counts the whole answer", seen.RoundDuration(age), l.Hop)
 		}
 		return f.cure(cureRouteTimeout).with("age_ms", seen.Milliseconds(age)).with("hop", l.Hop).with("limit_ms", seen.Milliseconds(l.After))
 	}
@@ -128,7 +128,7 @@ func checkLifetimeCut(o *seen.Observation) Finding {
 	case !was:
 		f := pass("not cut in %s", seen.RoundDuration(x.Ended-x.Answered))
 		if l, ok := pastLimit(o); ok {
-			f.Seen = fmt.Sprintf("the limit of an %s is %s", l.Hop, seen.RoundDuration(l.After))
+			f.Seen = fmt.Sprintf("the %s is %s", l.Hop, seen.RoundDuration(l.After))
 		}
 		return f
 	case x.Header.Get("Content-Length") != "" || seen.DialectOf(o) != "":
