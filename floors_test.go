@@ -64,7 +64,7 @@ var floors = []floor{
 	{folder: "cmd/internal"},
 	{folder: "cmd/listen", may: []string{module + "/internal", module + "/pkg/exchange", module + "/pkg/serve/inspector", module + "/pkg/listen", module + "/pkg/record", module + "/pkg/stream", module + "/cmd/internal", "github.com/HdrHistogram/hdrhistogram-go", "github.com/spf13"}},
 	{folder: "cmd/serve", may: []string{module + "/internal", module + "/pkg/exchange", module + "/pkg/record", module + "/pkg/serve", module + "/pkg/stream", module + "/cmd/internal", "github.com/spf13"}},
-	{folder: "cmd/diag", may: []string{module + "/pkg/diag", module + "/cmd/internal", "github.com/spf13"}},
+	{folder: "cmd/diag", may: []string{module + "/internal", module + "/pkg/diag", module + "/cmd/internal", "github.com/spf13"}},
 	{folder: "cmd", may: []string{module + "/pkg/record", module + "/pkg/stream", "github.com/spf13"}},
 	{folder: ".", may: []string{module + "/cmd"}},
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/cursor"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/preset"
-	"github.com/ssectl/ssectl/cmd/internal/query"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/listen"
@@ -188,7 +187,7 @@ func (s *session) prepareOutput() error {
 		expression, end = s.service.Text, ""
 	}
 	if expression != "" {
-		q, err := query.Compile(expression)
+		q, err := s.input.Compile(expression)
 		if err != nil {
 			return err
 		}
@@ -202,7 +201,7 @@ func (s *session) prepareOutput() error {
 			return s.pending, err
 		}
 		s.show = func(dst []byte, _ *stream.Block, _ time.Time) []byte {
-			shown, err := q.Append(s.ctx, dst, s.object(), add)
+			shown, err := q.Append(s.ctx, dst, add)
 			if s.broken == nil {
 				s.failure(q, err)
 			}

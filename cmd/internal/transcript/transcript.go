@@ -74,7 +74,8 @@ func find(records []record.Record) *reader {
 		}
 		event := input(&records[i])
 		for n := range readers() {
-			if ok, err := readers()[n].fits.Match(context.Background(), event); ok && err == nil {
+			fits, err := readers()[n].fits.First(context.Background(), event)
+			if err == nil && fits != nil && fits != false {
 				return &readers()[n]
 			}
 		}
