@@ -39,13 +39,14 @@ type session struct {
 	read   func() (*stream.Block, error)
 	*selector
 	show    func(dst []byte, b *stream.Block, at time.Time) []byte
-	once    bool   // no connection follows one that brought something
-	all     bool   // blocks that are no events are shown too
-	inner   bool   // comments and reconnection times within blocks are shown too
-	asks    bool   // each event has something to decide
-	copies  bool   // bytes are written as they come, so blocks show nothing
-	pending []byte // formatted, not yet written
-	broken  error  // the first error of a write; nothing is written after it
+	once    bool            // no connection follows one that brought something
+	all     bool            // blocks that are no events are shown too
+	inner   bool            // comments and reconnection times within blocks are shown too
+	within  *stream.Decoder // of those blocks' comments
+	asks    bool            // each event has something to decide
+	copies  bool            // bytes are written as they come, so blocks show nothing
+	pending []byte          // formatted, not yet written
+	broken  error           // the first error of a write; nothing is written after it
 	// lineEnded is true if the output is empty or ends with a line end.
 	lineEnded bool
 	cursor    *cursor.Cursor
@@ -69,7 +70,7 @@ func run(parent context.Context, streams *term.Streams, opts *options) (err erro
 		ctx, cancel = context.WithTimeoutCause(parent, time.Duration(opts.MaxTime), errMaxTime)
 		defer cancel()
 	}
-	s := &session{ctx: ctx, streams: streams, opts: opts, lineEnded: true}
+	s := &session{ctx: ctx, streams: streams, opts: opts, within: stream.NewDecoder(nil), lineEnded: true}
 	if err := s.prepare(); err != nil {
 		return err
 	}

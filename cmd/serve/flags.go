@@ -62,6 +62,7 @@ func (opts *options) bindAddress(flags *pflag.FlagSet) {
 
 func (opts *options) bindAnswers(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&opts.Headers, "header", "H", nil, "add this `header`, \"Name: value\", to every answer; repeatable")
+	flags.BoolVar(&opts.NoIncremental, "no-incremental", false, "do not send \"Incremental: ?1\", which asks proxies to forward the stream as it comes")
 	flags.Var(cli.Text(&opts.CORS, "*"), "cors", "let pages of this `origin` read the stream, with cookies unless it is *; \"\" allows no other origin")
 	flags.DurationVar(&opts.RetryHint, "retry-hint", 0, "set the reconnection time of clients to this `duration`")
 	flags.DurationVar(&opts.Heartbeat, "heartbeat", serve.DefaultHeartbeat, "send a comment after this `duration` of silence; 0 means never")

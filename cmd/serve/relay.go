@@ -229,6 +229,8 @@ func (opts *options) checkRelay() error {
 	switch {
 	case opts.HeaderTimeout < 0 || opts.IdleTimeout < 0:
 		return errors.New("--upstream-header-timeout, --upstream-idle-timeout: want a duration of 0 or more")
+	case opts.Command != nil && len(opts.Command) == 0:
+		return errors.New("no command after --")
 	case opts.Upstream != "":
 		return nil
 	case opts.Print != "":

@@ -59,13 +59,14 @@ type options struct {
 	TLS        bool
 	Cert, Key  string
 
-	Headers      []string
-	CORS         string
-	RetryHint    time.Duration
-	Heartbeat    time.Duration
-	MaxClients   int
-	MaxEventSize cli.ByteSize
-	WriteTimeout time.Duration
+	Headers       []string
+	NoIncremental bool
+	CORS          string
+	RetryHint     time.Duration
+	Heartbeat     time.Duration
+	MaxClients    int
+	MaxEventSize  cli.ByteSize
+	WriteTimeout  time.Duration
 
 	Faults []string
 	Stamp  bool
@@ -97,19 +98,28 @@ const examples = `
   ssectl serve --clock 1s
   ssectl serve --route "POST /v1/chat=chat.sse" --route /feed=feed.jsonl
   ssectl serve --exec "vmstat 1" -p 0
-  ssectl serve --upstream https://api.example.com --record tape/
+  ssectl serve --upstream https://api.openai.com --print
+  ssectl serve --upstream https://api.openai.com --record tape/ -- python app.py
   ssectl serve tape/`
 
 // New returns the command.
 func New(streams *term.Streams) *cobra.Command {
 	opts := options{relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
 	c := &cobra.Command{
-		Use:     "serve [FILE|DIR]",
+		Use:     "serve [FILE|DIR] [-- COMMAND ARGS]",
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
 		Long:    long,
 		Example: examples,
-		Args:    cli.AtMostOne("FILE"),
+		Args: func(c *cobra.Command, args []string) error {
+			if dash := c.ArgsLenAtDash(); dash >= 0 {
+				args = args[:dash]
+			}
+			return cli.AtMostOne("FILE")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if dash := c.ArgsLenAtDash(); dash >= 0 {
+				args, opts.Command = args[:dash], args[dash:]
+			}
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
@@ -192,6 +202,10 @@ func faultHint(text string) string {
 
 // run serves until ctx ends, or until there is nothing more to do.
 func run(ctx context.Context, streams *term.Streams, opts *options) error {
+	asked := ctx // to stop
+	if opts.Command != nil {
+		ctx = context.WithoutCancel(ctx) // the command decides when it is done
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := &connectionLog{streams: streams, quiet: opts.Quiet}
@@ -246,6 +260,13 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	if limit := raiseFileLimit(); opts.MaxClients > 0 && limit < opts.MaxClients+spareFiles {
 		served.tell(fmt.Sprintf("--max-clients %d is more than the limit of %d open files allows", opts.MaxClients, limit))
 	}
+	var command *app
+	if opts.Command != nil {
+		if command, err = startApp(streams, opts, url); err != nil {
+			listener.Close()
+			return err
+		}
+	}
 	feeds.start()
 	server := &http.Server{
 		Handler:           handler,
@@ -264,13 +285,20 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		mux.Close()
 		server.Close()
 	})
+	var status error
+	if command != nil {
+		wg.Go(func() {
+			status = command.wait(asked)
+			cancel()
+		})
+	}
 	err = server.Serve(listener)
 	stopped := ctx.Err() != nil
 	cancel()
 	wg.Wait()
 	feeds.wait()
 	if stopped || errors.Is(err, http.ErrServerClosed) {
-		return nil
+		return status
 	}
 	return cli.Fail(cli.ExitNoRun, fmt.Errorf("serving: %w", err), "")
 }
@@ -301,17 +329,18 @@ func (opts *options) handler() (*serve.Handler, error) {
 		return nil, err
 	}
 	h := &serve.Handler{Options: serve.Options{
-		Pace:         pace,
-		AtEnd:        serve.AtEnd(opts.AtEnd),
-		CloseEvent:   opts.CloseEvent,
-		OnUnknownID:  serve.UnknownID(opts.OnUnknownID),
-		Heartbeat:    orNever(opts.Heartbeat),
-		RetryHint:    opts.RetryHint,
-		CORS:         opts.CORS,
-		MaxClients:   opts.MaxClients,
-		WriteTimeout: orNever(opts.WriteTimeout),
-		Stamp:        opts.Stamp,
-		StartLive:    opts.Clock > 0,
+		Pace:          pace,
+		AtEnd:         serve.AtEnd(opts.AtEnd),
+		CloseEvent:    opts.CloseEvent,
+		OnUnknownID:   serve.UnknownID(opts.OnUnknownID),
+		Heartbeat:     orNever(opts.Heartbeat),
+		RetryHint:     opts.RetryHint,
+		CORS:          opts.CORS,
+		NoIncremental: opts.NoIncremental,
+		MaxClients:    opts.MaxClients,
+		WriteTimeout:  orNever(opts.WriteTimeout),
+		Stamp:         opts.Stamp,
+		StartLive:     opts.Clock > 0,
 	}}
 	if opts.Canary {
 		h.Pace.Recorded = true

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/internal/socket"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 )
 
 // A client is one connection that gets events.
@@ -23,7 +24,7 @@ type client struct {
 	token       string
 	start       time.Time
 	status      int
-	faults      *faults
+	faults      *fault.Plan
 	pacer       *pacer // nil if all is due at once
 
 	place   cursor
@@ -39,6 +40,7 @@ type client struct {
 	moved         atomic.Int64 // bytes that the connection took, of unfinished batches too
 	position      atomic.Int64 // events of the history before place
 	busy          atomic.Bool  // in a write
+	late          atomic.Bool  // a fault ended it for its age
 	ended         string       // how it did, once it did
 
 	conn   net.Conn        // nil if the connection is not ours
@@ -66,13 +68,13 @@ func (h *Handler) newClient(r *http.Request) *client {
 		lastEventID: lastEventID(r),
 		token:       r.URL.Query().Get("ssectl_client"),
 		start:       time.Now(),
-		faults:      h.faults,
+		faults:      h.faultsOf(r),
 		signal:      make(chan struct{}, 1),
 		slot:        -1,
 		rounds:      1,
 	}
 	c.unchanged = c.start
-	if !h.Pace.Instant() || c.faults.delay > 0 {
+	if !h.Pace.Instant() || c.faults.Delay > 0 {
 		c.pacer = &pacer{pace: h.Pace, epoch: h.History.epoch}
 	}
 	return c
@@ -88,7 +90,7 @@ func (c *client) connect(conn net.Conn) {
 		under = secure.NetConn()
 	}
 	socket := rawOf(under)
-	if under == conn && c.pacer == nil && !c.faults.stream {
+	if under == conn && c.pacer == nil && !c.faults.Breaks {
 		c.raw = socket
 	}
 	c.h.mu.Lock()
@@ -149,6 +151,9 @@ type responseWriter interface {
 	finish() error
 	// cut ends it without, by a TCP reset if possible and wanted.
 	cut(reset bool)
+	// timeOut answers with 504 in place of a stream of which nothing was sent,
+	// the head included, and reports whether it did.
+	timeOut() bool
 }
 
 // A cutError is the end of a response that is not finished.
@@ -163,6 +168,9 @@ func (e *cutError) Error() string { return e.cause }
 // cut.
 func (c *client) run(out responseWriter) (cut bool) {
 	defer c.h.leave(c)
+	if lifetime := c.faults.Lifetime; lifetime > 0 {
+		defer c.endAfter(lifetime)()
+	}
 	err := c.follow(out)
 	var broken *cutError
 	switch {
@@ -171,6 +179,10 @@ func (c *client) run(out responseWriter) (cut bool) {
 		out.finish()
 	case errors.As(err, &broken):
 		c.ended = broken.cause
+		if c.late.Load() && out.timeOut() {
+			c.status = http.StatusGatewayTimeout
+			return false
+		}
 		if broken.reset && c.cause.Load() == nil {
 			socket.Drain(c.socket, c.sleep)
 		}

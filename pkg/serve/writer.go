@@ -26,7 +26,7 @@ type connWriter struct {
 }
 
 func newConnWriter(c *client, header http.Header) *connWriter {
-	return &connWriter{conn: c.conn, socket: rawOf(c.conn), head: headerBlock(c.status, header, c.faults.cuts()), moved: &c.moved}
+	return &connWriter{conn: c.conn, socket: rawOf(c.conn), head: headerBlock(c.status, header, c.faults.Cuts()), moved: &c.moved}
 }
 
 func (w *connWriter) batch(b *batch) error { return w.write(b.chunks()) }
@@ -95,6 +95,27 @@ func (w *connWriter) finish() error {
 
 func (w *connWriter) cut(reset bool) { socket.Cut(w.conn, reset) }
 
+func (w *connWriter) timeOut() bool {
+	if w.head == nil {
+		return false
+	}
+	header := http.Header{}
+	body := timeOutBody(header)
+	w.head = headerBlock(http.StatusGatewayTimeout, header, false)
+	if w.text([]byte(body)) == nil {
+		w.finish()
+	}
+	w.conn.Close()
+	return true
+}
+
+// timeOutBody describes the answer of a proxy that has waited long enough. It has
+// none of the headers of the server, those of CORS included: pages cannot read it.
+func timeOutBody(header http.Header) string {
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	return http.StatusText(http.StatusGatewayTimeout) + "\n"
+}
+
 // An httpWriter is a response of package net/http, for HTTP/2 and where else the
 // connection cannot be taken over.
 type httpWriter struct {
@@ -157,3 +178,13 @@ func (r *httpWriter) finish() error {
 
 // cut leaves the rest to the handler, which has to panic.
 func (r *httpWriter) cut(bool) {}
+
+func (r *httpWriter) timeOut() bool {
+	if r.status == 0 {
+		return false
+	}
+	clear(r.w.Header())
+	r.status = http.StatusGatewayTimeout
+	r.write([]byte(timeOutBody(r.w.Header())))
+	return true
+}
