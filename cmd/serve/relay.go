@@ -18,6 +18,7 @@ import (
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/serve/relay"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -50,6 +51,8 @@ type exchanges struct {
 	opts    *options
 	log     *connectionLog
 	tapes   *deck
+	faults  []fault.Fault
+	seed    uint64 // of the faults for a share of requests
 }
 
 // watch returns what is told of each exchange, nil for nothing. Here is the place
@@ -92,6 +95,8 @@ func (e *exchanges) relay() (*relay.Relay, error) {
 		Header:        header,
 		Watch:         e.watch(),
 		Ended:         e.log.exchanged,
+		Faults:        e.faults,
+		FaultSeed:     e.seed,
 		HeaderTimeout: opts.HeaderTimeout,
 		IdleTimeout:   opts.IdleTimeout,
 		WriteTimeout:  opts.WriteTimeout,

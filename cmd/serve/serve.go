@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -68,8 +69,9 @@ type options struct {
 	MaxEventSize  cli.ByteSize
 	WriteTimeout  time.Duration
 
-	Faults []string
-	Stamp  bool
+	Faults    []string
+	FaultSeed uint64
+	Stamp     bool
 
 	PrintURL bool
 	Quiet    bool
@@ -184,7 +186,26 @@ func faultHelp(width int) string {
 }
 
 const faultAbout = `Faults, for --fault. Events count from 1 on each connection; @N-M is a range of
-them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.`
+them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.
+
+After a colon come the requests that a fault is for, in any order: a method, a path
+(* or {name} stands for any segment), #N or #N-M for the Nth of those requests, and
+a share of them, chosen at random by --fault-seed.
+
+  drop@5:POST /v1/chat     each POST to that path
+  status=503:#1-2          the first two requests
+  reset@3:/v1/* #2-9 10%   one in ten of the second to ninth below /v1`
+
+// seed returns the seed of the faults that are for a share of requests. One that was
+// not given is printed, so that a run can be repeated.
+func (opts *options) seed(faults []fault.Fault, tell func(string)) uint64 {
+	if opts.FaultSeed != 0 || !slices.ContainsFunc(faults, func(f fault.Fault) bool { return f.For.Share != 0 }) {
+		return opts.FaultSeed
+	}
+	seed := rand.Uint64N(1e9) + 1
+	tell(fmt.Sprintf("the faults have the seed %d (--fault-seed %d repeats them)", seed, seed))
+	return seed
+}
 
 // faultHint returns a remedy for a fault that cannot be parsed.
 func faultHint(text string) string {
@@ -193,7 +214,7 @@ func faultHint(text string) string {
 		names = append(names, kind.Name)
 	}
 	const all = "ssectl serve --help faults"
-	name, _, _ := strings.Cut(strings.ReplaceAll(text, "=", "@"), "@")
+	name, _, _ := strings.Cut(strings.NewReplacer("=", "@", ":", "@").Replace(text), "@")
 	if meant := suggest.Nearest(name, names); meant != "" && meant != name {
 		return "did you mean " + meant + "? " + all
 	}
@@ -223,6 +244,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		}
 		base.Faults = append(base.Faults, f)
 	}
+	base.FaultSeed = opts.seed(base.Faults, served.tell)
 	base.Closed = served.closed
 	feeds := feeder{ctx: ctx, streams: streams, opts: opts, tell: served.tell}
 	mux, err := feeds.mux(base)
@@ -234,7 +256,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	if err := tapes.load(); err != nil {
 		return cli.Usage(err)
 	}
-	passed := &exchanges{streams: streams, opts: opts, log: served, tapes: tapes}
+	passed := &exchanges{streams: streams, opts: opts, log: served, tapes: tapes, faults: base.Faults, seed: base.FaultSeed}
 	if opts.Upstream != "" {
 		upstream, err := passed.relay()
 		if err != nil {
