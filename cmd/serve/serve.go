@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/serve/inspector"
@@ -256,7 +258,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	if err := tapes.load(); err != nil {
 		return cli.Usage(err)
 	}
-	passed := &exchanges{streams: streams, opts: opts, log: served, tapes: tapes, faults: base.Faults, seed: base.FaultSeed}
+	passed := &exchanges{streams: streams, opts: opts, log: served, faults: base.Faults, seed: base.FaultSeed, tapes: tapes, seen: window.New(window.Limits{})}
 	if opts.Upstream != "" {
 		upstream, err := passed.relay()
 		if err != nil {
@@ -270,7 +272,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		mux.Else = tapes
 		feeds.what = append(tapes.what(), feeds.what...)
 	}
-	var handler http.Handler = inspector.New(mux)
+	var handler http.Handler = inspector.NewHandler(passed.page(mux))
 	if opts.Upstream != "" {
 		handler = opts.guard(handler)
 	}
@@ -279,6 +281,9 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		return err
 	}
 	announce(streams, opts, strings.Join(feeds.what, ", "), url)
+	if mux.Else != nil && !opts.Quiet {
+		served.tell("exchanges at " + pageURL(url))
+	}
 	if limit := raiseFileLimit(); opts.MaxClients > 0 && limit < opts.MaxClients+spareFiles {
 		served.tell(fmt.Sprintf("--max-clients %d is more than the limit of %d open files allows", opts.MaxClients, limit))
 	}
@@ -335,6 +340,15 @@ func announce(streams *term.Streams, opts *options, what, url string) {
 	if opts.PrintURL {
 		fmt.Fprintln(streams.Out, url)
 	}
+}
+
+// pageURL returns the URL of the page of exchanges, given that of the server.
+func pageURL(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return server
+	}
+	return u.ResolveReference(&url.URL{Path: "/.ssectl/"}).String()
 }
 
 // handler returns a handler with all that the flags say, but no history.

@@ -78,3 +78,9 @@ func IsClosedPipe(err error) bool {
 	var own *term.OutputError
 	return errors.As(err, &own) && (errors.Is(own.Err, syscall.EPIPE) || errors.Is(own.Err, io.ErrClosedPipe))
 }
+
+// InterceptorHint returns the hint for a certificate that was not accepted because a
+// product opens TLS on the way.
+func InterceptorHint(product string) string {
+	return product + " opens the connection, and has a certificate of its own for it: exempt the host there, or trust its authority with --cacert FILE"
+}

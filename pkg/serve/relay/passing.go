@@ -161,10 +161,20 @@ func (x *passing) writeHead(res *http.Response) {
 	for name := range res.Trailer {
 		header.Add("Trailer", name)
 	}
+	x.closeEarly()
 	x.limitWrite()
 	x.w.WriteHeader(res.StatusCode)
 	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		x.lostErr = err
+	}
+}
+
+// closeEarly announces that the connection ends with an answer that came before
+// the whole request had. Package net/http would wait for the rest, and with full
+// duplex it panics over it.
+func (x *passing) closeEarly() {
+	if x.in.ProtoMajor == 1 && x.sent != nil && !x.request.Body().Whole {
+		x.w.Header().Set("Connection", "close")
 	}
 }
 
@@ -381,6 +391,7 @@ func (x *passing) refuse(err error) {
 		x.end.How, x.end.Err, x.broken = exchange.ClientLeft, nil, true
 		return
 	}
+	x.closeEarly()
 	answer(x.w, x.in, status, fmt.Sprintf("no answer from %s://%s: %s", x.Upstream.Scheme, x.Upstream.Host, words))
 }
 
