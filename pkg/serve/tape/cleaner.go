@@ -1,12 +1,14 @@
 package tape
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // A cleaner takes the secrets out of the events of one stream. A secret may come
@@ -220,24 +222,27 @@ func (c *cleaner) read(r *record.Record) {
 	case r.Meta != nil:
 		return
 	case r.Incomplete || !r.IsEvent && !r.HasComment && !r.HasID:
-		offset := 0
+		offset, eventType := 0, stream.DefaultType
 		for line := range strings.Lines(string(r.Raw)) {
 			value := strings.TrimRight(line, "\r\n")
 			name, rest, _ := strings.Cut(value, ":")
 			at := offset + len(value) - len(strings.TrimPrefix(rest, " "))
 			switch value := value[at-offset:]; {
 			case name == "data":
-				reader.add(value, inRaw, at, r.Type)
+				reader.add(value, inRaw, at, eventType)
 			case name == "":
 				reader.comment(value, inRaw, at)
 			default:
+				if name == "event" {
+					eventType = value
+				}
 				reader.add(value, inRaw, at, "raw "+name)
 			}
 			offset += len(line)
 		}
 	default:
 		if r.IsEvent {
-			reader.add(r.Data, inData, 0, r.Type)
+			reader.add(r.Data, inData, 0, cmp.Or(r.Type, stream.DefaultType))
 		}
 		if r.Type != "" && r.Type != "message" {
 			reader.texts = append(reader.texts, text{place: inType, to: len(r.Type), value: r.Type, kind: jsonName})

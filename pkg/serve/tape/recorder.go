@@ -260,6 +260,7 @@ type tape struct {
 	file    *os.File   // nil until the request is written
 	closed  bool
 	cleaner cleaner
+	writer  record.Writer      // knows what its lines have in common
 	asked   bool               // the request is written
 	early   []early            // what came before the request was whole
 	waiting int                // bytes of it
@@ -512,7 +513,7 @@ func (t *tape) line(r *record.Record) {
 	if t.file == nil {
 		return
 	}
-	t.pending = r.AppendJSON(t.pending)
+	t.pending = t.writer.AppendRecord(t.pending, r)
 	switch {
 	case len(t.pending) >= flushSize:
 		t.flush()
