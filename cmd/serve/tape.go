@@ -108,11 +108,11 @@ type deck struct {
 	recorder *tape.Recorder // nil if nothing is recorded
 	upstream *relay.Relay   // nil if there is none
 
-	watch  exchange.Watch // is told of what is played
+	watch  exchange.Watch // of the answers that are played
 	number atomic.Int64   // of the exchange that came last
 }
 
-// load reads the tape, and decides who answers.
+// load reads the tape, and decides which handler answers.
 func (d *deck) load() error {
 	opts := d.opts
 	mode := cmp.Or(opts.Mode, modeNew)
@@ -196,7 +196,7 @@ func (d *deck) Close() error {
 	return errors.Join(errs...)
 }
 
-// what describes the tape, for the first line of the log.
+// what returns a description of the tape for the first line of the log.
 func (d *deck) what() (list []string) {
 	if d.player != nil {
 		count := "1 recording"

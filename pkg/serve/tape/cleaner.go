@@ -25,7 +25,7 @@ type cleaner struct {
 	tails  map[uint64]*pieces
 }
 
-// How much is held back. What does not fit is decided as it is: a beginning of a
+// Limits of the held events. Beyond them, texts are decided as they are: a beginning of a
 // secret is hidden, unless it is so short that it gives nothing away.
 const (
 	maxHeld     = 64 // events
@@ -34,7 +34,7 @@ const (
 	maxTails    = 256
 )
 
-// A held is an event, and what is to be replaced in it.
+// A held is an event, and the parts of it to be replaced.
 type held struct {
 	record record.Record
 	texts  []text
@@ -139,8 +139,8 @@ func (c *cleaner) tooOld(h *held, latest *record.Record) bool {
 	return latest.Time.Sub(h.record.Time) > maxHeldTime
 }
 
-// isClean reports whether there is nothing secret in an event, nor at the end of a
-// text in it what may be the beginning. It is quick.
+// isClean reports whether there is nothing secret in an event, nor the possible
+// beginning of a secret at the end of a text in it. It is quick.
 func (c *cleaner) isClean(r *record.Record) bool {
 	if r.Raw == nil && !r.HasComment && r.ID == "" {
 		if value, ok := c.likeLast(r); ok {

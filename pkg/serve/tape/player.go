@@ -68,10 +68,10 @@ type Options struct {
 	FaultSeed uint64
 
 	// Otherwise answers the requests that no recording matches. Nil means
-	// status 501 with what differs from the nearest one.
+	// status 501 with the differences from the nearest one.
 	Otherwise http.Handler
 
-	// Watch is told of each answer that is given, if not nil, and Number is the
+	// Watch watches each answer that is given, if not nil, and Number is the
 	// number of the exchange; nil counts from 1.
 	Watch  exchange.Watch
 	Number func() int64
@@ -93,7 +93,7 @@ type Play struct {
 	Bytes    int64 // of the body
 	Start    time.Time
 	Duration time.Duration
-	End      string // for people; of a request that nothing matches, what differs
+	End      string // for people; of a request that nothing matches, the differences
 }
 
 // A Player answers requests from recordings: each with the first recording that
@@ -331,7 +331,7 @@ type refusal struct {
 	} `json:"error"`
 }
 
-// watch tells Options.Watch of a request.
+// watch reports a request to Options.Watch.
 func (p *Player) watch(start time.Time, r *http.Request, body []byte) exchange.Watcher {
 	if p.options.Watch == nil {
 		return nobody{}
@@ -353,7 +353,7 @@ func (p *Player) watch(start time.Time, r *http.Request, body []byte) exchange.W
 	return w
 }
 
-// maxWatched is how much of the body of a request a watcher is told of.
+// maxWatched bounds the body of a request that a watcher gets, in bytes.
 const maxWatched = 8 << 20
 
 // nobody watches an exchange.
@@ -610,7 +610,7 @@ func gap(from, to time.Time) time.Duration {
 	return max(to.Sub(from), 0)
 }
 
-// wait waits until the next line is due. What is due by then goes out before.
+// wait waits until the next line is due. Pending bytes go out before.
 func (x *playing) wait(recorded time.Duration, next bool) error {
 	wait := recorded
 	if x.player.options.Wait != nil {
@@ -666,7 +666,7 @@ func (x *playing) broken(text []byte, isEvent bool) error {
 	return err
 }
 
-// sendAll sends what is pending, as far as faults let it pass; last is that of a
+// sendAll sends the pending bytes, as far as faults let it pass; last is that of a
 // stream that ends in order.
 func (x *playing) sendAll(last bool) error {
 	if x.breaker != nil {
