@@ -4,6 +4,7 @@ package servecmd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
+	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
@@ -71,6 +73,8 @@ type options struct {
 
 	PrintURL bool
 	Quiet    bool
+
+	relayOptions
 }
 
 const long = `
@@ -93,7 +97,7 @@ const examples = `
 
 // New returns the command.
 func New(streams *term.Streams) *cobra.Command {
-	opts := options{OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
+	opts := options{relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
 	c := &cobra.Command{
 		Use:     "serve [FILE]",
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
@@ -104,8 +108,11 @@ func New(streams *term.Streams) *cobra.Command {
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
-			if err := opts.check(); err != nil {
+			if err := cmp.Or(opts.check(), opts.checkRelay()); err != nil {
 				return cli.Usage(err)
+			}
+			if opts.Upstream != "" && !c.Flags().Changed("cors") {
+				opts.CORS = "" // an upstream is not for every page to read
 			}
 			if c.Flags().Changed("port") {
 				host, _, err := net.SplitHostPort(opts.Addr)
@@ -123,6 +130,7 @@ func New(streams *term.Streams) *cobra.Command {
 	cli.AddFlags(c, "Address", opts.bindAddress)
 	cli.AddFlags(c, "Answers", opts.bindAnswers)
 	cli.AddFlags(c, "Faults", opts.bindFaults)
+	cli.AddFlags(c, "Upstream", opts.relayOptions.bind)
 	cli.SetHelp(c, streams.Width, cli.ExitCodes(
 		[2]string{"0", "the stream was served; SIGINT and SIGTERM end it"},
 		[2]string{"2", "wrong usage, or a bad input file: nothing was served"},
@@ -195,6 +203,20 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	if err != nil {
 		return err
 	}
+	// Requests that no route is for have their answers from elsewhere.
+	passed := &exchanges{streams: streams, opts: opts, log: served}
+	if opts.Upstream != "" {
+		upstream, err := passed.relay()
+		if err != nil {
+			return cli.Usage(err)
+		}
+		mux.Else = upstream
+		feeds.what = append(feeds.what, upstream.Upstream.Redacted())
+	}
+	var handler http.Handler = inspector.New(mux)
+	if mux.Else != nil {
+		handler = opts.guard(handler)
+	}
 	listener, url, err := openListener(opts)
 	if err != nil {
 		return err
@@ -205,7 +227,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	}
 	feeds.start()
 	server := &http.Server{
-		Handler:           inspector.New(mux),
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    64 << 10,

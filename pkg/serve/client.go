@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/socket"
 )
 
 // A client is one connection that gets events.
@@ -161,25 +163,6 @@ type cutError struct {
 
 func (e *cutError) Error() string { return e.cause }
 
-// How long the peer has to read the stream before a reset, which discards the
-// bytes that wait on either side. The first is for its system, the second for the
-// program: Node.js takes a reset that comes with the last data for an end.
-const (
-	drainTime  = 500 * time.Millisecond
-	drainPoll  = 5 * time.Millisecond
-	settleTime = 100 * time.Millisecond
-)
-
-// drain waits until the peer has had the time to read all that was sent.
-func (c *client) drain() {
-	for waited := time.Duration(0); c.socket != nil && waited < drainTime && unsent(c.socket) > 0; waited += drainPoll {
-		if c.sleep(drainPoll) != nil {
-			return
-		}
-	}
-	c.sleep(settleTime)
-}
-
 // run sends the stream to out, to its end, and reports whether the response was
 // cut.
 func (c *client) run(out responseWriter) (cut bool) {
@@ -200,7 +183,7 @@ func (c *client) run(out responseWriter) (cut bool) {
 			return false
 		}
 		if broken.reset && c.cause.Load() == nil {
-			c.drain()
+			socket.Drain(c.socket, c.sleep)
 		}
 		if cut = broken.cause != EndedServer; cut {
 			out.cut(broken.reset)

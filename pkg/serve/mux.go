@@ -3,6 +3,7 @@ package serve
 import (
 	"cmp"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -44,6 +45,10 @@ func (r *Route) String() string {
 type Mux struct {
 	Routes []Route
 
+	// Else answers requests that no route is for, if not nil. Close closes it if
+	// it is an [io.Closer].
+	Else http.Handler
+
 	// Unrouted is called with each request that no route was found for.
 	Unrouted func(Connection)
 }
@@ -69,6 +74,10 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 			methods = append(methods, route.Method)
 		}
+	}
+	if m.Else != nil {
+		m.Else.ServeHTTP(w, r)
+		return
 	}
 	if len(methods) > 0 {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
@@ -102,11 +111,15 @@ func (m *Mux) Handlers() []*Handler {
 // Close closes all handlers.
 func (m *Mux) Close() error {
 	var wg sync.WaitGroup
+	var otherwise error
+	if c, ok := m.Else.(io.Closer); ok {
+		wg.Go(func() { otherwise = c.Close() })
+	}
 	handlers := m.Handlers()
 	errs := make([]error, len(handlers))
 	for i, h := range handlers {
 		wg.Go(func() { errs[i] = h.Close() })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, otherwise)...)
 }

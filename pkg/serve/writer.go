@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/socket"
 )
 
 // smallWrite is how much is written at once where a client takes less than there
@@ -91,16 +93,7 @@ func (w *connWriter) finish() error {
 	return err
 }
 
-func (w *connWriter) cut(reset bool) {
-	conn := w.conn
-	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = tls.NetConn() // without a close_notify of TLS
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok && reset {
-		tcp.SetLinger(0)
-	}
-	conn.Close()
-}
+func (w *connWriter) cut(reset bool) { socket.Cut(w.conn, reset) }
 
 func (w *connWriter) timeOut() bool {
 	if w.head == nil {
