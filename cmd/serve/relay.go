@@ -49,6 +49,7 @@ type exchanges struct {
 	streams *term.Streams
 	opts    *options
 	log     *connectionLog
+	tapes   *deck
 }
 
 // watch returns what is told of each exchange, nil for nothing. Here is the place
@@ -58,6 +59,9 @@ func (e *exchanges) watch() exchange.Watch {
 	if e.opts.Print != "" {
 		p := &printer{streams: e.streams, format: e.opts.Print}
 		all = append(all, p.watch)
+	}
+	if r := e.tapes.recorder; r != nil {
+		all = append(all, r.Watch)
 	}
 	if all == nil {
 		return nil

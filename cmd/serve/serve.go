@@ -75,6 +75,7 @@ type options struct {
 	Quiet    bool
 
 	relayOptions
+	tapeOptions
 }
 
 const long = `
@@ -85,7 +86,10 @@ recognized by the first bytes. Standard input may be live: events go out as they
 come in.
 
 Every path and method is answered with the stream, so that it can stand in for
-any API. A browser that opens / gets a page that shows the stream.`
+any API. A browser that opens / gets a page that shows the stream.
+
+A directory is a tape: recordings of exchanges, made by --upstream and --record or by
+hand, of which each request gets the one that matches (see --help tapes).`
 
 const examples = `
   ssectl serve events.jsonl
@@ -93,13 +97,15 @@ const examples = `
   tail -f app.log | ssectl serve
   ssectl serve --clock 1s
   ssectl serve --route "POST /v1/chat=chat.sse" --route /feed=feed.jsonl
-  ssectl serve --exec "vmstat 1" -p 0`
+  ssectl serve --exec "vmstat 1" -p 0
+  ssectl serve --upstream https://api.example.com --record tape/
+  ssectl serve tape/`
 
 // New returns the command.
 func New(streams *term.Streams) *cobra.Command {
 	opts := options{relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
 	c := &cobra.Command{
-		Use:     "serve [FILE]",
+		Use:     "serve [FILE|DIR]",
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
 		Long:    long,
 		Example: examples,
@@ -108,8 +114,11 @@ func New(streams *term.Streams) *cobra.Command {
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
-			if err := cmp.Or(opts.check(), opts.checkRelay()); err != nil {
+			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay()); err != nil {
 				return cli.Usage(err)
+			}
+			if c.Flags().Changed("pace") {
+				opts.TapePace = opts.Pace
 			}
 			if opts.Upstream != "" && !c.Flags().Changed("cors") {
 				opts.CORS = "" // an upstream is not for every page to read
@@ -131,24 +140,28 @@ func New(streams *term.Streams) *cobra.Command {
 	cli.AddFlags(c, "Answers", opts.bindAnswers)
 	cli.AddFlags(c, "Faults", opts.bindFaults)
 	cli.AddFlags(c, "Upstream", opts.relayOptions.bind)
+	cli.AddFlags(c, "Tapes", opts.tapeOptions.bind)
 	cli.SetHelp(c, streams.Width, cli.ExitCodes(
 		[2]string{"0", "the stream was served; SIGINT and SIGTERM end it"},
 		[2]string{"2", "wrong usage, or a bad input file: nothing was served"},
 		[2]string{"3", "could not listen"},
 	))
-	withFaultHelp(c, streams.Width)
+	withTopics(c, streams.Width)
 	return c
 }
 
-// withFaultHelp adds "--help faults".
-func withFaultHelp(c *cobra.Command, width int) {
+// withTopics adds "--help faults" and "--help tapes".
+func withTopics(c *cobra.Command, width int) {
 	general := c.HelpFunc()
 	c.SetHelpFunc(func(c *cobra.Command, args []string) {
-		if !slices.Contains(args, "faults") {
+		switch {
+		case slices.Contains(args, "faults"):
+			fmt.Fprint(c.OutOrStdout(), faultHelp(width))
+		case slices.Contains(args, "tapes"):
+			fmt.Fprint(c.OutOrStdout(), tapeHelp(width))
+		default:
 			general(c, args)
-			return
 		}
-		fmt.Fprint(c.OutOrStdout(), faultHelp(width))
 	})
 }
 
@@ -204,7 +217,11 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		return err
 	}
 	// Requests that no route is for have their answers from elsewhere.
-	passed := &exchanges{streams: streams, opts: opts, log: served}
+	tapes := &deck{opts: opts, log: served, base: base}
+	if err := tapes.load(); err != nil {
+		return cli.Usage(err)
+	}
+	passed := &exchanges{streams: streams, opts: opts, log: served, tapes: tapes}
 	if opts.Upstream != "" {
 		upstream, err := passed.relay()
 		if err != nil {
@@ -212,9 +229,14 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		}
 		mux.Else = upstream
 		feeds.what = append(feeds.what, upstream.Upstream.Redacted())
+		tapes.use(upstream)
+	}
+	if tapes.isUsed() {
+		mux.Else = tapes
+		feeds.what = append(tapes.what(), feeds.what...)
 	}
 	var handler http.Handler = inspector.New(mux)
-	if mux.Else != nil {
+	if opts.Upstream != "" {
 		handler = opts.guard(handler)
 	}
 	listener, url, err := openListener(opts)
