@@ -16,7 +16,7 @@ import (
 var optionFlags = strings.NewReplacer(
 	"Options.Quick", "--quick", "Options.Soak", "--soak", "Options.Duration", "--duration", "Options.ExpectEvery", "--expect-every",
 	"Options.OriginURL", "--origin", "Options.ConnsURL", "--conns-url", "Options.WebOrigin", "--web-origin", "Options.Credentials", "--credentials",
-	"Options.Injection", "--probe-injection", "Options.Profile", "--profile", "serve.Handler.Stamp", "serve --stamp",
+	"Options.Injection", "--probe-injection", "Options.Profile", "--profile", "Options.OtherRequest", "--other-header", "serve.Handler.Stamp", "serve --stamp",
 )
 
 // WithFlags returns a text of package diag with flags in place of the options that

@@ -43,6 +43,7 @@ type options struct {
 	ExpectEvery time.Duration
 	ConnsURL    string
 	Injection   bool
+	Other       []string // headers
 
 	Only, Skip, Require []string
 	FailOn              string
@@ -123,6 +124,7 @@ func (o *options) bindProbe(flags *pflag.FlagSet) {
 	flags.Var(cli.Choice(&o.Profile, "auto", "openai", "anthropic", "mcp"), "profile", "check this protocol on top; auto recognizes it by its events")
 	flags.DurationVar(&o.ExpectEvery, "expect-every", 0, "expect an event every `duration`; a longer silence is a fault")
 	flags.StringVar(&o.ConnsURL, "conns-url", "", "read the number of open streams from this `URL` of the origin, as from /.ssectl/stats of ssectl serve")
+	flags.StringArrayVar(&o.Other, "other-header", nil, "reconnect as another user too, with this `header` in place of the one of that name; \"Name:\" removes one; repeatable")
 	flags.BoolVar(&o.Injection, "probe-injection", false, "try to inject events through the query")
 }
 

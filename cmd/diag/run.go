@@ -140,15 +140,19 @@ func outcome(report *diag.Report, target string) error {
 	case report.Exit == cli.ExitOK:
 		return nil
 	case report.Error != nil:
-		return cli.Fail(report.Exit, fmt.Errorf("could not test: %s: %s", report.Error.Phase, report.Error.Message), untestedHint(report.Error.Phase, target))
+		return cli.Fail(report.Exit, fmt.Errorf("could not test: %s: %s", report.Error.Phase, report.Error.Message), untestedHint(report, target))
 	}
 	return cli.Fail(report.Exit, cli.ErrReported, "")
 }
 
 // untestedHint returns a remedy where nothing could be tested.
-func untestedHint(phase, target string) string {
+func untestedHint(report *diag.Report, target string) string {
+	phase := report.Error.Phase
 	if info, err := os.Stat(target); err == nil && info.Mode().IsRegular() && phase != "interrupted" {
 		return "a file has that name, but diag needs a URL, which \"ssectl serve FILE\" makes of one"
+	}
+	if phase == "tls" && report.Path.Interceptor != "" {
+		return cli.InterceptorHint(report.Path.Interceptor)
 	}
 	return untestedHints[phase]
 }
@@ -231,6 +235,13 @@ func (o *options) config(ctx context.Context) (*http.Request, diag.Options, erro
 		Only: o.Only, Skip: o.Skip, Require: o.Require, FailOn: diag.Status(o.FailOn),
 		Quick: o.Quick, Soak: o.Soak, ExpectEvery: o.ExpectEvery,
 		WebOrigin: o.WebOrigin, Credentials: o.Credentials, Injection: o.Injection,
+	}
+	if len(o.Other) > 0 {
+		other := request.Clone(ctx)
+		if err := curl.SetHeaders(other, o.Other); err != nil {
+			return nil, diag.Options{}, fmt.Errorf("--other-header: %w", err)
+		}
+		cfg.OtherRequest = other
 	}
 	if o.Profile != "auto" {
 		cfg.Profile = diag.Profile(o.Profile)

@@ -2,6 +2,7 @@ package listencmd
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/internal/httpx"
@@ -100,6 +102,7 @@ func (s *session) unreachedHint(err error) string {
 		size *stream.SizeError
 		dns  *net.DNSError
 		op   *net.OpError
+		cert *tls.CertificateVerificationError
 	)
 	switch {
 	case errors.As(err, &size):
@@ -108,6 +111,8 @@ func (s *session) unreachedHint(err error) string {
 		return ""
 	case strings.Contains(err.Error(), "HTTP response to HTTPS client"):
 		return "try http://"
+	case errors.As(err, &cert) && httpx.Interceptor(httpx.Issuers(cert.UnverifiedCertificates)) != "":
+		return cli.InterceptorHint(httpx.Interceptor(httpx.Issuers(cert.UnverifiedCertificates)))
 	case strings.Contains(err.Error(), "certificate"):
 		return "--cacert FILE trusts a private authority, -k any certificate"
 	case err.Error() == http.StatusText(http.StatusProxyAuthRequired): // of a CONNECT: net/http has no type for it

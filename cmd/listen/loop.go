@@ -93,7 +93,7 @@ func (s *session) event(b *stream.Block, at time.Time) error {
 	}
 	s.look(b, at)
 	if s.rest != nil {
-		again, missed := s.rest.event(s.object())
+		again, missed := s.rest.event(s.input.Object())
 		if again {
 			return nil
 		}
@@ -131,7 +131,7 @@ func (s *session) event(b *stream.Block, at time.Time) error {
 		}
 	}
 	switch {
-	case fails && s.opts.FailIf == "" && s.object()["json"] == nil:
+	case fails && s.opts.FailIf == "" && !s.input.IsJSON():
 		return fmt.Errorf("--as %s: %w: %s", s.opts.As, errBrokenAs, excerpt(b.Data()))
 	case fails && s.opts.FailIf == "":
 		return fmt.Errorf("%w: %s", errFailedAs, excerpt(b.Data()))

@@ -17,7 +17,6 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/cursor"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/preset"
-	"github.com/ssectl/ssectl/cmd/internal/query"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/listen"
@@ -53,6 +52,7 @@ type session struct {
 	rest      *rest // nil if there is no way to fetch one
 	finished  bool  // an earlier run had the whole answer
 	recorders []recorder
+	ui        *ui // nil if there is none
 	summary   *summary
 	progress  progress
 	count     int
@@ -78,6 +78,9 @@ func run(parent context.Context, streams *term.Streams, opts *options) (err erro
 		return nil
 	}
 	defer s.source.Close()
+	if s.ui != nil {
+		defer s.ui.close()
+	}
 	why := s.loop()
 	if err := s.flush(); err != nil {
 		why = err
@@ -86,6 +89,13 @@ func run(parent context.Context, streams *term.Streams, opts *options) (err erro
 		fmt.Fprintln(streams.Out) // for the prompt
 	}
 	err = errors.Join(s.verdict(parent, why), s.closeRest(why))
+	if s.ui != nil {
+		s.ui.over(why)
+		defer func() {
+			s.source.Close()
+			err = s.ui.stay(parent, err)
+		}()
+	}
 	for _, r := range s.recorders {
 		err = errors.Join(err, r.end(s.reason(why)))
 	}
@@ -177,7 +187,7 @@ func (s *session) prepareOutput() error {
 		expression, end = s.service.Text, ""
 	}
 	if expression != "" {
-		q, err := query.Compile(expression)
+		q, err := s.input.Compile(expression)
 		if err != nil {
 			return err
 		}
@@ -191,7 +201,7 @@ func (s *session) prepareOutput() error {
 			return s.pending, err
 		}
 		s.show = func(dst []byte, _ *stream.Block, _ time.Time) []byte {
-			shown, err := q.Append(s.ctx, dst, s.object(), add)
+			shown, err := q.Append(s.ctx, dst, add)
 			if s.broken == nil {
 				s.failure(q, err)
 			}
@@ -232,6 +242,9 @@ func (s *session) openSource() error {
 	if isFile(s.opts.Source) {
 		if s.opts.Cursor != "" {
 			return cli.Usage(errors.New("--cursor needs a URL, not a file"))
+		}
+		if s.opts.UI.port != nil {
+			return cli.Usage(errors.New("--ui needs a URL, not a file"))
 		}
 		s.once = true
 		saved, err := openSaved(s.ctx, s.streams, s.opts.Source, config.MaxEventSize, s.flush, s.copied)
@@ -283,6 +296,9 @@ func (s *session) openSource() error {
 		}
 	}
 	if err := s.openRecorders(req); err != nil {
+		return err
+	}
+	if err := s.openUI(config.Client); err != nil {
 		return err
 	}
 	if s.rest != nil && s.cursor != nil && !config.Continued {

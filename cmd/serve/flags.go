@@ -71,7 +71,8 @@ func (opts *options) bindAnswers(flags *pflag.FlagSet) {
 }
 
 func (opts *options) bindFaults(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&opts.Faults, "fault", nil, "inject a `fault` such as drop@5; repeatable; --help faults lists all")
+	flags.StringArrayVar(&opts.Faults, "fault", nil, "inject a `fault` such as drop@5, or drop@5:POST /v1/chat; repeatable; --help faults lists all")
+	flags.Uint64Var(&opts.FaultSeed, "fault-seed", 0, "choose the requests of faults that are for a share by this `number` (default random, and printed)")
 	flags.BoolVar(&opts.Stamp, "stamp", false, "add a comment to each event with the time (Unix ns) and the bytes sent before it: \": t=... off=...\"")
 }
 

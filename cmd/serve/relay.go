@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,9 +16,14 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/cmd/internal/transcript"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
+	"github.com/ssectl/ssectl/pkg/serve/inspector"
 	"github.com/ssectl/ssectl/pkg/serve/relay"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -49,13 +55,16 @@ type exchanges struct {
 	streams *term.Streams
 	opts    *options
 	log     *connectionLog
+	faults  []fault.Fault
+	seed    uint64 // of the faults for a share of requests
 	tapes   *deck
+	seen    *window.Log // those of the page
 }
 
-// watch returns what is told of each exchange, nil for nothing. Here is the place
+// watch returns what is told of each exchange. Here is the place
 // for further ones.
 func (e *exchanges) watch() exchange.Watch {
-	var all []exchange.Watch
+	all := []exchange.Watch{e.seen.Watch}
 	if e.opts.Print != "" {
 		p := &printer{streams: e.streams, format: e.opts.Print}
 		all = append(all, p.watch)
@@ -63,10 +72,28 @@ func (e *exchanges) watch() exchange.Watch {
 	if r := e.tapes.recorder; r != nil {
 		all = append(all, r.Watch)
 	}
-	if all == nil {
-		return nil
-	}
 	return exchange.Watches(all...)
+}
+
+// page returns what the pages of the server show: exchanges, if there can be any.
+func (e *exchanges) page(mux *serve.Mux) inspector.Options {
+	page := inspector.Options{Mux: mux}
+	if mux.Else != nil {
+		page.Log, page.Hosts, page.Transcript = e.seen, e.opts.hosts(), transcript.Read
+	}
+	return page
+}
+
+// hosts are the names of this server beside localhost and addresses.
+func (opts *options) hosts() []string {
+	hosts := slices.Clone(opts.AllowHosts)
+	if host, _, err := net.SplitHostPort(opts.Addr); err == nil && host != "" {
+		hosts = append(hosts, host)
+	}
+	if opts.UnixSocket != "" { // which no browser opens
+		hosts = append(hosts, "*")
+	}
+	return hosts
 }
 
 // relay returns the handler of the upstream.
@@ -92,6 +119,8 @@ func (e *exchanges) relay() (*relay.Relay, error) {
 		Header:        header,
 		Watch:         e.watch(),
 		Ended:         e.log.exchanged,
+		Faults:        e.faults,
+		FaultSeed:     e.seed,
 		HeaderTimeout: opts.HeaderTimeout,
 		IdleTimeout:   opts.IdleTimeout,
 		WriteTimeout:  opts.WriteTimeout,
@@ -101,13 +130,7 @@ func (e *exchanges) relay() (*relay.Relay, error) {
 
 // guard returns a handler that pages of other origins than that of --cors cannot use.
 func (opts *options) guard(h http.Handler) http.Handler {
-	g := &relay.Guard{Handler: h, Hosts: opts.AllowHosts}
-	if host, _, err := net.SplitHostPort(opts.Addr); err == nil && host != "" {
-		g.Hosts = append(g.Hosts, host)
-	}
-	if opts.UnixSocket != "" { // which no browser opens
-		g.Hosts = append(g.Hosts, "*")
-	}
+	g := &relay.Guard{Handler: h, Hosts: opts.hosts()}
 	if opts.CORS != "" {
 		g.Origins = []string{opts.CORS}
 	}
@@ -229,6 +252,8 @@ func (opts *options) checkRelay() error {
 	switch {
 	case opts.HeaderTimeout < 0 || opts.IdleTimeout < 0:
 		return errors.New("--upstream-header-timeout, --upstream-idle-timeout: want a duration of 0 or more")
+	case opts.Command != nil && len(opts.Command) == 0:
+		return errors.New("no command after --")
 	case opts.Upstream != "":
 		return nil
 	case opts.Print != "":

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +26,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/serve/inspector"
@@ -68,8 +71,9 @@ type options struct {
 	MaxEventSize  cli.ByteSize
 	WriteTimeout  time.Duration
 
-	Faults []string
-	Stamp  bool
+	Faults    []string
+	FaultSeed uint64
+	Stamp     bool
 
 	PrintURL bool
 	Quiet    bool
@@ -98,19 +102,28 @@ const examples = `
   ssectl serve --clock 1s
   ssectl serve --route "POST /v1/chat=chat.sse" --route /feed=feed.jsonl
   ssectl serve --exec "vmstat 1" -p 0
-  ssectl serve --upstream https://api.example.com --record tape/
+  ssectl serve --upstream https://api.openai.com --print
+  ssectl serve --upstream https://api.openai.com --record tape/ -- python app.py
   ssectl serve tape/`
 
 // New returns the command.
 func New(streams *term.Streams) *cobra.Command {
 	opts := options{relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
 	c := &cobra.Command{
-		Use:     "serve [FILE|DIR]",
+		Use:     "serve [FILE|DIR] [-- COMMAND ARGS]",
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
 		Long:    long,
 		Example: examples,
-		Args:    cli.AtMostOne("FILE"),
+		Args: func(c *cobra.Command, args []string) error {
+			if dash := c.ArgsLenAtDash(); dash >= 0 {
+				args = args[:dash]
+			}
+			return cli.AtMostOne("FILE")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if dash := c.ArgsLenAtDash(); dash >= 0 {
+				args, opts.Command = args[:dash], args[dash:]
+			}
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
@@ -175,7 +188,26 @@ func faultHelp(width int) string {
 }
 
 const faultAbout = `Faults, for --fault. Events count from 1 on each connection; @N-M is a range of
-them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.`
+them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.
+
+After a colon come the requests that a fault is for, in any order: a method, a path
+(* or {name} stands for any segment), #N or #N-M for the Nth of those requests, and
+a share of them, chosen at random by --fault-seed.
+
+  drop@5:POST /v1/chat     each POST to that path
+  status=503:#1-2          the first two requests
+  reset@3:/v1/* #2-9 10%   one in ten of the second to ninth below /v1`
+
+// seed returns the seed of the faults that are for a share of requests. One that was
+// not given is printed, so that a run can be repeated.
+func (opts *options) seed(faults []fault.Fault, tell func(string)) uint64 {
+	if opts.FaultSeed != 0 || !slices.ContainsFunc(faults, func(f fault.Fault) bool { return f.For.Share != 0 }) {
+		return opts.FaultSeed
+	}
+	seed := rand.Uint64N(1e9) + 1
+	tell(fmt.Sprintf("the faults have the seed %d (--fault-seed %d repeats them)", seed, seed))
+	return seed
+}
 
 // faultHint returns a remedy for a fault that cannot be parsed.
 func faultHint(text string) string {
@@ -184,7 +216,7 @@ func faultHint(text string) string {
 		names = append(names, kind.Name)
 	}
 	const all = "ssectl serve --help faults"
-	name, _, _ := strings.Cut(strings.ReplaceAll(text, "=", "@"), "@")
+	name, _, _ := strings.Cut(strings.NewReplacer("=", "@", ":", "@").Replace(text), "@")
 	if meant := suggest.Nearest(name, names); meant != "" && meant != name {
 		return "did you mean " + meant + "? " + all
 	}
@@ -193,6 +225,10 @@ func faultHint(text string) string {
 
 // run serves until ctx ends, or until there is nothing more to do.
 func run(ctx context.Context, streams *term.Streams, opts *options) error {
+	asked := ctx // to stop
+	if opts.Command != nil {
+		ctx = context.WithoutCancel(ctx) // the command decides when it is done
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := &connectionLog{streams: streams, quiet: opts.Quiet}
@@ -210,6 +246,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		}
 		base.Faults = append(base.Faults, f)
 	}
+	base.FaultSeed = opts.seed(base.Faults, served.tell)
 	base.Closed = served.closed
 	feeds := feeder{ctx: ctx, streams: streams, opts: opts, tell: served.tell}
 	mux, err := feeds.mux(base)
@@ -221,7 +258,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	if err := tapes.load(); err != nil {
 		return cli.Usage(err)
 	}
-	passed := &exchanges{streams: streams, opts: opts, log: served, tapes: tapes}
+	passed := &exchanges{streams: streams, opts: opts, log: served, faults: base.Faults, seed: base.FaultSeed, tapes: tapes, seen: window.New(window.Limits{})}
 	if opts.Upstream != "" {
 		upstream, err := passed.relay()
 		if err != nil {
@@ -235,7 +272,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		mux.Else = tapes
 		feeds.what = append(tapes.what(), feeds.what...)
 	}
-	var handler http.Handler = inspector.New(mux)
+	var handler http.Handler = inspector.NewHandler(passed.page(mux))
 	if opts.Upstream != "" {
 		handler = opts.guard(handler)
 	}
@@ -244,8 +281,18 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		return err
 	}
 	announce(streams, opts, strings.Join(feeds.what, ", "), url)
+	if mux.Else != nil && !opts.Quiet {
+		served.tell("exchanges at " + pageURL(url))
+	}
 	if limit := raiseFileLimit(); opts.MaxClients > 0 && limit < opts.MaxClients+spareFiles {
 		served.tell(fmt.Sprintf("--max-clients %d is more than the limit of %d open files allows", opts.MaxClients, limit))
+	}
+	var command *app
+	if opts.Command != nil {
+		if command, err = startApp(streams, opts, url); err != nil {
+			listener.Close()
+			return err
+		}
 	}
 	feeds.start()
 	server := &http.Server{
@@ -265,13 +312,20 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		mux.Close()
 		server.Close()
 	})
+	var status error
+	if command != nil {
+		wg.Go(func() {
+			status = command.wait(asked)
+			cancel()
+		})
+	}
 	err = server.Serve(listener)
 	stopped := ctx.Err() != nil
 	cancel()
 	wg.Wait()
 	feeds.wait()
 	if stopped || errors.Is(err, http.ErrServerClosed) {
-		return nil
+		return status
 	}
 	return cli.Fail(cli.ExitNoRun, fmt.Errorf("serving: %w", err), "")
 }
@@ -286,6 +340,15 @@ func announce(streams *term.Streams, opts *options, what, url string) {
 	if opts.PrintURL {
 		fmt.Fprintln(streams.Out, url)
 	}
+}
+
+// pageURL returns the URL of the page of exchanges, given that of the server.
+func pageURL(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return server
+	}
+	return u.ResolveReference(&url.URL{Path: "/.ssectl/"}).String()
 }
 
 // handler returns a handler with all that the flags say, but no history.

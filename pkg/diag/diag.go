@@ -77,6 +77,10 @@ type Options struct {
 	Injection   bool          // try to write events through the query
 	OriginURL   string        // the same stream before the hops: locates a fault
 	ConnsURL    string        // reports how many streams the origin has open
+
+	// OtherRequest is the same request with the credentials of another user, who must
+	// not get the events of the first. Nil leaves that out.
+	OtherRequest *http.Request
 }
 
 // A Profile is a protocol on top of event streams.
@@ -155,10 +159,19 @@ func observe(ctx context.Context, request *http.Request, options Options) *seen.
 		client = http.DefaultClient
 	}
 	return probe.Observe(ctx, probe.Config{
-		Client: client, Request: request,
+		Client: client, Request: request, Other: options.OtherRequest,
 		Window: options.window(), Timeout: options.timeout(), Connections: options.connections(),
-		Once: !options.mayRepeat(request), Options: options.seen(), Doubts: doubts,
+		Once: !options.mayRepeat(request), Options: options.seen(), Doubts: doubts, WatchUntil: options.watchUntil,
 	})
+}
+
+// watchUntil returns the time until which the stream has to be watched beyond the
+// window, zero for none. A run that was to be short stays so.
+func (o *Options) watchUntil(seen *seen.Observation) time.Duration {
+	if o.Quick || o.window() < DefaultDuration || !o.looksAt(check.Lookup("lifetime-cut")) {
+		return 0
+	}
+	return check.WatchUntil(seen, o.selected())
 }
 
 // doubts is the door from the probe to the checks: the probe itself judges
@@ -173,6 +186,11 @@ func weigh(o *seen.Observation, options Options) *Report {
 	r := newReport(o)
 	given := options.seen()
 	selected := options.selected()
+	for c := range check.All() {
+		if c.Anyway != nil && !options.Quick && options.looksAt(c) && c.Anyway(o) {
+			selected = append(selected, c)
+		}
+	}
 	var ids []string // of all that have been in the list
 	for len(selected) > 0 {
 		c := selected[0]
@@ -223,6 +241,11 @@ func (o *Options) selected() []*check.Check {
 	return list
 }
 
+// looksAt reports whether the selection has the check, whatever it needs.
+func (o *Options) looksAt(c *check.Check) bool {
+	return (len(o.Only) == 0 || named(o.Only, c) || contains(o.Require, c.ID)) && !named(o.Skip, c)
+}
+
 // named reports whether a list of IDs and groups has the check.
 func named(list []string, c *check.Check) bool {
 	return contains(list, c.ID) || contains(list, c.Group)
@@ -236,7 +259,7 @@ func contains(list []string, name string) bool {
 func (o *Options) seen() seen.Options {
 	return seen.Options{
 		Quick: o.Quick, Soak: o.Soak, ExpectEvery: o.ExpectEvery, Profile: seen.Profile(o.Profile), WebOrigin: o.WebOrigin,
-		Credentials: o.Credentials, Injection: o.Injection, OriginURL: o.OriginURL, ConnsURL: o.ConnsURL,
+		Credentials: o.Credentials, Injection: o.Injection, OriginURL: o.OriginURL, ConnsURL: o.ConnsURL, Other: o.OtherRequest != nil,
 	}
 }
 

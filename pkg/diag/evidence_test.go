@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -84,7 +85,7 @@ func TestEveryCheckBothWays(t *testing.T) {
 	for _, e := range serverEvidence() {
 		synctest.Test(t, func(t *testing.T) { hold(t, e) })
 	}
-	for _, e := range append(tapes(), finiteTapes()...) {
+	for _, e := range slices.Concat(tapes(), finiteTapes(), newerTapes()) {
 		hold(t, e)
 	}
 	for item := range check.All() {

@@ -47,6 +47,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.instead != nil && f.instead(w, r) {
 		return
 	}
+	f.answer(w, r)
+}
+
+func (f *fake) answer(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-cache, no-transform, private")

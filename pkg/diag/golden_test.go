@@ -38,7 +38,7 @@ func TestFindings(t *testing.T) {
 	for _, e := range slices.Concat(tapes(), finiteTapes(), holdTapes()) {
 		g.add(t, e.name, e.observe(t))
 	}
-	for _, s := range simulations() {
+	for _, s := range append(simulations(), newerTapes()...) {
 		g.add(t, s.name, s.observe(t))
 	}
 	file := filepath.Join("testdata", "findings.golden")

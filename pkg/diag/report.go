@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/internal/coding"
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/diag/internal/check"
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
@@ -78,6 +79,10 @@ type Path struct {
 	TLS      string  `json:"tls,omitempty"`      // "TLS 1.3"
 	RTT      float64 `json:"rtt_ms"`             // an estimate
 	Hops     []Hop   `json:"hops"`
+
+	// Interceptor names the product that opened TLS on the way, by the issuer of its
+	// certificate, "" for none that is known.
+	Interceptor string `json:"interceptor,omitempty"`
 }
 
 // A Hop is a server or network that identified itself in an answer.
@@ -123,7 +128,7 @@ type Result struct {
 
 // A Remedy is a change that may cure a fault.
 type Remedy struct {
-	For        string `json:"for"` // "app", "request", or the name of a hop
+	For        string `json:"for"` // "app", "request", "client", or the name of a hop
 	Text       string `json:"text"`
 	Recognized bool   `json:"recognized"` // the hop was identified on the path
 }
@@ -142,7 +147,7 @@ func newReport(o *seen.Observation) *Report {
 	a := o.Main()
 	r := &Report{
 		SchemaID: SchemaID, URL: redact.URLText(o.URL), Started: o.Time.UTC(), Duration: o.Duration,
-		Path:   Path{Protocol: a.Proto, RTT: seen.Milliseconds(o.RTT()), Hops: []Hop{}},
+		Path:   Path{Protocol: a.Proto, RTT: seen.Milliseconds(o.RTT()), Hops: []Hop{}, Interceptor: httpx.Interceptor(a.Issuers)},
 		Checks: []Result{}, Connections: []Connection{},
 	}
 	r.hops = []seen.Hop{} // none so far, but looked for
@@ -282,6 +287,10 @@ func (r *Report) confirm(o *seen.Observation) {
 				// No bad moment of the network is so long and leaves the other
 				// connection alone: it depends on the connection.
 				c.Status, c.Seen = Warn, c.Seen+"; not on another connection"
+				continue
+			}
+			if without := c.found.Unheld; without != nil {
+				c.Status, c.Actual, c.Seen, c.Evidence, c.Remedies = Status(without.Status), without.Title, without.Seen, without.Evidence, nil
 				continue
 			}
 			c.Seen = c.Actual + "; not on another connection"

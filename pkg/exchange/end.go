@@ -56,6 +56,9 @@ func (e End) String() string {
 	case TimedOut:
 		return after("timed out")
 	case Fault:
+		if e.Err != nil {
+			return "by a fault: " + e.Err.Error()
+		}
 		return after("cut by a fault")
 	case Stopped:
 		return after("stopped by us")

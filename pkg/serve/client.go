@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/internal/socket"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 )
 
 // A client is one connection that gets events.
@@ -23,7 +24,7 @@ type client struct {
 	token       string
 	start       time.Time
 	status      int
-	faults      *faults
+	faults      *fault.Plan
 	pacer       *pacer // nil if all is due at once
 
 	place   cursor
@@ -67,13 +68,13 @@ func (h *Handler) newClient(r *http.Request) *client {
 		lastEventID: lastEventID(r),
 		token:       r.URL.Query().Get("ssectl_client"),
 		start:       time.Now(),
-		faults:      h.faults,
+		faults:      h.faultsOf(r),
 		signal:      make(chan struct{}, 1),
 		slot:        -1,
 		rounds:      1,
 	}
 	c.unchanged = c.start
-	if !h.Pace.Instant() || c.faults.delay > 0 {
+	if !h.Pace.Instant() || c.faults.Delay > 0 {
 		c.pacer = &pacer{pace: h.Pace, epoch: h.History.epoch}
 	}
 	return c
@@ -89,7 +90,7 @@ func (c *client) connect(conn net.Conn) {
 		under = secure.NetConn()
 	}
 	socket := rawOf(under)
-	if under == conn && c.pacer == nil && !c.faults.stream {
+	if under == conn && c.pacer == nil && !c.faults.Breaks {
 		c.raw = socket
 	}
 	c.h.mu.Lock()
@@ -167,7 +168,7 @@ func (e *cutError) Error() string { return e.cause }
 // cut.
 func (c *client) run(out responseWriter) (cut bool) {
 	defer c.h.leave(c)
-	if lifetime := c.faults.lifetime; lifetime > 0 {
+	if lifetime := c.faults.Lifetime; lifetime > 0 {
 		defer c.endAfter(lifetime)()
 	}
 	err := c.follow(out)

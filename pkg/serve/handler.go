@@ -106,8 +106,10 @@ type Options struct {
 	// Stamp adds a comment with the time and the offset to each event.
 	Stamp bool
 
-	// Faults break the stream on purpose.
-	Faults []fault.Fault
+	// Faults break the stream on purpose. FaultSeed chooses the requests of those
+	// that are for a share.
+	Faults    []fault.Fault
+	FaultSeed uint64
 
 	// Closed is called after each connection, from its goroutine.
 	Closed func(Connection)
@@ -128,8 +130,8 @@ type Handler struct {
 	Options
 
 	once   sync.Once
-	faults *faults // those of Faults and Stamp, sorted
-	err    error   // of the options
+	faults *fault.Set // those of Faults, and Stamp
+	err    error      // of the options
 
 	connections atomic.Int64 // so far
 	resumes     atomic.Int64 // of them with a last event ID that was known
@@ -150,7 +152,7 @@ func (h *Handler) init() {
 			h.History = &History{}
 		}
 		h.History.init()
-		h.faults = newFaults(h.Faults, h.Stamp)
+		h.faults = fault.NewSet(h.Faults, h.Stamp, h.FaultSeed)
 		h.err = h.Options.check()
 		h.clients = map[*client]struct{}{}
 	})
@@ -235,13 +237,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.refuse(http.StatusOK)
 		return
 	}
-	if status := c.faults.statusOf(h.connections.Add(1)); status != 0 {
+	h.connections.Add(1)
+	if status := c.faults.Status; status != 0 {
 		h.answer(w, r, status)
 		c.refuse(status)
 		return
 	}
 	h.readBody(w, r) // it may take its time, so it is not yet a client
-	c.faults.setHeader(w.Header())
+	c.faults.SetHeader(w.Header())
 	if status := c.begin(w.Header(), r); status != 0 {
 		h.answer(w, r, status)
 		c.refuse(status)
@@ -377,7 +380,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 			conn.SetDeadline(time.Time{})
 			c.connect(conn)
 			out := newConnWriter(c, w.Header())
-			go c.run(c.faults.wrap(out, c))
+			go c.run(c.withFaults(out))
 			return
 		}
 	}
@@ -395,7 +398,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 	h.mu.Lock()
 	c.answer = out
 	h.mu.Unlock()
-	cut := c.run(c.faults.wrap(out, c))
+	cut := c.run(c.withFaults(out))
 	close(stop)
 	wg.Wait()
 	if cut && ctx.Err() == nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/httpx"
 )
 
 // A Route is a handler for requests of one method and path.
@@ -22,18 +24,7 @@ type Route struct {
 // segment {name} or * stands for any one segment, and {name...} or * at the end
 // for one or more.
 func (r *Route) Matches(path string) bool {
-	want, got := strings.Split(r.Path, "/"), strings.Split(path, "/")
-	for i, segment := range want {
-		named := strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "}")
-		last := i == len(want)-1
-		switch {
-		case last && (segment == "*" || named && strings.HasSuffix(segment, "...}")):
-			return len(got) > i && got[i] != ""
-		case i >= len(got), segment != got[i] && (!named && segment != "*" || got[i] == ""):
-			return false
-		}
-	}
-	return len(want) == len(got)
+	return httpx.MatchPath(r.Path, path)
 }
 
 func (r *Route) String() string {

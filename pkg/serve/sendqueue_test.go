@@ -32,7 +32,7 @@ func TestSlowReaderFreesTheSendQueue(t *testing.T) {
 
 	h := &Handler{}
 	h.init()
-	c := &client{h: h, conn: conn, socket: rawOf(conn), faults: h.faults, signal: make(chan struct{}, 1)}
+	c := &client{h: h, conn: conn, socket: rawOf(conn), faults: h.faults.Uncounted(), signal: make(chan struct{}, 1)}
 	full := func() (n int) { // writes until the connection takes no more
 		conn.SetWriteDeadline(time.Now().Add(time.Minute))
 		for failed := error(nil); failed == nil; {

@@ -26,7 +26,7 @@ type connWriter struct {
 }
 
 func newConnWriter(c *client, header http.Header) *connWriter {
-	return &connWriter{conn: c.conn, socket: rawOf(c.conn), head: headerBlock(c.status, header, c.faults.cuts()), moved: &c.moved}
+	return &connWriter{conn: c.conn, socket: rawOf(c.conn), head: headerBlock(c.status, header, c.faults.Cuts()), moved: &c.moved}
 }
 
 func (w *connWriter) batch(b *batch) error { return w.write(b.chunks()) }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/ssectl/ssectl/cmd/internal/term"
@@ -22,6 +23,10 @@ const (
 	ExitTimeout     = 5   // timed out before the stream was complete
 	ExitInterrupted = 130 // SIGINT, SIGTERM
 )
+
+// Linger is true while a command waits for a program that it started. The process
+// then does not end before, however long the program takes to stop.
+var Linger atomic.Bool
 
 // An exitError carries the exit code and the hint that a command chose for an
 // error.
@@ -72,4 +77,10 @@ func ExitCode(err error) int {
 func IsClosedPipe(err error) bool {
 	var own *term.OutputError
 	return errors.As(err, &own) && (errors.Is(own.Err, syscall.EPIPE) || errors.Is(own.Err, io.ErrClosedPipe))
+}
+
+// InterceptorHint returns the hint for a certificate that was not accepted because a
+// product opens TLS on the way.
+func InterceptorHint(product string) string {
+	return product + " opens the connection, and has a certificate of its own for it: exempt the host there, or trust its authority with --cacert FILE"
 }

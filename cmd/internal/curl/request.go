@@ -88,7 +88,9 @@ func (f *Flags) setHeaders(req *http.Request) error {
 			lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, "#") })
 		}
 		for _, line := range lines {
-			if err := setHeader(req, line, seen); err != nil {
+			if err := setHeader(req, line, seen); err == errNoColon {
+				return fmt.Errorf("--header: %w", err)
+			} else if err != nil {
 				return err
 			}
 		}
@@ -113,6 +115,20 @@ func (f *Flags) Gives(name string) bool {
 	})
 }
 
+// SetHeaders sets headers as --header does, in place of those that the request has
+// under their names.
+func SetHeaders(req *http.Request, lines []string) error {
+	seen := map[string]bool{}
+	for _, line := range lines {
+		if err := setHeader(req, line, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errNoColon = errors.New(`no colon; want "Name: value"`)
+
 func controlError(name string) error {
 	return fmt.Errorf("header %s has a control character in its value", name)
 }
@@ -129,7 +145,7 @@ func setHeader(req *http.Request, line string, seen map[string]bool) error {
 	if !ok {
 		name, empty = strings.CutSuffix(strings.TrimSpace(line), ";")
 		if !empty {
-			return errors.New(`--header: no colon; want "Name: value"`)
+			return errNoColon
 		}
 	}
 	name, value = http.CanonicalHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)

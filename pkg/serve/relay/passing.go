@@ -19,6 +19,7 @@ import (
 	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/socket"
 	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -34,6 +35,7 @@ type passing struct {
 	request  *exchange.Request
 	response *exchange.Response // nil before it has come
 	watcher  exchange.Watcher   // nil for nobody
+	plan     *fault.Plan        // of this exchange
 	sent     *sentBody          // nil if the request has no body
 
 	informing sync.Mutex // guards answered, and w until then
@@ -44,6 +46,9 @@ type passing struct {
 	at      time.Time // of the last read
 	readErr error     // of the upstream; io.EOF at an orderly end
 	lostErr error     // of a write to the client
+	broke   *fault.Cut
+	breaker *fault.Writer // nil if no fault breaks the stream
+	undone  bool          // the coding of the answer, for the faults
 	end     exchange.End
 	broken  bool // the response must not end in order
 }
@@ -51,6 +56,13 @@ type passing struct {
 // run passes the request and the answer, and reports how they ended.
 func (x *passing) run() {
 	x.begin()
+	if x.answeredByFault() {
+		x.report()
+		return
+	}
+	if lifetime := x.plan.Lifetime; lifetime > 0 {
+		defer time.AfterFunc(lifetime, func() { x.cancel(errCut) }).Stop()
+	}
 	res, err := x.ask()
 	if x.sent != nil {
 		defer x.sent.Close()
@@ -73,6 +85,11 @@ func (x *passing) run() {
 		x.report()
 		return
 	}
+	x.body = res.Body
+	if wait := x.plan.Delay; wait > 0 {
+		x.body = x.late(res.Body, wait)
+		x.sleep(wait)
+	}
 	x.writeHead(res)
 	x.pass(res)
 }
@@ -91,6 +108,10 @@ func (x *passing) begin() {
 		x.request.Number = x.Number()
 	} else {
 		x.request.Number = x.number.Add(1)
+	}
+	x.plan = x.faults.Uncounted()
+	if x.in.Method != http.MethodHead {
+		x.plan = x.faults.Of(x.in.Method, x.in.URL.Path)
 	}
 	if x.Watch != nil {
 		x.watcher = x.Watch(x.request)
@@ -136,13 +157,24 @@ func (x *passing) writeHead(res *http.Response) {
 			header[name] = nil
 		}
 	}
+	x.breakHead(header)
 	for name := range res.Trailer {
 		header.Add("Trailer", name)
 	}
+	x.closeEarly()
 	x.limitWrite()
 	x.w.WriteHeader(res.StatusCode)
 	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		x.lostErr = err
+	}
+}
+
+// closeEarly announces that the connection ends with an answer that came before
+// the whole request had. Package net/http would wait for the rest, and with full
+// duplex it panics over it.
+func (x *passing) closeEarly() {
+	if x.in.ProtoMajor == 1 && x.sent != nil && !x.request.Body().Whole {
+		x.w.Header().Set("Connection", "close")
 	}
 }
 
@@ -211,7 +243,6 @@ func withPort(host, scheme string) string {
 // pass lets the body of the answer pass, and ends the client as the server ended
 // it.
 func (x *passing) pass(res *http.Response) {
-	x.body = res.Body
 	if x.IdleTimeout > 0 {
 		x.idle = time.AfterFunc(x.IdleTimeout, func() { x.cancel(errIdle) })
 		defer x.idle.Stop()
@@ -222,6 +253,8 @@ func (x *passing) pass(res *http.Response) {
 	switch {
 	case x.in.Method == http.MethodHead: // its headers are those of a body that does not come
 		x.copy(nil)
+	case x.response.Stream && x.plan.Breaks:
+		x.breakUp(coded)
 	case coded != "" && watched:
 		side = x.watchAside(coded)
 		x.copy(side.add)
@@ -243,7 +276,7 @@ func (x *passing) pass(res *http.Response) {
 		defer x.control.SetWriteDeadline(time.Time{}) // the next request has its own
 	}
 	if x.end.How != exchange.Whole && x.end.How != exchange.ClientLeft {
-		x.cut(x.end.How == exchange.Reset)
+		x.cut(x.end.How == exchange.Reset || x.broke != nil && x.broke.Reset)
 	}
 	x.broken = x.broken || x.end.How == exchange.ClientLeft
 	if side != nil {
@@ -268,6 +301,10 @@ func (x *passing) writeTrailer(trailer http.Header) http.Header {
 func (x *passing) ending() (exchange.How, error) {
 	cause := context.Cause(x.ctx)
 	switch {
+	case x.broke != nil:
+		return exchange.Fault, x.broke
+	case errors.Is(cause, errCut):
+		return exchange.Fault, fmt.Errorf("cut after %v", x.plan.Lifetime)
 	case errors.Is(x.lostErr, os.ErrDeadlineExceeded):
 		return exchange.TimedOut, errStuck
 	case errors.Is(cause, errStopped):
@@ -322,15 +359,15 @@ func (x *passing) cut(reset bool) {
 	socket.Cut(conn, reset)
 }
 
-// sleep waits, unless the relay is closed before.
+// sleep waits, unless the exchange ends before.
 func (x *passing) sleep(wait time.Duration) error {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
-	case <-x.Relay.ctx.Done():
-		return errStopped
+	case <-x.ctx.Done():
+		return context.Cause(x.ctx)
 	}
 }
 
@@ -342,6 +379,10 @@ func (x *passing) refuse(err error) {
 	case errors.Is(cause, errHeaders):
 		x.end.How, x.end.Err, status = exchange.TimedOut, cause, http.StatusGatewayTimeout
 		words = fmt.Sprintf("no headers within %v", x.HeaderTimeout)
+	case errors.Is(cause, errCut):
+		x.end.How, x.end.Err, status = exchange.Fault, fmt.Errorf("cut after %v", x.plan.Lifetime), http.StatusGatewayTimeout
+		answer(x.w, x.in, status, x.end.Err.Error()+", as --fault has it")
+		return
 	case errors.Is(cause, errStopped):
 		x.end.How, x.end.Err = exchange.Stopped, nil
 		x.cut(false)
@@ -350,6 +391,7 @@ func (x *passing) refuse(err error) {
 		x.end.How, x.end.Err, x.broken = exchange.ClientLeft, nil, true
 		return
 	}
+	x.closeEarly()
 	answer(x.w, x.in, status, fmt.Sprintf("no answer from %s://%s: %s", x.Upstream.Scheme, x.Upstream.Host, words))
 }
 

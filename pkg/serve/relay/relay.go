@@ -39,6 +39,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 )
 
 // DefaultBodyLimit is how many bytes of the body of a request are kept for
@@ -74,6 +75,11 @@ type Relay struct {
 	// Number returns the number of the next exchange; nil counts from 1.
 	Number func() int64
 
+	// Faults break answers on purpose, most of them event streams alone. FaultSeed
+	// chooses the requests of those that are for a share.
+	Faults    []fault.Fault
+	FaultSeed uint64
+
 	// HeaderTimeout bounds the wait for the head of an answer, and IdleTimeout
 	// that for each piece of its body. Zero means no limit.
 	HeaderTimeout, IdleTimeout time.Duration
@@ -91,6 +97,7 @@ type Relay struct {
 
 	once   sync.Once
 	err    error // of the fields
+	faults *fault.Set
 	number atomic.Int64
 	ctx    context.Context // done when the relay is closed
 	stop   context.CancelFunc
@@ -103,6 +110,10 @@ type Relay struct {
 func (h *Relay) init() {
 	h.once.Do(func() {
 		h.ctx, h.stop = context.WithCancel(context.Background())
+		h.faults = fault.NewSet(h.Faults, false, h.FaultSeed)
+		for i := range h.Faults {
+			h.err = errors.Join(h.err, h.Faults[i].Validate())
+		}
 		if h.Transport == nil {
 			h.Transport = newTransport()
 		}
@@ -179,4 +190,5 @@ var (
 	errHeaders = errors.New("no headers came in time")
 	errIdle    = errors.New("nothing came in time")
 	errStuck   = errors.New("the client took no data")
+	errCut     = errors.New("cut for its age")
 )

@@ -71,6 +71,7 @@ func (x *passing) outgoing() *http.Request {
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = nil
 	}
+	x.breakRequest(out.Header)
 	if user := x.Upstream.User; user != nil && out.Header.Get("Authorization") == "" {
 		password, _ := user.Password()
 		out.SetBasicAuth(user.Username(), password)

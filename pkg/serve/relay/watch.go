@@ -27,10 +27,11 @@ func (x *passing) watchBlock(b *stream.Block, at time.Time) {
 }
 
 // maxBehind is how many bytes of a compressed answer may wait to be decoded, and
-// waitBehind how long the end of the answer waits for that.
+// maxRest how many decoded ones the end of the answer waits for. That is no limit
+// of time, so that nothing is lost on a busy machine.
 const (
-	maxBehind  = 8 << 20
-	waitBehind = time.Second
+	maxBehind = 8 << 20
+	maxRest   = 64 << 20
 )
 
 var errBehind = errors.New("the content is decoded too slowly to follow it")
@@ -47,6 +48,7 @@ type side struct {
 	size   int
 	err    error // of the end
 	gaveUp error // why the rest is not decoded
+	rest   int   // bytes decoded since the end
 	at     time.Time
 }
 
@@ -105,25 +107,16 @@ func (s *side) end(whole bool) {
 	s.ready.Signal()
 }
 
-// wait waits for the watchers to have seen all, but not for long.
+// wait waits for the watchers to have seen all.
 func (s *side) wait() {
-	timer := time.NewTimer(waitBehind)
-	defer timer.Stop()
-	select {
-	case <-s.done:
-	case <-timer.C:
-		s.mu.Lock()
-		s.giveUp(errBehind)
-		s.mu.Unlock()
-		<-s.done
-	}
+	<-s.done
 	// A cut ends the coding too early, and is not its fault.
 	if s.gaveUp != nil && !(s.err == io.ErrUnexpectedEOF && s.gaveUp != errBehind) {
 		s.x.end.Unseen = s.gaveUp
 	}
 }
 
-// Read reads what has passed.
+// Read reads the bytes that have passed.
 func (s *side) Read(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,28 +139,43 @@ func (s *side) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// lost returns why the rest is not decoded, nil if it is.
-func (s *side) lost() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.gaveUp
+// A decodedSide is the content, decoded.
+type decodedSide struct {
+	*side
+	r io.Reader
+}
+
+// Read reads content, as long as there is a point in it.
+func (d decodedSide) Read(p []byte) (int, error) {
+	n, err := d.r.Read(p)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		if d.rest += n; d.rest > maxRest {
+			d.giveUp(errBehind)
+		}
+	}
+	if d.gaveUp != nil {
+		return 0, d.gaveUp
+	}
+	return n, err
 }
 
 // decode hands the content to the watchers. The error is nil at its end.
 func (s *side) decode(coded string) error {
-	r, err := coding.NewReader(coded, s)
+	undo, err := coding.NewReader(coded, s)
 	if err != nil {
 		if err == io.EOF { // an answer without a body
 			return nil
 		}
 		return err
 	}
-	defer r.Close()
+	defer undo.Close()
+	r := decodedSide{s, undo}
 	if s.x.response.Stream {
 		decoder := stream.NewDecoder(r)
 		decoder.MaxEventSize = s.x.MaxEventSize
 		for b, err := range decoder.Blocks() {
-			err = errors.Join(err, s.lost())
 			if err != nil {
 				return err
 			}
@@ -181,8 +189,8 @@ func (s *side) decode(coded string) error {
 		if n > 0 {
 			s.x.watcher.Body(buf[:n])
 		}
-		switch err = errors.Join(err, s.lost()); {
-		case errors.Is(err, io.EOF):
+		switch {
+		case err == io.EOF:
 			return nil
 		case err != nil:
 			return err

@@ -267,7 +267,8 @@ func newHeld(r *record.Record, texts []text) *held {
 	for i := range h.texts {
 		h.texts[i].value = strings.Clone(h.texts[i].value)
 	}
-	h.size = 2*len(rec.Data) + len(rec.Raw) + len(rec.Comment) + 512
+	const perText = 160
+	h.size = 2*len(rec.Data) + len(rec.Raw) + len(rec.Comment) + perText*len(texts) + 512
 	return h
 }
 

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 	"unicode/utf8"
 
 	"github.com/ssectl/ssectl/pkg/exchange"
@@ -135,17 +134,20 @@ func (b *Body) appendTo(dst []byte, exact bool) []byte {
 			}
 		}
 	}
-	if utf8.Valid(b.Bytes) {
-		dst = append(dst, `,"body":`...)
-		dst = record.AppendString(dst, b.Bytes)
-	} else {
-		dst = append(dst, `,"body_b64":"`...)
-		dst = append(base64.StdEncoding.AppendEncode(dst, b.Bytes), '"')
-	}
+	dst = appendBytes(append(dst, ','), b.Bytes)
 	if b.Size > 0 {
 		dst = strconv.AppendInt(append(dst, `,"size":`...), b.Size, 10)
 	}
 	return dst
+}
+
+// appendBytes appends bytes as a member of an object.
+func appendBytes(dst, bytes []byte) []byte {
+	if utf8.Valid(bytes) {
+		return record.AppendString(append(dst, `"body":`...), bytes)
+	}
+	dst = append(dst, `"body_b64":"`...)
+	return append(base64.StdEncoding.AppendEncode(dst, bytes), '"')
 }
 
 // A bodyLine has the members for a body.
@@ -306,6 +308,10 @@ type metaLine struct {
 		Trailers headerLine `json:"trailers"`
 	} `json:"end"`
 	Dropped json.RawMessage `json:"dropped"` // of a recording of listen
+
+	// A piece of a body that came in pieces.
+	Body       *string `json:"body"`
+	BodyBase64 *string `json:"body_b64"`
 }
 
 // meta is what a meta line has.
@@ -313,6 +319,7 @@ type meta struct {
 	request  *Request
 	response *Response
 	end      *ending
+	piece    []byte // not nil for a piece of the body
 }
 
 // parseMeta reads the meta object of a line.
@@ -364,6 +371,14 @@ func parseMeta(text []byte) (m meta, err error) {
 			return m, fmt.Errorf("meta: end: %w", err)
 		}
 	}
+	switch {
+	case line.Body != nil:
+		m.piece = []byte(*line.Body)
+	case line.BodyBase64 != nil:
+		if m.piece, err = base64.StdEncoding.DecodeString(*line.BodyBase64); err != nil {
+			return m, fmt.Errorf("meta: body_b64: %w", err)
+		}
+	}
 	if line.Dropped != nil {
 		m.end = &ending{How: exchange.Truncated}
 	}
@@ -373,10 +388,4 @@ func parseMeta(text []byte) (m meta, err error) {
 var hows = []exchange.How{
 	exchange.Whole, exchange.Truncated, exchange.Reset, exchange.ClientLeft, exchange.TimedOut, exchange.Refused,
 	exchange.Fault, exchange.Stopped, unknown,
-}
-
-// A line is a record with a time and a meta object.
-func appendMeta(dst []byte, at time.Time, object []byte) []byte {
-	r := record.Record{Time: at, Meta: object}
-	return r.AppendJSON(dst)
 }

@@ -25,7 +25,8 @@ type recording struct {
 	response *Response
 	end      ending
 	events   int64
-	stream   bool // has lines of a stream
+	stream   bool // has lines of an event stream
+	pieces   bool // has lines with pieces of another body
 	asked    time.Time
 	answered time.Time
 	ended    time.Time
@@ -50,6 +51,7 @@ type scan struct {
 
 	now    *recording
 	number int
+	piece  []byte // of a body, in the line read last
 }
 
 func newScan(file string, r io.Reader) *scan {
@@ -63,6 +65,7 @@ func (s *scan) next() (r record.Record, now *recording, first bool, err error) {
 		if r, err = s.reader.Read(); err != nil {
 			return r, nil, false, s.failed(err)
 		}
+		s.piece = nil
 		if r.Meta == nil {
 			if s.now == nil {
 				s.begin(nil, r.Time)
@@ -78,13 +81,15 @@ func (s *scan) next() (r record.Record, now *recording, first bool, err error) {
 		if err != nil {
 			return r, nil, false, &record.LineError{Line: s.reader.Line(), Err: err}
 		}
-		if m == (meta{}) {
+		if m.request == nil && m.response == nil && m.end == nil && m.piece == nil {
 			continue
 		}
 		if m.request != nil || s.now == nil || m.response != nil && (s.now.response != nil || s.now.stream) {
 			s.begin(m.request, r.Time)
 			first = true
 		}
+		s.piece = m.piece
+		s.now.pieces = s.now.pieces || m.piece != nil
 		if m.response != nil {
 			s.now.response, s.now.answered = m.response, r.Time
 		}
@@ -186,7 +191,7 @@ func (r *recording) complete(note func(string)) bool {
 	switch {
 	case r.end.How == exchange.Refused:
 		return false
-	case r.response == nil && !r.stream:
+	case r.response == nil && !r.stream && !r.pieces:
 		note(fmt.Sprintf("%s has no answer, and is left out", r.name()))
 		return false
 	case r.response == nil:

@@ -86,11 +86,11 @@ func (r *Request) values() map[string]any {
 		headers[name] = strings.Join(list, ", ")
 	}
 	v["headers"] = headers
-	if r.Body.Known {
+	switch {
+	case r.Body.JSON != nil:
+		v["json"] = parseJSON(r.Body.JSON)
+	case r.Body.Known:
 		v["body"] = string(r.Body.Bytes)
-		if r.Body.JSON != nil {
-			v["json"] = parseJSON(r.Body.JSON)
-		}
 	}
 	return v
 }

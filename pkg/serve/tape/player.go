@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/textproto"
 	"os"
@@ -18,10 +17,13 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/internal/redact"
+	"github.com/ssectl/ssectl/internal/socket"
 	"github.com/ssectl/ssectl/pkg/exchange"
 )
 
 const (
+	defaultWriteTimeout = 30 * time.Second
+
 	maxRequest   = 64 << 20         // bytes of the body of a request
 	readTimeout  = 30 * time.Second // of it
 	flushedBytes = 32 << 10         // are written at once, where nothing waits
@@ -36,8 +38,9 @@ type Options struct {
 
 	// Normalize, if not nil, changes requests before they are compared, those
 	// on tape and those that come. Its argument is an object with the method,
-	// path, query, headers, and body, and with json, its value, where the body
-	// is JSON. A result without headers takes the place of the body.
+	// path, query, headers, and json, the value of the body, or body, its text,
+	// where that is not JSON. A result without headers takes the place of the
+	// body.
 	Normalize func(request map[string]any) (any, error)
 
 	// Wait returns how long to wait where the recording has the given time:
@@ -51,6 +54,10 @@ type Options struct {
 	// CORS is the origin whose pages may read the answers, with cookies too,
 	// or "*" for all without; empty leaves it to the recordings.
 	CORS string
+
+	// WriteTimeout is how long a client may take no data. Zero means 30
+	// seconds, a negative one forever.
+	WriteTimeout time.Duration
 
 	// Otherwise answers the requests that no recording matches. Nil means
 	// status 501 with what differs from the nearest one.
@@ -373,13 +380,13 @@ func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, 
 	x.begun = false
 	body := found.response.Body
 	head := r.Method == http.MethodHead || !hasContent(found.response.Status)
-	if !found.stream && !head && found.end.How == exchange.Whole && len(found.end.Trailer) == 0 {
+	if !found.stream && !found.pieces && !head && found.end.How == exchange.Whole && len(found.end.Trailer) == 0 {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body.Bytes)))
 	}
 	w.WriteHeader(found.response.Status)
 	err := error(nil)
 	if !head {
-		if found.stream {
+		if found.stream || found.pieces {
 			err = x.stream(found)
 		} else if err = x.wait(gap(found.answered, found.ended), false); err == nil {
 			x.pending = append(x.pending, body.Bytes...)
@@ -410,7 +417,7 @@ func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, 
 	panic(http.ErrAbortHandler)
 }
 
-// stream sends the events of a recording.
+// stream sends the events of a recording, or the pieces of its body.
 func (x *playing) stream(found *recording) error {
 	file, err := os.Open(found.file)
 	if err != nil {
@@ -430,8 +437,22 @@ func (x *playing) stream(found *recording) error {
 		if now.number < found.number {
 			continue
 		}
+		if s.piece != nil {
+			if err := x.wait(gap(last, r.Time), false); err != nil {
+				return err
+			}
+			if !r.Time.IsZero() {
+				last = r.Time
+			}
+			if x.pending = append(x.pending, s.piece...); len(x.pending) >= flushedBytes {
+				if err := x.flush(); err != nil {
+					return err
+				}
+			}
+			continue
+		}
 		if r.Meta != nil {
-			if now.stream { // the end has a time too
+			if now.stream || now.pieces { // the end has a time too
 				if err := x.wait(gap(last, r.Time), false); err != nil {
 					return err
 				}
@@ -442,8 +463,11 @@ func (x *playing) stream(found *recording) error {
 		if r.Delay > 0 {
 			recorded = r.Delay
 		}
-		if !r.Time.IsZero() {
+		switch {
+		case !r.Time.IsZero():
 			last = r.Time
+		case !last.IsZero():
+			last = last.Add(recorded)
 		}
 		if recorded > 0 || r.IsEvent {
 			if err := x.wait(recorded, r.IsEvent && events > 0); err != nil {
@@ -504,7 +528,17 @@ func (x *playing) wait(recorded time.Duration, next bool) error {
 }
 
 func (x *playing) flush() error {
+	if x.begun && len(x.pending) == 0 {
+		return nil
+	}
 	x.begun = true
+	if limit := x.player.options.WriteTimeout; limit >= 0 {
+		if limit == 0 {
+			limit = defaultWriteTimeout
+		}
+		x.control.SetWriteDeadline(time.Now().Add(limit))
+		defer x.control.SetWriteDeadline(time.Time{})
+	}
 	n, err := x.w.Write(x.pending)
 	x.play.Bytes += int64(n)
 	x.pending = x.pending[:0]
@@ -524,12 +558,9 @@ func reset(control *http.ResponseController) {
 	if err != nil {
 		return
 	}
-	raw := conn
-	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		raw = tls.NetConn() // without a close_notify of TLS
-	}
-	if tcp, ok := raw.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
-	}
-	raw.Close()
+	socket.Drain(socket.Raw(conn), func(wait time.Duration) error {
+		time.Sleep(wait) // the server no longer knows when the client leaves
+		return nil
+	})
+	socket.Cut(conn, true)
 }

@@ -1,6 +1,7 @@
 package tape
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 const (
@@ -28,6 +31,7 @@ const (
 
 	flushAfter = 5 * time.Millisecond // of the first line that is not written
 	flushSize  = 64 << 10
+	maxLine    = 1 << 20 // bytes of a body of lines without a line end
 	maxEarly   = 1 << 20 // bytes of an answer that wait for the end of the request
 	maxName    = 60      // bytes of the path in the name of a file
 )
@@ -157,7 +161,7 @@ func (r *Recorder) Watch(request *exchange.Request) exchange.Watcher {
 		return nil
 	}
 	t := &tape{recorder: r, request: request, number: number}
-	t.cleaner = cleaner{secrets: &r.secrets, out: t.line}
+	t.cleaner = cleaner{secrets: &r.secrets, out: t.clean}
 	for name, values := range request.Header { // before anything of them can come back
 		for _, value := range values {
 			r.secrets.Credentials(name, value)
@@ -260,6 +264,7 @@ type tape struct {
 	early   []early            // what came before the request was whole
 	waiting int                // bytes of it
 	head    *exchange.Response // of an answer that is no stream
+	lines   bool               // the body is one of lines
 	body    []byte             // of it
 	size    int64              // of it, so far
 	pending []byte             // lines that are not yet written
@@ -374,7 +379,7 @@ func hasBody(method string) bool {
 }
 
 func (t *tape) response(head *exchange.Response) {
-	if !head.Stream {
+	if t.lines = isLines(head.Header.Get("Content-Type")); !head.Stream && !t.lines {
 		t.head = head
 		return
 	}
@@ -383,11 +388,43 @@ func (t *tape) response(head *exchange.Response) {
 	t.meta(head.Time, `{"response":`, kept.appendTo, `,"end":`, end.appendTo, "}")
 }
 
+// isLines reports whether a body is one of lines that come one after the other, as
+// the events of a stream do.
+func isLines(contentType string) bool {
+	kind, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	return slices.Contains(lineTypes, strings.TrimSpace(kind))
+}
+
+var lineTypes = []string{
+	"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/json-seq",
+	"application/stream+json",
+}
+
 func (t *tape) piece(piece []byte) {
+	if t.lines {
+		t.body = append(t.body, piece...)
+		for len(t.body) > 0 {
+			end := bytes.IndexByte(t.body, '\n') + 1
+			if end == 0 {
+				if len(t.body) < maxLine {
+					return
+				}
+				end = len(t.body)
+			}
+			t.bodyLine(end)
+		}
+		return
+	}
 	t.size += int64(len(piece))
 	if room := t.recorder.maxBody() - len(t.body); room > 0 {
 		t.body = append(t.body, piece[:min(room, len(piece))]...)
 	}
+}
+
+// bodyLine takes the next n bytes of a body of lines.
+func (t *tape) bodyLine(n int) {
+	t.cleaner.event(&record.Record{IsEvent: true, Event: stream.Event{Data: string(t.body[:n])}, Time: time.Now()})
+	t.body = t.body[n:]
 }
 
 // End writes the rest, and closes the file.
@@ -399,6 +436,9 @@ func (t *tape) End(end exchange.End) {
 	}
 	if t.closed {
 		return
+	}
+	if t.lines && len(t.body) > 0 {
+		t.bodyLine(len(t.body))
 	}
 	t.cleaner.end()
 	secrets := &t.recorder.secrets
@@ -456,6 +496,15 @@ func (t *tape) meta(at time.Time, parts ...any) {
 		}
 	}
 	t.line(&record.Record{Time: at, Meta: object})
+}
+
+// clean adds an event, or a line of a body, without its secrets.
+func (t *tape) clean(r *record.Record) {
+	if !t.lines {
+		t.line(r)
+		return
+	}
+	t.line(&record.Record{Time: r.Time, Meta: append(appendBytes([]byte{'{'}, []byte(r.Data)), '}')})
 }
 
 // line adds a line to the file, which is written soon.

@@ -155,7 +155,7 @@ func TestSecrets(t *testing.T) {
 			}
 			c.text = b.String()
 			if random.IntN(4) == 0 { // cut off
-				c.how = exchange.Reset
+				c.how = exchange.Truncated
 				c.text = c.text[:len(c.text)/2+random.IntN(len(c.text)/2)]
 			}
 		case kind == len(shapes):

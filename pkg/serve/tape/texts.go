@@ -138,19 +138,16 @@ func isJSON(data string) bool {
 // add adds the texts in s, which begins at the given offset of a part of an
 // event.
 func (r *textReader) add(s string, where place, offset int, eventType string) {
-	if r.light && isJSON(s) {
-		r.walk(s, where, offset)
-		return
-	}
-	if !isJSON(s) {
+	first := len(r.texts)
+	if r.objects = append(r.objects[:0], root); !isJSON(s) || !r.walk(s, where, offset) {
+		r.texts = r.texts[:first]
 		whole, typed := hash("plain"), hash("plain", eventType)
 		r.texts = append(r.texts, text{place: where, from: offset, to: offset + len(s), value: s, channels: [channels]uint64{whole, whole, typed, typed}})
 		return
 	}
-	first := len(r.texts)
-	r.objects = append(r.objects[:0], object{parent: -1, wild: hash("json"), exact: hash("json")})
-	r.at = r.at[:0]
-	r.walk(s, where, offset)
+	if r.light {
+		return
+	}
 	typed := hash(eventType)
 	for i := first; i < len(r.texts); i++ {
 		t := &r.texts[i]
@@ -172,10 +169,20 @@ func (r *textReader) comment(s string, where place, offset int) {
 
 const maxDepth = 200
 
-func (r *textReader) walk(s string, where place, offset int) {
+var root = object{parent: -1, wild: hash("json"), exact: hash("json")}
+
+// maxTexts bounds the texts of an event. One with more of them is one text.
+const maxTexts = 1 << 17
+
+// walk adds the texts of JSON. It returns false if there are too many.
+func (r *textReader) walk(s string, where place, offset int) bool {
+	r.at = r.at[:0]
 	current := 0
 	name, is := "", roleNone // of the member whose value comes next
 	for i := 0; i < len(s); {
+		if len(r.texts) > maxTexts {
+			return false
+		}
 		switch c := s[i]; {
 		case c == '"':
 			end, closed := stringEnd(s, i)
@@ -232,6 +239,7 @@ func (r *textReader) walk(s string, where place, offset int) {
 			i++
 		}
 	}
+	return true
 }
 
 func isAlnum(c byte) bool {
@@ -260,6 +268,12 @@ func (o *object) path(name string) (wild, exact uint64) {
 
 func (r *textReader) value(current int, name string, is role, t text) {
 	t.secret = is == roleSecret
+	if t.kind == jsonNumber && !t.secret && is == roleNone && (len(t.value) < 8 || strings.IndexByte(t.value, '.') >= 0) {
+		if !r.light {
+			r.objects[current].items++
+		}
+		return // no secret; there may be very many
+	}
 	if r.light {
 		r.texts = append(r.texts, t)
 		return

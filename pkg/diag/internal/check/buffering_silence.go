@@ -86,7 +86,23 @@ var idleCutCheck = Check{
 	run:   checkIdleCut,
 }
 
-var cureRaiseTimeout = Cure{{For: "nginx", Text: "proxy_read_timeout 1h;"}, {For: "app", Text: "heartbeats more often than the limit; for a limit of age, end the stream before it"}}
+var cureRaiseTimeout = Cure{
+	{For: "nginx", Text: "proxy_read_timeout 1h;"},
+	{For: "app", Text: "heartbeats more often than the limit; for a limit of age, end the stream before it"},
+	{For: "envoy", Text: "silence: stream_idle_timeout, in Envoy Gateway timeout: {http: {streamIdleTimeout: 1h}} of a ClientTrafficPolicy; age: timeout: 0s of the route, in Gateway API timeouts: {request: 0s} of the HTTPRoute"},
+	{For: "haproxy", Text: "timeout server 1h; timeout client 1h"},
+	{For: "traefik", Text: "entryPoints.NAME.transport.respondingTimeouts.writeTimeout=0, the default: others count the whole answer"},
+	{For: "gcp", Text: "gcloud compute backend-services update NAME --global --timeout=3600; in GKE timeoutSec: 3600 of a GCPBackendPolicy: the default counts 30 s, whatever is sent"},
+	{For: "cloudfront", Text: "heartbeats within OriginReadTimeout (30 s by default, 120 at most), and no ResponseCompletionTimeout"},
+	{For: "azure", Text: "Front Door: az afd profile update --origin-response-timeout-seconds 240, the most; API Management: a heartbeat within 4 minutes"},
+	{For: "vercel", Text: "export const maxDuration = 800, as much as the plan allows; end the stream before it, and let clients resume"},
+	{For: "fly", Text: "fly.toml: [http_service.http_options] idle_timeout = 600, in seconds, or heartbeats within it"},
+	{For: "netlify", Text: "an edge function: other functions end a stream after 10 s"},
+	{For: "heroku", Text: "heartbeats within 55 s, which no setting raises"},
+	{For: "squid", Text: "read_timeout above the time between heartbeats (15 minutes by default)"},
+	{For: "trafficserver", Text: "proxy.config.http.transaction_no_activity_timeout_out and _in above the time between heartbeats"},
+	{For: "bun", Text: "server.timeout(req, 0) in the handler, or idleTimeout: 255 in Bun.serve: the default is 10 s"},
+}
 
 // A limit is a limit that some hop is known to have.
 type limit struct {
@@ -96,11 +112,14 @@ type limit struct {
 	Cite  string
 }
 
+// envoyRoute counts the whole answer, events or not.
+var envoyRoute = limit{15 * time.Second, false, "Envoy route timeout", "https://github.com/nstapelbroek/envoy-swarm-control-plane/issues/16"}
+
 // limits are the known limits of hops, in the order of their length. A cut is
 // compared with them. They are no promise: all of them can be configured.
 var limits = []limit{
 	{10 * time.Second, true, "Bun.serve", "https://bun.sh/guides/http/sse"},
-	{15 * time.Second, false, "Envoy route timeout", "https://github.com/nstapelbroek/envoy-swarm-control-plane/issues/16"},
+	envoyRoute,
 	{29 * time.Second, false, "AWS API Gateway", "https://github.com/ghdna/athena-express/issues/18"},
 	{30 * time.Second, false, "Google Cloud load balancer backend", "https://github.com/kubernetes/ingress-gce/issues/518"},
 	{30 * time.Second, true, "CloudFront origin read", "https://github.com/Wave-RF/WaveHouse/issues/346"},
@@ -119,7 +138,7 @@ var limits = []limit{
 // likelyHop names whose limit a cut after d fits, to within 2 % and a second.
 func likelyHop(d time.Duration, idle bool) (limit, bool) {
 	for _, t := range limits {
-		tolerance := t.After/50 + time.Second
+		tolerance := t.tolerance()
 		if t.Idle == idle && math.Abs(float64(d-t.After)) <= float64(tolerance) {
 			return t, true
 		}
@@ -161,51 +180,6 @@ func checkIdleCut(o *seen.Observation) Finding {
 	return f
 }
 
-var lifetimeCutCheck = Check{
-	ID: "lifetime-cut", Group: "buffering", Title: "age does not end the stream", Worst: Fail,
-	How:   "With Options.Soak: cut although bytes flowed, or twice at the same age.",
-	Why:   "No heartbeat helps against a limit of age.",
-	Cite:  "https://github.com/kubernetes/ingress-gce/issues/518",
-	Cures: []Cure{cureRaiseTimeout},
-	Needs: NeedsSoak,
-	run:   checkLifetimeCut,
-}
-
-func checkLifetimeCut(o *seen.Observation) Finding {
-	silence, age, was := cut(o)
-	again := o.Get(seen.RoleSoak)
-	switch {
-	case !was:
-		return pass("not cut in %s", seen.RoundDuration(o.Main().Ended-o.Main().Answered))
-	case o.Main().Header.Get("Content-Length") != "" || seen.DialectOf(o) != "":
-		return skip("the stream has an end of its own")
-	}
-	sameAge := false
-	if again != nil && (again.End == seen.EndEOF || again.End == seen.EndReset) {
-		second := again.Ended - again.Answered
-		sameAge = (second - age).Abs() <= age/50+time.Second
-	}
-	flowing := silence <= max(2*time.Second, 3*o.Main().Timeline().LongestGap()/2)
-	if !flowing && !sameAge {
-		return pass("it ended for silence: see idle-cut")
-	}
-	if !flowing {
-		return skip("see idle-cut")
-	}
-	f := warn("ended after %s although bytes flowed", seen.RoundDuration(age)).with("age_ms", seen.Milliseconds(age))
-	if sameAge {
-		f.Title = fmt.Sprintf("ended after %s, twice", seen.RoundDuration(age))
-	}
-	if age < time.Minute {
-		f.Status = Fail
-	}
-	if t, ok := likelyHop(age, false); ok {
-		f.Seen = fmt.Sprintf("that is the limit of %s", t.Hop)
-		f = f.with("hop", t.Hop).with("limit_ms", seen.Milliseconds(t.After))
-	}
-	return f
-}
-
 var endCleanCheck = Check{
 	ID: "end-clean", Group: "buffering", Title: "a stream ends cleanly", Worst: Fail,
 	How:   "An answer that breaks off fails if it is shorter than its Content-Length, has broken chunks, or is reset or cut within a chunk or an event in its first 9 s, where no hop is known to cut, or if it is cut after a silence shorter than the 15 s between heartbeats. Otherwise it is a warning.",
@@ -225,6 +199,9 @@ func checkEndClean(o *seen.Observation) Finding {
 	case seen.EndReset:
 	default:
 		return skip("the stream did not end")
+	}
+	if _, ok := cutByLimit(o); ok {
+		return skipFor(lifetimeCutCheck.ID)
 	}
 	age := x.Ended - x.Answered
 	tail, silence := len(x.Timeline().Tail), shortSilence(o)

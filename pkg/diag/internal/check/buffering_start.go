@@ -46,6 +46,14 @@ var cureStopBuffer = Cure{
 	{For: "apigw", Text: "API Gateway: responseTransferMode=STREAM"},
 	{For: "cloudflare", Text: "Content-Type: text/event-stream; response buffering off"},
 	{For: "trafficserver", Text: "flush true for compress.so"},
+	{For: "apisix", Text: "the plugin proxy-buffering of the route: disable_proxy_buffering: true"},
+	{For: "railway", Text: appText},
+	passTunnel, passWorker, passFront, passFunction, passFastly,
+	{For: "apigw", Text: lambdaText},
+	{For: "lambda", Text: lambdaText},
+	{For: "envoy", Text: envoyExtProc},
+	{For: "iis", Text: arrText},
+	{For: "kestrel", Text: "DisableBuffering() of IHttpResponseBodyFeature"},
 }
 
 func checkHeadersEarly(o *seen.Observation) Finding {

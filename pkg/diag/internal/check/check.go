@@ -33,12 +33,14 @@ type Check struct {
 	Worst Status // the worst outcome it can have
 
 	Needs   Need
-	Methods []*hold.Method // that find the fault, where it is one of timing
+	Anyway  func(*seen.Observation) bool // where an observation decides it without the option that it needs
+	Methods []*hold.Method               // that find the fault, where it is one of timing
 	Cures   []Cure
 
 	Quick     bool // one connection and its first seconds decide it
 	AtOnce    bool // the headers of the answer decide it
 	Timing    bool // it rests on times, so that a fault is looked for a second time
+	OnHold    bool // it finds a fault where a check of buffering finds a hold
 	AnyAnswer bool // it judges any answer, not only an event stream
 
 	run func(*seen.Observation) Finding
@@ -63,6 +65,7 @@ type Finding struct {
 
 	Minor  bool          // inconclusive as on most healthy streams: no news, unless the check was asked for
 	See    string        // the check that has more to say of it
+	Unheld *Finding      // stands in its place where a second look shows no hold
 	hold   time.Duration // where something is held: for how long, and by which method that was seen
 	method *hold.Method
 }
@@ -123,10 +126,15 @@ func (f Finding) cure(cures ...Cure) Finding {
 	return f
 }
 
+// Decided reports whether an observation decides the check with these options.
+func (c *Check) Decided(opts *seen.Options, o *seen.Observation) bool {
+	return c.Needs.Given(opts) || c.Anyway != nil && c.Anyway(o)
+}
+
 // RunWith weighs an observation, if the options ask for it.
 func (c *Check) RunWith(opts *seen.Options, o *seen.Observation) Finding {
 	switch {
-	case !c.Needs.Given(opts):
+	case !c.Decided(opts, o):
 		return inconclusive("not looked at: it needs Options.%s", c.Needs)
 	case opts.Quick && !c.Quick:
 		return inconclusive("not looked at: it needs a run without Options.Quick")
@@ -148,11 +156,12 @@ const (
 	NeedsInjection
 	NeedsProfile // which the events show by themselves, as a rule
 	NeedsMCP     // the profile of MCP
+	NeedsOther   // the request of another user
 )
 
 // String returns the name of the option, "" for NeedsNothing.
 func (n Need) String() string {
-	return [...]string{"", "Soak", "OriginURL", "ConnsURL", "WebOrigin", "Credentials", "Injection", "Profile", "Profile mcp"}[n]
+	return [...]string{"", "Soak", "OriginURL", "ConnsURL", "WebOrigin", "Credentials", "Injection", "Profile", "Profile mcp", "OtherRequest"}[n]
 }
 
 // Given reports whether the options have it.
@@ -170,6 +179,8 @@ func (n Need) Given(opts *seen.Options) bool {
 		return opts.WebOrigin != "" && opts.Credentials
 	case NeedsInjection:
 		return opts.Injection
+	case NeedsOther:
+		return opts.Other
 	case NeedsMCP:
 		return opts.Profile == seen.ProfileMCP
 	}

@@ -70,10 +70,11 @@ func Unconfirmed(o *seen.Observation, ids []string) []string {
 
 func confirmed(o *seen.Observation, id string, second *seen.Observation) bool {
 	check := Lookup(id)
+	held := check.Group == "buffering" || check.OnHold
 	switch {
 	case id == "headers-early" && hold.HeaderWaits(o).WithEvent >= 2:
 		return true // on two connections, at two times
-	case check.Group == "buffering" && hold.Of(o).OnSeveral():
+	case held && hold.Of(o).OnSeveral():
 		return true
 	case second == nil:
 		return false
@@ -85,7 +86,7 @@ func confirmed(o *seen.Observation, id string, second *seen.Observation) bool {
 		// A short second look has few pauses, and all of them count.
 		p := hold.Of(second).All()
 		return p.NoBlank > 0 && p.NoBlank >= p.Aligned+p.Mid
-	case check.Group == "buffering":
+	case held:
 		for _, c := range bufferingChecks {
 			if c.Timing && isFault(c.Run(second).Status) {
 				return true

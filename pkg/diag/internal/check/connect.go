@@ -11,6 +11,7 @@ import (
 	"github.com/ssectl/ssectl/internal/coding"
 	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/redact"
+	"github.com/ssectl/ssectl/pkg/diag/internal/hold"
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 )
 
@@ -19,6 +20,7 @@ var connectChecks = []*Check{
 	&connectStatusCheck,
 	&connectRedirectCheck,
 	&connectTLSCheck,
+	&tlsInterceptorCheck,
 	&connectTTFBCheck,
 	&connectHeadCheck,
 	&connectParallelCheck,
@@ -81,6 +83,9 @@ func checkStatus(o *seen.Observation) Finding {
 	}
 	f := fail("%d %s: EventSource gives up for good", x.Status, http.StatusText(x.Status)).with("status", x.Status)
 	switch {
+	case refusedIncremental(x) != "":
+		f.Seen = "see incremental"
+		f = f.refer(incrementalCheck.ID)
 	case x.Status == http.StatusUnauthorized, x.Status == http.StatusForbidden:
 		f = f.seen("credentials: -H 'Authorization: ...', -u, -b").cure()
 	case x.Header.Get("Retry-After") != "":
@@ -199,6 +204,41 @@ func checkTLS(o *seen.Observation) Finding {
 		return warn("the certificate expires in %d days", int(left.Hours()/24)).with("days_left", int(left.Hours()/24))
 	}
 	return pass("%s, the certificate is valid for %d days", tls.VersionName(x.TLS.Version), int(left.Hours()/24))
+}
+
+var tlsInterceptorCheck = Check{
+	ID: "tls-interceptor", Group: "connect", Title: "nothing opens the encryption on the way", Worst: Warn,
+	How:   "The issuers of the certificate, compared with those of products that open TLS: Kaspersky, Zscaler, Sophos, Netskope and the like. One is info, and a warning where the stream is held or the certificate is not accepted.",
+	Why:   "Such a product reads the stream to inspect it, and some hold events back. What was measured is then its doing, and other clients have none.",
+	Cite:  "https://github.com/featurehub-io/featurehub/issues/296",
+	Cures: []Cure{cureExemptHost},
+	Quick: true, AtOnce: true, Timing: true, OnHold: true, AnyAnswer: true, run: checkInterceptor,
+}
+
+var cureExemptHost = Cure{{For: "client", Text: "exempt the host from the inspection of TLS in that product, or diagnose from a machine without it"}}
+
+func checkInterceptor(o *seen.Observation) Finding {
+	x := o.Main()
+	name := httpx.Interceptor(x.Issuers)
+	switch {
+	case len(x.Issuers) == 0:
+		return skip("no TLS")
+	case name == "":
+		return pass("the certificate was issued by none that is known")
+	}
+	f := info("%s opens the connection: its certificate is in place of that of the server", name)
+	f.Seen = fmt.Sprintf("issued by %s", httpx.Clip(strings.Join(x.Issuers, ", "), shownText))
+	if x.TLS == nil {
+		f.Status, f.Title = Warn, fmt.Sprintf("%s opens the connection, and its certificate is not accepted", name)
+		return f
+	}
+	who, est := hold.Of(o).Attribute()
+	if o.Options.Quick || who == hold.NoCause {
+		return f
+	}
+	held := f
+	held.Status, held.Title = Warn, fmt.Sprintf("%s opens the connection, and the stream is held: see %s", name, who)
+	return held.refer(string(who)).restsOn(est, f)
 }
 
 var connectTTFBCheck = Check{

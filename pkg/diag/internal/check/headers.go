@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"fmt"
 	"mime"
 	"net/http"
 	"net/textproto"
@@ -9,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/ssectl/ssectl/internal/coding"
+	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/pkg/diag/internal/hold"
 	"github.com/ssectl/ssectl/pkg/diag/internal/seen"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -21,6 +24,7 @@ var headersChecks = []*Check{
 	&cacheControlCheck,
 	&noTransformCheck,
 	&accelBufferingCheck,
+	&incrementalCheck,
 	&connectionHeaderCheck,
 	&etagLiveCheck,
 }
@@ -271,6 +275,71 @@ func checkAccelBuffering(o *seen.Observation) Finding {
 		return info("not seen; nginx removes it, so its absence proves nothing")
 	}
 	return info("%s, so no nginx that obeys it is on the path", value)
+}
+
+var incrementalCheck = Check{
+	ID: "incremental", Group: "headers", Title: "hops are asked to pass the stream on as it comes", Worst: Fail,
+	How:   "Incremental: ?1, a boolean of structured fields. Without it info, and a warning where something holds the stream. A hop that answers with incremental_refused fails.",
+	Why:   "It asks every hop, not one product, to forward each byte at once. A hop that cannot has to answer with an error, in place of holding the stream unseen.",
+	Cite:  "https://www.rfc-editor.org/rfc/rfc10036",
+	Cures: []Cure{cureIncremental},
+	Quick: true, AtOnce: true, Timing: true, OnHold: true, AnyAnswer: true, run: checkIncremental,
+}
+
+var cureIncremental = Cure{
+	{For: "app", Text: "Incremental: ?1"},
+}
+
+var cureForwardIncremental = Cure{
+	{For: "app", Text: "have the hop that Proxy-Status names forward the path without buffering or inspecting it, or go around that hop"},
+}
+
+func checkIncremental(o *seen.Observation) Finding {
+	x := o.Main()
+	if refusal := refusedIncremental(x); refusal != "" {
+		f := fail("%d: a hop cannot pass a stream on as it comes, and refuses it", x.Status).seen("Proxy-Status: %s", httpx.Clip(refusal, shownText)).cure(cureForwardIncremental)
+		if x.Status != http.StatusNotImplemented {
+			f.Title = fmt.Sprintf("%d: a hop passes no more streams on as they come for now", x.Status)
+		}
+		return f
+	}
+	if !x.OK() {
+		return skip("no event stream to look at")
+	}
+	sent := strings.Join(x.Header.Values("Incremental"), ", ")
+	on, ok := httpx.Boolean(x.Header, "Incremental")
+	f := info("not sent: it asks hops to pass each byte on at once")
+	switch {
+	case on:
+		return pass("?1")
+	case ok:
+		f = info("?0: hops may hold the stream")
+	case sent != "":
+		return warn("%q is not the boolean ?1, so hops ignore it", httpx.Clip(sent, 40))
+	}
+	if o.Options.Quick {
+		return f // which has too little to tell a hold
+	}
+	who, est := hold.Of(o).Attribute()
+	if who == hold.NoCause {
+		return f
+	}
+	without := "not sent"
+	if ok {
+		without = sent
+	}
+	return warn("%s, and the stream is held: see %s", without, who).refer(string(who)).restsOn(est, f)
+}
+
+// refusedIncremental returns the Proxy-Status of a hop that refused to forward a
+// message as it comes (https://www.rfc-editor.org/rfc/rfc10036#section-3), "" for
+// another answer.
+func refusedIncremental(x *seen.Exchange) string {
+	status := strings.Join(x.Header.Values("Proxy-Status"), ", ")
+	if x.Status < 400 || !strings.Contains(status, "incremental_refused") {
+		return ""
+	}
+	return status
 }
 
 // forbiddenInH2 by https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2.

@@ -34,6 +34,13 @@ func heldFinding(est hold.Estimate, what string, args ...any) Finding {
 	return f
 }
 
+// restsOn makes a finding rest on a hold that another check reports: without the
+// hold, the other finding stands.
+func (f Finding) restsOn(est hold.Estimate, without Finding) Finding {
+	f.hold, f.method, f.Unheld = est.Hold, est.Method, &without
+	return f.with("hold_ms", seen.Milliseconds(est.Hold))
+}
+
 // locate adds on which side of the origin a hold is, where that was seen.
 func locate(o *seen.Observation, f Finding) Finding {
 	origin := o.Get(seen.RoleOrigin)

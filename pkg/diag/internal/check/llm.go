@@ -3,7 +3,6 @@ package check
 import (
 	"bytes"
 	"encoding/json"
-	"net/http"
 	"time"
 
 	"github.com/ssectl/ssectl/internal/httpx"
@@ -17,6 +16,7 @@ var llmChecks = []*Check{
 	&llmCadenceCheck,
 	&mcpGetCheck,
 	&mcpPostCheck,
+	&mcpListenCheck,
 }
 
 var llmTerminalCheck = Check{
@@ -176,89 +176,4 @@ func checkLLMCadence(o *seen.Observation) Finding {
 	first := t.Events[0].At - t.Start
 	return info("first event after %s, then one every %s; %d of %d arrivals bring one event", seen.RoundDuration(first), seen.RoundDuration(seen.Median(gaps)), single, bringing).
 		with("ttft_ms", seen.Milliseconds(first)).with("gap_p50_ms", seen.Milliseconds(seen.Median(gaps)))
-}
-
-var mcpGetCheck = Check{
-	ID: "mcp-get", Group: "llm", Title: "GET is answered with a stream or 405", Worst: Fail,
-	How:   "GET on an MCP endpoint, accepting text/event-stream.",
-	Why:   "With 200 and another type, clients reconnect forever.",
-	Cite:  "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports",
-	Cures: []Cure{cureAnswer405},
-	Needs: NeedsMCP,
-	Quick: true, AnyAnswer: true, run: checkMCPGet,
-}
-
-var cureAnswer405 = Cure{{For: "app", Text: "405 for GET where there is no stream"}}
-
-func checkMCPGet(o *seen.Observation) Finding {
-	x := o.Get(seen.RoleMCPGet)
-	switch {
-	case x == nil || x.Answered == 0:
-		return inconclusive("GET was not answered")
-	case x.Status == http.StatusMethodNotAllowed:
-		return pass("405: the server has no stream of its own")
-	case x.OK():
-		return pass("an event stream")
-	case x.Status == http.StatusOK:
-		return fail("GET is answered with 200 and %q: clients that want a stream reconnect forever", x.Header.Get("Content-Type"))
-	case x.Status == http.StatusUnauthorized, x.Status == http.StatusForbidden:
-		return inconclusive("GET is answered with %d: credentials are needed", x.Status)
-	case x.Status == http.StatusConflict:
-		return pass("409: the session has a stream already")
-	case x.Status == http.StatusBadRequest, x.Status == http.StatusNotFound:
-		return warn("GET is answered with %d; want 405 where there is no stream", x.Status)
-	}
-	return fail("GET is answered with %d; want an event stream or 405", x.Status)
-}
-
-var mcpPostCheck = Check{
-	ID: "mcp-post", Group: "llm", Title: "POST is answered", Worst: Fail,
-	How:   "initialize, accepting JSON and a stream: a response arrives, and a stream ends after it.",
-	Why:   "Clients wait for a response that never comes.",
-	Cite:  "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports",
-	Cures: []Cure{cureAnswer405},
-	Needs: NeedsMCP,
-	Quick: true, AnyAnswer: true, run: checkMCPPost,
-}
-
-func checkMCPPost(o *seen.Observation) Finding {
-	x, later := o.Get(seen.RoleMCPPost), o.Get(seen.RoleDiscover)
-	if later != nil && later.Status == http.StatusOK {
-		if f := checkMCPAnswer(later); f.Status == Pass {
-			f.Title = "server/discover of " + seen.MCPStateless + " is answered; that revision has no IDs and no resuming"
-			return f
-		}
-	}
-	switch {
-	case x == nil || x.Answered == 0:
-		return inconclusive("POST was not answered")
-	case x.Status == http.StatusUnauthorized, x.Status == http.StatusForbidden:
-		return inconclusive("POST is answered with %d: credentials are needed", x.Status)
-	case x.Status != http.StatusOK:
-		return fail("initialize is answered with %d", x.Status).seen("%s", whatCame(x))
-	}
-	return checkMCPAnswer(x)
-}
-
-// checkMCPAnswer words the answer to a first request.
-func checkMCPAnswer(x *seen.Exchange) Finding {
-	switch answer := seen.MCPAnswerOf(x); answer {
-	case seen.MCPNoJSON:
-		return fail("initialize is answered with %q", x.Header.Get("Content-Type"))
-	case seen.MCPNoResponse:
-		return fail("initialize is answered with JSON that is not a response").seen("%s", whatCame(x))
-	case seen.MCPInJSON:
-		return pass("initialize is answered in JSON")
-	case seen.MCPEmptyFirst:
-		return warn("a first event without data, which clients of %s do not expect", seen.MCPVersion(x))
-	case seen.MCPEmptyEvent:
-		return warn("an event without data in the middle: clients may not parse it")
-	case seen.MCPUnanswered:
-		return fail("the stream ended without the response to initialize")
-	case seen.MCPSilent:
-		return fail("no response to initialize in %s", seen.RoundDuration(x.Ended-x.Answered))
-	case seen.MCPStaysOpen:
-		return warn("the stream stays open after the response")
-	}
-	return pass("initialize is answered in a stream, which then ends")
 }

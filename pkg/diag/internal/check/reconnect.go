@@ -2,8 +2,10 @@ package check
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 var reconnectChecks = []*Check{
 	&retryValueCheck,
 	&reconnectNowCheck,
+	&stormCheck,
 	&endSignalCheck,
 }
 
@@ -85,6 +88,55 @@ func checkReconnectNow(o *seen.Observation) Finding {
 		return skip("no reconnection was made")
 	}
 	return pass("%d immediate reconnections, none rejected", n)
+}
+
+var stormCheck = Check{
+	ID: "storm", Group: "reconnect", Title: "clients do not come back all at once", Worst: Warn,
+	How:   "A retry field, and Retry-After where a request of this run met a limit: 429 or 503. No load is made to find one.",
+	Why:   "After a restart all clients come back within seconds. Without a time to wait, those that are turned away try again at once.",
+	Cite:  "https://github.com/cluesmith/codev/issues/1126",
+	Cures: []Cure{cureSpreadReturns},
+	Quick: true, AnyAnswer: true, run: checkStorm,
+}
+
+var cureSpreadReturns = Cure{{For: "app", Text: "at the limit 503 with Retry-After, another number of seconds for each client; retry: 2000 to 15000 in the stream"}}
+
+func checkStorm(o *seen.Observation) Finding {
+	for _, x := range o.Exchanges {
+		if x.Status != http.StatusTooManyRequests && x.Status != http.StatusServiceUnavailable || refusedIncremental(x) != "" {
+			continue
+		}
+		after := x.Header.Get("Retry-After")
+		f := pass("%d at the limit, with Retry-After: %s", x.Status, httpx.Clip(after, 40)).with("status", x.Status)
+		switch {
+		case after == "":
+			f.Status, f.Title = Warn, fmt.Sprintf("%d at the limit, without Retry-After: readers that are turned away choose their own time to come back", x.Status)
+		case !waits(after, o.Time):
+			f.Status, f.Title = Warn, fmt.Sprintf("%d at the limit, with Retry-After: %s, which is no time to wait", x.Status, httpx.Clip(after, 40))
+		}
+		return f
+	}
+	switch {
+	case !o.Main().OK():
+		return skip("no event stream to look at")
+	case checkRetry(o).Status == Fail, checkRetry(o).Status == Warn:
+		return skipFor(retryValueCheck.ID)
+	}
+	retries := o.Main().Timeline().Retries
+	if len(retries) == 0 {
+		return info("no retry field, and no limit was met: clients come back within a few seconds of each other")
+	}
+	return pass("retry: %d, and no limit was met", retries[len(retries)-1].Milliseconds())
+}
+
+// waits reports whether a Retry-After names a time to come, in seconds or as a date
+// (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after).
+func waits(after string, now time.Time) bool {
+	if n, err := strconv.Atoi(strings.TrimSpace(after)); err == nil {
+		return n > 0
+	}
+	at, err := http.ParseTime(after)
+	return err == nil && at.After(now)
 }
 
 var endSignalCheck = Check{

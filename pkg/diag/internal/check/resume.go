@@ -20,12 +20,14 @@ var resumeChecks = []*Check{
 	&idStableCheck,
 	&idSyntaxCheck,
 	&idOrderCheck,
+	&idControlCheck,
 	&resumeCheck,
 	&resumeHopCheck,
 	&resumeUnknownIdCheck,
 	&resumeEndCheck,
 	&resumeRangeCheck,
 	&resumeHeaderCheck,
+	&resumeForeignCheck,
 }
 
 var idPresentCheck = Check{
@@ -84,7 +86,11 @@ func checkIDStable(o *seen.Observation) Finding {
 		return f
 	}
 	sums := map[string]uint64{}
+	misplaced := len(misplacedIDs(a)) > 0 // which id-control reports
 	for _, e := range seen.WithIDs(a.Events) {
+		if misplaced && isControl(&e) {
+			continue
+		}
 		if sum, twice := sums[e.ID]; twice && sum != e.Sum {
 			return fail("ID %q came twice on one connection, with other data", httpx.Clip(e.ID, 40))
 		} else if twice {

@@ -126,6 +126,9 @@ func judgeResume(o *seen.Observation, main, first, second, control *seen.Exchang
 		return resumeResult{verdict: resumeUndecided, why: "fewer than three IDs arrived; a longer Options.Duration decides"}
 	}
 	w := newReference(main.Timeline())
+	if len(w.place) < len(w.events) && len(misplacedIDs(main.Timeline())) > 0 {
+		return resumeResult{verdict: resumeUndecided, why: "heartbeats overwrite the position: see id-control", see: idControlCheck.ID}
+	}
 	if len(w.place) < len(w.events) {
 		return resumeResult{verdict: resumeUndecided, why: "IDs come more than once on one connection: see id-stable", see: "id-stable"}
 	}

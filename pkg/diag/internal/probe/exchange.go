@@ -142,8 +142,8 @@ func (p *prober) start(ctx context.Context, role seen.Role, req *http.Request, t
 	p.all = append(p.all, r)
 
 	client := &http.Client{Transport: transport, Jar: p.client.Jar, CheckRedirect: r.redirected}
-	if role == seen.RolePreflight {
-		client.Jar = nil
+	if role == seen.RolePreflight || isForeign(role) {
+		client.Jar = nil // it is that of the user
 	}
 	if p.client.CheckRedirect != nil {
 		client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
@@ -247,6 +247,7 @@ func tlsConfig(transport *http.Transport, addr string) *tls.Config {
 func secured(x *seen.Exchange, state tls.ConnectionState, at time.Duration) {
 	if len(state.PeerCertificates) > 0 {
 		x.Connected = at
+		x.Issuers = httpx.Issuers(state.PeerCertificates)
 		x.TLS = &seen.TLS{Version: state.Version, NotAfter: state.PeerCertificates[0].NotAfter, Unproven: len(state.VerifiedChains) == 0}
 	}
 }
@@ -290,6 +291,10 @@ func (r *running) perform(client *http.Client, req *http.Request, clock func() t
 	if err != nil {
 		r.note(func(x *seen.Exchange) {
 			x.End, x.Phase, x.Error = seen.EndError, phaseOf(err), plainError(err)
+			var refused *tls.CertificateVerificationError
+			if errors.As(err, &refused) {
+				x.Issuers = httpx.Issuers(refused.UnverifiedCertificates)
+			}
 			switch {
 			case r.drop, req.Context().Err() != nil:
 				x.End = seen.EndTimeout

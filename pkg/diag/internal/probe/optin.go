@@ -84,13 +84,11 @@ func (p *prober) mcp(ctx context.Context) {
 	if p.cfg.Request.Header.Get("Mcp-Session-Id") == "" {
 		x := p.mcpPost(ctx, seen.RoleMCPPost, seen.MCPInitialize, nil)
 		session := x.Header.Get("Mcp-Session-Id")
-		switch {
-		case x.Status != http.StatusOK || !seen.MCPAnswerOf(x).Whole():
-			p.mcpPost(ctx, seen.RoleDiscover, seen.MCPDiscover, map[string]string{"Mcp-Protocol-Version": seen.MCPStateless, "Mcp-Method": "server/discover"})
-		case session != "":
+		if x.Status == http.StatusOK && seen.MCPAnswerOf(x).Whole() && session != "" {
 			inSession["Mcp-Session-Id"] = session
 			p.mcpPost(ctx, seen.RoleMCPReady, seen.MCPInitialized, inSession)
 		}
+		p.mcpStateless(ctx)
 	}
 	p.short(ctx, seen.RoleMCPGet, func(r *http.Request) {
 		r.Method, r.Body = http.MethodGet, nil
@@ -100,8 +98,41 @@ func (p *prober) mcp(ctx context.Context) {
 	})
 }
 
+// mcpStateless asks in the revision without a handshake, and for the stream that it
+// has, where the server speaks it.
+func (p *prober) mcpStateless(ctx context.Context) {
+	in := func(method string) map[string]string {
+		return map[string]string{"Mcp-Protocol-Version": seen.MCPStateless, "Mcp-Method": method}
+	}
+	p.mcpPost(ctx, seen.RoleDiscover, seen.MCPDiscover, in("server/discover"))
+	stateful, stateless := seen.MCPSpeaks(p.observation())
+	if !stateless {
+		return
+	}
+	r := p.mcpStart(ctx, seen.RoleMCPListen, seen.MCPListen, in("subscriptions/listen"))
+	p.await(ctx, r.answered, shortLimit)
+	p.until(ctx, p.clock()+shortLimit, func() bool { return over(r) || len(r.snapshot().Timeline().Events) > 0 })
+	p.await(ctx, r.done, 300*time.Millisecond) // it has to stay open
+	r.close()
+	if !stateful {
+		p.short(ctx, seen.RoleMCPDelete, func(r *http.Request) { r.Method, r.Body = http.MethodDelete, nil })
+	}
+}
+
 func (p *prober) mcpPost(ctx context.Context, role seen.Role, body string, header map[string]string) *seen.Exchange {
-	r := p.stream(ctx, role, func(r *http.Request) {
+	r := p.mcpStart(ctx, role, body, header)
+	p.await(ctx, r.done, 5*time.Second)
+	r.close()
+	return r.snapshot()
+}
+
+// mcpStart sends a message. The headers of the user's own message are not those of
+// this one.
+func (p *prober) mcpStart(ctx context.Context, role seen.Role, body string, header map[string]string) *running {
+	return p.stream(ctx, role, func(r *http.Request) {
+		for _, name := range []string{"Mcp-Protocol-Version", "Mcp-Method", "Mcp-Name"} {
+			r.Header.Del(name)
+		}
 		r.Method = http.MethodPost
 		r.Body = io.NopCloser(strings.NewReader(body))
 		r.ContentLength = int64(len(body))
@@ -111,9 +142,6 @@ func (p *prober) mcpPost(ctx context.Context, role seen.Role, body string, heade
 			r.Header.Set(name, value)
 		}
 	})
-	p.await(ctx, r.done, 5*time.Second)
-	r.close()
-	return r.snapshot()
 }
 
 // countOrphans counts the streams that the origin has open, with ours and

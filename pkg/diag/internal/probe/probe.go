@@ -25,12 +25,17 @@ const (
 type Config struct {
 	Client      *http.Client
 	Request     *http.Request
+	Other       *http.Request // the same with the credentials of another user, or nil
 	Window      time.Duration // for which the stream is watched
 	Timeout     time.Duration // for an answer
 	Connections int           // at once
 	Once        bool          // a request may cost money, and is not repeated
 	seen.Options
 	Doubts func(*seen.Observation) Doubts
+
+	// WatchUntil returns the time until which the main stream is watched after all
+	// else, zero for not at all.
+	WatchUntil func(*seen.Observation) time.Duration
 }
 
 // A prober makes the exchanges of one observation.
@@ -100,9 +105,13 @@ func (p *prober) transport() *http.Transport {
 
 // request returns the user's request for one more exchange.
 func (p *prober) request(role seen.Role) *http.Request {
-	req := p.cfg.Request.Clone(context.Background())
-	if p.cfg.Request.GetBody != nil {
-		req.Body, _ = p.cfg.Request.GetBody()
+	base := p.cfg.Request
+	if isForeign(role) {
+		base = p.cfg.Other
+	}
+	req := base.Clone(context.Background())
+	if base.GetBody != nil {
+		req.Body, _ = base.GetBody()
 	}
 	if req.Header == nil {
 		req.Header = http.Header{}
@@ -128,6 +137,9 @@ func (p *prober) request(role seen.Role) *http.Request {
 	}
 	return req
 }
+
+// isForeign reports whether an exchange has the credentials of another user.
+func isForeign(role seen.Role) bool { return role == seen.RoleForeign || role == seen.RoleForeignNoID }
 
 // stream starts one more stream; edit may change its request.
 func (p *prober) stream(ctx context.Context, role seen.Role, edit func(*http.Request)) *running {
@@ -200,6 +212,7 @@ func (p *prober) whole(ctx context.Context) {
 	if paid || p.cfg.Quick {
 		p.until(ctx, window, func() bool { return over(a) })
 		p.finishHead(ctx, head)
+		p.watchOn(ctx, a)
 		return
 	}
 	p.finishHead(ctx, head)
@@ -224,7 +237,9 @@ func (p *prober) opened(ctx context.Context, a *running, once bool) bool {
 			p.stream(ctx, seen.RoleIdentity, nil)
 		}
 		other := p.stream(ctx, seen.RoleBaseline, elsewhere)
-		p.await(ctx, a.answered, p.cfg.Timeout-p.cfg.Timeout/4)
+		if !p.await(ctx, a.answered, p.cfg.Timeout-p.cfg.Timeout/4) {
+			p.watchOn(ctx, a) // the answer of a gateway that gives up may be near
+		}
 		other.close()
 	}
 	x := a.snapshot()
@@ -302,6 +317,7 @@ func (p *prober) afterwards(ctx context.Context, a *running) {
 	if p.cfg.Soak > 0 {
 		p.soak(ctx, a)
 	}
+	p.watchOn(ctx, a)
 	if p.cfg.ConnsURL != "" {
 		p.countOrphans(ctx)
 	}
@@ -331,6 +347,16 @@ func (p *prober) cacheBust(ctx context.Context) {
 }
 
 func random() string { return strconv.FormatUint(rand.Uint64(), 36) }
+
+// watchOn watches the main stream, or waits for its headers, for as long as a limit
+// of its age asks for.
+func (p *prober) watchOn(ctx context.Context, a *running) {
+	if over(a) || ctx.Err() != nil {
+		return
+	}
+	end := p.cfg.WatchUntil(p.observation())
+	p.until(ctx, end, func() bool { return over(a) })
+}
 
 // soak leaves the stream alone, and if it was cut does so once more, to see
 // whether the age is the same.

@@ -86,6 +86,34 @@ func (s *session) resumeAs(ctx context.Context, reference *running, first, secon
 	}
 }
 
+// foreign asks as another user, with an ID of the first one, and without any beside
+// it to see whether both have the same stream.
+func (s *session) foreign(ctx context.Context) {
+	p := s.p
+	if p.cfg.Other == nil {
+		return
+	}
+	reference := s.reference()
+	_, id, ok := s.resumePoints(ctx, reference)
+	if !ok || ctx.Err() != nil {
+		return
+	}
+	identity := func(r *http.Request) { r.Header.Set("Accept-Encoding", "identity") }
+	r := p.stream(ctx, seen.RoleForeign, func(r *http.Request) {
+		identity(r)
+		withID(id)(r)
+	})
+	s.awaitReplay(ctx, reference, r)
+	r.close()
+	r = p.stream(ctx, seen.RoleForeignNoID, identity)
+	p.await(ctx, r.answered, shortLimit)
+	had := len(reference.snapshot().Timeline().Events)
+	due := max(time.Second, min(2*seen.MedianGap(reference.snapshot().Timeline()), 5*time.Second))
+	p.until(ctx, p.clock()+due, func() bool { return over(r) || len(reference.snapshot().Timeline().Events) >= had+2 })
+	p.await(ctx, r.done, seen.Settled)
+	r.close()
+}
+
 // awaitControl watches a stream without an ID until something comes, and until
 // it has shown which event comes first where that is unknown.
 func (s *session) awaitControl(ctx context.Context, r *running) {

@@ -35,6 +35,7 @@ func (p *prober) watchAndResume(ctx context.Context, a *running) {
 	s.watch(ctx)
 	s.otherProtocol(ctx)
 	s.resume(ctx)
+	s.foreign(ctx)
 	s.firsts(ctx)
 	p.until(ctx, s.window, s.decided)
 	s.confirmDoubts(ctx, false)

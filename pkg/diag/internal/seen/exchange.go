@@ -40,6 +40,11 @@ const (
 	RoleMCPPost   Role = "mcp-post"
 	RoleMCPReady  Role = "mcp-ready" // the notification after the handshake
 	RoleDiscover  Role = "mcp-discover"
+	RoleMCPListen Role = "mcp-listen"
+	RoleMCPDelete Role = "mcp-delete"
+
+	RoleForeign     Role = "foreign"         // with the credentials of another user, and an ID of the first
+	RoleForeignNoID Role = "foreign-control" // with those, and no ID
 
 	RoleOriginResume1 Role = "origin-resume1"
 	RoleOriginResume2 Role = "origin-resume2"
@@ -105,6 +110,7 @@ type Exchange struct {
 	Ended         time.Duration `json:"ended,omitempty"`
 	Proto         string        `json:"proto,omitempty"`
 	TLS           *TLS          `json:"tls,omitempty"`
+	Issuers       []string      `json:"issuers,omitempty"` // of the certificates, also where they were not accepted
 	Redirects     []Redirect    `json:"redirects,omitempty"`
 	Loop          bool          `json:"loop,omitempty"` // the redirects led in a circle
 	Status        int           `json:"status,omitempty"`

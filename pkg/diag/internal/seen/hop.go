@@ -11,7 +11,8 @@ type Hop struct {
 	By   string `json:"by"`   // the header that names it
 }
 
-// hopSigns identify hops; an empty word means that the header alone does.
+// hopSigns identify hops; an empty word means that the header alone does. A name
+// that ends in a hyphen stands for all that begin with it.
 var hopSigns = []struct{ name, header, word string }{
 	{"cloudflare", "Cf-Ray", ""},
 	{"cloudfront", "X-Amz-Cf-Id", ""},
@@ -33,7 +34,8 @@ var hopSigns = []struct{ name, header, word string }{
 	{"caddy", "Via", "caddy"},
 	{"gcp", "Via", "google"},
 	{"envoy", "Server", "envoy"},
-	{"envoy", "X-Envoy-Upstream-Service-Time", ""},
+	{"envoy", "Via", "envoy"},
+	{"envoy", "X-Envoy-", ""},
 	{"nginx", "Server", "nginx"},
 	{"nginx", "Server", "openresty"},
 	{"apisix", "Server", "apisix"},
@@ -59,12 +61,28 @@ func Hops(h http.Header) []Hop {
 	var hops []Hop
 	known := map[string]bool{}
 	for _, sign := range hopSigns {
-		value := strings.ToLower(strings.Join(h.Values(sign.header), ", "))
+		name := sign.header
+		if strings.HasSuffix(name, "-") {
+			name = firstWithPrefix(h, name)
+		}
+		value := strings.ToLower(strings.Join(h.Values(name), ", "))
 		if value == "" || !strings.Contains(value, sign.word) || known[sign.name] {
 			continue
 		}
 		known[sign.name] = true
-		hops = append(hops, Hop{Name: sign.name, By: sign.header})
+		hops = append(hops, Hop{Name: sign.name, By: name})
 	}
 	return hops
+}
+
+// firstWithPrefix returns the first name of a header that begins with prefix, "" for
+// none.
+func firstWithPrefix(h http.Header, prefix string) string {
+	first := ""
+	for name := range h {
+		if strings.HasPrefix(name, prefix) && (first == "" || name < first) {
+			first = name
+		}
+	}
+	return first
 }

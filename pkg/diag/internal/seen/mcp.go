@@ -2,6 +2,7 @@ package seen
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -70,6 +71,67 @@ func mcpStreamOf(x *Exchange) mcpAnswer {
 	return mcpInStream
 }
 
+// MCPSpeaks returns the revisions that the server of an observation answered in,
+// which is found out and not asked for.
+func MCPSpeaks(o *Observation) (stateful, stateless bool) {
+	answers := func(role Role) bool {
+		x := o.Get(role)
+		return x != nil && x.Status == http.StatusOK && MCPAnswerOf(x).Whole()
+	}
+	return answers(RoleMCPPost), answers(RoleDiscover)
+}
+
+// MCPAnnounces reports whether a server that was discovered announces notifications
+// of changes.
+func MCPAnnounces(o *Observation) bool {
+	x := o.Get(RoleDiscover)
+	for _, message := range mcpMessages(x) {
+		var discovered struct {
+			Result struct {
+				Capabilities map[string]struct {
+					ListChanged, Subscribe bool
+				}
+			}
+		}
+		if json.Unmarshal(message, &discovered) != nil {
+			continue
+		}
+		for _, c := range discovered.Result.Capabilities {
+			if c.ListChanged || c.Subscribe {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mcpMessages returns the messages of an answer, in a stream or alone.
+func mcpMessages(x *Exchange) [][]byte {
+	if !x.OK() {
+		return [][]byte{x.Body}
+	}
+	var list [][]byte
+	for _, e := range x.Timeline().Events {
+		list = append(list, e.Data)
+	}
+	return list
+}
+
+// An MCPMessage is a message of JSON-RPC, as far as it is looked at.
+type MCPMessage struct {
+	Method string
+	Params struct {
+		Meta map[string]json.RawMessage `json:"_meta"`
+	}
+	Error struct{ Code int }
+}
+
+// MCPMessageOf parses a message; what is none has no method.
+func MCPMessageOf(data []byte) (m MCPMessage) {
+	json.Unmarshal(data, &m)
+	return m
+}
+
 // MCPVersion returns the revision that a response in a stream names.
 func MCPVersion(x *Exchange) string {
 	for _, e := range x.Timeline().Events {
@@ -114,7 +176,15 @@ const (
 
 	// https://modelcontextprotocol.io/specification/2026-07-28/server/discover
 	MCPDiscover = `{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{` +
-		`"io.modelcontextprotocol/protocolVersion":"` + MCPStateless + `","io.modelcontextprotocol/clientCapabilities":{}}}}`
+		mcpMeta + `}}}`
+
+	// https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/subscriptions
+	MCPListen = `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"_meta":{` + mcpMeta +
+		`},"notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}}}`
+
+	// mcpMeta is what each request of the later revision has in its _meta.
+	mcpMeta = `"io.modelcontextprotocol/protocolVersion":"` + MCPStateless +
+		`","io.modelcontextprotocol/clientInfo":{"name":"ssectl-diag","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}`
 
 	// MCPAccept is required of a POST by
 	// https://modelcontextprotocol.io/specification/2025-11-25/basic/transports.

@@ -28,6 +28,7 @@ type Options struct {
 	Credentials bool          `json:"credentials,omitempty"` // the page sends cookies
 	Injection   bool          `json:"injection,omitempty"`   // try to write events by way of the query
 	OriginURL   string        `json:"originURL,omitempty"`   // the same stream before the hops
+	Other       bool          `json:"other,omitempty"`       // there are credentials of another user
 	ConnsURL    string        `json:"connsURL,omitempty"`    // reports how many streams the origin has open
 }
 
