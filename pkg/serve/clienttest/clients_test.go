@@ -103,7 +103,9 @@ func (a *app) run(s scenario, url string) (o outcome) {
 	fmt.Fprintf(a.in, "%s\n", request)
 	line, err := a.out.ReadBytes('\n')
 	if err == nil {
-		err = json.Unmarshal(bytes.ReplaceAll(line, []byte(url), []byte("URL")), &o)
+		text := strings.ReplaceAll(string(line), url, "URL")
+		text = strings.ReplaceAll(text, "ssectl serve: Too Many Requests, as --fault has it", "Too Many Requests") // of an upstream
+		err = json.Unmarshal([]byte(text), &o)
 	}
 	if err != nil {
 		a.t.Fatalf("%s: %v: %q", s.name, err, line)
@@ -148,13 +150,25 @@ func openGolden(t *testing.T, name string) *golden {
 // check compares an outcome with the file.
 func (g *golden) check(name string, got outcome) {
 	g.t.Helper()
-	g.got[name] = got
+	g.checkAt("a server", name, got)
+}
+
+// checkAt compares an outcome, which is the same at all places, with the file.
+func (g *golden) checkAt(place, name string, got outcome) {
+	g.t.Helper()
+	if got.Error != nil {
+		got.Seen = nil // the error of a stream overtakes what waits in it: it is a matter of time
+	}
+	want := g.want[name]
 	if *update {
-		return
+		if _, ok := g.got[name]; !ok {
+			g.got[name] = got
+		}
+		want = g.got[name]
 	}
 	// A file has other white space.
-	if want := g.want[name]; compact(got) != compact(want) {
-		g.t.Errorf("%s:\ngot  %s\nwant %s", name, compact(got), compact(want))
+	if compact(got) != compact(want) {
+		g.t.Errorf("%s at %s:\ngot  %s\nwant %s", name, place, compact(got), compact(want))
 	}
 }
 

@@ -16,9 +16,11 @@ export async function run(scenarios) {
   }
 }
 
-// The parts of an error that an app can act on.
+// The parts of an error that an app can act on. What a parser of JSON says depends on
+// the version of Node.js.
 function describe(error) {
-  const parts = { name: error?.constructor?.name ?? typeof error, message: String(error?.message ?? error) };
+  const parts = { name: error?.constructor?.name ?? typeof error };
+  if (!(error instanceof SyntaxError) && !(error?.cause instanceof SyntaxError)) parts.message = String(error?.message ?? error);
   for (const key of ['status', 'statusCode', 'code', 'type']) {
     if (error?.[key] !== undefined && error[key] !== null) parts[key] = error[key];
   }
