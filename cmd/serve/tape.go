@@ -217,10 +217,12 @@ func (d *deck) open(mode string) error {
 	}
 	options := tape.Options{
 		Match:  parts,
-		Header: d.base.Header,
-		CORS:   d.base.CORS,
-		Note:   d.log.tell,
-		Played: d.log.played,
+		Faults: d.base.Faults, FaultSeed: d.base.FaultSeed,
+		WriteTimeout: d.base.WriteTimeout,
+		Header:       d.base.Header,
+		CORS:         d.base.CORS,
+		Note:         d.log.tell,
+		Played:       d.log.played,
 		Wait: func(recorded time.Duration, next bool) time.Duration {
 			if !pace.Recorded && !next {
 				return 0

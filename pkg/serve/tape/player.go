@@ -19,6 +19,7 @@ import (
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/internal/socket"
 	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 )
 
 const (
@@ -59,6 +60,11 @@ type Options struct {
 	// seconds, a negative one forever.
 	WriteTimeout time.Duration
 
+	// Faults break answers on purpose, most of them event streams alone. FaultSeed
+	// chooses the requests of those that are for a share.
+	Faults    []fault.Fault
+	FaultSeed uint64
+
 	// Otherwise answers the requests that no recording matches. Nil means
 	// status 501 with what differs from the nearest one.
 	Otherwise http.Handler
@@ -90,6 +96,7 @@ type Player struct {
 	options Options
 	parts   []Part
 	secrets redact.Secrets
+	faults  *fault.Set
 
 	mu   sync.Mutex // guards the used fields of the recordings
 	list []*recording
@@ -97,7 +104,12 @@ type Player struct {
 
 // Open returns a Player for the recordings in a directory.
 func Open(dir string, options Options) (*Player, error) {
-	p := &Player{options: options, parts: DefaultParts()}
+	p := &Player{options: options, parts: DefaultParts(), faults: fault.NewSet(options.Faults, false, options.FaultSeed)}
+	for i := range options.Faults {
+		if err := options.Faults[i].Validate(); err != nil {
+			return nil, err
+		}
+	}
 	if options.Match != nil {
 		p.parts = nil
 		for _, part := range options.Match {
@@ -158,11 +170,12 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case found != nil:
 		play.Name = found.name()
 		p.header(w.Header(), r, found)
+		plan := p.faults.Of(r.Method, r.URL.Path)
 		defer func() { // also of a panic that cuts the answer
 			play.Duration = time.Since(start)
 			p.played(play)
 		}()
-		p.play(w, r, found, &play)
+		p.play(w, r, found, plan, &play)
 		return
 	case preflight && p.options.CORS != "":
 		p.header(w.Header(), r, nil)
@@ -360,22 +373,47 @@ type playing struct {
 	due     time.Time // of the latest line
 	begun   bool      // the head is sent
 	pending []byte
+	breaker *fault.Writer // makes faults happen; nil if there are none
 }
 
 var errGone = errors.New("closed by the client")
 
 // play gives the answer of a recording. It panics with [http.ErrAbortHandler] where
 // the answer is to be cut.
-func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, play *Play) {
+func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, plan *fault.Plan, play *Play) {
 	x := &playing{player: p, w: w, control: http.NewResponseController(w), ctx: r.Context(), play: play, due: time.Now()}
 	play.Status = found.response.Status
 	for name := range found.end.Trailer {
 		w.Header().Add("Trailer", name)
 	}
+	if plan.Lifetime > 0 {
+		ctx, cancel := context.WithTimeoutCause(x.ctx, plan.Lifetime, &fault.Cut{Cause: fmt.Sprintf("cut after %v", plan.Lifetime)})
+		defer cancel()
+		x.ctx = ctx
+	}
+	if plan.Delay > 0 {
+		x.begun = true
+		if err := x.sleep(plan.Delay); err != nil {
+			play.End = err.Error()
+			panic(http.ErrAbortHandler)
+		}
+		x.due = time.Now()
+	}
+	if plan.Status != 0 {
+		play.Status, play.End = plan.Status, "refused by a fault"
+		http.Error(w, http.StatusText(plan.Status), plan.Status)
+		return
+	}
+	if found.stream {
+		plan.SetHeader(w.Header())
+		if plan.Breaks {
+			x.breaker = plan.NewWriter(x)
+		}
+	}
 	x.begun = true // there is nothing to send while the head waits
 	if err := x.wait(gap(found.asked, found.answered), false); err != nil {
 		play.End = err.Error()
-		return
+		panic(http.ErrAbortHandler)
 	}
 	x.begun = false
 	body := found.response.Body
@@ -393,9 +431,14 @@ func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, 
 		}
 	}
 	if err == nil {
-		err = x.flush()
+		err = x.sendAll(found.end.How == exchange.Whole)
 	}
+	var cut *fault.Cut
 	switch {
+	case errors.As(err, &cut):
+		if play.End = cut.Cause; cut.Reset {
+			reset(x.control)
+		}
 	case err != nil:
 		play.End = err.Error()
 		if !errors.Is(err, errGone) {
@@ -474,11 +517,20 @@ func (x *playing) stream(found *recording) error {
 				return err
 			}
 		}
+		before := len(x.pending)
 		if x.pending, err = r.AppendText(x.pending); err != nil {
 			return err
 		}
 		if r.IsEvent {
 			events++
+		}
+		if x.breaker != nil {
+			text := bytes.Clone(x.pending[before:])
+			x.pending = x.pending[:before]
+			if err := x.broken(text, r.IsEvent); err != nil {
+				return err
+			}
+		} else if r.IsEvent {
 			x.play.Events++
 		}
 		if len(x.pending) >= flushedBytes {
@@ -511,20 +563,70 @@ func (x *playing) wait(recorded time.Duration, next bool) error {
 	if left <= 0 {
 		return nil
 	}
-	if len(x.pending) > 0 || !x.begun {
-		if err := x.flush(); err != nil {
+	if len(x.pending) > 0 || !x.begun || x.breaker != nil {
+		if err := x.sendAll(false); err != nil {
 			return err
 		}
 		left = time.Until(x.due)
 	}
-	timer := time.NewTimer(left)
+	return x.sleep(left)
+}
+
+// sleep waits, unless the client leaves or a fault ends the answer.
+func (x *playing) sleep(wait time.Duration) error {
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
 	case <-x.ctx.Done():
-		return errGone
+		return x.gone()
 	}
+}
+
+// gone returns why an answer cannot go on.
+func (x *playing) gone() error {
+	var cut *fault.Cut
+	if errors.As(context.Cause(x.ctx), &cut) {
+		return cut
+	}
+	return errGone
+}
+
+// broken sends an event, or other bytes of the stream, as the faults want it.
+func (x *playing) broken(text []byte, isEvent bool) error {
+	if !isEvent {
+		x.breaker.Add(text)
+		return nil
+	}
+	before := x.breaker.Sent
+	err := x.breaker.Event(text)
+	x.play.Events += x.breaker.Sent - before
+	return err
+}
+
+// sendAll sends what is pending, as far as faults let it pass; last is that of a
+// stream that ends in order.
+func (x *playing) sendAll(last bool) error {
+	if x.breaker != nil {
+		if err := x.breaker.Flush(last); err != nil {
+			return err
+		}
+	}
+	return x.flush()
+}
+
+// Send is for faults.
+func (x *playing) Send(text []byte) error {
+	x.pending = append(x.pending, text...)
+	return x.flush()
+}
+
+// Sleep is for faults.
+func (x *playing) Sleep(wait time.Duration) error {
+	err := x.sleep(wait)
+	x.due = time.Now()
+	return err
 }
 
 func (x *playing) flush() error {
@@ -545,8 +647,8 @@ func (x *playing) flush() error {
 	if err == nil {
 		err = x.control.Flush()
 	}
-	if err != nil {
-		return errGone
+	if err != nil || x.ctx.Err() != nil {
+		return x.gone()
 	}
 	return nil
 }
