@@ -24,6 +24,8 @@ function describe(error) {
   for (const key of ['status', 'statusCode', 'code', 'type']) {
     if (error?.[key] !== undefined && error[key] !== null) parts[key] = error[key];
   }
-  if (error?.cause) parts.cause = describe(error.cause);
+  // Whether a reset is told from an end of the connection is a matter of time: libuv takes
+  // a reset that comes together with data for an end.
+  if (error?.cause && !(error instanceof TypeError)) parts.cause = describe(error.cause);
   return parts;
 }
