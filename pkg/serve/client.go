@@ -153,7 +153,7 @@ type responseWriter interface {
 	cut(reset bool)
 	// timeOut answers with 504 in place of a stream of which nothing was sent,
 	// the head included, and reports whether it did.
-	timeOut() bool
+	timeOut(http.Header) bool
 }
 
 // A cutError is the end of a response that is not finished.
@@ -179,7 +179,7 @@ func (c *client) run(out responseWriter) (cut bool) {
 		out.finish()
 	case errors.As(err, &broken):
 		c.ended = broken.cause
-		if c.late.Load() && out.timeOut() {
+		if c.late.Load() && out.timeOut(c.h.timeOutHeader()) {
 			c.status = http.StatusGatewayTimeout
 			return false
 		}

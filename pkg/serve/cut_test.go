@@ -71,7 +71,8 @@ func TestFaultCutOverAResponseWriter(t *testing.T) {
 		{[]fault.Fault{cut}, http.StatusOK, false},
 		{[]fault.Fault{cut, {Kind: "buffer", Size: 16 << 10}}, http.StatusGatewayTimeout, true},
 	} {
-		server := newTLS(t, &serve.Handler{History: history, Options: serve.Options{Faults: test.faults}})
+		options := serve.Options{Faults: test.faults, CORS: "*", Header: http.Header{"server": {"envoy"}}}
+		server := newTLS(t, &serve.Handler{History: history, Options: options})
 		response, err := server.Client().Get(server.URL)
 		if err != nil {
 			t.Fatal(err)
@@ -81,8 +82,9 @@ func TestFaultCutOverAResponseWriter(t *testing.T) {
 		if response.ProtoMajor != 2 || response.StatusCode != test.status || (err == nil) != test.whole {
 			t.Errorf("HTTP/%d: status %d, %q, %v; want %+v", response.ProtoMajor, response.StatusCode, body, err, test)
 		}
-		if test.whole && (string(body) != "Gateway Timeout\n" || response.Header.Get("Cache-Control") != "") {
-			t.Errorf("%v %q", response.Header, body)
+		header := response.Header
+		if header.Get("Server") != "envoy" || test.whole && (string(body) != "Gateway Timeout\n" || header.Get("Cache-Control") != "" || header.Get("Access-Control-Allow-Origin") != "") {
+			t.Errorf("%v %q", header, body)
 		}
 	}
 }

@@ -298,6 +298,11 @@ func (h *Handler) setHeader(header http.Header, r *http.Request) {
 			header.Set("Access-Control-Allow-Headers", names)
 		}
 	}
+	h.addHeader(header)
+}
+
+// addHeader adds the header of the options.
+func (h *Handler) addHeader(header http.Header) {
 	for name, values := range h.Header {
 		header[textproto.CanonicalMIMEHeaderKey(name)] = values
 	}
@@ -309,6 +314,14 @@ func (h *Handler) setIncremental(header http.Header) {
 	if !h.NoIncremental && header.Get("Incremental") == "" {
 		header.Set("Incremental", "?1")
 	}
+}
+
+// timeOutHeader returns the header of the 504 of a proxy. The server has not answered,
+// so none of its headers are there, those of CORS included: pages cannot read it.
+func (h *Handler) timeOutHeader() http.Header {
+	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
+	h.addHeader(header)
+	return header
 }
 
 // refusals are the headers that describe an error and not a stream.

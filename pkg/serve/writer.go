@@ -3,6 +3,7 @@ package serve
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -95,26 +96,20 @@ func (w *connWriter) finish() error {
 
 func (w *connWriter) cut(reset bool) { socket.Cut(w.conn, reset) }
 
-func (w *connWriter) timeOut() bool {
+func (w *connWriter) timeOut(header http.Header) bool {
 	if w.head == nil {
 		return false
 	}
-	header := http.Header{}
-	body := timeOutBody(header)
 	w.head = headerBlock(http.StatusGatewayTimeout, header, false)
-	if w.text([]byte(body)) == nil {
+	if w.text([]byte(timeOutBody)) == nil {
 		w.finish()
 	}
 	w.conn.Close()
 	return true
 }
 
-// timeOutBody describes the answer of a proxy that has waited long enough. It has
-// none of the headers of the server, those of CORS included: pages cannot read it.
-func timeOutBody(header http.Header) string {
-	header.Set("Content-Type", "text/plain; charset=utf-8")
-	return http.StatusText(http.StatusGatewayTimeout) + "\n"
-}
+// timeOutBody is the answer of a proxy that has waited long enough.
+var timeOutBody = http.StatusText(http.StatusGatewayTimeout) + "\n"
 
 // An httpWriter is a response of package net/http, for HTTP/2 and where else the
 // connection cannot be taken over.
@@ -179,12 +174,13 @@ func (r *httpWriter) finish() error {
 // cut leaves the rest to the handler, which has to panic.
 func (r *httpWriter) cut(bool) {}
 
-func (r *httpWriter) timeOut() bool {
+func (r *httpWriter) timeOut(header http.Header) bool {
 	if r.status == 0 {
 		return false
 	}
 	clear(r.w.Header())
+	maps.Copy(r.w.Header(), header)
 	r.status = http.StatusGatewayTimeout
-	r.write([]byte(timeOutBody(r.w.Header())))
+	r.write([]byte(timeOutBody))
 	return true
 }

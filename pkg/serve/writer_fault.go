@@ -92,7 +92,7 @@ func (s *faultWriter) finish() error {
 
 func (s *faultWriter) cut(reset bool) { s.out.cut(reset) }
 
-func (s *faultWriter) timeOut() bool { return s.out.timeOut() }
+func (s *faultWriter) timeOut(header http.Header) bool { return s.out.timeOut(header) }
 
 // A faultOutput is the connection of a client, to a fault.
 type faultOutput struct {
