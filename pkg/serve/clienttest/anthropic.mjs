@@ -1,7 +1,7 @@
 import Anthropic from '@anthropic-ai/sdk';
 import { run } from './run.mjs';
 
-const client = (url) => new Anthropic({ apiKey: 'sk-ant-api03-0123456789abcdefghijklmnop', baseURL: url });
+const client = (url) => new Anthropic({ apiKey: 'sk-ant-api03-0123456789abcdefghijklmnop', baseURL: url, maxRetries: 1 });
 const question = { model: 'sample-sonnet', max_tokens: 100, messages: [{ role: 'user', content: 'When is high water?' }] };
 
 await run({

@@ -1,6 +1,7 @@
 package clienttest
 
 import (
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
@@ -35,6 +36,7 @@ func startFake(t *testing.T) *httptest.Server {
 	answer("POST /plain/v1beta/models/{call}", `{"candidates": [{"content": {"parts": [{"text": "春潮"}], "role": "model"}, "index": 0, "finishReason": "STOP"}],
 		"usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": 1, "totalTokenCount": 8}, "modelVersion": "sample-flash", "responseId": "sampleResp02"}`)
 	mux.Handle("/plain/mcp", new(mcp))
+	mux.Handle("/short/plain/mcp", &mcp{short: 2})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s
@@ -56,6 +58,8 @@ func writeCoded(w http.ResponseWriter, r *http.Request, body string) {
 // HTTP (https://modelcontextprotocol.io/specification/2025-11-25/basic/transports).
 // The answer of the tool is a stream, which can be resumed.
 type mcp struct {
+	short int // events after which the answer to a call ends, if not 0
+
 	mu   sync.Mutex // guards call
 	call []string   // the events of the last call
 }
@@ -72,7 +76,7 @@ func (m *mcp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "no stream without a call", http.StatusMethodNotAllowed)
 			return
 		}
-		m.stream(w, last+1)
+		m.stream(w, last+1, len(m.call))
 	}
 }
 
@@ -107,16 +111,16 @@ func (m *mcp) post(w http.ResponseWriter, r *http.Request) {
 			fmt.Sprintf(`data: {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": %s, "progress": 2}}`, token) + "\n\n",
 			fmt.Sprintf(`data: {"jsonrpc": "2.0", "id": %s, "result": {"content": [{"type": "text", "text": "06:40 high water"}], "isError": false}}`, request.ID) + "\n\n",
 		}
-		m.stream(w, 0)
+		m.stream(w, 0, cmp.Or(m.short, len(m.call)))
 	default: // a notification
 		w.WriteHeader(http.StatusAccepted)
 	}
 }
 
-// stream sends the events of the last call, from one on.
-func (m *mcp) stream(w http.ResponseWriter, from int) {
+// stream sends events of the last call.
+func (m *mcp) stream(w http.ResponseWriter, from, to int) {
 	w.Header().Set("Content-Type", "text/event-stream")
-	for i := from; i < len(m.call); i++ {
+	for i := from; i < to; i++ {
 		fmt.Fprintf(w, "id: call_%d\nevent: message\n%s", i, m.call[i])
 	}
 }

@@ -8,7 +8,7 @@ const question = [{ id: 'm1', role: 'user', parts: [{ type: 'text', text: 'When 
 await run({
   async 'text stream'(url, seen) {
     // The promises of an answer do not show how it ended, but its parts do.
-    const answer = streamText({ model: model(url), prompt: 'When is high water?', onError() {} });
+    const answer = streamText({ model: model(url), prompt: 'When is high water?', maxRetries: 1, onError() {} });
     for await (const part of answer.fullStream) {
       switch (part.type) {
         case 'text-delta':
