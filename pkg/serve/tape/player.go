@@ -14,11 +14,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/internal/socket"
 	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 )
 
@@ -66,8 +68,13 @@ type Options struct {
 	FaultSeed uint64
 
 	// Otherwise answers the requests that no recording matches. Nil means
-	// status 501 with what differs from the nearest one.
+	// status 501 with the differences from the nearest one.
 	Otherwise http.Handler
+
+	// Watch watches each answer that is given, if not nil, and Number is the
+	// number of the exchange; nil counts from 1.
+	Watch  exchange.Watch
+	Number func() int64
 
 	// Note is called with problems, each as a line for people; Played with
 	// each answer that was given. Both may be nil.
@@ -86,7 +93,7 @@ type Play struct {
 	Bytes    int64 // of the body
 	Start    time.Time
 	Duration time.Duration
-	End      string // for people; of a request that nothing matches, what differs
+	End      string // for people; of a request that nothing matches, the differences
 }
 
 // A Player answers requests from recordings: each with the first recording that
@@ -97,6 +104,7 @@ type Player struct {
 	parts   []Part
 	secrets redact.Secrets
 	faults  *fault.Set
+	number  atomic.Int64
 
 	mu   sync.Mutex // guards the used fields of the recordings
 	list []*recording
@@ -170,12 +178,16 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case found != nil:
 		play.Name = found.name()
 		p.header(w.Header(), r, found)
-		plan := p.faults.Of(r.Method, r.URL.Path)
+		x := &playing{
+			player: p, w: w, control: http.NewResponseController(w), ctx: r.Context(), play: &play, due: time.Now(),
+			watcher: p.watch(start, r, body), end: exchange.ClientLeft,
+		}
 		defer func() { // also of a panic that cuts the answer
 			play.Duration = time.Since(start)
+			x.watcher.End(exchange.End{How: x.end, Time: time.Now(), First: x.first, Events: play.Events, Bytes: play.Bytes})
 			p.played(play)
 		}()
-		p.play(w, r, found, plan, &play)
+		x.run(r, found, p.faults.Of(r.Method, r.URL.Path))
 		return
 	case preflight && p.options.CORS != "":
 		p.header(w.Header(), r, nil)
@@ -188,7 +200,7 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		play.Status = http.StatusNotImplemented
 		p.header(w.Header(), r, nil)
-		play.End = p.refuse(w, request, &key)
+		play.End = p.refuse(w, p.watch(start, r, body), request, &key)
 	}
 	play.Duration = time.Since(start)
 	p.played(play)
@@ -319,8 +331,41 @@ type refusal struct {
 	} `json:"error"`
 }
 
+// watch reports a request to Options.Watch.
+func (p *Player) watch(start time.Time, r *http.Request, body []byte) exchange.Watcher {
+	if p.options.Watch == nil {
+		return nobody{}
+	}
+	u := *r.URL
+	u.Scheme, u.Host = "http", r.Host
+	request := &exchange.Request{Time: start, Remote: r.RemoteAddr, Method: r.Method, URL: &u, Host: r.Host, Header: r.Header.Clone()}
+	if p.options.Number != nil {
+		request.Number = p.options.Number()
+	} else {
+		request.Number = p.number.Add(1)
+	}
+	w := p.options.Watch(request)
+	if w == nil {
+		return nobody{}
+	}
+	request.Passed(body, maxWatched)
+	request.Finished()
+	return w
+}
+
+// maxWatched bounds the body of a request that a watcher gets, in bytes.
+const maxWatched = 8 << 20
+
+// nobody watches an exchange.
+type nobody struct{}
+
+func (nobody) Response(*exchange.Response) {}
+func (nobody) Event(*record.Record)        {}
+func (nobody) Body([]byte)                 {}
+func (nobody) End(exchange.End)            {}
+
 // refuse answers a request that no recording matches, and returns its message.
-func (p *Player) refuse(w http.ResponseWriter, request *Request, k *key) string {
+func (p *Player) refuse(w http.ResponseWriter, watcher exchange.Watcher, request *Request, k *key) string {
 	var answer refusal
 	answer.Error.Type, answer.Error.Code = "no_recording", "no_recording"
 	target := request.Path
@@ -359,6 +404,9 @@ func (p *Player) refuse(w http.ResponseWriter, request *Request, k *key) string 
 	header.Set("X-Should-Retry", "false")
 	w.WriteHeader(http.StatusNotImplemented)
 	w.Write(text.Bytes())
+	watcher.Response(&exchange.Response{Time: time.Now(), Status: http.StatusNotImplemented, Header: header.Clone()})
+	watcher.Body(text.Bytes())
+	watcher.End(exchange.End{How: exchange.Whole, Time: time.Now(), Bytes: int64(text.Len())})
 	p.note(message)
 	return message
 }
@@ -374,14 +422,18 @@ type playing struct {
 	begun   bool      // the head is sent
 	pending []byte
 	breaker *fault.Writer // makes faults happen; nil if there are none
+
+	watcher exchange.Watcher
+	first   time.Time    // of the events
+	end     exchange.How // as far as is known
 }
 
 var errGone = errors.New("closed by the client")
 
-// play gives the answer of a recording. It panics with [http.ErrAbortHandler] where
+// run gives the answer of a recording. It panics with [http.ErrAbortHandler] where
 // the answer is to be cut.
-func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, plan *fault.Plan, play *Play) {
-	x := &playing{player: p, w: w, control: http.NewResponseController(w), ctx: r.Context(), play: play, due: time.Now()}
+func (x *playing) run(r *http.Request, found *recording, plan *fault.Plan) {
+	w, play := x.w, x.play
 	play.Status = found.response.Status
 	for name := range found.end.Trailer {
 		w.Header().Add("Trailer", name)
@@ -400,7 +452,7 @@ func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, 
 		x.due = time.Now()
 	}
 	if plan.Status != 0 {
-		play.Status, play.End = plan.Status, "refused by a fault"
+		play.Status, play.End, x.end = plan.Status, "refused by a fault", exchange.Fault
 		http.Error(w, http.StatusText(plan.Status), plan.Status)
 		return
 	}
@@ -421,6 +473,7 @@ func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, 
 	if !found.stream && !found.pieces && !head && found.end.How == exchange.Whole && len(found.end.Trailer) == 0 {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body.Bytes)))
 	}
+	x.watcher.Response(&exchange.Response{Time: time.Now(), Proto: r.Proto, Status: found.response.Status, Header: w.Header().Clone(), Stream: found.stream})
 	w.WriteHeader(found.response.Status)
 	err := error(nil)
 	if !head {
@@ -428,6 +481,7 @@ func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, 
 			err = x.stream(found)
 		} else if err = x.wait(gap(found.answered, found.ended), false); err == nil {
 			x.pending = append(x.pending, body.Bytes...)
+			x.watcher.Body(body.Bytes)
 		}
 	}
 	if err == nil {
@@ -436,26 +490,27 @@ func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, 
 	var cut *fault.Cut
 	switch {
 	case errors.As(err, &cut):
+		x.end = exchange.Fault
 		if play.End = cut.Cause; cut.Reset {
 			reset(x.control)
 		}
 	case err != nil:
 		play.End = err.Error()
 		if !errors.Is(err, errGone) {
-			p.note(fmt.Sprintf("%s: %v", found.name(), err))
+			x.player.note(fmt.Sprintf("%s: %v", found.name(), err))
 		}
 		panic(http.ErrAbortHandler)
 	case head, found.end.How == exchange.Whole:
 		for name, values := range found.end.Trailer {
 			w.Header()[name] = values
 		}
-		play.End = string(exchange.Whole)
+		play.End, x.end = string(exchange.Whole), exchange.Whole
 		return
 	case found.end.How == exchange.Reset:
-		play.End = "reset, as recorded"
+		play.End, x.end = "reset, as recorded", exchange.Reset
 		reset(x.control)
 	default:
-		play.End = fmt.Sprintf("cut, as recorded (%s)", found.end.How)
+		play.End, x.end = fmt.Sprintf("cut, as recorded (%s)", found.end.How), exchange.Truncated
 	}
 	panic(http.ErrAbortHandler)
 }
@@ -487,6 +542,7 @@ func (x *playing) stream(found *recording) error {
 			if !r.Time.IsZero() {
 				last = r.Time
 			}
+			x.watcher.Body(s.piece)
 			if x.pending = append(x.pending, s.piece...); len(x.pending) >= flushedBytes {
 				if err := x.flush(); err != nil {
 					return err
@@ -533,6 +589,11 @@ func (x *playing) stream(found *recording) error {
 		} else if r.IsEvent {
 			x.play.Events++
 		}
+		r.Time = time.Now()
+		if r.IsEvent && x.first.IsZero() {
+			x.first = r.Time
+		}
+		x.watcher.Event(&r)
 		if len(x.pending) >= flushedBytes {
 			if err := x.flush(); err != nil {
 				return err
@@ -549,7 +610,7 @@ func gap(from, to time.Time) time.Duration {
 	return max(to.Sub(from), 0)
 }
 
-// wait waits until the next line is due. What is due by then goes out before.
+// wait waits until the next line is due. Pending bytes go out before.
 func (x *playing) wait(recorded time.Duration, next bool) error {
 	wait := recorded
 	if x.player.options.Wait != nil {
@@ -605,7 +666,7 @@ func (x *playing) broken(text []byte, isEvent bool) error {
 	return err
 }
 
-// sendAll sends what is pending, as far as faults let it pass; last is that of a
+// sendAll sends the pending bytes, as far as faults let it pass; last is that of a
 // stream that ends in order.
 func (x *playing) sendAll(last bool) error {
 	if x.breaker != nil {
