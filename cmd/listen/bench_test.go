@@ -5,6 +5,7 @@ package listencmd_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -56,7 +57,7 @@ var deltas = sync.OnceValue(func() []byte {
 
 // trades is a piece of a stream whose events have no more in common than their
 // keys: an ID, a type, and 200 bytes of JSON.
-func trades() []byte { return streamtest.Named("trades").Text }
+var trades = sync.OnceValue(func() []byte { return streamtest.Named("trades").Text })
 
 // writeSize is that of a server with a plain body, which curl is fastest at.
 const writeSize = 64 << 10
@@ -103,7 +104,11 @@ func plainServer(b *testing.B, text []byte, size int) string {
 func serveServer(b *testing.B, program string, text []byte, size int) string {
 	b.Helper()
 	file := filepath.Join(b.TempDir(), "stream.sse")
-	if err := os.WriteFile(file, bytes.Repeat(text, 1+size/len(text)), 0o600); err != nil {
+	f, err := os.Create(file)
+	for written := 0; written < size && err == nil; written += len(text) {
+		_, err = f.Write(text)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		b.Fatal(err)
 	}
 	run := exec.Command(program, "serve", "--addr", "127.0.0.1:0", "--print-url", file)
@@ -126,7 +131,8 @@ func serveServer(b *testing.B, program string, text []byte, size int) string {
 }
 
 // cost runs a command line of the shell and returns the CPU time and the peak
-// memory that it took, its children included.
+// memory that it took, its children included. The memory of this test counts as well,
+// as the shell begins as a copy of it.
 func cost(b *testing.B, line string) (cpu time.Duration, peak int64) {
 	b.Helper()
 	run := exec.Command("sh", "-c", line)

@@ -1,7 +1,5 @@
 package record
 
-import "math/bits"
-
 // hasBlocks reports whether escapeBlocks can run.
 var hasBlocks = hasSSSE3()
 
@@ -9,49 +7,44 @@ var hasBlocks = hasSSSE3()
 // can, of Intel and of AMD.
 func hasSSSE3() bool
 
-// escapeBlocks escapes blocks of blockSize bytes of src, up to the first one that has more
-// to escape than quotes and backslashes. It returns how many it did, and how many
+// escapeBlocks escapes blocks of blockSize bytes of src, up to the first one that has
+// more to escape than quotes and backslashes. It returns how many it did, and how many
 // bytes it wrote. It may overwrite 32 bytes of dst for each block.
-//
-//go:noescape
-func escapeBlocks(dst, src *byte, blocks int) (done, written int)
-
-// escapeShuffles has, for each set of marked bytes among eight, the places that the
-// bytes of the escaped text come from: 0 to 7 of the text, 8 a backslash. escapeSizes
-// has its size.
-var (
-	escapeShuffles = shuffles()
-	escapeSizes    = sizes()
-
-	escapeQuote, escapeBackslash = all('"'), all('\\')
-	escapeDelete, escapeControl  = all(0x7f), all(0x1f)
-)
-
-func all(c byte) (block [16]byte) {
-	for i := range block {
-		block[i] = c
-	}
-	return block
+func escapeBlocks(dst, src *byte, blocks int) (done, written int) {
+	return shuffleBlocks(dst, src, blocks, &shuffles)
 }
 
-func shuffles() (table [256][16]byte) {
-	for marks := range table {
+//go:noescape
+func shuffleBlocks(dst, src *byte, blocks int, tables *shuffleTables) (done, written int)
+
+// shuffleTables are for sets of quotes and backslashes among eight bytes.
+type shuffleTables struct {
+	// places are where the bytes of the escaped text come from: 0 to 7 are those of
+	// the text, 8 is a backslash.
+	places [256][16]byte
+
+	quote, backslash, del, control [16]byte // one byte over and over
+
+	sizes [256]byte // of the escaped texts
+}
+
+var shuffles = newShuffleTables()
+
+func newShuffleTables() (t shuffleTables) {
+	for i := range 16 {
+		t.quote[i], t.backslash[i], t.del[i], t.control[i] = '"', '\\', 0x7f, 0x1f
+	}
+	for marks := range 256 {
 		n := 0
 		for i := range byte(8) {
 			if marks>>i&1 == 1 {
-				table[marks][n] = 8
+				t.places[marks][n] = 8
 				n++
 			}
-			table[marks][n] = i
+			t.places[marks][n] = i
 			n++
 		}
+		t.sizes[marks] = byte(n)
 	}
-	return table
-}
-
-func sizes() (table [256]byte) {
-	for marks := range table {
-		table[marks] = byte(8 + bits.OnesCount(uint(marks)))
-	}
-	return table
+	return t
 }

@@ -1,22 +1,23 @@
+#include "go_asm.h"
 #include "textflag.h"
 
-// func escapeBlocks(dst, src *byte, blocks int) (done, written int)
+// func shuffleBlocks(dst, src *byte, blocks int, tables *shuffleTables) (done, written int)
 //
 // Each block of 16 bytes is compared with the bytes that need an escape. Its halves
-// are shuffled to their places, by the entry of escapeShuffles for the quotes and
-// backslashes in them, from a register whose other half is backslashes.
-TEXT ·escapeBlocks(SB), NOSPLIT, $0-40
+// are shuffled to their places, by the entry of tables for the quotes and backslashes
+// in them, from a register whose other half is backslashes.
+TEXT ·shuffleBlocks(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
 	MOVQ DI, R10
 	XORQ R11, R11               // blocks done
-	LEAQ ·escapeShuffles(SB), R8
-	LEAQ ·escapeSizes(SB), R9
-	MOVOU ·escapeQuote(SB), X10
-	MOVOU ·escapeBackslash(SB), X11
-	MOVOU ·escapeDelete(SB), X12
-	MOVOU ·escapeControl(SB), X13
+	MOVQ tables+24(FP), R8
+	MOVOU shuffleTables_quote(R8), X10
+	MOVOU shuffleTables_backslash(R8), X11
+	MOVOU shuffleTables_del(R8), X12
+	MOVOU shuffleTables_control(R8), X13
+	LEAQ shuffleTables_sizes(R8), R9
 
 next:
 	CMPQ R11, CX
@@ -67,8 +68,8 @@ next:
 
 end:
 	SUBQ R10, DI
-	MOVQ R11, done+24(FP)
-	MOVQ DI, written+32(FP)
+	MOVQ R11, done+32(FP)
+	MOVQ DI, written+40(FP)
 	RET
 
 // func hasSSSE3() bool
