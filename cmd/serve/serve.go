@@ -264,6 +264,10 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		return cli.Usage(err)
 	}
 	passed := &exchanges{streams: streams, opts: opts, log: served, faults: base.Faults, seed: base.FaultSeed, tapes: tapes, seen: window.New(window.Limits{})}
+	if opts.Print != "" {
+		passed.printer = &printer{streams: streams, format: opts.Print}
+	}
+	tapes.watch = passed.show()
 	if opts.Upstream != "" {
 		upstream, err := passed.relay()
 		if err != nil {
