@@ -52,7 +52,6 @@ type passing struct {
 	at      time.Time // of the last read
 	readErr error     // of the upstream; io.EOF at an orderly end
 	lostErr error     // of a write to the client
-	lostAt  time.Time // when that came
 	until   time.Time // deadline of the latest write; zero for none
 	broke   *fault.Cut
 	breaker *fault.Writer // nil if no fault breaks the stream
@@ -191,8 +190,9 @@ func (x *passing) writeHead(res *http.Response) {
 	x.answering.Store(true)
 	x.w.WriteHeader(res.StatusCode)
 	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		x.lost(err)
+		x.lostErr = err
 	}
+	x.unlimit()
 }
 
 // closeEarly announces that the connection ends with an answer that came before
@@ -335,7 +335,7 @@ func (x *passing) ending() (exchange.How, error) {
 		return exchange.Stopped, nil
 	case errors.Is(cause, errIdle), errors.Is(cause, errHeaders):
 		return exchange.TimedOut, cause
-	case x.lostErr != nil && x.stuck():
+	case (x.lostErr != nil || x.in.Context().Err() != nil) && x.stuck():
 		return exchange.TimedOut, errStuck
 	case x.lostErr != nil:
 		return exchange.ClientLeft, x.lostErr
@@ -523,13 +523,15 @@ func (x *passing) write(piece []byte) error {
 		n, err := x.w.Write(piece[:min(len(piece), smallWrite)])
 		x.end.Bytes += int64(n)
 		if err != nil {
-			return x.lost(err)
+			x.lostErr = err
+			return err
 		}
 		piece = piece[n:]
 	}
 	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		x.lost(err)
+		x.lostErr = err
 	}
+	x.unlimit()
 	return x.lostErr
 }
 
@@ -544,13 +546,16 @@ func (x *passing) limitWrite() {
 // stuck reports whether a write failed for its deadline. HTTP/2 has the error of a
 // stream that was closed.
 func (x *passing) stuck() bool {
-	return errors.Is(x.lostErr, os.ErrDeadlineExceeded) || !x.until.IsZero() && !x.lostAt.Before(x.until)
+	return errors.Is(x.lostErr, os.ErrDeadlineExceeded) || !x.until.IsZero() && !time.Now().Before(x.until)
 }
 
-// lost notes that a write to the client failed.
-func (x *passing) lost(err error) error {
-	x.lostErr, x.lostAt = err, time.Now()
-	return err
+// unlimit takes the deadline of a write back: HTTP/2 would close a stream that is
+// silent for so long.
+func (x *passing) unlimit() {
+	if !x.until.IsZero() && x.lostErr == nil && x.ctx.Err() == nil {
+		x.until = time.Time{}
+		x.control.SetWriteDeadline(time.Time{})
+	}
 }
 
 func (x *passing) countEvent() {
