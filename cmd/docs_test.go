@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,5 +116,37 @@ func compareFile(t *testing.T, file, got, want string) {
 	}
 	if have, err := os.ReadFile(kept); err != nil || !bytes.Equal(have, made) {
 		t.Errorf("docs/%s is not current; go test ./cmd -run TestDocs -update", filepath.ToSlash(name))
+	}
+}
+
+// TestRecipes holds the recipes to the catalog: each names checks that exist, and that
+// run by the flags named with them.
+func TestRecipes(t *testing.T) {
+	text, err := os.ReadFile("../docs/recipes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quoted := regexp.MustCompile("`([^`]+)`")
+	for section := range strings.SplitSeq(string(text), "\n## ") {
+		title, _, _ := strings.Cut(section, "\n")
+		at := strings.LastIndex(section, "\nCheck")
+		if at < 0 {
+			if !slices.Contains([]string{"# Settings that let events through", "Watch a stream", "What was tried"}, title) {
+				t.Errorf("%s: no check proves it", title)
+			}
+			continue
+		}
+		proof, _, _ := strings.Cut(section[at+1:], "\n\n")
+		for _, name := range quoted.FindAllStringSubmatch(strings.Split(proof, ". ")[0], -1) {
+			if strings.HasPrefix(name[1], "--") {
+				continue
+			}
+			c, ok := diag.Lookup(name[1])
+			if !ok {
+				t.Errorf("%s: no check %q", title, name[1])
+			} else if c.Needs == "Soak" && !strings.Contains(proof, "--soak") {
+				t.Errorf("%s: %s needs --soak", title, name[1])
+			}
+		}
 	}
 }

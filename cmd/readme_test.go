@@ -30,6 +30,7 @@ var wants = map[string]string{
 	"paste -sd' '":             "1 2 3 4 5\n",
 	"--format data":            "one\ntwo\n",
 	"curl exits with":          "cut: curl exits with 18\n",
+	"-r .error.message":        "body .stream is false, recorded true",
 	`jq -e '.outcome == "pass`: "true\n",
 }
 

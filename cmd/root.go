@@ -69,11 +69,15 @@ func Main() int {
 		return c
 	case <-ctx.Done():
 	}
-	select {
-	case c := <-code:
-		return c
-	case <-time.After(stopTime): // a write to a full pipe does not end
-		return cli.ExitInterrupted
+	for {
+		select {
+		case c := <-code:
+			return c
+		case <-time.After(stopTime): // a write to a full pipe does not end
+			if !cli.Linger.Load() {
+				return cli.ExitInterrupted
+			}
+		}
 	}
 }
 

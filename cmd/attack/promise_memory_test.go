@@ -184,11 +184,8 @@ func memoryOnce(t *testing.T, random *rand.Rand, name string) {
 		t.Errorf("%s: ssectl %q: %v: %.2000s\n%v", name, args, err, errs.String(), f)
 	}
 	limit := 64 << 20
-	switch command {
-	case "listen":
+	if command == "listen" {
 		limit += largest * copies
-	case "diag":
-		limit = 112 << 20 // it keeps several streams, decoded, while it watches them
 	}
 	if peak() > limit {
 		t.Errorf("%s: ssectl %q took %d MiB, want %d at most\n%v", name, args, peak()>>20, limit>>20, f)

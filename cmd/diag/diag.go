@@ -48,6 +48,10 @@ type options struct {
 	Only, Skip, Require []string
 	FailOn              string
 
+	Watch     time.Duration
+	UntilFail bool
+	Metrics   string
+
 	List    bool
 	Explain string
 	Schema  bool
@@ -71,7 +75,8 @@ A request that is not a GET may cost money or change something, and is sent once
 		Example: `  ssectl diag https://app.example.com/events
   ssectl diag --quick :8080/events
   ssectl diag URL --format github --report junit=diag.xml --report json=diag.json
-  ssectl diag https://app.example.com/events --origin http://10.0.0.7:3000/events`,
+  ssectl diag https://app.example.com/events --origin http://10.0.0.7:3000/events
+  ssectl diag https://app.example.com/events --watch 5m --metrics :9090`,
 		Args: cli.AtMostOne("URL"),
 		RunE: func(c *cobra.Command, args []string) error {
 			opts.URL = opts.Curl.URL
@@ -84,6 +89,7 @@ A request that is not a GET may cost money or change something, and is sent once
 	cli.AddFlags(c, "Probe", opts.bindProbe)
 	cli.AddFlags(c, "Checks", opts.bindChecks)
 	cli.AddFlags(c, "Reports", opts.bindReports)
+	cli.AddFlags(c, "Watch", opts.bindWatch)
 	cli.AddFlags(c, "Connection, as in curl", opts.Curl.Bind)
 	for _, name := range []string{"compressed", "verbose"} {
 		c.Flags().Lookup(name).Hidden = true // accepted, but the report covers both in any case
@@ -98,10 +104,10 @@ A request that is not a GET may cost money or change something, and is sent once
 			{"skip", "the check does not apply"},
 		}},
 		cli.ExitCodes(
-			[2]string{"0", "no check failed"},
-			[2]string{"1", "a check failed, or one of --require is inconclusive"},
+			[2]string{"0", "no check failed; --watch was interrupted"},
+			[2]string{"1", "a check failed, or one of --require is inconclusive; with --watch, only by --until-fail"},
 			[2]string{"2", "wrong usage"},
-			[2]string{"3", "could not test: DNS, connect, TLS, no HTTP answer, interrupted"},
+			[2]string{"3", "could not test: DNS, connect, TLS, no HTTP answer, interrupted; no address for --metrics"},
 		))
 	return c
 }
@@ -138,4 +144,10 @@ func (o *options) bindReports(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.All, "all", false, "show all checks, those that passed or do not apply too")
 	flags.Var(&o.Color, "color", "use colors; auto is on a terminal, unless NO_COLOR is set")
 	flags.BoolVar(&o.Schema, "schema", false, "print the JSON Schema of --format json")
+}
+
+func (o *options) bindWatch(flags *pflag.FlagSet) {
+	flags.DurationVar(&o.Watch, "watch", 0, "diagnose again and again, from start to start every `duration`, and print a line for each change of a verdict, as text or JSON; rounds that would overlap are left out")
+	flags.BoolVar(&o.UntilFail, "until-fail", false, "end with 1 after the first round of --watch that fails; one that could not test does not end it")
+	flags.StringVar(&o.Metrics, "metrics", "", "serve metrics of --watch for Prometheus at http://`host:port`/metrics; without a host, to this machine alone")
 }

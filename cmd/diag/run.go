@@ -52,28 +52,39 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		defer files[i].file.Close()
 		names = append(names, files[i].name)
 	}
-	if streams.ErrTerminal && opts.Format == "text" {
+	if streams.ErrTerminal && opts.Format == "text" && opts.Watch == 0 {
 		fmt.Fprintf(streams.Err, "%s\n", announce(cfg))
 	}
 	// The answers of servers are bounded; their garbage must not double them.
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
-	report, err := diag.Run(ctx, request, cfg)
-	if err != nil {
-		return cli.Usage(err)
-	}
-	for i := range report.Checks {
-		c := &report.Checks[i]
-		c.Actual, c.Seen = WithFlags(c.Actual), WithFlags(c.Seen)
-	}
-	report.Tool.Version = opts.Version
-	if opts.Curl.Verbose {
-		showConnections(streams.Err, report)
-	}
-	for _, file := range files {
-		if err := writeReport(file, report, opts); err != nil {
-			return err
+	diagnose := func(ctx context.Context) (*diag.Report, error) {
+		report, err := diag.Run(ctx, request, cfg)
+		if err != nil {
+			return nil, cli.Usage(err)
 		}
+		for i := range report.Checks {
+			c := &report.Checks[i]
+			c.Actual, c.Seen = WithFlags(c.Actual), WithFlags(c.Seen)
+		}
+		report.Tool.Version = opts.Version
+		if opts.Curl.Verbose {
+			showConnections(streams.Err, report)
+		}
+		return report, nil
+	}
+	if opts.Watch > 0 {
+		if !mayBeRepeated(request, cfg) {
+			return cli.Fail(cli.ExitUsage, fmt.Errorf("--watch sends the request in each round, and it may cost money or change something"), "--repeat allows it")
+		}
+		return watch(ctx, streams, opts, diagnose, files)
+	}
+	report, err := diagnose(ctx)
+	if err != nil {
+		return err
+	}
+	if err := writeReports(files, report, opts); err != nil {
+		return err
 	}
 	style := output.ReportStyle{Colors: streams.ColorsFor(opts.Color, streams.OutTerminal), All: opts.all()}
 	if streams.OutTerminal {
@@ -199,7 +210,7 @@ func (o *options) validate() ([]reportFile, error) {
 	case o.Credentials && o.WebOrigin == "":
 		return nil, fmt.Errorf("--credentials needs --web-origin")
 	}
-	return files, nil
+	return files, o.validateWatch()
 }
 
 // config makes the client and the request.
@@ -249,6 +260,16 @@ func (o *options) config(ctx context.Context) (*http.Request, diag.Options, erro
 		*other.to = u.String()
 	}
 	return request, cfg, nil
+}
+
+// writeReports writes each --report.
+func writeReports(files []reportFile, report *diag.Report, opts *options) error {
+	for _, file := range files {
+		if err := writeReport(file, report, opts); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeReport writes one --report, whole or not at all.

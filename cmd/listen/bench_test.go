@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/streamtest"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -53,30 +54,75 @@ var deltas = sync.OnceValue(func() []byte {
 	return b.Bytes()
 })
 
-// plainServer sends size bytes of deltas on every connection, with nothing but
-// what that takes, and returns its URL.
-func plainServer(b *testing.B, size int) string {
+// trades is a piece of a stream whose events have no more in common than their
+// keys: an ID, a type, and 200 bytes of JSON.
+func trades() []byte { return streamtest.Named("trades").Text }
+
+// writeSize is that of a server with a plain body, which curl is fastest at.
+const writeSize = 64 << 10
+
+// plainServer sends size bytes of text, over and over, on every connection, with
+// nothing but what that takes, and returns its URL. Every second connection is told
+// that there is nothing more, if its path is /again.
+func plainServer(b *testing.B, text []byte, size int) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { l.Close() })
 	go func() {
+		again := 0
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+			req, err := http.ReadRequest(bufio.NewReader(conn))
+			if err == nil && req.URL.Path == "/again" {
+				again++
+			}
+			if err == nil && again%2 == 0 && req.URL.Path == "/again" {
+				io.WriteString(conn, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+			} else if err == nil {
 				io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
-				for sent := 0; sent < size && err == nil; sent += len(deltas()) {
-					_, err = conn.Write(deltas())
+				for sent := 0; sent < size && err == nil; sent += len(text) {
+					for piece := range slices.Chunk(text, writeSize) {
+						if _, err = conn.Write(piece); err != nil {
+							break
+						}
+					}
 				}
 			}
 			conn.Close()
 		}
 	}()
 	return "http://" + l.Addr().String()
+}
+
+// serveServer has the program serve size bytes of text, over and over, in chunks.
+func serveServer(b *testing.B, program string, text []byte, size int) string {
+	b.Helper()
+	file := filepath.Join(b.TempDir(), "stream.sse")
+	if err := os.WriteFile(file, bytes.Repeat(text, 1+size/len(text)), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	run := exec.Command(program, "serve", "--addr", "127.0.0.1:0", "--print-url", file)
+	out, err := run.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := run.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		run.Process.Kill()
+		run.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	return strings.TrimSpace(line)
 }
 
 // cost runs a command line of the shell and returns the CPU time and the peak
@@ -96,49 +142,88 @@ func cost(b *testing.B, line string) (cpu time.Duration, peak int64) {
 	return run.ProcessState.UserTime() + run.ProcessState.SystemTime(), int64(usage.Maxrss)
 }
 
-// BenchmarkListenThroughput states the CPU time of listen for a 500 MB stream as
-// a multiple of that of curl -sN, which parses nothing, and its peak memory. The
-// pipeline that people use without it gets a hundredth of the stream, or it
-// would take minutes: compare its cpu-ns/B.
+// BenchmarkListenThroughput states the CPU time of listen as a multiple of that of
+// curl -sN, which parses nothing, and its peak memory: for events that share their
+// envelope, for events that do not, and for those from serve, where curl has chunks
+// to take apart.
 func BenchmarkListenThroughput(b *testing.B) {
-	size := 500_000_000
+	need(b, "curl")
+	size := 300_000_000
 	if testing.Short() {
-		size = 50_000_000
-	}
-	if _, err := exec.LookPath("curl"); err != nil {
-		b.Skip("no curl to compare with")
+		size = 30_000_000
 	}
 	program := build(b, "../..")
-	for _, rival := range []struct {
-		name, line string
-		size       int
+	for _, source := range []struct {
+		name string
+		url  func(b *testing.B) string
 	}{
-		{"raw", "exec " + program + " listen --no-reconnect --format raw $URL", size},
-		{"json", "exec " + program + " listen --no-reconnect --format json $URL", size},
-		{"curl-to-jq", "curl -sN $URL | sed -un 's/^data: //p' | jq -c --unbuffered .", size / 100},
+		{"deltas", func(b *testing.B) string { return plainServer(b, deltas(), size) }},
+		{"trades", func(b *testing.B) string { return plainServer(b, trades(), size) }},
+		{"trades-served", func(b *testing.B) string { return serveServer(b, program, trades(), size) }},
 	} {
-		b.Run(rival.name, func(b *testing.B) {
-			if rival.name == "curl-to-jq" {
-				if _, err := exec.LookPath("jq"); err != nil {
-					b.Skip("no jq to compare with")
-				}
+		b.Run(source.name, func(b *testing.B) {
+			url := source.url(b)
+			for _, format := range []string{"raw --no-reconnect", "raw", "data", "json"} {
+				b.Run(strings.ReplaceAll(format, " ", ""), func(b *testing.B) {
+					line := "exec " + program + " listen --retry-delay 0 --format " + format + " " + url + "/again"
+					compare(b, size, line, "exec curl -sN "+url, "of-curl")
+				})
 			}
-			url := plainServer(b, rival.size)
-			b.SetBytes(int64(rival.size))
-			var ours, curls []time.Duration
-			var peak int64
-			for b.Loop() {
-				cpu, _ := cost(b, "exec curl -sN "+url+" >/dev/null")
-				curls = append(curls, cpu)
-				cpu, rss := cost(b, strings.ReplaceAll(rival.line, "$URL", url)+" >/dev/null")
-				ours = append(ours, cpu)
-				peak = max(peak, rss)
-			}
-			b.ReportMetric(float64(median(ours).Nanoseconds())/float64(rival.size), "cpu-ns/B")
-			b.ReportMetric(float64(median(ours))/float64(median(curls)), "of-curl")
-			b.ReportMetric(float64(peak)/1024, "peak-MiB")
 		})
 	}
+}
+
+// BenchmarkListenQuery states the CPU time of --jq and --filter as a part of that of
+// the pipe into jq that they replace.
+func BenchmarkListenQuery(b *testing.B) {
+	for _, tool := range []string{"curl", "sed", "jq"} {
+		need(b, tool)
+	}
+	size := 20_000_000
+	if testing.Short() {
+		size = 5_000_000
+	}
+	program := build(b, "../..")
+	for _, query := range []struct {
+		name        string
+		text        func() []byte
+		flags, pipe string
+	}{
+		{"delta", deltas, "--jq '.json.choices[0].delta.content // empty'", "-r '.choices[0].delta.content // empty'"},
+		{"price", trades, "--filter '.json.price > 100' --format data", "-c 'select(.price > 100)'"},
+		{"object", trades, "--jq '{(.event): .json.price}'", "-c '{tide: .price}'"},
+	} {
+		b.Run(query.name, func(b *testing.B) {
+			url := plainServer(b, query.text(), size)
+			compare(b, size, "exec "+program+" listen --no-reconnect "+query.flags+" "+url,
+				"curl -sN "+url+" | sed -un 's/^data: //p' | jq --unbuffered "+query.pipe, "of-pipe")
+		})
+	}
+}
+
+func need(b *testing.B, tool string) {
+	b.Helper()
+	if _, err := exec.LookPath(tool); err != nil {
+		b.Skipf("no %s to compare with", tool)
+	}
+}
+
+// compare states the CPU time of one command line as a multiple of that of another,
+// run in turn.
+func compare(b *testing.B, size int, ours, theirs, unit string) {
+	b.SetBytes(int64(size))
+	var one, other []time.Duration
+	var peak int64
+	for b.Loop() {
+		cpu, _ := cost(b, theirs+" >/dev/null")
+		other = append(other, cpu)
+		cpu, rss := cost(b, ours+" >/dev/null")
+		one = append(one, cpu)
+		peak = max(peak, rss)
+	}
+	b.ReportMetric(float64(median(one).Nanoseconds())/float64(size), "cpu-ns/B")
+	b.ReportMetric(float64(median(one))/float64(median(other)), unit)
+	b.ReportMetric(float64(peak)/1024, "peak-MiB")
 }
 
 func median[T time.Duration | float64](values []T) T {

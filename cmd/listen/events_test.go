@@ -56,6 +56,17 @@ func TestCommentsWithinBlocks(t *testing.T) {
 	}
 }
 
+// TestLargeCommentWithinBlock wants one that is larger than an event may be by
+// default.
+func TestLargeCommentWithinBlock(t *testing.T) {
+	comment := strings.Repeat("c", 17<<20)
+	r := cmdtest.Run(t, "", "listen", streaming(t, "data: 1\n: "+comment+"\n\n"), "--no-reconnect", "--comments", "--format", "json", "--max-event-size", "18m")
+	r.Check(t, 0)
+	if first, _, _ := strings.Cut(r.Out, "\n"); !strings.HasPrefix(first, `{"comment":"`+comment+`"`) {
+		t.Errorf("the first line is %.80s of %d bytes, want the comment", first, len(first))
+	}
+}
+
 // A closingPipe is closed by its reader after so many bytes.
 type closingPipe struct{ left int }
 

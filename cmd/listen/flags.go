@@ -72,8 +72,27 @@ func (o *options) bindResume(flags *pflag.FlagSet) {
 func (o *options) bindRecording(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Record, "record", "", "record everything in this `file`, exactly and with times, for \"ssectl serve\"")
 	flags.StringVar(&o.SaveHAR, "save-har", "", "write a HAR `file` for the developer tools of browsers")
+	flags.Var(&o.UI, "ui", "show the stream on a page on this machine, at this `port` or a free one, until Ctrl-C; a terminal opens a browser")
+	flags.Lookup("ui").NoOptDefVal = "0"
+	flags.BoolVar(&o.NoOpen, "no-open", false, "open no browser for --ui")
 	flags.Var(&o.MaxEventSize, "max-event-size", "fail on an event larger than this `size` (default 16m; 256m with --as, since those services send images)")
 }
+
+// A uiPort is the value of --ui: a port, 0 for a free one, or nil for no page.
+type uiPort struct{ port *uint16 }
+
+func (p *uiPort) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return fmt.Errorf("want a port")
+	}
+	port := uint16(n)
+	p.port = &port
+	return nil
+}
+
+func (p *uiPort) String() string { return "" }
+func (p *uiPort) Type() string   { return "port" }
 
 // config turns the options into those of package listen.
 func (o *options) config() (listen.Options, error) {

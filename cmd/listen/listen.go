@@ -66,6 +66,8 @@ type options struct {
 
 	Record  string
 	SaveHAR string
+	UI      uiPort
+	NoOpen  bool
 	Stats   string
 }
 
@@ -86,6 +88,7 @@ const examples = `
   ssectl listen URL --filter '.json.price > 100' --jq '.json | [.symbol, .price] | @csv'
   ssectl listen URL --until-event done --idle-timeout 30s --no-reconnect || echo "cut or silent"
   ssectl listen URL --cursor position.json >> events.jsonl
+  ssectl listen URL --ui
   ssectl listen URL --record session.jsonl; ssectl serve session.jsonl --pace recorded`
 
 // New returns the command. The version is that of the tool, for User-Agent and HAR.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/cursor"
@@ -54,12 +53,10 @@ func (s *session) showInner(b *stream.Block, at time.Time) {
 	}
 	raw := b.Raw()
 	cut := b.Incomplete() && raw[len(raw)-1] != '\n' && raw[len(raw)-1] != '\r'
-	fields := slices.Collect(b.Fields())
-	if cut {
-		fields = fields[:len(fields)-1]
-	}
 	var text []byte
-	for _, field := range fields {
+	whole := 0 // the length of text without its last field
+	for field := range b.Fields() {
+		whole = len(text)
 		switch {
 		case len(field.Name) == 0:
 			text = stream.AppendComment(text, string(field.Value))
@@ -67,7 +64,15 @@ func (s *session) showInner(b *stream.Block, at time.Time) {
 			text = fmt.Appendf(text, "retry: %s\n\n", field.Value)
 		}
 	}
-	for piece := range stream.NewDecoder(bytes.NewReader(text)).Blocks() {
+	if cut {
+		text = text[:whole]
+	}
+	if len(text) == 0 {
+		return
+	}
+	s.within.Reset(bytes.NewReader(text))
+	s.within.MaxEventSize = len(text) + 1
+	for piece := range s.within.Blocks() {
 		s.pending = s.show(s.pending, piece, at)
 	}
 }
@@ -88,7 +93,7 @@ func (s *session) event(b *stream.Block, at time.Time) error {
 	}
 	s.look(b, at)
 	if s.rest != nil {
-		again, missed := s.rest.event(s.object())
+		again, missed := s.rest.event(s.input.Object())
 		if again {
 			return nil
 		}
@@ -126,7 +131,7 @@ func (s *session) event(b *stream.Block, at time.Time) error {
 		}
 	}
 	switch {
-	case fails && s.opts.FailIf == "" && s.object()["json"] == nil:
+	case fails && s.opts.FailIf == "" && !s.input.IsJSON():
 		return fmt.Errorf("--as %s: %w: %s", s.opts.As, errBrokenAs, excerpt(b.Data()))
 	case fails && s.opts.FailIf == "":
 		return fmt.Errorf("%w: %s", errFailedAs, excerpt(b.Data()))

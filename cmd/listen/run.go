@@ -17,7 +17,6 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/cursor"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/preset"
-	"github.com/ssectl/ssectl/cmd/internal/query"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/listen"
@@ -39,19 +38,21 @@ type session struct {
 	read   func() (*stream.Block, error)
 	*selector
 	show    func(dst []byte, b *stream.Block, at time.Time) []byte
-	once    bool   // no connection follows one that brought something
-	all     bool   // blocks that are no events are shown too
-	inner   bool   // comments and reconnection times within blocks are shown too
-	asks    bool   // each event has something to decide
-	copies  bool   // bytes are written as they come, so blocks show nothing
-	pending []byte // formatted, not yet written
-	broken  error  // the first error of a write; nothing is written after it
+	once    bool            // no connection follows one that brought something
+	all     bool            // blocks that are no events are shown too
+	inner   bool            // comments and reconnection times within blocks are shown too
+	within  *stream.Decoder // of those blocks' comments
+	asks    bool            // each event has something to decide
+	copies  bool            // bytes are written as they come, so blocks show nothing
+	pending []byte          // formatted, not yet written
+	broken  error           // the first error of a write; nothing is written after it
 	// lineEnded is true if the output is empty or ends with a line end.
 	lineEnded bool
 	cursor    *cursor.Cursor
 	rest      *rest // nil if there is no way to fetch one
 	finished  bool  // an earlier run had the whole answer
 	recorders []recorder
+	ui        *ui // nil if there is none
 	summary   *summary
 	progress  progress
 	count     int
@@ -69,7 +70,7 @@ func run(parent context.Context, streams *term.Streams, opts *options) (err erro
 		ctx, cancel = context.WithTimeoutCause(parent, time.Duration(opts.MaxTime), errMaxTime)
 		defer cancel()
 	}
-	s := &session{ctx: ctx, streams: streams, opts: opts, lineEnded: true}
+	s := &session{ctx: ctx, streams: streams, opts: opts, within: stream.NewDecoder(nil), lineEnded: true}
 	if err := s.prepare(); err != nil {
 		return err
 	}
@@ -77,6 +78,9 @@ func run(parent context.Context, streams *term.Streams, opts *options) (err erro
 		return nil
 	}
 	defer s.source.Close()
+	if s.ui != nil {
+		defer s.ui.close()
+	}
 	why := s.loop()
 	if err := s.flush(); err != nil {
 		why = err
@@ -85,6 +89,13 @@ func run(parent context.Context, streams *term.Streams, opts *options) (err erro
 		fmt.Fprintln(streams.Out) // for the prompt
 	}
 	err = errors.Join(s.verdict(parent, why), s.closeRest(why))
+	if s.ui != nil {
+		s.ui.over(why)
+		defer func() {
+			s.source.Close()
+			err = s.ui.stay(parent, err)
+		}()
+	}
 	for _, r := range s.recorders {
 		err = errors.Join(err, r.end(s.reason(why)))
 	}
@@ -176,7 +187,7 @@ func (s *session) prepareOutput() error {
 		expression, end = s.service.Text, ""
 	}
 	if expression != "" {
-		q, err := query.Compile(expression)
+		q, err := s.input.Compile(expression)
 		if err != nil {
 			return err
 		}
@@ -190,7 +201,7 @@ func (s *session) prepareOutput() error {
 			return s.pending, err
 		}
 		s.show = func(dst []byte, _ *stream.Block, _ time.Time) []byte {
-			shown, err := q.Append(s.ctx, dst, s.object(), add)
+			shown, err := q.Append(s.ctx, dst, add)
 			if s.broken == nil {
 				s.failure(q, err)
 			}
@@ -231,6 +242,9 @@ func (s *session) openSource() error {
 	if isFile(s.opts.Source) {
 		if s.opts.Cursor != "" {
 			return cli.Usage(errors.New("--cursor needs a URL, not a file"))
+		}
+		if s.opts.UI.port != nil {
+			return cli.Usage(errors.New("--ui needs a URL, not a file"))
 		}
 		s.once = true
 		saved, err := openSaved(s.ctx, s.streams, s.opts.Source, config.MaxEventSize, s.flush, s.copied)
@@ -282,6 +296,9 @@ func (s *session) openSource() error {
 		}
 	}
 	if err := s.openRecorders(req); err != nil {
+		return err
+	}
+	if err := s.openUI(config.Client); err != nil {
 		return err
 	}
 	if s.rest != nil && s.cursor != nil && !config.Continued {

@@ -19,48 +19,47 @@ type selector struct {
 	types      []string
 	untilTypes []string
 	untilData  []string
-	filter     *query.Query
-	until      []*query.Query
-	failIf     []*query.Query
-	failed     map[*query.Query]bool
+	filter     *query.Question
+	until      []*query.Question
+	failIf     []*query.Question
+	failed     map[*query.Question]bool
 
 	// The expressions of --as among them.
-	answerEnds, answerFails *query.Query
+	answerEnds, answerFails *query.Question
 
-	// The event that is looked at, as expressions see it, once one asks.
+	// The event that is looked at, as it is and as expressions see it.
 	block *stream.Block
-	at    time.Time
-	input map[string]any
+	input query.Input
 }
 
 func newSelector(ctx context.Context, opts *options, service preset.Preset, warn func(error)) (*selector, error) {
 	s := &selector{
 		ctx: ctx, warn: warn,
 		types: opts.Events, untilTypes: opts.UntilEvent, untilData: opts.UntilData,
-		failed: map[*query.Query]bool{},
+		failed: map[*query.Question]bool{},
 	}
-	compile := func(flag, source string, add func(*query.Query)) error {
+	compile := func(flag, source string, add func(*query.Question)) error {
 		if source == "" {
 			return nil
 		}
-		q, err := query.Compile(source)
+		q, err := s.input.Compile(source)
 		if err != nil {
 			return fmt.Errorf("%s: %w", flag, err)
 		}
 		add(q)
 		return nil
 	}
-	until := func(q *query.Query) { s.until = append(s.until, q) }
-	failIf := func(q *query.Query) { s.failIf = append(s.failIf, q) }
+	until := func(q *query.Question) { s.until = append(s.until, q) }
+	failIf := func(q *query.Question) { s.failIf = append(s.failIf, q) }
 	for _, expression := range []struct {
 		flag, source string
-		add          func(*query.Query)
+		add          func(*query.Question)
 	}{
-		{"--filter", opts.Filter, func(q *query.Query) { s.filter = q }},
+		{"--filter", opts.Filter, func(q *query.Question) { s.filter = q }},
 		{"--until", opts.Until, until},
-		{"--as", service.Until, func(q *query.Query) { s.answerEnds = q; until(q) }},
+		{"--as", service.Until, func(q *query.Question) { s.answerEnds = q; until(q) }},
 		{"--fail-if", opts.FailIf, failIf},
-		{"--as", service.FailIf, func(q *query.Query) { s.answerFails = q; failIf(q) }},
+		{"--as", service.FailIf, func(q *query.Question) { s.answerFails = q; failIf(q) }},
 	} {
 		if err := compile(expression.flag, expression.source, expression.add); err != nil {
 			return nil, err
@@ -75,14 +74,9 @@ func (s *selector) selects() bool {
 }
 
 // look makes b the event that is asked about.
-func (s *selector) look(b *stream.Block, at time.Time) { s.block, s.at, s.input = b, at, nil }
-
-// object returns the event as expressions see it.
-func (s *selector) object() map[string]any {
-	if s.input == nil {
-		s.input = query.Input(s.block, s.at)
-	}
-	return s.input
+func (s *selector) look(b *stream.Block, at time.Time) {
+	s.block = b
+	s.input.Set(b, at)
 }
 
 // wants reports whether the event is to be printed.
@@ -111,15 +105,15 @@ func (s *selector) isFailure() bool {
 }
 
 // matches asks one expression. One that fails on an event does not match it.
-func (s *selector) matches(q *query.Query) bool {
-	ok, err := q.Match(s.ctx, s.object())
+func (s *selector) matches(q *query.Question) bool {
+	ok, err := q.Match(s.ctx)
 	s.failure(q, err)
 	return ok
 }
 
 // failure reports the first failure of an expression: it may be meant for other
 // events alone. The end of the run is not a failure.
-func (s *selector) failure(q *query.Query, err error) {
+func (s *selector) failure(q *query.Question, err error) {
 	if err != nil && s.ctx.Err() == nil && !s.failed[q] {
 		s.failed[q] = true
 		s.warn(err)

@@ -62,6 +62,7 @@ func (opts *options) bindAddress(flags *pflag.FlagSet) {
 
 func (opts *options) bindAnswers(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&opts.Headers, "header", "H", nil, "add this `header`, \"Name: value\", to every answer; repeatable")
+	flags.BoolVar(&opts.NoIncremental, "no-incremental", false, "do not send \"Incremental: ?1\", which asks proxies to forward the stream as it comes")
 	flags.Var(cli.Text(&opts.CORS, "*"), "cors", "let pages of this `origin` read the stream, with cookies unless it is *; \"\" allows no other origin")
 	flags.DurationVar(&opts.RetryHint, "retry-hint", 0, "set the reconnection time of clients to this `duration`")
 	flags.DurationVar(&opts.Heartbeat, "heartbeat", serve.DefaultHeartbeat, "send a comment after this `duration` of silence; 0 means never")
@@ -70,7 +71,8 @@ func (opts *options) bindAnswers(flags *pflag.FlagSet) {
 }
 
 func (opts *options) bindFaults(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&opts.Faults, "fault", nil, "inject a `fault` such as drop@5; repeatable; --help faults lists all")
+	flags.StringArrayVar(&opts.Faults, "fault", nil, "inject a `fault` such as drop@5, or drop@5:POST /v1/chat; repeatable; --help faults lists all")
+	flags.Uint64Var(&opts.FaultSeed, "fault-seed", 0, "choose the requests of faults that are for a share by this `number` (default random, and printed)")
 	flags.BoolVar(&opts.Stamp, "stamp", false, "add a comment to each event with the time (Unix ns) and the bytes sent before it: \": t=... off=...\"")
 }
 

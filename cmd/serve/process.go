@@ -3,6 +3,7 @@
 package servecmd
 
 import (
+	"os"
 	"os/exec"
 	"syscall"
 )
@@ -36,4 +37,34 @@ func killGroup(command *exec.Cmd) {
 	if command.Process != nil {
 		syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
 	}
+}
+
+// terminate asks a command to end.
+const terminate = syscall.SIGTERM
+
+// passedSignals are those that a command gets when we get them.
+var passedSignals = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2}
+
+// isKey reports whether the terminal sends a signal to all of the group when a key
+// is pressed.
+func isKey(s os.Signal) bool { return s == syscall.SIGINT || s == syscall.SIGQUIT }
+
+// signal sends a signal to the command, and to its group if that is its own.
+func (a *app) signal(s os.Signal) {
+	pid := a.command.Process.Pid
+	if a.own {
+		pid = -pid
+	}
+	if number, ok := s.(syscall.Signal); ok {
+		syscall.Kill(pid, number)
+	}
+}
+
+// exitStatus returns the status of a process that has ended, as a shell has it: 128
+// and the number of the signal that ended it.
+func exitStatus(state *os.ProcessState) int {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return state.ExitCode()
 }

@@ -4,6 +4,7 @@ package servecmd
 
 import (
 	"math"
+	"os"
 	"os/exec"
 )
 
@@ -14,3 +15,21 @@ func raiseFileLimit() int { return math.MaxInt }
 func asGroup(*exec.Cmd) {}
 
 func killGroup(*exec.Cmd) {}
+
+// terminate ends a command.
+var terminate = os.Kill
+
+// passedSignals are those that a command gets when we get them.
+var passedSignals = []os.Signal{os.Interrupt}
+
+// isKey reports whether the terminal has sent the signal to the command too.
+func isKey(os.Signal) bool { return true }
+
+// signal sends a signal to the command: here, the one to end it.
+func (a *app) signal(s os.Signal) {
+	if s == terminate {
+		a.command.Process.Kill()
+	}
+}
+
+func exitStatus(state *os.ProcessState) int { return state.ExitCode() }

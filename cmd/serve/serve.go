@@ -4,12 +4,15 @@ package servecmd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -19,9 +22,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
+	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/serve/inspector"
@@ -57,19 +62,24 @@ type options struct {
 	TLS        bool
 	Cert, Key  string
 
-	Headers      []string
-	CORS         string
-	RetryHint    time.Duration
-	Heartbeat    time.Duration
-	MaxClients   int
-	MaxEventSize cli.ByteSize
-	WriteTimeout time.Duration
+	Headers       []string
+	NoIncremental bool
+	CORS          string
+	RetryHint     time.Duration
+	Heartbeat     time.Duration
+	MaxClients    int
+	MaxEventSize  cli.ByteSize
+	WriteTimeout  time.Duration
 
-	Faults []string
-	Stamp  bool
+	Faults    []string
+	FaultSeed uint64
+	Stamp     bool
 
 	PrintURL bool
 	Quiet    bool
+
+	relayOptions
+	tapeOptions
 }
 
 const long = `
@@ -80,7 +90,10 @@ recognized by the first bytes. Standard input may be live: events go out as they
 come in.
 
 Every path and method is answered with the stream, so that it can stand in for
-any API. A browser that opens / gets a page that shows the stream.`
+any API. A browser that opens / gets a page that shows the stream.
+
+A directory is a tape: recordings of exchanges, made by --upstream and --record or by
+hand, of which each request gets the one that matches (see --help tapes).`
 
 const examples = `
   ssectl serve events.jsonl
@@ -88,23 +101,40 @@ const examples = `
   tail -f app.log | ssectl serve
   ssectl serve --clock 1s
   ssectl serve --route "POST /v1/chat=chat.sse" --route /feed=feed.jsonl
-  ssectl serve --exec "vmstat 1" -p 0`
+  ssectl serve --exec "vmstat 1" -p 0
+  ssectl serve --upstream https://api.openai.com --print
+  ssectl serve --upstream https://api.openai.com --record tape/ -- python app.py
+  ssectl serve tape/`
 
 // New returns the command.
 func New(streams *term.Streams) *cobra.Command {
-	opts := options{OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
+	opts := options{relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
 	c := &cobra.Command{
-		Use:     "serve [FILE]",
+		Use:     "serve [FILE|DIR] [-- COMMAND ARGS]",
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
 		Long:    long,
 		Example: examples,
-		Args:    cli.AtMostOne("FILE"),
+		Args: func(c *cobra.Command, args []string) error {
+			if dash := c.ArgsLenAtDash(); dash >= 0 {
+				args = args[:dash]
+			}
+			return cli.AtMostOne("FILE")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if dash := c.ArgsLenAtDash(); dash >= 0 {
+				args, opts.Command = args[:dash], args[dash:]
+			}
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
-			if err := opts.check(); err != nil {
+			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay()); err != nil {
 				return cli.Usage(err)
+			}
+			if c.Flags().Changed("pace") {
+				opts.TapePace = opts.Pace
+			}
+			if opts.Upstream != "" && !c.Flags().Changed("cors") {
+				opts.CORS = "" // an upstream is not for every page to read
 			}
 			if c.Flags().Changed("port") {
 				host, _, err := net.SplitHostPort(opts.Addr)
@@ -122,24 +152,29 @@ func New(streams *term.Streams) *cobra.Command {
 	cli.AddFlags(c, "Address", opts.bindAddress)
 	cli.AddFlags(c, "Answers", opts.bindAnswers)
 	cli.AddFlags(c, "Faults", opts.bindFaults)
+	cli.AddFlags(c, "Upstream", opts.relayOptions.bind)
+	cli.AddFlags(c, "Tapes", opts.tapeOptions.bind)
 	cli.SetHelp(c, streams.Width, cli.ExitCodes(
 		[2]string{"0", "the stream was served; SIGINT and SIGTERM end it"},
 		[2]string{"2", "wrong usage, or a bad input file: nothing was served"},
 		[2]string{"3", "could not listen"},
 	))
-	withFaultHelp(c, streams.Width)
+	withTopics(c, streams.Width)
 	return c
 }
 
-// withFaultHelp adds "--help faults".
-func withFaultHelp(c *cobra.Command, width int) {
+// withTopics adds "--help faults" and "--help tapes".
+func withTopics(c *cobra.Command, width int) {
 	general := c.HelpFunc()
 	c.SetHelpFunc(func(c *cobra.Command, args []string) {
-		if !slices.Contains(args, "faults") {
+		switch {
+		case slices.Contains(args, "faults"):
+			fmt.Fprint(c.OutOrStdout(), faultHelp(width))
+		case slices.Contains(args, "tapes"):
+			fmt.Fprint(c.OutOrStdout(), tapeHelp(width))
+		default:
 			general(c, args)
-			return
 		}
-		fmt.Fprint(c.OutOrStdout(), faultHelp(width))
 	})
 }
 
@@ -153,7 +188,26 @@ func faultHelp(width int) string {
 }
 
 const faultAbout = `Faults, for --fault. Events count from 1 on each connection; @N-M is a range of
-them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.`
+them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.
+
+After a colon come the requests that a fault is for, in any order: a method, a path
+(* or {name} stands for any segment), #N or #N-M for the Nth of those requests, and
+a share of them, chosen at random by --fault-seed.
+
+  drop@5:POST /v1/chat     each POST to that path
+  status=503:#1-2          the first two requests
+  reset@3:/v1/* #2-9 10%   one in ten of the second to ninth below /v1`
+
+// seed returns the seed of the faults that are for a share of requests. One that was
+// not given is printed, so that a run can be repeated.
+func (opts *options) seed(faults []fault.Fault, tell func(string)) uint64 {
+	if opts.FaultSeed != 0 || !slices.ContainsFunc(faults, func(f fault.Fault) bool { return f.For.Share != 0 }) {
+		return opts.FaultSeed
+	}
+	seed := rand.Uint64N(1e9) + 1
+	tell(fmt.Sprintf("the faults have the seed %d (--fault-seed %d repeats them)", seed, seed))
+	return seed
+}
 
 // faultHint returns a remedy for a fault that cannot be parsed.
 func faultHint(text string) string {
@@ -162,7 +216,7 @@ func faultHint(text string) string {
 		names = append(names, kind.Name)
 	}
 	const all = "ssectl serve --help faults"
-	name, _, _ := strings.Cut(strings.ReplaceAll(text, "=", "@"), "@")
+	name, _, _ := strings.Cut(strings.NewReplacer("=", "@", ":", "@").Replace(text), "@")
 	if meant := suggest.Nearest(name, names); meant != "" && meant != name {
 		return "did you mean " + meant + "? " + all
 	}
@@ -171,6 +225,10 @@ func faultHint(text string) string {
 
 // run serves until ctx ends, or until there is nothing more to do.
 func run(ctx context.Context, streams *term.Streams, opts *options) error {
+	asked := ctx // to stop
+	if opts.Command != nil {
+		ctx = context.WithoutCancel(ctx) // the command decides when it is done
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := &connectionLog{streams: streams, quiet: opts.Quiet}
@@ -188,23 +246,57 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		}
 		base.Faults = append(base.Faults, f)
 	}
+	base.FaultSeed = opts.seed(base.Faults, served.tell)
 	base.Closed = served.closed
 	feeds := feeder{ctx: ctx, streams: streams, opts: opts, tell: served.tell}
 	mux, err := feeds.mux(base)
 	if err != nil {
 		return err
 	}
+	// Requests that no route is for have their answers from elsewhere.
+	tapes := &deck{opts: opts, log: served, base: base}
+	if err := tapes.load(); err != nil {
+		return cli.Usage(err)
+	}
+	passed := &exchanges{streams: streams, opts: opts, log: served, faults: base.Faults, seed: base.FaultSeed, tapes: tapes, seen: window.New(window.Limits{})}
+	if opts.Upstream != "" {
+		upstream, err := passed.relay()
+		if err != nil {
+			return cli.Usage(err)
+		}
+		mux.Else = upstream
+		feeds.what = append(feeds.what, upstream.Upstream.Redacted())
+		tapes.use(upstream)
+	}
+	if tapes.isUsed() {
+		mux.Else = tapes
+		feeds.what = append(tapes.what(), feeds.what...)
+	}
+	var handler http.Handler = inspector.NewHandler(passed.page(mux))
+	if opts.Upstream != "" {
+		handler = opts.guard(handler)
+	}
 	listener, url, err := openListener(opts)
 	if err != nil {
 		return err
 	}
 	announce(streams, opts, strings.Join(feeds.what, ", "), url)
+	if mux.Else != nil && !opts.Quiet {
+		served.tell("exchanges at " + pageURL(url))
+	}
 	if limit := raiseFileLimit(); opts.MaxClients > 0 && limit < opts.MaxClients+spareFiles {
 		served.tell(fmt.Sprintf("--max-clients %d is more than the limit of %d open files allows", opts.MaxClients, limit))
 	}
+	var command *app
+	if opts.Command != nil {
+		if command, err = startApp(streams, opts, url); err != nil {
+			listener.Close()
+			return err
+		}
+	}
 	feeds.start()
 	server := &http.Server{
-		Handler:           inspector.New(mux),
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -220,13 +312,20 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		mux.Close()
 		server.Close()
 	})
+	var status error
+	if command != nil {
+		wg.Go(func() {
+			status = command.wait(asked)
+			cancel()
+		})
+	}
 	err = server.Serve(listener)
 	stopped := ctx.Err() != nil
 	cancel()
 	wg.Wait()
 	feeds.wait()
 	if stopped || errors.Is(err, http.ErrServerClosed) {
-		return nil
+		return status
 	}
 	return cli.Fail(cli.ExitNoRun, fmt.Errorf("serving: %w", err), "")
 }
@@ -243,6 +342,15 @@ func announce(streams *term.Streams, opts *options, what, url string) {
 	}
 }
 
+// pageURL returns the URL of the page of exchanges, given that of the server.
+func pageURL(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return server
+	}
+	return u.ResolveReference(&url.URL{Path: "/.ssectl/"}).String()
+}
+
 // handler returns a handler with all that the flags say, but no history.
 func (opts *options) handler() (*serve.Handler, error) {
 	pace, err := serve.ParsePace(opts.Pace)
@@ -257,17 +365,18 @@ func (opts *options) handler() (*serve.Handler, error) {
 		return nil, err
 	}
 	h := &serve.Handler{Options: serve.Options{
-		Pace:         pace,
-		AtEnd:        serve.AtEnd(opts.AtEnd),
-		CloseEvent:   opts.CloseEvent,
-		OnUnknownID:  serve.UnknownID(opts.OnUnknownID),
-		Heartbeat:    orNever(opts.Heartbeat),
-		RetryHint:    opts.RetryHint,
-		CORS:         opts.CORS,
-		MaxClients:   opts.MaxClients,
-		WriteTimeout: orNever(opts.WriteTimeout),
-		Stamp:        opts.Stamp,
-		StartLive:    opts.Clock > 0,
+		Pace:          pace,
+		AtEnd:         serve.AtEnd(opts.AtEnd),
+		CloseEvent:    opts.CloseEvent,
+		OnUnknownID:   serve.UnknownID(opts.OnUnknownID),
+		Heartbeat:     orNever(opts.Heartbeat),
+		RetryHint:     opts.RetryHint,
+		CORS:          opts.CORS,
+		NoIncremental: opts.NoIncremental,
+		MaxClients:    opts.MaxClients,
+		WriteTimeout:  orNever(opts.WriteTimeout),
+		Stamp:         opts.Stamp,
+		StartLive:     opts.Clock > 0,
 	}}
 	if opts.Canary {
 		h.Pace.Recorded = true

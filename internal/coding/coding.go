@@ -54,14 +54,18 @@ func NewReader(coding string, r io.Reader) (io.ReadCloser, error) {
 	case "br":
 		return io.NopCloser(brotli.NewReader(r)), nil
 	case "zstd":
-		// One goroutine, that of the caller, is enough for a stream.
-		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		d, err := newZstdReader(r)
 		if err != nil {
 			return nil, err
 		}
 		return d.IOReadCloser(), nil
 	}
 	return nil, fmt.Errorf("content coding %q is none of gzip, deflate, br, zstd", coding)
+}
+
+func newZstdReader(r io.Reader) (*zstd.Decoder, error) {
+	// One goroutine, that of the caller, is enough for a stream.
+	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 }
 
 // newDeflateReader reads the zlib form, which the standard means by deflate

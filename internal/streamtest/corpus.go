@@ -20,21 +20,35 @@ type Corpus struct {
 // Corpora makes the corpora.
 func Corpora() []Corpus {
 	var all []Corpus
-	for i, kind := range kinds {
-		r := rand.New(rand.NewPCG(1, uint64(i)))
-		c := Corpus{Name: kind.name}
-		var b bytes.Buffer
-		for n := 0; b.Len() < 4<<20; n++ {
-			text := kind.make(r, n)
-			if !strings.HasPrefix(text, ":") {
-				c.Events++
-			}
-			b.WriteString(text)
-		}
-		c.Text = b.Bytes()
-		all = append(all, c)
+	for i := range kinds {
+		all = append(all, corpus(i))
 	}
 	return all
+}
+
+// Named returns one of the corpora.
+func Named(name string) Corpus {
+	for i, kind := range kinds {
+		if kind.name == name {
+			return corpus(i)
+		}
+	}
+	panic("no corpus " + name)
+}
+
+func corpus(i int) Corpus {
+	r := rand.New(rand.NewPCG(1, uint64(i)))
+	c := Corpus{Name: kinds[i].name}
+	var b bytes.Buffer
+	for n := 0; b.Len() < 4<<20; n++ {
+		text := kinds[i].make(r, n)
+		if !strings.HasPrefix(text, ":") {
+			c.Events++
+		}
+		b.WriteString(text)
+	}
+	c.Text = b.Bytes()
+	return c
 }
 
 var kinds = []struct {
@@ -65,6 +79,29 @@ var kinds = []struct {
 		return fmt.Sprintf("id: %d\nevent: tick\ndata: {\"t\":%d,\"p\":%d.%02d}\n\n", i, 1795000000+i, 100+r.IntN(900), r.IntN(100))
 	}},
 	{"llm-crlf", func(r *rand.Rand, i int) string { return llmDelta(r, i) + "\r\n\r\n" }},
+	// Events with nothing in common but their keys.
+	{"trades", func(r *rand.Rand, i int) string {
+		return fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", 7*i+r.IntN(7), word(r), trade(r))
+	}},
+	{"trades-crlf", func(r *rand.Rand, i int) string {
+		return fmt.Sprintf("id: %d\r\nevent: %s\r\ndata: %s\r\n\r\n", 7*i+r.IntN(7), word(r), trade(r))
+	}},
+	{"event+data", func(r *rand.Rand, i int) string { return fmt.Sprintf("event: %s\ndata: %s\n\n", word(r), trade(r)) }},
+	{"id+data", func(r *rand.Rand, i int) string {
+		return fmt.Sprintf("id: %d\ndata: {\"t\":%d,\"p\":%d.%02d}\n\n", 7*i+r.IntN(7), 1795000000+i, r.IntN(900), r.IntN(100))
+	}},
+}
+
+func word(r *rand.Rand) string {
+	words := []string{"tide", "harbour", "light", "sand", `"grey"`, "noon", "é", "lamp", "rope", "salt", "gull", "oar"}
+	return words[r.IntN(len(words))]
+}
+
+// trade returns 200 bytes of JSON, with some forty quotes.
+func trade(r *rand.Rand) string {
+	return fmt.Sprintf(`{"price":%d.%02d,"size":%d,"symbol":%q,"buyer":"%08x-%04x","seller":%q,"open":%t,"depth":[%d,%d.5,null],"note":%q,"trace":"%x","at":%d}`,
+		r.IntN(200), r.IntN(100), r.IntN(1e5), word(r), r.Uint32(), r.IntN(1<<16), word(r), r.IntN(2) == 0,
+		r.IntN(1000), r.IntN(50), strings.Repeat(word(r)+" ", 1+r.IntN(4)), r.Uint64(), 1795000000000+r.Int64N(1e12))
 }
 
 func llmDelta(r *rand.Rand, i int) string {

@@ -11,9 +11,14 @@ type End struct {
 	How     How
 	Err     error // of the connection, or nil
 	Time    time.Time
+	First   time.Time   // when the first event of a stream was whole; zero if none was
 	Events  int64       // events of a stream
 	Bytes   int64       // of the body, as they passed
 	Trailer http.Header // of the answer
+
+	// Unseen is the reason why a Watcher was not given all that passed, or nil:
+	// the coding of the content could not be undone, or an event is too large.
+	Unseen error
 }
 
 // How tells the ways apart in which an exchange can end.
@@ -28,6 +33,7 @@ const (
 	TimedOut   How = "timed out"   // a time limit of ours ended it
 	Refused    How = "refused"     // no answer came: Err is why
 	Fault      How = "fault"       // a fault ended it on purpose
+	Stopped    How = "stopped"     // this program was asked to end
 )
 
 // String returns the end in words.
@@ -50,7 +56,12 @@ func (e End) String() string {
 	case TimedOut:
 		return after("timed out")
 	case Fault:
+		if e.Err != nil {
+			return "by a fault: " + e.Err.Error()
+		}
 		return after("cut by a fault")
+	case Stopped:
+		return after("stopped by us")
 	}
 	if e.Err != nil {
 		return "no answer: " + e.Err.Error()

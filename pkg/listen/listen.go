@@ -287,6 +287,8 @@ func (s *Stream) next(read func() (*stream.Block, error)) (*stream.Block, error)
 		}
 		if b.IsEvent() {
 			s.arrived(b)
+		} else {
+			s.watch.blocks++
 		}
 		return b, nil
 	}

@@ -527,6 +527,38 @@ func TestSilence(t *testing.T) {
 			}
 		})
 	})
+	t.Run("caller who is busy with a comment", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := serving(reply(200, stream.ContentType, &paced{time.Second, []string{": a\n\n", "data: b\n\n"}}))
+			req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://example.test", nil)
+			l := New(req, Options{Client: &http.Client{Transport: s}, IdleTimeout: 5 * time.Second, EventTimeout: 5 * time.Second})
+			defer l.Close()
+			l.Block()
+			time.Sleep(time.Hour)
+			if b, err := l.Block(); err != nil || string(b.Data()) != "b" {
+				t.Errorf("after an hour of the caller: %v", err)
+			}
+		})
+	})
+	t.Run("blocks without end", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			comments := slices.Repeat([]string{strings.Repeat(": c\n\n", 100)}, 1000)
+			s := serving(reply(200, stream.ContentType, &paced{0, comments}))
+			req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://example.test", nil)
+			l := New(req, Options{Client: &http.Client{Transport: s}, Reconnect: ReconnectNever, EventTimeout: time.Second})
+			defer l.Close()
+			start := time.Now()
+			var err error
+			for err == nil {
+				_, err = l.Block()
+				time.Sleep(100 * time.Microsecond) // to print it, say
+			}
+			var timeout *TimeoutError
+			if took := time.Since(start); !errors.As(err, &timeout) || took > 2*time.Second {
+				t.Errorf("ended with %v after %v, want no event for 1s, and soon after it", err, took)
+			}
+		})
+	})
 }
 
 func TestContextEndsIt(t *testing.T) {

@@ -6,8 +6,10 @@ import (
 	"time"
 )
 
-// A watch ends a connection that is silent for too long. Only the time spent in
-// waiting for the server counts, not that in which the caller is busy.
+// A watch ends a connection that is silent for too long. The time in which the
+// caller is busy does not count: it is not the server's silence. But what a server
+// sends without end instead of events takes time as well, so up to work for each
+// such block counts as time without an event.
 type watch struct {
 	idle, events *time.Timer // nil without a bound
 	idleFor      time.Duration
@@ -15,9 +17,15 @@ type watch struct {
 
 	ending *ending // of the connection, nil if there is none
 	event  bool    // an event came since the last wait
+	blocks int     // that were no events, handed over since the last wait
 	waited time.Duration
-	since  time.Time
+	since  time.Time // the last wait began
+	until  time.Time // it ended
 }
+
+// work is how long one block may take its reader, which may also have to wait for
+// somebody.
+const work = time.Millisecond
 
 // An ending is how a connection can be ended. The timers share no other state.
 type ending struct {
@@ -33,7 +41,7 @@ func newWatch(idle, events time.Duration) watch {
 func (w *watch) begin(cancel context.CancelCauseFunc) {
 	w.end()
 	w.ending = &ending{cancel: cancel, cause: make(chan error, 1)}
-	w.waited, w.event = 0, false
+	w.waited, w.event, w.blocks, w.until = 0, false, 0, time.Time{}
 	w.idle = w.ending.timer(w.idleFor, &TimeoutError{After: w.idleFor})
 	w.events = w.ending.timer(w.eventsFor, w.noEvent())
 }
@@ -65,10 +73,14 @@ func (w *watch) start() {
 		w.idle.Reset(w.idleFor)
 	}
 	if w.events != nil {
-		if w.event {
-			w.event, w.waited = false, 0
-		}
 		w.since = time.Now()
+		switch {
+		case w.event:
+			w.event, w.waited = false, 0
+		case !w.until.IsZero():
+			w.waited += min(w.since.Sub(w.until), time.Duration(w.blocks)*work)
+		}
+		w.blocks = 0
 		if w.waited >= w.eventsFor {
 			// The timer would be too late for a read that has bytes at once.
 			w.ending.end(w.noEvent())
@@ -84,7 +96,8 @@ func (w *watch) stop() {
 	}
 	if w.events != nil {
 		w.events.Stop()
-		w.waited += time.Since(w.since)
+		w.until = time.Now()
+		w.waited += w.until.Sub(w.since)
 	}
 }
 

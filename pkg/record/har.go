@@ -31,11 +31,13 @@ type HARExchange struct {
 	Method, URL    string
 	Proto          string // "HTTP/1.1"
 	RequestHeader  map[string][]string
-	RequestSize    int64 // of the body, in bytes
+	RequestSize    int64  // of the body, in bytes
+	RequestBody    string // empty if it is not to be in the file
 	Status         int
 	StatusText     string
 	ResponseHeader map[string][]string
 	ContentType    string
+	Body           string // of a response that is no event stream
 }
 
 // A HARWriter writes a HAR file as the developer tools of Chromium do for an
@@ -71,17 +73,21 @@ func (h *HARWriter) Begin(x *HARExchange) {
 	}
 	h.open, h.asked, h.answered, h.events = true, x.Asked, x.Answered, 0
 	h.entries++
-	h.text(`{"_resourceType":"eventsource","cache":{},"startedDateTime":`)
+	kind := "eventsource"
+	if x.Body != "" {
+		kind = "fetch"
+	}
+	h.text(`{"_resourceType":"` + kind + `","cache":{},"startedDateTime":`)
 	h.json(x.Asked.UTC().Format(time.RFC3339Nano))
 	h.text(`,"request":`)
 	h.json(harRequest{
 		Method: x.Method, URL: x.URL, HTTPVersion: x.Proto, Headers: harHeaders(x.RequestHeader),
-		QueryString: []harPair{}, Cookies: []harPair{}, HeadersSize: -1, BodySize: x.RequestSize,
+		QueryString: []harPair{}, Cookies: []harPair{}, HeadersSize: -1, BodySize: x.RequestSize, PostData: postData(x),
 	})
 	h.text(`,"response":`)
 	h.json(harResponse{
 		Status: x.Status, StatusText: x.StatusText, HTTPVersion: x.Proto, Headers: harHeaders(x.ResponseHeader),
-		Cookies: []harPair{}, Content: harContent{MimeType: x.ContentType}, HeadersSize: -1, BodySize: -1,
+		Cookies: []harPair{}, Content: harContent{MimeType: x.ContentType, Size: len(x.Body), Text: x.Body}, HeadersSize: -1, BodySize: -1,
 	})
 	h.text(`,"_eventSourceMessages":[`)
 }
@@ -188,12 +194,26 @@ type harRequest struct {
 	Cookies     []harPair `json:"cookies"`
 	HeadersSize int       `json:"headersSize"`
 	BodySize    int64     `json:"bodySize"`
+
+	PostData *harPostData `json:"postData,omitempty"`
+}
+
+type harPostData struct {
+	MimeType string `json:"mimeType"`
+	Text     string `json:"text"`
+}
+
+func postData(x *HARExchange) *harPostData {
+	if x.RequestBody == "" {
+		return nil
+	}
+	return &harPostData{MimeType: strings.Join(x.RequestHeader["Content-Type"], ", "), Text: x.RequestBody}
 }
 
 type harContent struct {
 	Size     int    `json:"size"`
 	MimeType string `json:"mimeType"`
-	Text     string `json:"text,omitempty"`     // only read
+	Text     string `json:"text,omitempty"`
 	Encoding string `json:"encoding,omitempty"` // only read
 }
 

@@ -34,7 +34,7 @@ type Writer struct {
 func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
 
 // Write writes one record.
-func (w *Writer) Write(r *Record) error { return w.write(r.AppendJSON(w.buf[:0])) }
+func (w *Writer) Write(r *Record) error { return w.write(w.AppendRecord(w.buf[:0], r)) }
 
 // WriteBlock writes a block that was read at the given time, without the raw
 // bytes that an exact replay needs; see [FromBlock] for a record that has them.
@@ -82,6 +82,40 @@ func (w *Writer) AppendBlock(dst []byte, b *stream.Block, at time.Time) []byte {
 		dst = AppendString(dst, text)
 		dst = append(dst, ',')
 	}
+	return w.appendStamp(dst, at)
+}
+
+// AppendRecord appends the line that [Writer.Write] writes, for callers that keep a
+// buffer themselves. Data that events have in common is escaped once.
+func (w *Writer) AppendRecord(dst []byte, r *Record) []byte {
+	if !r.IsEvent || r.HasComment || r.Time.IsZero() || r.Delay > 0 || r.Raw != nil || r.Incomplete || r.Meta != nil {
+		return r.AppendJSON(dst)
+	}
+	if typ := r.Type; typ == "" || typ == stream.DefaultType {
+		dst = append(dst, `{"event":"message",`...)
+	} else {
+		dst = append(dst, `{"event":`...)
+		dst = AppendString(dst, bytesOf(typ))
+		dst = append(dst, ',')
+	}
+	if r.ID != "" || r.HasID {
+		dst = append(dst, `"id":`...)
+		dst = AppendString(dst, bytesOf(r.ID))
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `"data":"`...)
+	dst = w.escapes.appendEscaped(dst, bytesOf(r.Data))
+	dst = append(dst, '"', ',')
+	if r.Retry != 0 || r.HasRetry {
+		dst = append(dst, `"retry":`...)
+		dst = strconv.AppendInt(dst, max(r.Retry.Milliseconds(), 0), 10)
+		dst = append(dst, ',')
+	}
+	return w.appendStamp(dst, r.Time)
+}
+
+// appendStamp appends the time and the end of a line.
+func (w *Writer) appendStamp(dst []byte, at time.Time) []byte {
 	if w.stamp == nil || at != w.stampAt {
 		w.stamp, w.stampAt = append(w.stamp[:0], `"time":"`...), at
 		w.stamp = append(appendTime(w.stamp, at), '"', '}', '\n')

@@ -420,6 +420,33 @@ func TestRecordOfAnyValues(t *testing.T) {
 	}
 }
 
+// TestAppendRecord wants the lines of AppendJSON, for events that have much in common
+// and for blocks of all kinds.
+func TestAppendRecord(t *testing.T) {
+	var w record.Writer
+	var got, want []byte
+	for _, sample := range streamtest.Samples(t) {
+		for b, err := range stream.NewDecoder(strings.NewReader(sample.Text)).Blocks() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := record.FromBlock(b, recordTime)
+			got, want = w.AppendRecord(got[:0], &r), r.AppendJSON(want[:0])
+			if string(got) != string(want) {
+				t.Errorf("%s: got %s, want %s", sample.Name, got, want)
+			}
+		}
+	}
+	for _, r := range []record.Record{
+		{}, {IsEvent: true}, {IsEvent: true, Time: recordTime}, {IsEvent: true, Time: recordTime, Event: stream.Event{Retry: -time.Second, Data: "\xff\n"}},
+		{IsEvent: true, Time: recordTime, Delay: time.Second}, {HasComment: true, Time: recordTime}, {Meta: []byte("{}")},
+	} {
+		if got, want := w.AppendRecord(nil, &r), r.AppendJSON(nil); string(got) != string(want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 func TestRecordReaderKeepsError(t *testing.T) {
 	broken := errors.New("broken")
 	rr := record.NewReader(io.MultiReader(strings.NewReader(`{"data":"a`), iotest.ErrReader(broken), strings.NewReader("{\"data\":\"b\"}\n")))

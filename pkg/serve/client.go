@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/socket"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 )
 
 // A client is one connection that gets events.
@@ -21,7 +24,7 @@ type client struct {
 	token       string
 	start       time.Time
 	status      int
-	faults      *faults
+	faults      *fault.Plan
 	pacer       *pacer // nil if all is due at once
 
 	place   cursor
@@ -37,6 +40,7 @@ type client struct {
 	moved         atomic.Int64 // bytes that the connection took, of unfinished batches too
 	position      atomic.Int64 // events of the history before place
 	busy          atomic.Bool  // in a write
+	late          atomic.Bool  // a fault ended it for its age
 	ended         string       // how it did, once it did
 
 	conn   net.Conn        // nil if the connection is not ours
@@ -64,13 +68,13 @@ func (h *Handler) newClient(r *http.Request) *client {
 		lastEventID: lastEventID(r),
 		token:       r.URL.Query().Get("ssectl_client"),
 		start:       time.Now(),
-		faults:      h.faults,
+		faults:      h.faultsOf(r),
 		signal:      make(chan struct{}, 1),
 		slot:        -1,
 		rounds:      1,
 	}
 	c.unchanged = c.start
-	if !h.Pace.Instant() || c.faults.delay > 0 {
+	if !h.Pace.Instant() || c.faults.Delay > 0 {
 		c.pacer = &pacer{pace: h.Pace, epoch: h.History.epoch}
 	}
 	return c
@@ -86,7 +90,7 @@ func (c *client) connect(conn net.Conn) {
 		under = secure.NetConn()
 	}
 	socket := rawOf(under)
-	if under == conn && c.pacer == nil && !c.faults.stream {
+	if under == conn && c.pacer == nil && !c.faults.Breaks {
 		c.raw = socket
 	}
 	c.h.mu.Lock()
@@ -147,6 +151,9 @@ type responseWriter interface {
 	finish() error
 	// cut ends it without, by a TCP reset if possible and wanted.
 	cut(reset bool)
+	// timeOut answers with 504 in place of a stream of which nothing was sent,
+	// the head included, and reports whether it did.
+	timeOut(http.Header) bool
 }
 
 // A cutError is the end of a response that is not finished.
@@ -157,29 +164,13 @@ type cutError struct {
 
 func (e *cutError) Error() string { return e.cause }
 
-// How long the peer has to read the stream before a reset, which discards the
-// bytes that wait on either side. The first is for its system, the second for the
-// program: Node.js takes a reset that comes with the last data for an end.
-const (
-	drainTime  = 500 * time.Millisecond
-	drainPoll  = 5 * time.Millisecond
-	settleTime = 100 * time.Millisecond
-)
-
-// drain waits until the peer has had the time to read all that was sent.
-func (c *client) drain() {
-	for waited := time.Duration(0); c.socket != nil && waited < drainTime && unsent(c.socket) > 0; waited += drainPoll {
-		if c.sleep(drainPoll) != nil {
-			return
-		}
-	}
-	c.sleep(settleTime)
-}
-
 // run sends the stream to out, to its end, and reports whether the response was
 // cut.
 func (c *client) run(out responseWriter) (cut bool) {
 	defer c.h.leave(c)
+	if lifetime := c.faults.Lifetime; lifetime > 0 {
+		defer c.endAfter(lifetime)()
+	}
 	err := c.follow(out)
 	var broken *cutError
 	switch {
@@ -188,8 +179,12 @@ func (c *client) run(out responseWriter) (cut bool) {
 		out.finish()
 	case errors.As(err, &broken):
 		c.ended = broken.cause
+		if c.late.Load() && out.timeOut(c.h.timeOutHeader()) {
+			c.status = http.StatusGatewayTimeout
+			return false
+		}
 		if broken.reset && c.cause.Load() == nil {
-			c.drain()
+			socket.Drain(c.socket, c.sleep)
 		}
 		if cut = broken.cause != EndedServer; cut {
 			out.cut(broken.reset)

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"iter"
 	"sort"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -171,23 +172,37 @@ func (s *segment) newestIDBefore(index int) (id string, newest bool) {
 }
 
 // idOf returns the ID that a block of the stream sets.
-func idOf(text []byte) string {
-	d := stream.NewDecoder(bytes.NewReader(text))
-	d.MaxEventSize = len(text) + 1
-	for range d.Blocks() {
-	}
-	return d.LastEventID()
+func idOf(text []byte) (id string) {
+	decoding(text, func(d *stream.Decoder) {
+		for range d.Blocks() {
+		}
+		id = d.LastEventID()
+	})
+	return id
 }
 
 // typeOf returns the type of the event that a block of the stream dispatches.
-func typeOf(text []byte) string {
-	d := stream.NewDecoder(bytes.NewReader(text))
+func typeOf(text []byte) (name string) {
+	decoding(text, func(d *stream.Decoder) {
+		if b, err := d.Next(); err == nil {
+			name = string(b.Type())
+		}
+	})
+	return name
+}
+
+// decoders are used again for the sake of their buffers.
+var decoders = sync.Pool{New: func() any { return stream.NewDecoder(nil) }}
+
+// decoding calls f with a decoder of a block.
+func decoding(text []byte, f func(*stream.Decoder)) {
+	d := decoders.Get().(*stream.Decoder)
+	d.Reset(bytes.NewReader(text))
+	d.SetLastEventID("")
 	d.MaxEventSize = len(text) + 1
-	b, err := d.Next()
-	if err != nil {
-		return ""
-	}
-	return b.Event().Type
+	f(d)
+	d.Reset(nil)
+	decoders.Put(d)
 }
 
 // segments ranges over the segments that are kept, from the oldest on.

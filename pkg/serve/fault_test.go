@@ -405,7 +405,7 @@ type watched struct {
 func watch(t *testing.T, faults ...fault.Fault) (w watched) {
 	synctest.Test(t, func(t *testing.T) {
 		history := &serve.History{}
-		for i := range 10 {
+		for i := range 20 {
 			history.Append(stream.Event{ID: fmt.Sprint(i + 1), Data: fmt.Sprintf("event ü %d", i+1)})
 		}
 		history.End()

@@ -52,7 +52,7 @@ func (c *client) startClock() error {
 	if c.pacer == nil {
 		return nil
 	}
-	if late := c.faults.delay; late > 0 {
+	if late := c.faults.Delay; late > 0 {
 		if err := c.sleep(late); err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func (c *client) send(out responseWriter, b *batch) error {
 	err := out.batch(b)
 	c.busy.Store(false)
 	switch {
-	case c.faults.stream: // its writer counts the events it sends
+	case c.faults.Breaks: // its writer counts the events it sends
 		c.position.Add(events)
 	case err == nil:
 		c.count(events, size)
@@ -186,7 +186,7 @@ func (c *client) text(out responseWriter, text []byte) error {
 	c.busy.Store(true)
 	err := out.text(text)
 	c.busy.Store(false)
-	if err == nil && !c.faults.stream {
+	if err == nil && !c.faults.Breaks {
 		c.bytes.Add(int64(len(text)))
 	}
 	return err

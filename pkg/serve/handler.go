@@ -84,8 +84,13 @@ type Options struct {
 	// RetryHint is the reconnection time that each client is sent, if not zero.
 	RetryHint time.Duration
 
-	// Header is added to every answer.
+	// Header is added to every answer, in place of a header of the same name.
 	Header http.Header
+
+	// NoIncremental leaves out "Incremental: ?1" from the header of streams. It
+	// asks intermediaries to forward the stream as it comes
+	// (https://www.rfc-editor.org/rfc/rfc10036).
+	NoIncremental bool
 
 	// CORS is the origin whose pages may read the answers, with cookies too,
 	// or "*" for all without; empty for none.
@@ -101,8 +106,10 @@ type Options struct {
 	// Stamp adds a comment with the time and the offset to each event.
 	Stamp bool
 
-	// Faults break the stream on purpose.
-	Faults []fault.Fault
+	// Faults break the stream on purpose. FaultSeed chooses the requests of those
+	// that are for a share.
+	Faults    []fault.Fault
+	FaultSeed uint64
 
 	// Closed is called after each connection, from its goroutine.
 	Closed func(Connection)
@@ -123,8 +130,8 @@ type Handler struct {
 	Options
 
 	once   sync.Once
-	faults *faults // those of Faults and Stamp, sorted
-	err    error   // of the options
+	faults *fault.Set // those of Faults, and Stamp
+	err    error      // of the options
 
 	connections atomic.Int64 // so far
 	resumes     atomic.Int64 // of them with a last event ID that was known
@@ -145,7 +152,7 @@ func (h *Handler) init() {
 			h.History = &History{}
 		}
 		h.History.init()
-		h.faults = newFaults(h.Faults, h.Stamp)
+		h.faults = fault.NewSet(h.Faults, h.Stamp, h.FaultSeed)
 		h.err = h.Options.check()
 		h.clients = map[*client]struct{}{}
 	})
@@ -225,17 +232,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := h.newClient(r)
 	if r.Method == http.MethodHead {
 		c.describe(w.Header())
+		h.setIncremental(w.Header())
 		w.WriteHeader(http.StatusOK)
 		c.refuse(http.StatusOK)
 		return
 	}
-	if status := c.faults.statusOf(h.connections.Add(1)); status != 0 {
+	h.connections.Add(1)
+	if status := c.faults.Status; status != 0 {
 		h.answer(w, r, status)
 		c.refuse(status)
 		return
 	}
 	h.readBody(w, r) // it may take its time, so it is not yet a client
-	c.faults.setHeader(w.Header())
+	c.faults.SetHeader(w.Header())
 	if status := c.begin(w.Header(), r); status != 0 {
 		h.answer(w, r, status)
 		c.refuse(status)
@@ -250,6 +259,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, name := range refusals {
 		w.Header().Del(name)
 	}
+	h.setIncremental(w.Header())
 	h.stream(w, r, c)
 }
 
@@ -288,9 +298,30 @@ func (h *Handler) setHeader(header http.Header, r *http.Request) {
 			header.Set("Access-Control-Allow-Headers", names)
 		}
 	}
+	h.addHeader(header)
+}
+
+// addHeader adds the header of the options.
+func (h *Handler) addHeader(header http.Header) {
 	for name, values := range h.Header {
 		header[textproto.CanonicalMIMEHeaderKey(name)] = values
 	}
+}
+
+// setIncremental sets the header that streams have, and errors have not: an
+// intermediary that cannot forward an answer as it comes has to refuse it.
+func (h *Handler) setIncremental(header http.Header) {
+	if !h.NoIncremental && header.Get("Incremental") == "" {
+		header.Set("Incremental", "?1")
+	}
+}
+
+// timeOutHeader returns the header of the 504 of a proxy. The server has not answered,
+// so none of its headers are there, those of CORS included: pages cannot read it.
+func (h *Handler) timeOutHeader() http.Header {
+	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
+	h.addHeader(header)
+	return header
 }
 
 // refusals are the headers that describe an error and not a stream.
@@ -362,7 +393,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 			conn.SetDeadline(time.Time{})
 			c.connect(conn)
 			out := newConnWriter(c, w.Header())
-			go c.run(c.faults.wrap(out, c))
+			go c.run(c.withFaults(out))
 			return
 		}
 	}
@@ -380,7 +411,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *client) {
 	h.mu.Lock()
 	c.answer = out
 	h.mu.Unlock()
-	cut := c.run(c.faults.wrap(out, c))
+	cut := c.run(c.withFaults(out))
 	close(stop)
 	wg.Wait()
 	if cut && ctx.Err() == nil {

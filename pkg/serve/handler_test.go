@@ -8,12 +8,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -181,4 +183,41 @@ func newTLS(t *testing.T, h *serve.Handler) *httptest.Server {
 		server.Close()
 	})
 	return server
+}
+
+// TestIncrementalIsOfStreams: an intermediary that cannot forward as asked has to
+// answer with an error, which must not happen to an error.
+func TestIncrementalIsOfStreams(t *testing.T) {
+	status := fault.Fault{Kind: "status", First: 1, Size: 503}
+	for _, test := range []struct {
+		options serve.Options
+		method  string
+		want    []string
+	}{
+		{serve.Options{}, "GET", []string{"?1"}},
+		{serve.Options{}, "POST", []string{"?1"}},
+		{serve.Options{}, "HEAD", []string{"?1"}},
+		{serve.Options{NoIncremental: true}, "GET", nil},
+		{serve.Options{NoIncremental: true}, "HEAD", nil},
+		{serve.Options{Header: http.Header{"Incremental": {"?0"}}}, "GET", []string{"?0"}},
+		{serve.Options{Faults: []fault.Fault{status}}, "GET", nil},
+		{serve.Options{CORS: "*"}, "OPTIONS", nil},
+	} {
+		request, err := http.NewRequest(test.method, start(t, &serve.Handler{History: numbered(1), Options: test.options}), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if test.method == "OPTIONS" {
+			request.Header.Set("Access-Control-Request-Method", "GET")
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		if got := response.Header.Values("Incremental"); !slices.Equal(got, test.want) {
+			t.Errorf("%s with %+v: Incremental %q, want %q", test.method, test.options, got, test.want)
+		}
+	}
 }

@@ -18,6 +18,9 @@ const (
 	// segmentSize is how much of the log is one allocation, and one write to
 	// a client that is behind.
 	segmentSize = 256 << 10
+	// segmentEntries bounds its entries, which take more memory than the bytes of
+	// tiny blocks: a client that reads nothing holds a whole segment.
+	segmentEntries = 8 << 10
 	// maxKept bounds the size in bytes of a history with a Limit, whatever the
 	// size of its events.
 	maxKept = 256 << 20
@@ -260,7 +263,7 @@ func (h *History) put(text []byte, e entry) {
 
 	s := h.tail
 	count, used := unpack(s.state.Load())
-	if used+size > len(s.buf) {
+	if used+size > len(s.buf) || count == segmentEntries {
 		s = h.grow(max(segmentSize, size))
 		count, used = 0, 0
 	}

@@ -2,6 +2,8 @@ package serve
 
 import (
 	"time"
+
+	"github.com/ssectl/ssectl/internal/socket"
 )
 
 // checkInterval is how often a handler looks after its clients.
@@ -45,7 +47,7 @@ func (h *Handler) lookAfter(c *client, now time.Time, look bool) {
 		// The system wakes a writer only when a third of its buffer is free
 		// again, which a slow reader may take minutes for. Each byte that
 		// leaves the buffer shows that the client reads.
-		sent -= int64(unsent(c.socket))
+		sent -= int64(socket.Unsent(c.socket))
 	}
 	if sent != c.seen || busy != c.seenBusy {
 		c.seen, c.seenBusy, c.unchanged = sent, busy, now

@@ -3,11 +3,14 @@ package serve
 import (
 	"cmp"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/httpx"
 )
 
 // A Route is a handler for requests of one method and path.
@@ -21,18 +24,7 @@ type Route struct {
 // segment {name} or * stands for any one segment, and {name...} or * at the end
 // for one or more.
 func (r *Route) Matches(path string) bool {
-	want, got := strings.Split(r.Path, "/"), strings.Split(path, "/")
-	for i, segment := range want {
-		named := strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "}")
-		last := i == len(want)-1
-		switch {
-		case last && (segment == "*" || named && strings.HasSuffix(segment, "...}")):
-			return len(got) > i && got[i] != ""
-		case i >= len(got), segment != got[i] && (!named && segment != "*" || got[i] == ""):
-			return false
-		}
-	}
-	return len(want) == len(got)
+	return httpx.MatchPath(r.Path, path)
 }
 
 func (r *Route) String() string {
@@ -43,6 +35,10 @@ func (r *Route) String() string {
 // path takes precedence over one with a pattern, and that over one without a path.
 type Mux struct {
 	Routes []Route
+
+	// Else answers requests that no route is for, if not nil. Close closes it if
+	// it is an [io.Closer].
+	Else http.Handler
 
 	// Unrouted is called with each request that no route was found for.
 	Unrouted func(Connection)
@@ -69,6 +65,10 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 			methods = append(methods, route.Method)
 		}
+	}
+	if m.Else != nil {
+		m.Else.ServeHTTP(w, r)
+		return
 	}
 	if len(methods) > 0 {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
@@ -102,11 +102,15 @@ func (m *Mux) Handlers() []*Handler {
 // Close closes all handlers.
 func (m *Mux) Close() error {
 	var wg sync.WaitGroup
+	var otherwise error
+	if c, ok := m.Else.(io.Closer); ok {
+		wg.Go(func() { otherwise = c.Close() })
+	}
 	handlers := m.Handlers()
 	errs := make([]error, len(handlers))
 	for i, h := range handlers {
 		wg.Go(func() { errs[i] = h.Close() })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, otherwise)...)
 }

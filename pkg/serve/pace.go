@@ -47,9 +47,9 @@ func ParsePace(text string) (Pace, error) {
 // Instant reports whether nothing ever waits.
 func (p Pace) Instant() bool { return p.Every == 0 && !p.Recorded }
 
-// gap returns the wait before an event that the recording has at the given
+// Gap returns the wait before an event that the recording has at the given
 // distance from the one before it.
-func (p Pace) gap(recorded time.Duration) time.Duration {
+func (p Pace) Gap(recorded time.Duration) time.Duration {
 	gap := float64(p.Every)
 	if p.Recorded {
 		gap = float64(recorded)
@@ -67,7 +67,7 @@ func (p Pace) gap(recorded time.Duration) time.Duration {
 func (p Pace) longest() time.Duration {
 	p.Every = time.Duration(float64(p.Every) * (1 + p.Jitter))
 	p.Jitter = 0
-	return p.gap(0)
+	return p.Gap(0)
 }
 
 // A pacer is the clock of one client. A due time follows from the one before
@@ -121,13 +121,13 @@ func (p *pacer) decide(e *entry) {
 	case p.latency > 0 && p.pace.Instant():
 		p.due = p.epoch.Add(time.Duration(e.arrived)*time.Millisecond + p.latency)
 	case p.pace.Recorded:
-		p.due = p.due.Add(p.pace.gap(e.at - p.at))
+		p.due = p.due.Add(p.pace.Gap(e.at - p.at))
 		p.at = e.at
 	case e.flags&entryIsEvent == 0:
 		// Comments go out together with the event they precede, or with
 		// the last one: they take no time.
 	case p.started:
-		p.due = p.due.Add(p.pace.gap(0))
+		p.due = p.due.Add(p.pace.Gap(0))
 	default:
 		p.started = true
 	}
@@ -136,7 +136,7 @@ func (p *pacer) decide(e *entry) {
 // idle notes that there was nothing to wait for until now: an event that comes
 // later than it was due sets the clock.
 func (p *pacer) idle(now time.Time) {
-	if earliest := now.Add(-p.pace.gap(0)); !p.pace.Recorded && p.due.Before(earliest) {
+	if earliest := now.Add(-p.pace.Gap(0)); !p.pace.Recorded && p.due.Before(earliest) {
 		p.due = earliest
 	}
 }

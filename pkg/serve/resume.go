@@ -50,7 +50,7 @@ func (c *client) begin(header http.Header, r *http.Request) (status int) {
 		return status
 	}
 	id := c.lastEventID
-	if id == "" || c.faults.noResume {
+	if id == "" || c.faults.NoResume {
 		if h.StartLive {
 			c.place = h.History.live()
 		}
@@ -98,7 +98,7 @@ func (c *client) exact() bool {
 	h := c.h
 	beat := h.heartbeat()
 	inTime := h.Pace.Instant() || beat < 0 || !h.Pace.Recorded && h.Pace.longest() < beat
-	return inTime && h.History.Ended() && !h.History.broken.Load() && h.History.Limit == 0 && h.endsAfterTail() && h.RetryHint == 0 && !c.faults.changes
+	return inTime && h.History.Ended() && !h.History.broken.Load() && h.History.Limit == 0 && h.endsAfterTail() && h.RetryHint == 0 && !c.faults.Changes
 }
 
 // describe announces byte ranges in the header.

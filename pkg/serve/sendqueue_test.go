@@ -6,6 +6,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/socket"
 )
 
 // TestSlowReaderFreesTheSendQueue has a write that waits for room, and a peer that
@@ -30,7 +32,7 @@ func TestSlowReaderFreesTheSendQueue(t *testing.T) {
 
 	h := &Handler{}
 	h.init()
-	c := &client{h: h, conn: conn, socket: rawOf(conn), faults: h.faults, signal: make(chan struct{}, 1)}
+	c := &client{h: h, conn: conn, socket: rawOf(conn), faults: h.faults.Uncounted(), signal: make(chan struct{}, 1)}
 	full := func() (n int) { // writes until the connection takes no more
 		conn.SetWriteDeadline(time.Now().Add(time.Minute))
 		for failed := error(nil); failed == nil; {
@@ -47,8 +49,8 @@ func TestSlowReaderFreesTheSendQueue(t *testing.T) {
 	c.busy.Store(true)
 	now := time.Now()
 	h.lookAfter(c, now, false)
-	before, read := unsent(c.socket), 0
-	for piece := make([]byte, 64<<10); unsent(c.socket) >= before; {
+	before, read := socket.Unsent(c.socket), 0
+	for piece := make([]byte, 64<<10); socket.Unsent(c.socket) >= before; {
 		n, err := near.Read(piece)
 		if err != nil {
 			t.Fatalf("after %d bytes: %v", read, err)

@@ -3,12 +3,15 @@ package serve
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/socket"
 )
 
 // smallWrite is how much is written at once where a client takes less than there
@@ -24,7 +27,7 @@ type connWriter struct {
 }
 
 func newConnWriter(c *client, header http.Header) *connWriter {
-	return &connWriter{conn: c.conn, socket: rawOf(c.conn), head: headerBlock(c.status, header, c.faults.cuts()), moved: &c.moved}
+	return &connWriter{conn: c.conn, socket: rawOf(c.conn), head: headerBlock(c.status, header, c.faults.Cuts()), moved: &c.moved}
 }
 
 func (w *connWriter) batch(b *batch) error { return w.write(b.chunks()) }
@@ -91,16 +94,22 @@ func (w *connWriter) finish() error {
 	return err
 }
 
-func (w *connWriter) cut(reset bool) {
-	conn := w.conn
-	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = tls.NetConn() // without a close_notify of TLS
+func (w *connWriter) cut(reset bool) { socket.Cut(w.conn, reset) }
+
+func (w *connWriter) timeOut(header http.Header) bool {
+	if w.head == nil {
+		return false
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok && reset {
-		tcp.SetLinger(0)
+	w.head = headerBlock(http.StatusGatewayTimeout, header, false)
+	if w.text([]byte(timeOutBody)) == nil {
+		w.finish()
 	}
-	conn.Close()
+	w.conn.Close()
+	return true
 }
+
+// timeOutBody is the answer of a proxy that has waited long enough.
+var timeOutBody = http.StatusText(http.StatusGatewayTimeout) + "\n"
 
 // An httpWriter is a response of package net/http, for HTTP/2 and where else the
 // connection cannot be taken over.
@@ -164,3 +173,14 @@ func (r *httpWriter) finish() error {
 
 // cut leaves the rest to the handler, which has to panic.
 func (r *httpWriter) cut(bool) {}
+
+func (r *httpWriter) timeOut(header http.Header) bool {
+	if r.status == 0 {
+		return false
+	}
+	clear(r.w.Header())
+	maps.Copy(r.w.Header(), header)
+	r.status = http.StatusGatewayTimeout
+	r.write([]byte(timeOutBody))
+	return true
+}

@@ -8,6 +8,9 @@ const replacement = "\uFFFD"
 // each maximal subpart, as the standard's decoder does. strings.ToValidUTF8 (one
 // for each run) and a range loop (one for each byte) differ: https://encoding.spec.whatwg.org/#utf-8-decoder.
 func AppendValid(dst, text []byte) []byte {
+	if utf8.Valid(text) { // many bytes at a time, where validPrefix has to find the place
+		return append(dst, text...)
+	}
 	for len(text) > 0 {
 		n := validPrefix(text)
 		dst = append(dst, text[:n]...)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/ssectl/ssectl/cmd/internal/term"
@@ -22,6 +23,10 @@ const (
 	ExitTimeout     = 5   // timed out before the stream was complete
 	ExitInterrupted = 130 // SIGINT, SIGTERM
 )
+
+// Linger is true while a command waits for a program that it started. The process
+// then does not end before, however long the program takes to stop.
+var Linger atomic.Bool
 
 // An exitError carries the exit code and the hint that a command chose for an
 // error.

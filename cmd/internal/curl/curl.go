@@ -17,6 +17,7 @@ import (
 type Flags struct {
 	streams *term.Streams
 	version string // of the tool, for the User-Agent
+	prefix  string // of the names of the flags
 
 	Method    string
 	URL       string // of --url, for lines that do not give it as an argument
@@ -81,6 +82,41 @@ func (f *Flags) Bind(flags *pflag.FlagSet) {
 	flags.Var(&f.ConnectTimeout, "connect-timeout", "give up connecting after this `duration`, in seconds or as 500ms")
 	flags.BoolVarP(&f.Verbose, "verbose", "v", false, "show requests and responses on stderr, without credentials")
 	bindIgnored(flags)
+}
+
+// BindUpstream binds the flags that describe how to reach the server that requests
+// are passed on to. Their names begin with "upstream-".
+func (f *Flags) BindUpstream(flags *pflag.FlagSet) {
+	f.prefix = "upstream-"
+	flags.StringArrayVar(&f.Headers, f.prefix+"header", nil, "send this `header`, \"Name: value\", to the upstream in place of the client's; \"Name:\" removes one; @file reads headers from a file")
+	flags.BoolVar(&f.Insecure, f.prefix+"insecure", false, "accept any certificate of the upstream")
+	flags.StringVar(&f.CACert, f.prefix+"cacert", "", "trust only the certificates in this PEM `file`")
+	flags.StringVar(&f.Cert, f.prefix+"cert", "", "present the client certificate in this PEM `file` to the upstream")
+	flags.StringVar(&f.Key, f.prefix+"key", "", "use the key in this PEM `file` for it (default the file of --upstream-cert)")
+	flags.StringVar(&f.Proxy, f.prefix+"proxy", "", "connect through this `proxy`: [http|https|socks5|socks5h://][user:password@]host[:port]")
+	flags.StringVar(&f.NoProxy, f.prefix+"noproxy", "", "connect to these `hosts` without a proxy, separated by commas; * means all")
+	flags.StringArrayVar(&f.Resolve, f.prefix+"resolve", nil, "use an address for a host and port, as `host:port:address`")
+	flags.StringArrayVar(&f.ConnectTo, f.prefix+"connect-to", nil, "connect to another host and port, as `host:port:host:port`")
+	flags.StringVar(&f.UnixSocket, f.prefix+"unix-socket", "", "connect through this Unix socket `file`")
+	flags.BoolVar(&f.HTTP1, f.prefix+"http1.1", false, "use HTTP/1.1 only (default HTTP/2 where the upstream agrees to it over TLS)")
+	flags.Var(&f.ConnectTimeout, f.prefix+"connect-timeout", "give up connecting after this `duration`, in seconds or as 500ms")
+}
+
+// Transport returns a transport that connects as the flags say. It decodes
+// nothing, and has no time limit but that for connecting.
+func (f *Flags) Transport() (*http.Transport, error) { return f.transport() }
+
+// Header returns the header fields that the flags set, Host included. Those without
+// values are to be removed.
+func (f *Flags) Header() (http.Header, error) {
+	req := &http.Request{Header: http.Header{}}
+	if err := f.setHeaders(req); err != nil {
+		return nil, err
+	}
+	if req.Host != "" {
+		req.Header.Set("Host", req.Host)
+	}
+	return req.Header, nil
 }
 
 // bindIgnored accepts the flags of curl that ask for the default behavior.

@@ -23,7 +23,7 @@ func (f *Flags) proxyFunc() (func(*http.Request) (*url.URL, error), error) {
 	if f.Proxy != "" {
 		u, err := parseProxy(f.Proxy)
 		if err != nil {
-			return nil, fmt.Errorf("--proxy: %w", err)
+			return nil, fmt.Errorf("--%sproxy: %w", f.prefix, err)
 		}
 		choose = http.ProxyURL(u)
 	} else if all := environment("all_proxy"); all != "" {

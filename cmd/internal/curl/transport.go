@@ -114,14 +114,14 @@ func (f *Flags) dialRules() ([]dialRule, error) {
 	for _, text := range f.ConnectTo {
 		parts := splitColons(text)
 		if len(parts) != 4 {
-			return nil, fmt.Errorf("--connect-to %q: want host:port:host:port", text)
+			return nil, fmt.Errorf("--%sconnect-to %q: want host:port:host:port", f.prefix, text)
 		}
 		rules = append(rules, dialRule{parts[0], parts[1], []string{net.JoinHostPort(parts[2], parts[3])}})
 	}
 	for _, text := range f.Resolve {
 		parts := splitColons(strings.TrimPrefix(text, "+"))
 		if len(parts) < 3 {
-			return nil, fmt.Errorf("--resolve %q: want host:port:address", text)
+			return nil, fmt.Errorf("--%sresolve %q: want host:port:address", f.prefix, text)
 		}
 		rule := dialRule{host: strings.TrimPrefix(parts[0], "*"), port: parts[1]}
 		for address := range strings.SplitSeq(strings.Join(parts[2:], ":"), ",") {
@@ -155,16 +155,16 @@ func (f *Flags) tlsConfig() (*tls.Config, error) {
 	if f.CACert != "" {
 		pem, err := os.ReadFile(f.CACert)
 		if err != nil {
-			return nil, fmt.Errorf("--cacert: %w", err)
+			return nil, fmt.Errorf("--%scacert: %w", f.prefix, err)
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--cacert: no certificate in %s", f.CACert)
+			return nil, fmt.Errorf("--%scacert: no certificate in %s", f.prefix, f.CACert)
 		}
 	}
 	if f.Cert == "" {
 		if f.Key != "" {
-			return nil, errors.New("--key needs --cert")
+			return nil, fmt.Errorf("--%[1]skey needs --%[1]scert", f.prefix)
 		}
 		return config, nil
 	}
@@ -174,7 +174,7 @@ func (f *Flags) tlsConfig() (*tls.Config, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(f.Cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("--cert: %w", err)
+		return nil, fmt.Errorf("--%scert: %w", f.prefix, err)
 	}
 	config.Certificates = []tls.Certificate{pair}
 	return config, nil

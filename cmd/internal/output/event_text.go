@@ -24,6 +24,8 @@ const (
 	maxColumn  = 24
 	minData    = 30 // narrower than that, the data goes below the head
 	dataIndent = 4  // and is indented so far
+
+	manyLines = 1000 // data of more goes there too, as indenting it takes memory
 )
 
 type textFormat struct {
@@ -99,7 +101,7 @@ func (f *textFormat) head(line *folder, b *stream.Block) {
 // the right. JSON is colored by meaning, its text stays as it is.
 func (f *textFormat) data(line *folder, data []byte) {
 	line.indent = line.column
-	if f.Width > 0 && f.Width-line.column < minData {
+	if f.Width > 0 && f.Width-line.column < minData || bytes.Count(data, []byte("\n")) > manyLines {
 		line.indent = dataIndent
 		line.newline()
 	}
@@ -110,13 +112,19 @@ func (f *textFormat) data(line *folder, data []byte) {
 			data = indented.Bytes()
 		}
 	}
-	for n, text := range bytes.Split(data, []byte("\n")) {
-		if n > 0 {
+	first := true
+	for text := range bytes.SplitSeq(data, []byte("\n")) {
+		if !first {
 			line.newline()
 		}
-		if isJSON {
+		first = false
+		switch {
+		case isJSON:
 			line.putJSON(text)
-		} else {
+		case line.width == 0:
+			line.begin(len(text))
+			line.dst = appendSafeLine(line.dst, text) // as nothing is folded
+		default:
 			line.put(nil, Safe(string(text)))
 		}
 	}
@@ -155,6 +163,7 @@ type folder struct {
 	width  int // 0 for any
 	indent int
 	column int
+	fresh  bool // a line, nothing of which is there yet
 }
 
 // A styler returns how long the piece is that a text begins with, and its style,
@@ -163,10 +172,19 @@ type styler func(text string) (n int, style term.Style)
 
 func (l *folder) newline() {
 	l.dst = append(l.dst, '\n')
+	l.column, l.fresh = l.indent, true
+}
+
+// begin indents a fresh line, if there are n bytes to come. An empty one stays
+// empty.
+func (l *folder) begin(n int) {
+	if !l.fresh || n == 0 {
+		return
+	}
+	l.fresh = false
 	for range l.indent {
 		l.dst = append(l.dst, ' ')
 	}
-	l.column = l.indent
 }
 
 // put adds text that is safe to show and has no line end.
@@ -221,6 +239,7 @@ func (l *folder) fold(text string, next styler) {
 }
 
 func (l *folder) show(style term.Style, text string) {
+	l.begin(len(text))
 	if style != nil && strings.TrimSpace(text) != "" {
 		text = style(text)
 	}

@@ -54,33 +54,48 @@ func WriteReportJSON(w io.Writer, r *diag.Report, _ ReportStyle) error {
 	if err := enc.Encode(r); err != nil {
 		return err
 	}
+	_, err := w.Write(safeJSON(text.Bytes()))
+	return err
+}
+
+// JSONLine returns a value as one line of JSON, with its line end, that is as safe to
+// show as a report in JSON is.
+func JSONLine(value any) ([]byte, error) {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(value); err != nil {
+		return nil, err
+	}
+	return safeJSON(text.Bytes()), nil
+}
+
+// safeJSON escapes what must not reach a terminal or a log as it is.
+func safeJSON(text []byte) (safe []byte) {
 	// AppendSafe writes a DEL as JSON does not.
-	escaped := bytes.ReplaceAll(text.Bytes(), []byte{0x7f}, []byte(`\u007f`))
+	escaped := bytes.ReplaceAll(text, []byte{0x7f}, []byte(`\u007f`))
 	escaped = bytes.ReplaceAll(escaped, []byte("##["), []byte(`#\u0023[`)) // see Safe
-	lines := bytes.SplitAfter(escaped, []byte("\n"))
-	var safe []byte
-	for _, line := range lines {
+	for _, line := range bytes.SplitAfter(escaped, []byte("\n")) {
 		whole, found := bytes.CutSuffix(line, []byte("\n"))
 		safe = AppendSafe(safe, whole)
 		if found {
 			safe = append(safe, '\n')
 		}
 	}
-	_, err := w.Write(safe)
-	return err
+	return safe
 }
 
-// summaryLine counts the statuses that matter, worst first.
-func summaryLine(r *diag.Report) string {
+// SummaryLine counts the statuses that matter, worst first.
+func SummaryLine(s *diag.Summary) string {
 	var parts []string
 	for _, p := range []struct {
 		n          int
 		one, other string
 	}{
-		{r.Summary.Fail, "failed", "failed"},
-		{r.Summary.Warn, "warning", "warnings"},
-		{r.Summary.Inconclusive, "inconclusive", "inconclusive"},
-		{r.Summary.Pass, "passed", "passed"},
+		{s.Fail, "failed", "failed"},
+		{s.Warn, "warning", "warnings"},
+		{s.Inconclusive, "inconclusive", "inconclusive"},
+		{s.Pass, "passed", "passed"},
 	} {
 		word := p.other
 		if p.n == 1 {
@@ -306,7 +321,7 @@ func WriteReportGitHub(w io.Writer, r *diag.Report, _ ReportStyle) error {
 		}
 		fmt.Fprintf(&text, "::%s title=%s::%s\n", level, githubProperty("ssectl diag: "+c.ID), githubData(c.Actual+details(c, "\n")))
 	}
-	fmt.Fprintf(&text, "ssectl diag %s: %s\n", Safe(r.URL), summaryLine(r))
+	fmt.Fprintf(&text, "ssectl diag %s: %s\n", Safe(r.URL), SummaryLine(&r.Summary))
 	_, err := io.WriteString(w, text.String())
 	return err
 }
@@ -326,7 +341,7 @@ func WriteReportMarkdown(w io.Writer, r *diag.Report, style ReportStyle) error {
 	if r.Error != nil {
 		fmt.Fprintf(&text, "Could not test (%s): %s\n\n", r.Error.Phase, markdownText(r.Error.Message))
 	}
-	fmt.Fprintf(&text, "%s, %s s\n\n", strings.ReplaceAll(summaryLine(r), "  ", ", "), seconds(r.DurationMS))
+	fmt.Fprintf(&text, "%s, %s s\n\n", strings.ReplaceAll(SummaryLine(&r.Summary), "  ", ", "), seconds(r.DurationMS))
 	rows := 0
 	for _, c := range r.Checks {
 		if !style.All && (c.Status == diag.Pass || c.Status == diag.Skip || c.Status == diag.Info) && !failedBy(r, c) {

@@ -110,7 +110,7 @@ func (t *reportText) shown(r *diag.Report, c diag.Result) bool {
 }
 
 func (t *reportText) check(c diag.Result) {
-	mark := t.mark(c.Status)(fmt.Sprintf("%-4s", marks[c.Status]))
+	mark := StatusStyle(t.style.Colors, c.Status)(fmt.Sprintf("%-4s", marks[c.Status]))
 	indent := 2 + 4 + 2 + t.idWidth + 2
 	id := fmt.Sprintf("%-*s", t.idWidth, c.ID)
 	if c.Status == diag.Fail || c.Status == diag.Warn {
@@ -129,8 +129,8 @@ func (t *reportText) check(c diag.Result) {
 	}
 }
 
-func (t *reportText) mark(s diag.Status) term.Style {
-	c := t.style.Colors
+// StatusStyle returns the style of a status.
+func StatusStyle(c term.Colors, s diag.Status) term.Style {
 	switch s {
 	case diag.Pass:
 		return c.Good
@@ -156,7 +156,7 @@ func (t *reportText) wrap(text string, indent int) {
 
 func (t *reportText) foot(r *diag.Report) {
 	c := t.style.Colors
-	line := summaryLine(r)
+	line := SummaryLine(&r.Summary)
 	if r.Error != nil {
 		line = "could not test   " + line
 	}

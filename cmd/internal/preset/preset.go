@@ -20,6 +20,14 @@ type Preset struct {
 	FailIf  string   // true for an event that is an error
 	Text    string   // the pieces of the growing text
 
+	// Fits is true for an event that shows whose stream it is, empty if none does.
+	Fits string
+
+	// Thinking has the pieces of the text that a model writes to itself, and Tools
+	// those of the calls that it makes: objects with the name of the tool, if the
+	// piece has it, the text, and a key that all pieces of a call have.
+	Thinking, Tools string
+
 	// Rest is how the rest of an answer is fetched after a cut, nil if the
 	// service has no way.
 	Rest *Rest
@@ -72,6 +80,9 @@ const (
 	uiUntil  = `.json.type? == "finish" or .data == "[DONE]"`
 	uiFailIf = broken + ` and .data != "[DONE]" or (.json.type? | IN("error", "abort"))`
 	uiText   = `select(.json.type? == "text-delta") | .json.delta`
+
+	uiThinking = `select(.json.type? == "reasoning-delta") | .json.delta`
+	uiTools    = `select(.json.type? | IN("tool-input-start", "tool-input-delta")) | .json | {key: .toolCallId?, name: .toolName?, text: .inputTextDelta?}`
 )
 
 // Presets are all that there are, by name.
@@ -83,6 +94,7 @@ var Presets = []Preset{
 		Until:        `.json.result? | (.statusUpdate.status.state? // .task.status.state? // "" | IN("TASK_STATE_COMPLETED", "TASK_STATE_INPUT_REQUIRED")) or .final? == true`,
 		FailIf:       broken + ` or .json.error? or (.json.result.statusUpdate.status.state? // "" | IN("TASK_STATE_FAILED", "TASK_STATE_REJECTED", "TASK_STATE_CANCELED"))`,
 		Text:         `(.json.result.artifactUpdate.artifact.parts[].text)? // empty`,
+		Fits:         `.json.result? | objects | has("statusUpdate") or has("artifactUpdate") or has("task") or (.kind? | IN("task", "status-update", "artifact-update", "message"))`,
 		MaxEventSize: maxMedia,
 		// The task may have gone on in between: a subscription begins where it is then
 		// (https://a2a-protocol.org/latest/specification/#subscribe-to-task). It makes
@@ -102,6 +114,9 @@ var Presets = []Preset{
 		Until:        `.json.type? == "RUN_FINISHED"`,
 		FailIf:       broken + ` or .json.type? == "RUN_ERROR"`,
 		Text:         `select(.json.type? == "TEXT_MESSAGE_CONTENT") | .json.delta`,
+		Fits:         `.json.type? | IN("RUN_STARTED", "TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT", "TOOL_CALL_START")`,
+		Thinking:     `select(.json.type? | IN("REASONING_MESSAGE_CONTENT", "THINKING_TEXT_MESSAGE_CONTENT")) | .json.delta`,
+		Tools:        `select(.json.type? | IN("TOOL_CALL_START", "TOOL_CALL_ARGS", "TOOL_CALL_CHUNK")) | .json | {key: .toolCallId?, name: .toolCallName?, text: .delta?}`,
 		MaxEventSize: maxMedia,
 	},
 	{
@@ -110,6 +125,9 @@ var Presets = []Preset{
 		Until:        `(.json.event? // .event) == "RunCompleted"`,
 		FailIf:       broken + ` or ((.json.event? // .event) | IN("RunError", "RunCancelled", "error"))`,
 		Text:         `select((.json.event? // .event) == "RunContent") | .json.content | strings`,
+		Fits:         `.json.event? | IN("RunStarted", "RunContent", "RunCompleted")`,
+		Thinking:     `select((.json.event? // .event) == "RunContent") | .json.reasoning_content? | strings`,
+		Tools:        `select((.json.event? // .event) == "ToolCallStarted") | .json.tool? | objects | {key: .tool_call_id, name: .tool_name, text: (.tool_args | select(. != null) | tojson)}`,
 		MaxEventSize: maxMedia,
 		// The request is a POST, which runs nothing
 		// (https://docs.agno.com/reference-api/schema/agents/resume-agent-run-stream).
@@ -125,12 +143,17 @@ var Presets = []Preset{
 		},
 	},
 	{
-		Name:         "anthropic",
-		About:        "Anthropic Messages",
-		Headers:      []string{"Anthropic-Version: 2023-06-01"},
-		Until:        `.event == "message_stop"`,
-		FailIf:       broken + ` or .event == "error"`,
-		Text:         `select(.event == "content_block_delta") | .json.delta.text // empty`,
+		Name:     "anthropic",
+		About:    "Anthropic Messages",
+		Headers:  []string{"Anthropic-Version: 2023-06-01"},
+		Until:    `.event == "message_stop"`,
+		FailIf:   broken + ` or .event == "error"`,
+		Text:     `select(.event == "content_block_delta") | .json.delta.text // empty`,
+		Fits:     `.event == "message_start" and (.json.message? | type) == "object"`,
+		Thinking: `select(.event == "content_block_delta") | .json.delta.thinking? // empty`,
+		Tools: `select(.json.type? | IN("content_block_start", "content_block_delta")) | .json | {key: .index} + (
+			(.content_block? | objects | select(.type? | IN("tool_use", "server_tool_use", "mcp_tool_use")) | {name, text: ""}) //
+			(.delta? | objects | select(.type? == "input_json_delta") | {text: .partial_json}) // empty)`,
 		MaxEventSize: maxMedia,
 	},
 	{
@@ -139,6 +162,9 @@ var Presets = []Preset{
 		Until:        `any((.json.candidates[].finishReason)?; .)`,
 		FailIf:       broken + ` or .json.error? or .json.promptFeedback.blockReason?`,
 		Text:         `(.json.candidates[].content.parts[] | select(.thought | not) | .text)? // empty`,
+		Fits:         `(.json.candidates? | type) == "array"`,
+		Thinking:     `(.json.candidates[].content.parts[] | select(.thought) | .text)? // empty`,
+		Tools:        `(.json.candidates[].content.parts[].functionCall)? | objects | {name, text: (.args | tojson)}`,
 		MaxEventSize: maxMedia,
 	},
 	{
@@ -147,6 +173,9 @@ var Presets = []Preset{
 		Until:        `.json.event_type? | IN("interaction.completed", "interaction.complete")`,
 		FailIf:       broken + ` and .data != "[DONE]" or .json.event_type? == "error" or .json.error? or (.json.status? | IN("failed", "cancelled"))`,
 		Text:         `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type == "text") | .text`,
+		Fits:         `(.json.event_type? | strings | startswith("interaction.")) // false`,
+		Thinking:     `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type? | IN("thought", "thought_summary")) | .text? // .content.text? // empty`,
+		Tools:        `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type? == "function_call") | {name: .name?, text: (.arguments? | if type == "string" then . else tojson end)}`,
 		MaxEventSize: maxMedia,
 		// https://ai.google.dev/api/interactions-api
 		Rest: &Rest{
@@ -163,6 +192,7 @@ var Presets = []Preset{
 		Until:        `.event == "complete"`,
 		FailIf:       broken + ` or .event == "next" and (.json.errors? | length > 0)`,
 		Text:         `select(.event == "next") | .data + "\n"`,
+		Fits:         `.event == "next" and (.json | type == "object" and (has("data") or has("errors")))`,
 		MaxEventSize: maxMedia,
 	},
 	{
@@ -170,6 +200,8 @@ var Presets = []Preset{
 		About:        "LangGraph runs, as stream_mode messages-tuple has text",
 		FailIf:       `.event == "error"`,
 		Text:         `select(.event | . == "messages" or startswith("messages|")) | (.json[0]? // empty) | objects | .content | if type == "array" then .[] | objects | .text // empty else strings end`,
+		Fits:         `(.event | . == "messages" or startswith("messages|")) and (.json | type) == "array"`,
+		Tools:        `select(.event | . == "messages" or startswith("messages|")) | (.json[0]? // empty) | objects | .id? as $id | .tool_call_chunks[]? | objects | {key: "\($id) \(.index?)", name: .name?, text: .args?}`,
 		MaxEventSize: maxMedia,
 		// The answer names its run, with a path from the root of the service; -1 asks for
 		// all events (https://reference.langchain.com/javascript/langchain-langgraph-sdk/client/RunsClient/joinStream).
@@ -200,6 +232,7 @@ var Presets = []Preset{
 		Until:        `.json | objects | has("id") and has("result")`,
 		FailIf:       broken + ` or .json.error? or .json.result.isError?`,
 		Text:         `(.json.result.content[].text)? // empty`,
+		Fits:         `.json.jsonrpc? == "2.0" and (.json.result? | type != "object" or (has("content") or has("tools") or has("resources") or has("prompts") or has("protocolVersion")))`,
 		MaxEventSize: maxMedia,
 	},
 	{
@@ -209,19 +242,28 @@ var Presets = []Preset{
 		MaxEventSize: maxMedia,
 	},
 	{
-		Name:         "openai",
-		About:        "OpenAI chat completions, and compatible services",
-		Until:        `.data == "[DONE]"`,
-		FailIf:       broken + ` and .data != "[DONE]" or .json.error?`,
-		Text:         `(.json.choices[] | .delta.content // .text)? // empty`,
+		Name:     "openai",
+		About:    "OpenAI chat completions, and compatible services",
+		Until:    `.data == "[DONE]"`,
+		FailIf:   broken + ` and .data != "[DONE]" or .json.error?`,
+		Text:     `(.json.choices[] | .delta.content // .text)? // empty`,
+		Fits:     `.json.object? == "chat.completion.chunk" or (.json.choices? | type) == "array"`,
+		Thinking: `(.json.choices[] | .delta | .reasoning_content? // .reasoning?)? | strings`,
+		Tools: `(.json.choices[] | .index? as $choice | .delta.tool_calls[] | objects |
+			{key: "\($choice) \(.index?)", name: .function.name?, text: .function.arguments?})? // empty`,
 		MaxEventSize: maxMedia,
 	},
 	{
-		Name:         "openai-responses",
-		About:        "OpenAI Responses",
-		Until:        `.json.type? == "response.completed"`,
-		FailIf:       broken + ` or (.json.type? // .event | IN("error", "response.failed", "response.incomplete"))`,
-		Text:         `select(.json.type? == "response.output_text.delta") | .json.delta`,
+		Name:     "openai-responses",
+		About:    "OpenAI Responses",
+		Until:    `.json.type? == "response.completed"`,
+		FailIf:   broken + ` or (.json.type? // .event | IN("error", "response.failed", "response.incomplete"))`,
+		Text:     `select(.json.type? == "response.output_text.delta") | .json.delta`,
+		Fits:     `(.json.type? | strings | startswith("response.")) // false`,
+		Thinking: `select(.json.type? | IN("response.reasoning_summary_text.delta", "response.reasoning_text.delta")) | .json.delta`,
+		Tools: `.json | objects | {key: .output_index?} + (
+			(select(.type == "response.output_item.added") | .item? | objects | select(.type? | IN("function_call", "custom_tool_call", "mcp_call")) | {name: .name?, text: ""}) //
+			(select(.type | IN("response.function_call_arguments.delta", "response.custom_tool_call_input.delta", "response.mcp_call_arguments.delta")) | {text: .delta?}) // empty)`,
 		MaxEventSize: maxMedia,
 		// https://platform.openai.com/docs/guides/background#streaming-a-background-response
 		Rest: &Rest{
@@ -239,6 +281,9 @@ var Presets = []Preset{
 		Until:        uiUntil,
 		FailIf:       uiFailIf,
 		Text:         uiText,
+		Fits:         `.json.type? | IN("start", "text-start", "text-delta", "start-step", "tool-input-start")`,
+		Thinking:     uiThinking,
+		Tools:        uiTools,
 		MaxEventSize: maxMedia,
 		// The chat's stream is replayed from its beginning; 204 means that none is
 		// active (https://ai-sdk.dev/docs/ai-sdk-ui/chatbot-resume-streams).
@@ -255,6 +300,8 @@ var Presets = []Preset{
 		Until:        uiUntil,
 		FailIf:       uiFailIf,
 		Text:         uiText,
+		Thinking:     uiThinking,
+		Tools:        uiTools,
 		MaxEventSize: maxMedia,
 		// https://ai-sdk.dev/docs/reference/ai-sdk-workflow/workflow-chat-transport
 		Rest: &Rest{

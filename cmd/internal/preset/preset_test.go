@@ -13,7 +13,7 @@ func TestPresetsCompile(t *testing.T) {
 		t.Errorf("not by name: %q", Names())
 	}
 	for _, p := range Presets {
-		for _, expression := range []string{p.Until, p.FailIf, p.Text} {
+		for _, expression := range []string{p.Until, p.FailIf, p.Text, p.Fits, p.Thinking, p.Tools} {
 			if expression == "" {
 				continue
 			}
@@ -22,9 +22,9 @@ func TestPresetsCompile(t *testing.T) {
 				t.Fatalf("%s: %v", p.Name, err)
 			}
 			// Whatever a stream holds, an expression must not fail on it.
-			for _, json := range []any{nil, "text", 1, true, []any{}, []any{1}, map[string]any{}} {
+			for _, json := range []any{nil, "text", 1, true, []any{}, []any{1}, map[string]any{}, map[string]any{"type": 1, "choices": 1, "delta": 1, "item": 1, "candidates": 1}} {
 				input := map[string]any{"event": "message", "data": "", "json": json}
-				if _, err := q.Match(t.Context(), input); err != nil {
+				if _, err := q.First(t.Context(), input); err != nil {
 					t.Errorf("%s on %v: %v", p.Name, json, err)
 				}
 			}

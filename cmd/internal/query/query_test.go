@@ -8,13 +8,17 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-func input(t *testing.T, text string) map[string]any {
+var at = time.Date(2026, 11, 21, 12, 0, 0, 123456789, time.UTC)
+
+func block(t *testing.T, text string) *stream.Block {
 	b, err := stream.NewDecoder(strings.NewReader(text)).Next()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Input(b, time.Date(2026, 11, 21, 12, 0, 0, 123456789, time.UTC))
+	return b
 }
+
+func line(dst, text []byte) ([]byte, error) { return append(append(dst, text...), '\n'), nil }
 
 func TestAppend(t *testing.T) {
 	const text = "event: tick\nid: 7\nretry: 5\ndata: {\"n\": 12345678901234567890, \"s\": \"a\\nb\"}\n\n"
@@ -37,13 +41,13 @@ func TestAppend(t *testing.T) {
 		{"data: x\n\n", "has(\"id\")", "false\n"},
 		{"id\ndata: x\n\n", ".id", "\n"},
 	} {
-		q, err := Compile(test.expression)
+		var in Input
+		q, err := in.Compile(test.expression)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := q.Append(t.Context(), nil, input(t, test.text), func(dst, text []byte) ([]byte, error) {
-			return append(append(dst, text...), '\n'), nil
-		})
+		in.Set(block(t, test.text), at)
+		got, err := q.Append(t.Context(), nil, line)
 		if err != nil || string(got) != test.want {
 			t.Errorf("%s of %q: %q, %v, want %q", test.expression, test.text, got, err, test.want)
 		}
@@ -51,23 +55,25 @@ func TestAppend(t *testing.T) {
 }
 
 func TestMatch(t *testing.T) {
+	var in Input
+	in.Set(block(t, "data: x\n\n"), at)
 	for expression, want := range map[string]bool{
 		"true": true, "false": false, "null": false, "empty": false, "0": true, `""`: true,
-		`.data == "x"`: true, ".json.n > 3": false, "false, true": false,
+		`.data == "x"`: true, ".json.n > 3": false, "false, true": false, `select(.data == "x")`: true,
 	} {
-		q, err := Compile(expression)
+		q, err := in.Compile(expression)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := q.Match(t.Context(), input(t, "data: x\n\n")); err != nil || got != want {
+		if got, err := q.Match(t.Context()); err != nil || got != want {
 			t.Errorf("%s: %v, %v, want %v", expression, got, err, want)
 		}
 	}
-	q, err := Compile(".data | .a")
+	q, err := in.Compile(".data | .a")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.Match(t.Context(), input(t, "data: x\n\n")); err == nil || !strings.Contains(err.Error(), ".data | .a") {
+	if _, err := q.Match(t.Context()); err == nil || !strings.Contains(err.Error(), ".data | .a") {
 		t.Errorf("error %v does not name the expression", err)
 	}
 	if _, err := Compile(".["); err == nil {

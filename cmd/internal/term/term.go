@@ -72,6 +72,15 @@ func (m markedWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Process returns Out as a process that we start has to get it: where it is a file,
+// without our care for its errors, so that the process writes to it directly.
+func (s *Streams) Process() io.Writer {
+	if marked, ok := s.Out.(markedWriter); ok {
+		return marked.w
+	}
+	return s.Out
+}
+
 func isTerminal(f *os.File) bool {
 	return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd())
 }

@@ -1,6 +1,7 @@
-// Package fault names the faults that a server of an event stream can have on
-// purpose: it breaks connections, holds bytes back, sends the wrong status. Package
-// serve makes them happen.
+// Package fault holds the faults that a server of an event stream can have on
+// purpose: it breaks connections, holds bytes back, sends the wrong status. [Parse]
+// reads them, a [Set] chooses those of a request, and a [Writer] makes them happen to
+// its stream. Packages serve and relay do the rest.
 package fault
 
 import (
@@ -24,7 +25,9 @@ type Fault struct {
 	// zero means all, a Last of zero means First alone.
 	First, Last int64
 
-	Duration time.Duration // of stall and delay
+	For Scope // the requests that the fault is for
+
+	Duration time.Duration // of stall, cut and delay
 	Size     int64         // of buffer, chunk and big, in bytes; status is here too
 	Text     string        // of type and eol
 }
@@ -61,6 +64,7 @@ var kinds = []Kind{
 	{"reset", "reset@5", "the same by a TCP reset; over HTTP/2, a reset of the stream", placeRequired, nil},
 	{"truncate", "truncate@5", "close the connection in the middle of event 5", placeRequired, nil},
 	{"stall", "stall@5=30s", "send nothing at all, heartbeats included, for 30s after event 5", placeRequired, &durationValue},
+	{"cut", "cut=15s", "cut the connection 15s after the request, heartbeats or not; answer with status 504 if nothing was sent by then, the header included", placeNone, &durationValue},
 	{"delay", "delay=200ms", "send everything, the header included, 200ms late", placeNone, &durationValue},
 	{"status", "status=503@1-2", "answer connections 1 and 2 of each route with status 503", placeOptional, &statusValue},
 	{"type", "type=text/plain", "claim another content type", placeNone, &typeValue},
@@ -77,18 +81,22 @@ var kinds = []Kind{
 }
 
 // Parse reads a fault: a kind, then perhaps @N or @N-M, the events that it
-// is for, and =VALUE, in any order.
+// is for, and =VALUE, in any order. After a colon may come the requests that it is
+// for: a method, a path, #N or #N-M, and a share such as 10%, separated by blanks.
+//
+//	drop@5:POST /v1/chat #1-2
 func Parse(text string) (Fault, error) {
-	name := text
-	if i := strings.IndexAny(text, "@="); i >= 0 {
-		name = text[:i]
+	what, scope, isScoped := strings.Cut(text, ":")
+	name := what
+	if i := strings.IndexAny(what, "@="); i >= 0 {
+		name = what[:i]
 	}
 	kind, err := lookup(name)
 	if err != nil {
 		return Fault{}, fmt.Errorf("fault %q: %w", text, err)
 	}
 	fault := Fault{Kind: name}
-	place, value, err := split(text[len(name):])
+	place, value, err := split(what[len(name):])
 	if err == nil {
 		err = fault.setPlace(place, kind.place)
 	}
@@ -98,6 +106,9 @@ func Parse(text string) (Fault, error) {
 		err = fmt.Errorf("it has no value")
 	case kind.value != nil:
 		err = cmp.Or(kind.value.parse(&fault, value), kind.value.valid(&fault))
+	}
+	if err == nil && isScoped {
+		fault.For, err = parseScope(scope)
 	}
 	if err != nil {
 		return Fault{}, fmt.Errorf("fault %q: %w; an example is %s", text, err, kind.Usage)
@@ -118,6 +129,9 @@ func (f *Fault) Validate() error {
 		err = fmt.Errorf("events from First = %d to Last = %d: want numbers from 1 on, or 0", f.First, f.Last)
 	case kind.value != nil:
 		err = kind.value.valid(f)
+	}
+	if err == nil {
+		err = f.For.validate()
 	}
 	if err != nil {
 		return fmt.Errorf("fault %q: %w", f.Kind, err)
@@ -171,16 +185,8 @@ func (f *Fault) setPlace(text string, want place) (err error) {
 	case want == placeNone:
 		return fmt.Errorf("it takes no @N")
 	}
-	first, last, isRange := strings.Cut(text, "-")
-	if !isRange {
-		last = first
-	}
-	f.First, err = strconv.ParseInt(first, 10, 64)
-	if err == nil {
-		f.Last, err = strconv.ParseInt(last, 10, 64)
-	}
-	if err != nil || f.First < 1 || f.Last < f.First {
-		return fmt.Errorf("want a number from 1 on, or a range as 1-2, after @")
+	if f.First, f.Last, err = parseRange(text); err != nil {
+		return fmt.Errorf("%w after @", err)
 	}
 	return nil
 }

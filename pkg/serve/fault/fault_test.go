@@ -44,9 +44,16 @@ func TestParse(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, kind := range fault.Kinds() {
 		f.Add(kind.Usage)
+		f.Add(kind.Usage + ":POST /v1/{name} #1-2 10%")
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := fault.Parse(text)
+		if err == nil && got.Validate() != nil {
+			t.Errorf("%q is taken for %+v: %v", text, got, got.Validate())
+		}
+		if err == nil {
+			fault.NewSet([]fault.Fault{got}, true, 1).Of("POST", "/v1/x")
+		}
 		if err == nil && (got.First < 0 || got.Last < got.First || got.Size < 0 || got.Duration < 0) {
 			t.Errorf("%q is taken for %+v", text, got)
 		}

@@ -1,5 +1,5 @@
-// Package inspector shows a browser the streams of a [serve.Mux]: a page with the
-// stream of the first route, and counts as JSON.
+// Package inspector shows a browser the streams of a [serve.Mux], and the exchanges
+// of a [window.Log]: pages, and what they show as JSON.
 package inspector
 
 import (
@@ -11,10 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ssectl/ssectl/pkg/exchange/window"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
 )
 
-//go:embed index.html inspector.css inspector.js
+//go:embed *.html *.css *.js
 var assets embed.FS
 
 // contentPolicy lets the page load its own files, connect to the server that it
@@ -22,40 +24,100 @@ var assets embed.FS
 const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; " +
 	"img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+// Options are what the pages show. Everything but the pages, below /.ssectl/ and
+// for a browser that opens /, is answered by Next, or by Mux if Next is nil.
+type Options struct {
+	// Mux has the streams of this server; / is the page of its first one, unless
+	// it has other answers for what is not one of its streams. It may be nil.
+	Mux *serve.Mux
+
+	// Log has the exchanges that the page at /.ssectl/ shows, and nothing else is
+	// there if it is nil. As they may be private, that page and its API are for
+	// browsers on a host that cannot be another one in disguise: this machine, an
+	// IP address, and the names in Hosts, of which * means any.
+	Log   *window.Log
+	Hosts []string
+
+	// Transcript puts the text of a stream together. It may be nil.
+	Transcript func([]record.Record) window.Transcript
+
+	Next    http.Handler
+	Version string // of the program, for exports
+}
+
 type handler struct {
-	mux  *serve.Mux
+	Options
 	page []byte
+	api  http.Handler // of the exchanges
 }
 
 // New returns a handler that answers with mux, but with the page for a browser
 // that opens /, and at /.ssectl/ with the files of the page and the counts.
-func New(mux *serve.Mux) http.Handler {
-	path := "/"
-	if len(mux.Routes) > 0 {
-		path = cmp.Or(mux.Routes[0].Path, "/")
+func New(mux *serve.Mux) http.Handler { return NewHandler(Options{Mux: mux}) }
+
+// NewHandler returns a handler for the pages and all the rest.
+func NewHandler(options Options) http.Handler {
+	h := &handler{Options: options}
+	if h.Mux != nil && h.Mux.Else == nil {
+		path := "/"
+		if len(h.Mux.Routes) > 0 {
+			path = cmp.Or(h.Mux.Routes[0].Path, "/")
+		}
+		page, _ := assets.ReadFile("index.html") // go:embed made sure of it
+		h.page = []byte(strings.ReplaceAll(string(page), "{{STREAM}}", html.EscapeString(path)))
 	}
-	page, _ := assets.ReadFile("index.html") // go:embed made sure of it
-	return &handler{mux: mux, page: []byte(strings.ReplaceAll(string(page), "{{STREAM}}", html.EscapeString(path)))}
+	switch {
+	case h.Next != nil:
+	case h.Mux != nil:
+		h.Next = h.Mux
+	default:
+		h.Next = http.HandlerFunc(h.toExchanges)
+	}
+	h.api = h.exchanges()
+	return h
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch path := r.URL.Path; {
-	case path == "/" && r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html"):
+	path, ours := strings.CutPrefix(r.URL.Path, "/.ssectl/")
+	switch {
+	case h.page != nil && r.URL.Path == "/" && r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html"):
 		asset(w, "text/html; charset=utf-8", h.page)
-	case path == "/.ssectl/inspector.css" || path == "/.ssectl/inspector.js":
-		body, _ := assets.ReadFile(strings.TrimPrefix(path, "/.ssectl/"))
+	case !ours:
+		h.Next.ServeHTTP(w, r)
+	case isAsset(path):
+		body, _ := assets.ReadFile(path)
 		contentType := "text/css; charset=utf-8"
 		if strings.HasSuffix(path, ".js") {
 			contentType = "text/javascript; charset=utf-8"
 		}
 		asset(w, contentType, body)
-	case path == "/.ssectl/stats":
+	case h.Mux != nil && path == "stats":
 		h.serveStats(w, r)
-	case path == "/.ssectl/drop":
+	case h.Mux != nil && path == "drop":
 		h.serveDrop(w, r)
+	case h.Log != nil && (path == "" || path == "exchanges" || strings.HasPrefix(path, "exchanges/")):
+		h.api.ServeHTTP(w, r)
 	default:
-		h.mux.ServeHTTP(w, r)
+		h.Next.ServeHTTP(w, r)
 	}
+}
+
+// isAsset reports whether path is a file of the pages, other than a page.
+func isAsset(path string) bool {
+	switch path {
+	case "inspector.css", "inspector.js", "exchanges.css", "exchanges.js", "common.js":
+		return true
+	}
+	return false
+}
+
+// toExchanges sends a browser to the page where there is no other one.
+func (h *handler) toExchanges(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/" {
+		http.Redirect(w, r, "/.ssectl/", http.StatusFound)
+		return
+	}
+	http.NotFound(w, r)
 }
 
 func asset(w http.ResponseWriter, contentType string, body []byte) {
@@ -64,6 +126,7 @@ func asset(w http.ResponseWriter, contentType string, body []byte) {
 	header.Set("Content-Security-Policy", contentPolicy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	header.Set("Cache-Control", "no-store")
 	header.Set("Vary", "Accept") // the same URL is the stream
 	w.Write(body)
@@ -83,7 +146,7 @@ func (h *handler) serveDrop(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 4096)
 	token := r.PostFormValue("client")
-	for _, streams := range h.mux.Handlers() {
+	for _, streams := range h.Mux.Handlers() {
 		for c := range streams.Clients() {
 			if token != "" && c.Token == token && streams.Drop(c.ID) {
 				w.WriteHeader(http.StatusNoContent)
@@ -133,7 +196,7 @@ func (h *handler) serveStats(w http.ResponseWriter, r *http.Request) {
 // stats returns the statistics. The client with the token is listed in any case.
 func (h *handler) stats(token string) stats {
 	all := stats{Types: []string{}, Clients: []client{}}
-	for i, streams := range h.mux.Handlers() {
+	for i, streams := range h.Mux.Handlers() {
 		s := streams.Stats()
 		all.UptimeMS = max(all.UptimeMS, time.Since(s.Since).Milliseconds())
 		all.ClientCount += s.Clients

@@ -1,13 +1,13 @@
 // The inspector page of ssectl serve: one event stream as the browser's own
 // EventSource sees it. What comes from the stream is shown as text only.
 
+import { $, clockTime, copyText, count, duration, facts, hue, isoTime, plural, pretty, size } from "/.ssectl/common.js";
+
 const maxRows = 2000;
 const maxCharacters = 32 << 20; // of data, over all rows
-const maxShown = 100_000; // characters of one event's data, once unfolded
 const pollEvery = 2000; // ms
 const pollSoon = 500; // for a while after the start, and after a new type
 
-const $ = (id) => document.getElementById(id);
 const list = $("events");
 
 // The stream. The token lets the server know this page's connection, so that
@@ -269,42 +269,6 @@ list.addEventListener("toggle", ({ target: details }) => {
   text.replaceChildren(...pretty(row.data));
 }, true);
 
-// pretty returns JSON as indented, marked text, and everything else as it is.
-// It moves the tokens apart and changes none, so 1e400 and 1.0 stay.
-function pretty(text) {
-  if (text.length > maxShown) {
-    return [text.slice(0, maxShown), `\n… and ${count(text.length - maxShown)} more characters; the copy has them`];
-  }
-  try {
-    JSON.parse(text);
-  } catch {
-    return [text];
-  }
-  const tokens = text.match(/"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:,]|[^\s{}[\]:,"]+/g);
-  const parts = [];
-  let indent = "\n";
-  tokens.forEach((token, i) => {
-    const closes = (bracket) => bracket === "}" || bracket === "]";
-    if (token === "{" || token === "[") {
-      indent += "  ";
-      parts.push(token, closes(tokens[i + 1]) ? "" : indent);
-    } else if (closes(token)) {
-      indent = indent.slice(0, -2);
-      parts.push(tokens[i - 1] === "{" || tokens[i - 1] === "[" ? "" : indent, token);
-    } else if (token === ",") {
-      parts.push(token, indent);
-    } else if (token === ":") {
-      parts.push(": ");
-    } else {
-      const mark = document.createElement("span");
-      mark.className = tokens[i + 1] === ":" ? "key" : token[0] === '"' ? "string" : "literal";
-      mark.textContent = token;
-      parts.push(mark);
-    }
-  });
-  return parts;
-}
-
 // A stream whose newest event is a time is a clock, and looks like one.
 
 function drawClock() {
@@ -376,17 +340,6 @@ function jsonLine({ type, id, data, at }) {
   return JSON.stringify({ event: type, id, data, time: isoTime(at) }) + "\n";
 }
 
-async function copyText(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  // Without TLS, browsers offer the clipboard to pages of this machine only.
-  const area = document.createElement("textarea");
-  area.value = text;
-  document.body.append(area);
-  area.select();
-  document.execCommand("copy");
-  area.remove();
-}
-
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const { target, key } = event;
@@ -450,58 +403,6 @@ function drawStats(stats) {
     }
     return line;
   }));
-}
-
-function facts(dl, values) {
-  dl.replaceChildren(...Object.entries(values).flatMap(([name, value]) => {
-    const dt = document.createElement("dt");
-    const dd = document.createElement("dd");
-    dt.textContent = name;
-    dd.textContent = dd.title = value;
-    return [dt, dd];
-  }));
-}
-
-// How numbers and times read.
-
-function count(n) {
-  return n.toLocaleString("en");
-}
-
-function plural(n, noun) {
-  return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
-}
-
-function size(bytes) {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  const unit = Math.min(4, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
-  return `${(bytes / 1000 ** unit).toFixed(unit > 0 ? 1 : 0)} ${units[unit]}`;
-}
-
-function duration(ms) {
-  if (ms < 999.5) return `${Math.round(ms)} ms`;
-  if (ms < 59_995) return `${(ms / 1000).toFixed(2)} s`;
-  const minutes = Math.floor(ms / 60_000);
-  if (minutes < 60) return `${minutes} m ${Math.floor(ms / 1000) % 60} s`;
-  return `${count(Math.floor(minutes / 60))} h ${minutes % 60} m`;
-}
-
-function clockTime(ms) {
-  const date = new Date(ms);
-  const two = (n) => String(n).padStart(2, "0");
-  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, "0")}`;
-}
-
-function isoTime(ms) {
-  const micros = String(Math.floor(ms * 1000) % 1000).padStart(3, "0");
-  return new Date(ms).toISOString().replace("Z", micros + "Z");
-}
-
-// hue gives a type the same color in every run.
-function hue(text) {
-  let hash = 0;
-  for (const c of text) hash = (hash * 31 + c.codePointAt(0)) % 360;
-  return hash;
 }
 
 await poll();

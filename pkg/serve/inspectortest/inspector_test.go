@@ -94,6 +94,13 @@ func (p *page) close() {
 	}
 }
 
+// forgive forgets the complaints of the browser so far: the test wanted them.
+func (p *page) forgive() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.violations = nil
+}
+
 func (p *page) do(actions ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	if err := chromedp.Do(p.ctx, actions...); err != nil {

@@ -39,3 +39,12 @@ func ExampleNewFile() {
 	server := servetest.NewFile(t, "testdata/events.jsonl", "reset@5")
 	http.Get(server.URL)
 }
+
+// The first run of the test asks the service and records its answers, later ones
+// need neither the service nor a key.
+func ExampleTape() {
+	var t *testing.T // of the test
+
+	base := servetest.Tape(t, "testdata/tape", "https://api.example.com")
+	http.Get(base + "/v1/models") // or the client to be tested
+}

@@ -11,6 +11,9 @@
 // silent, status=503@1-2 refuses the first two connections;
 // [fault.Kinds] lists all.
 //
+// [Tape] records what a real service answers in the first run of a test, and plays it
+// in all later ones.
+//
 // The server ends with the test. For more, a test can make a server of its own
 // with a [serve.Handler].
 package servetest

@@ -44,18 +44,12 @@ var waited = []struct {
 func (l limit) tolerance() time.Duration { return l.After/50 + time.Second }
 
 // limitOnPath returns the limit of age of a hop on the path, of those that are
-// waited for. All answers count: that of a stream may name the app alone.
+// waited for.
 func limitOnPath(o *seen.Observation) (limit, bool) {
-	for _, role := range []seen.Role{seen.RoleMain, seen.RoleHead, seen.RoleBaseline, seen.RolePreflight, seen.RoleSecond} {
-		x := o.Get(role)
-		if x == nil {
-			continue
-		}
-		hops := x.Hops()
-		for _, w := range waited {
-			if slices.ContainsFunc(hops, func(h seen.Hop) bool { return h.Name == w.hop }) {
-				return w.limit, true
-			}
+	hops := o.Hops()
+	for _, w := range waited {
+		if slices.ContainsFunc(hops, func(h seen.Hop) bool { return h.Name == w.hop }) {
+			return w.limit, true
 		}
 	}
 	return limit{}, false

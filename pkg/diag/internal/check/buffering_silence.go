@@ -88,9 +88,20 @@ var idleCutCheck = Check{
 
 var cureRaiseTimeout = Cure{
 	{For: "nginx", Text: "proxy_read_timeout 1h;"},
-	{For: "vercel", Text: "maxDuration as long as the plan allows, and IDs to resume by after it"},
-	{For: "gcp", Text: "timeoutSec of the backend service (GCPBackendPolicy, BackendConfig) or of the Cloud Run service, as long as streams live"},
 	{For: "app", Text: "heartbeats more often than the limit; for a limit of age, end the stream before it"},
+	{For: "envoy", Text: "silence: stream_idle_timeout, in Envoy Gateway timeout: {http: {streamIdleTimeout: 1h}} of a ClientTrafficPolicy; age: timeout: 0s of the route, in Gateway API timeouts: {request: 0s} of the HTTPRoute"},
+	{For: "haproxy", Text: "timeout server 1h; timeout client 1h"},
+	{For: "traefik", Text: "entryPoints.NAME.transport.respondingTimeouts.writeTimeout=0, the default: others count the whole answer"},
+	{For: "gcp", Text: "gcloud compute backend-services update NAME --global --timeout=3600; in GKE timeoutSec: 3600 of a GCPBackendPolicy: the default counts 30 s, whatever is sent"},
+	{For: "cloudfront", Text: "heartbeats within OriginReadTimeout (30 s by default, 120 at most), and no ResponseCompletionTimeout"},
+	{For: "azure", Text: "Front Door: az afd profile update --origin-response-timeout-seconds 240, the most; API Management: a heartbeat within 4 minutes"},
+	{For: "vercel", Text: "export const maxDuration = 800, as much as the plan allows; end the stream before it, and let clients resume"},
+	{For: "fly", Text: "fly.toml: [http_service.http_options] idle_timeout = 600, in seconds, or heartbeats within it"},
+	{For: "netlify", Text: "an edge function: other functions end a stream after 10 s"},
+	{For: "heroku", Text: "heartbeats within 55 s, which no setting raises"},
+	{For: "squid", Text: "read_timeout above the time between heartbeats (15 minutes by default)"},
+	{For: "trafficserver", Text: "proxy.config.http.transaction_no_activity_timeout_out and _in above the time between heartbeats"},
+	bunTimeout,
 }
 
 // A limit is a limit that some hop is known to have.
@@ -229,7 +240,9 @@ const usualBeat = 15 * time.Second
 const minLimit = 3 * time.Second
 
 // cureBun is for the one limit of silence that is shorter than usualBeat.
-var cureBun = Cure{{For: "bun", Text: "Bun.serve: idleTimeout: 0, or server.timeout(request, 0) in the handler of the stream"}}
+var cureBun = Cure{bunTimeout}
+
+var bunTimeout = Remedy{For: "bun", Text: "server.timeout(req, 0) in the handler, or idleTimeout: 255 in Bun.serve: the default is 10 s"}
 
 var cureBeatFaster = Cure{
 	{For: "app", Text: `write ": hb\n\n" more often than the limit, or raise the limit above the time between heartbeats`},

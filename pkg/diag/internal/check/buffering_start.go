@@ -42,13 +42,18 @@ var cureStopBuffer = Cure{
 	{For: "caddy", Text: "keep encode away from the path: @other not path /events, encode @other gzip; no response_buffers; 2.11.9 or later needs neither"},
 	{For: "traefik", Text: "no buffering middleware before the stream"},
 	{For: "iis", Text: `<add mimeType="text/event-stream" enabled="false"/> in dynamicTypes, and DisableBuffering() in the app`},
-	{For: "azure", Text: azureText},
-	{For: "trycloudflare", Text: quickTunnelText},
-	{For: "railway", Text: appText},
-	{For: "vercel", Text: "a first comment at once: an edge function has to answer within 25 s"},
-	{For: "apigw", Text: "API Gateway: a REST API with responseTransferMode=STREAM, as an HTTP API cannot stream; for a function behind it InvokeMode RESPONSE_STREAM"},
+	{For: "azure", Text: `API Management: buffer-response="false", and no logging of bodies`},
+	{For: "apigw", Text: "API Gateway: responseTransferMode=STREAM"},
 	{For: "cloudflare", Text: "Content-Type: text/event-stream; response buffering off"},
 	{For: "trafficserver", Text: "flush true for compress.so"},
+	{For: "apisix", Text: "the plugin proxy-buffering of the route: disable_proxy_buffering: true"},
+	{For: "railway", Text: appText},
+	passTunnel, passWorker, passFront, passFunction, passFastly,
+	{For: "apigw", Text: lambdaText},
+	{For: "lambda", Text: lambdaText},
+	{For: "envoy", Text: envoyExtProc},
+	{For: "iis", Text: arrText},
+	{For: "kestrel", Text: "DisableBuffering() of IHttpResponseBodyFeature"},
 }
 
 func checkHeadersEarly(o *seen.Observation) Finding {

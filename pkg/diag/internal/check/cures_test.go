@@ -34,6 +34,29 @@ func TestCuresOfProductsOnThePath(t *testing.T) {
 	}
 }
 
+// TestHopsHaveCures wants a cure for each hop that can be recognized, but for those
+// that pass streams on as they are.
+func TestHopsHaveCures(t *testing.T) {
+	var cures []Cure
+	for c := range All() {
+		cures = append(cures, c.Cures...)
+	}
+	for _, hop := range []string{
+		"cloudflare", "trycloudflare", "cloudfront", "fastly", "vercel", "netlify", "fly", "azure", "railway", "apigw", "lambda", "heroku", "gcp",
+		"envoy", "nginx", "apisix", "apache", "lighttpd", "caddy", "traefik", "iis", "haproxy", "varnish", "squid", "trafficserver",
+		"kestrel", "express", "next", "php", "jetty", "uvicorn", "gunicorn",
+	} {
+		if list := RemediesFor(cures, []seen.Hop{{Name: hop}}); len(list) == 0 || list[0].For != hop || !list[0].Recognized {
+			t.Errorf("%s is recognized, and the first cure is %+v", hop, list[:min(1, len(list))])
+		}
+	}
+	for _, r := range RemediesFor(cures, []seen.Hop{{Name: "nginx"}}) {
+		if slices.Contains(namedAlways, r.For) {
+			t.Errorf("a cure for %s, which would be recognized: %s", r.For, r.Text)
+		}
+	}
+}
+
 // TestCureOfFastCGI has nginx before PHP, which it reaches by FastCGI as a rule, and
 // before an app.
 func TestCureOfFastCGI(t *testing.T) {

@@ -37,32 +37,39 @@ func decodePrefixes(name string, body []byte, ends []int, limit int) (plain []by
 			// below the result of an earlier prefix.
 			readable = max(readable, int(int64(len(plain))*int64(end)/int64(len(body))))
 		default:
-			prefix, _ := decodePrefix(name, body[:end], limit)
-			readable = max(readable, min(len(prefix), len(plain)))
-			work += end + len(prefix)
+			n, _ := decodeTo(io.Discard, name, body[:end], limit)
+			readable = max(readable, min(int(n), len(plain)))
+			work += end + int(n)
 		}
 		plainEnds[i] = readable
 	}
 	return plain, plainEnds, err
 }
 
-// decodePrefix decodes as much as can be decoded, up to limit bytes. Its error is that of damage, not
-// that of a missing end.
+// decodePrefix decodes as much as can be decoded, up to limit bytes. Its error is
+// that of damage, not that of a missing end.
 func decodePrefix(name string, body []byte, limit int) ([]byte, error) {
-	r, err := coding.NewReader(name, bytes.NewReader(body))
+	// A buffer that grows holds a text twice, and then has up to twice its room.
+	size, err := decodeTo(io.Discard, name, body, limit)
+	plain := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	if size > 0 {
+		_, err = decodeTo(plain, name, body, limit)
+	}
+	return plain.Bytes(), err
+}
+
+// decodeTo is decodePrefix for a reader that may want the number of bytes alone.
+func decodeTo(w io.Writer, name string, body []byte, limit int) (int64, error) {
+	r, err := coding.NewSharedReader(name, bytes.NewReader(body))
+	var n int64
 	if err == nil {
 		defer r.Close()
-		var plain bytes.Buffer
-		_, err = io.Copy(&plain, io.LimitReader(r, int64(limit)))
-		if truncated(err) {
-			err = nil
-		}
-		return plain.Bytes(), err
+		n, err = io.Copy(w, io.LimitReader(r, int64(limit)))
 	}
 	if truncated(err) {
 		err = nil
 	}
-	return nil, err
+	return n, err
 }
 
 func truncated(err error) bool {

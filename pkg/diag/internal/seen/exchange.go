@@ -167,7 +167,9 @@ func (x *Exchange) Timeline() *Timeline {
 		x.line = newTimeline(x, nil)
 	} else if x.line == nil {
 		x.line = newTimeline(x, x.growth.last)
-		x.growth.last = x.line
+		if x.growth.last = x.line; x.line.Encoded != "" {
+			x.growth.last = nil // of no use for the next
+		}
 	}
 	return x.line
 }

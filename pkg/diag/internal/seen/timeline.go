@@ -267,8 +267,12 @@ func (t *Timeline) add(block *stream.Block, at, offset int) {
 		sum.Write(block.Type())
 		sum.WriteByte(0)
 		sum.Write(block.Data())
+		var before Event
+		if n := len(t.Events); n > 0 {
+			before = t.Events[n-1]
+		}
 		t.Events = append(t.Events, Event{
-			At: a.To, Arrival: at, ID: string(block.ID()), HasID: block.HasID(), Type: string(block.Type()),
+			At: a.To, Arrival: at, ID: same(before.ID, block.ID()), HasID: block.HasID(), Type: same(before.Type, block.Type()),
 			Data: t.view(block, offset), Sum: sum.Sum64(), Size: len(block.Raw()), Offset: offset, Stamp: t.stamp,
 		})
 		t.stamp = 0
@@ -282,6 +286,14 @@ func (t *Timeline) add(block *stream.Block, at, offset int) {
 			}
 		}
 	}
+}
+
+// same returns text as a string, that of the event before where it is the same.
+func same(before string, text []byte) string {
+	if before == string(text) {
+		return before
+	}
+	return string(text)
 }
 
 // view returns the data of a block that begins at offset of the plain text, as a

@@ -24,6 +24,7 @@ import (
 type oracle struct {
 	publisher       *Publisher
 	opened, headers time.Time
+	header          http.Header // of the answer
 	closed          time.Time
 	first           int // the first event published after it was connected
 	arrived         map[int]time.Time
@@ -99,6 +100,7 @@ func (o *oracle) listen(ctx context.Context, url string) {
 	}
 	defer resp.Body.Close()
 	o.headers = time.Now()
+	o.header = resp.Header
 	o.first = max(o.first, o.publisher.latest()+1)
 	if own, _, _ := o.publisher.Traffic.own(); own > 0 || time.Since(o.opened) > time.Second {
 		o.first = 1 // whatever was held with the headers

@@ -26,6 +26,7 @@ type Trial struct {
 	Hold     time.Duration // nine of ten events were held no longer; of many, nineteen of twenty
 	Headers  time.Duration // until the headers were there
 	HTTP1    time.Duration // the same over HTTP/1.1, where HTTP/2 is spoken
+	Header   http.Header   // of the answer to the lab's own listener
 	Beatless bool          // comments were due, and none came
 	NoBlank  bool          // most events came without their blank line at first
 
@@ -110,7 +111,7 @@ func Run(ctx context.Context, setup Setup, traffic Traffic, duration time.Durati
 		var watching sync.WaitGroup
 		running, done := context.WithCancel(ctx)
 		watching.Go(func() { stall = longestStall(running) })
-		t = runOnce(ctx, setup, traffic, duration)
+		t = runOnce(ctx, setup, traffic, func(ctx context.Context, t *Trial, p *Publisher, url string) { t.measure(ctx, p, url, duration) })
 		done()
 		watching.Wait()
 		if t.Stalled = stall >= maxStall; !t.Stalled {
@@ -139,7 +140,20 @@ func longestStall(ctx context.Context) (longest time.Duration) {
 	}
 }
 
-func runOnce(ctx context.Context, setup Setup, traffic Traffic, duration time.Duration) *Trial {
+// Listen measures a set-up without diag. The times are those of a machine that may
+// have stalled.
+func Listen(ctx context.Context, setup Setup, traffic Traffic, duration time.Duration) *Trial {
+	return runOnce(ctx, setup, traffic, func(ctx context.Context, t *Trial, p *Publisher, url string) {
+		listening, stop := context.WithTimeout(ctx, duration)
+		defer stop()
+		o := &oracle{publisher: p, arrived: map[int]time.Time{}}
+		o.listen(listening, url)
+		t.Events, t.Hold, t.Headers = o.result()
+		t.Header = o.header
+	})
+}
+
+func runOnce(ctx context.Context, setup Setup, traffic Traffic, measure func(context.Context, *Trial, *Publisher, string)) *Trial {
 	t := &Trial{Setup: setup.Name, Unseen: setup.Unseen, Traffic: traffic, Resumes: setup.resumes(traffic)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -168,7 +182,7 @@ func runOnce(ctx context.Context, setup Setup, traffic Traffic, duration time.Du
 		t.Err = err
 		return t
 	}
-	t.measure(ctx, publisher, url, duration)
+	measure(ctx, t, publisher, url)
 	return t
 }
 
@@ -196,6 +210,7 @@ func (t *Trial) measure(ctx context.Context, publisher *Publisher, url string, d
 	stop()
 	own.Wait()
 	t.Events, t.Hold, t.Headers = o.result()
+	t.Header = o.header
 	t.NoBlank, t.HTTP1, t.Beatless = 2*o.noBlank > o.reads, o.http1, o.beatless()
 	if t.Report.Error != nil {
 		t.Err = fmt.Errorf("%s: %s", t.Report.Error.Phase, t.Report.Error.Message)

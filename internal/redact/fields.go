@@ -1,0 +1,119 @@
+package redact
+
+import (
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// fieldWords and fieldPairs are the words that make a field of a body secret, alone
+// or one after the other. Alone, key and token and code are words of any body: the
+// tokens of a model, the code of an error.
+var (
+	fieldWords = []string{
+		"apikey", "authorization", "cookie", "cookies", "credential", "credentials", "jwt", "passcode", "passphrase",
+		"passwd", "password", "pwd", "secret", "secrets",
+	}
+	fieldFirst = []string{
+		"access", "api", "auth", "bearer", "client", "csrf", "encryption", "id", "master", "oauth", "private", "refresh",
+		"secret", "service", "session", "signing", "xsrf",
+	}
+	fieldLast = []string{"key", "token"}
+)
+
+// Field reports whether the name of a field of a body means a secret.
+func Field(name string) bool {
+	list := words(name)
+	for i, word := range list {
+		if slices.Contains(fieldWords, word) {
+			return true
+		}
+		if i > 0 && slices.Contains(fieldLast, word) && slices.Contains(fieldFirst, list[i-1]) {
+			return true
+		}
+	}
+	plain := strings.ToLower(name)
+	return slices.ContainsFunc(secretEnds, func(end string) bool { return strings.HasSuffix(plain, end) && end != "signature" })
+}
+
+// Query returns a query as a recording keeps it, and remembers the secrets in it:
+// values are hidden whose names are words for secrets, or that look like a token
+// under a name that does not explain it. Others stay, for without them one
+// request would be taken for another.
+func (s *Secrets) Query(raw string) string {
+	parts := strings.Split(raw, "&")
+	for i, part := range parts {
+		name, value, ok := strings.Cut(part, "=")
+		plainName, err := url.QueryUnescape(name)
+		if !ok {
+			if name != "" && (err != nil || !isPlainName(plainName) && looksRandom(plainName)) {
+				s.Add(plainName)
+				parts[i] = Placeholder
+			}
+			continue
+		}
+		plain, valueErr := url.QueryUnescape(value)
+		switch {
+		case value == "" || plain == Placeholder:
+		case err != nil || valueErr != nil, Name(plainName):
+			s.Add(plain)
+			parts[i] = name + "=" + Placeholder
+		case !isPlainName(plainName) && looksRandom(plain):
+			s.Add(plain)
+			parts[i] = name + "=" + Placeholder
+		default:
+			if clean := s.Clean(plain); clean != plain {
+				parts[i] = name + "=" + url.QueryEscape(clean)
+			}
+		}
+	}
+	return strings.Join(parts, "&")
+}
+
+// looksRandom reports whether a value may be a token: long, with both letters and
+// digits, and none of the bytes that texts, times and paths have.
+func looksRandom(value string) bool {
+	const least = 20
+	digits, letters := 0, 0
+	for i := range len(value) {
+		switch c := value[i]; {
+		case '0' <= c && c <= '9':
+			digits++
+		case isAlnum(c):
+			letters++
+		case strings.IndexByte("-_.~+/=", c) < 0:
+			return false
+		}
+	}
+	return len(value) >= least && digits > 1 && letters > 1
+}
+
+// Credentials remembers the secret values of the header of a request.
+func (s *Secrets) Credentials(name, value string) {
+	switch strings.ToLower(name) {
+	case "authorization", "proxy-authorization":
+		scheme, token, ok := strings.Cut(value, " ")
+		if !ok {
+			token = value
+		}
+		s.Add(token)
+		if strings.EqualFold(scheme, "basic") {
+			if pair, err := base64.StdEncoding.DecodeString(token); err == nil {
+				_, password, _ := strings.Cut(string(pair), ":")
+				s.Add(string(pair))
+				s.Add(password)
+			}
+		}
+	case "cookie":
+		for pair := range strings.SplitSeq(value, ";") {
+			if _, v, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && strings.ContainsAny(v, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+				s.Add(strings.Trim(v, `"`))
+			}
+		}
+	default:
+		if !IsPlainHeader(name) && (Name(name) || looksRandom(value)) {
+			s.Add(value)
+		}
+	}
+}

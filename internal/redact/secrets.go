@@ -1,0 +1,269 @@
+package redact
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+)
+
+const (
+	// shortest is the length of a value below which it is not looked for in
+	// texts: "test" is a key for somebody, and a word for everybody else.
+	shortest = 8
+	// piece is the length of a beginning of a secret that is hidden where a text
+	// ends within it.
+	piece = 6
+	// maxKnown bounds the values that are remembered.
+	maxKnown = 4096
+)
+
+// Secrets are values that were seen where a secret stands: in a request's
+// credentials, in a field called password. They are looked for wherever they
+// appear again, together with keys whose form is well known. The zero value
+// knows forms alone. It is safe for concurrent use.
+type Secrets struct {
+	mu     sync.RWMutex // guards the fields below
+	values []string     // oldest first
+	by     [256][]string
+}
+
+// Add adds a value. One shorter than 8 bytes is not remembered.
+func (s *Secrets) Add(value string) {
+	if value = strings.TrimSpace(value); len(value) < shortest || value == Placeholder {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	quoted, _ := json.Marshal(value)
+	for _, form := range []string{value, url.QueryEscape(value), url.PathEscape(value), string(quoted[1 : len(quoted)-1])} {
+		list := &s.by[form[0]]
+		if slices.Contains(*list, form) {
+			continue
+		}
+		if len(s.values) == maxKnown {
+			oldest := s.values[0]
+			old := &s.by[oldest[0]]
+			*old = slices.DeleteFunc(*old, func(v string) bool { return v == oldest })
+			s.values = s.values[1:]
+		}
+		s.values = append(s.values, form)
+		// Longest first: a secret may begin with another one.
+		at, _ := slices.BinarySearchFunc(*list, form, func(a, b string) int { return len(b) - len(a) })
+		*list = slices.Insert(slices.Clone(*list), at, form)
+	}
+}
+
+// Clean returns a whole text with [Placeholder] for each secret in it.
+func (s *Secrets) Clean(text string) string {
+	var run Run
+	spans := s.Scan(&run, text)
+	spans = append(spans, s.Finish(&run, len(text))...)
+	return Replace(text, spans)
+}
+
+// Replace returns text with the spans replaced, which are in order.
+func Replace(text string, spans []Span) string {
+	if len(spans) == 0 {
+		return text
+	}
+	var b strings.Builder
+	at := 0
+	for _, span := range spans {
+		from := max(span.From, at)
+		b.WriteString(text[at:from])
+		if span.Begins {
+			b.WriteString(Placeholder)
+		}
+		at = max(span.To, at)
+	}
+	b.WriteString(text[at:])
+	return b.String()
+}
+
+// A Span is a part of a text that is secret, in bytes from the beginning of the
+// piece that was scanned last; one before that is negative.
+type Span struct {
+	From, To int
+	Begins   bool // the secret begins here, and does not go on from the piece before
+}
+
+// A Run is the state of a text that comes in pieces. The zero value is that of
+// its beginning.
+type Run struct {
+	pending  string // the end of the text so far, which may be the beginning of a secret
+	boundary bool   // a key may begin there
+	before   byte   // the byte before pending
+	inside   *form  // of a secret that has begun and goes on
+	recent   string // the end of that secret
+}
+
+// Pending returns how many bytes at the end of the text so far are undecided:
+// more of the text may make a secret of them.
+func (r *Run) Pending() int { return len(r.pending) }
+
+// Clear reports whether nothing of the text so far matters for the rest.
+func (r *Run) Clear() bool { return r.pending == "" && r.inside == nil }
+
+// Scan adds a piece to a text, and returns the secrets that are decided by it.
+func (s *Secrets) Scan(run *Run, text string) []Span {
+	start := len(run.pending)
+	if start > 0 {
+		text = run.pending + text
+	}
+	return s.scan(run, text, start, false)
+}
+
+// Finish ends a text, and returns what else is secret in it: also the beginning
+// of a secret, where the text was cut. The last piece was size bytes long.
+func (s *Secrets) Finish(run *Run, size int) []Span {
+	text := run.pending
+	spans := s.scan(run, text, len(text), true)
+	for i := range spans {
+		spans[i].From += size
+		spans[i].To += size
+	}
+	*run = Run{}
+	return spans
+}
+
+// Force reports whether the pending bytes are so much of a secret that they are
+// to be hidden though nothing is decided. The run goes on, so that the rest of
+// the secret is found too.
+func (s *Secrets) Force(run *Run) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return run.pending != "" && s.begins(run.pending, run.boundary)
+}
+
+// scan finds the secrets in text, in which the latest piece begins at start. The
+// undecided end becomes pending, or if the text is whole, is decided.
+func (s *Secrets) scan(run *Run, text string, start int, whole bool) (spans []Span) {
+	at := 0
+	if run.inside != nil {
+		n, ended := run.goOn(text)
+		if n > 0 {
+			spans = append(spans, Span{From: -start, To: n - start})
+		}
+		if n == len(text) && !ended {
+			return spans
+		}
+		run.inside, run.recent = nil, ""
+		if at = n; at > 0 {
+			run.before = text[at-1]
+		}
+	}
+	held := run.pending != ""
+	run.pending = ""
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for i := at; i < len(text); i++ {
+		c := text[i]
+		known, forms := s.by[c], formsBy[c]
+		if known == nil && forms == nil {
+			continue
+		}
+		rest := text[i:]
+		found, undecided := 0, false
+		for _, value := range known {
+			if strings.HasPrefix(rest, value) {
+				found = max(found, len(value))
+			} else if len(rest) < len(value) && value[:len(rest)] == rest {
+				undecided = true
+			}
+		}
+		var open *form
+		from, boundary := i, true
+		switch {
+		case i == 0 && held:
+			boundary = run.boundary
+		case i == start:
+		case i > 0:
+			boundary = !isWord(text[i-1])
+		default:
+			boundary = !isWord(run.before)
+		}
+		for _, f := range forms {
+			if f.boundary && !boundary {
+				continue
+			}
+			switch skip, n, verdict := f.match(f, rest); {
+			case verdict == partial:
+				undecided = true
+			case verdict == match && n > found:
+				from, found, open = i+skip, n, nil
+				if n == len(rest) && f.class != nil && !f.ended(rest) {
+					open = f
+				}
+			}
+		}
+		switch {
+		case undecided && !whole:
+			run.pending, run.boundary = strings.Clone(rest), boundary
+			if i > 0 {
+				run.before = text[i-1]
+			}
+			return spans
+		case undecided && s.begins(rest, boundary):
+			from, found = i, len(rest)
+		}
+		if found == 0 {
+			continue
+		}
+		spans = append(spans, Span{From: from - start, To: i + found - start, Begins: true})
+		i += found - 1
+		if open != nil {
+			run.inside, run.recent = open, tail(rest)
+		}
+	}
+	if len(text) > 0 {
+		run.before = text[len(text)-1]
+	}
+	return spans
+}
+
+// begins reports whether text is so much of the beginning of a secret that it is
+// hidden. The caller holds the lock.
+func (s *Secrets) begins(text string, boundary bool) bool {
+	if len(text) < piece {
+		return false
+	}
+	for _, value := range s.by[text[0]] {
+		if len(text) < len(value) && value[:len(text)] == text {
+			return true
+		}
+	}
+	for _, f := range formsBy[text[0]] {
+		if f.cut > 0 && len(text) >= len(f.prefix)+f.cut && (boundary || !f.boundary) && (!f.mixed || isMixed(text[len(f.prefix):])) {
+			if _, _, verdict := f.match(f, text); verdict != none {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// goOn returns how much of text belongs to the secret that the run is inside, and
+// whether it ends there for certain.
+func (r *Run) goOn(text string) (n int, ended bool) {
+	for i := range len(text) {
+		if !r.inside.class(text[i]) {
+			return i, true
+		}
+		if text[i] == '-' && r.inside.ended(tail(r.recent+text[max(0, i-pemEnd):i+1])) {
+			return i + 1, true
+		}
+	}
+	r.recent = tail(r.recent + text)
+	return len(text), false
+}
+
+// ended reports whether a text ends with the end of a secret that has one.
+func (f *form) ended(text string) bool {
+	return f.ends != "" && strings.HasSuffix(text, "-----") && strings.Contains(tail(text), f.ends)
+}
+
+func tail(text string) string { return text[max(0, len(text)-pemEnd):] }
+
+func isWord(c byte) bool { return isAlnum(c) || c == '_' }

@@ -1,0 +1,283 @@
+// Figures measures a relay beside a bare httputil.ReverseProxy, in the same run:
+// how much longer an event takes, how fast a large stream passes, and how much
+// memory idle and endless streams need.
+//
+//	go run ./pkg/serve/relay/internal/figures
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/serve/relay"
+)
+
+var (
+	events  = flag.Int("events", 3000, "`number` of events of a round")
+	rounds  = flag.Int("rounds", 5, "`number` of rounds")
+	size    = flag.Int64("size", 300, "`MB` of the large stream")
+	streams = flag.Int("streams", 1000, "`number` of idle streams")
+	child   = flag.String("child", "", "be a relay to this `URL`")
+	records = flag.Bool("records", false, "of the child: record")
+)
+
+func main() {
+	flag.Parse()
+	if *child != "" {
+		url, _ := serve(newRelay(*child, *records))
+		fmt.Println(url)
+		select {}
+	}
+	upstream, _ := serve(http.HandlerFunc(answer))
+	ways := []way{
+		{"direct", upstream},
+		{"ReverseProxy", start(newReverseProxy(upstream))},
+		{"relay", start(newRelay(upstream, false))},
+		{"relay that records", start(newRelay(upstream, true))},
+	}
+	latency(ways)
+	throughput(ways)
+	for _, recording := range []bool{false, true} {
+		memory(upstream, recording)
+	}
+}
+
+type way struct{ name, url string }
+
+func serve(h http.Handler) (string, *http.Server) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	s := &http.Server{Handler: h}
+	go s.Serve(l)
+	return "http://" + l.Addr().String(), s
+}
+
+func start(h http.Handler) string { url, _ := serve(h); return url }
+
+func newReverseProxy(upstream string) http.Handler {
+	u, _ := url.Parse(upstream)
+	return &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(u) },
+		FlushInterval: -1,
+		Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100},
+	}
+}
+
+func newRelay(upstream string, records bool) http.Handler {
+	u, _ := url.Parse(upstream)
+	h := &relay.Relay{Upstream: u, Ended: func(*exchange.Request, *exchange.Response, exchange.End) {}}
+	if records {
+		h.Watch = func(*exchange.Request) exchange.Watcher {
+			f, err := os.CreateTemp("", "figures")
+			if err != nil {
+				log.Fatal(err)
+			}
+			os.Remove(f.Name())
+			return &recorder{file: f}
+		}
+	}
+	return h
+}
+
+// A recorder writes JSON lines into a file, as a recording does.
+type recorder struct {
+	file  *os.File
+	lines record.Writer
+	text  []byte
+	last  time.Time
+}
+
+func (w *recorder) Response(*exchange.Response) {}
+func (w *recorder) Body([]byte)                 {}
+func (w *recorder) End(exchange.End)            { w.flush(); w.file.Close() }
+
+func (w *recorder) Event(r *record.Record) {
+	w.text = w.lines.AppendRecord(w.text, r)
+	// Events of one read have one time: write when the next read comes, or
+	// there is much.
+	if r.Time != w.last || len(w.text) > 64<<10 {
+		w.flush()
+	}
+	w.last = r.Time
+}
+
+func (w *recorder) flush() {
+	w.file.Write(w.text)
+	w.text = w.text[:0]
+}
+
+var delta = []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1795000000,"model":"m","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}` + "\n\n")
+
+// answer is the upstream: paced events, as many bytes as it can, or one event and
+// silence.
+func answer(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+	control := http.NewResponseController(w)
+	switch r.URL.Path {
+	case "/paced":
+		next := time.Now()
+		for range *events {
+			next = next.Add(time.Millisecond)
+			time.Sleep(time.Until(next))
+			fmt.Fprintf(w, "data: %d %s\n\n", time.Now().UnixNano(), strings.Repeat("x", 200))
+			control.Flush()
+		}
+	case "/large":
+		mb, _ := strconv.ParseInt(r.URL.Query().Get("mb"), 10, 64)
+		piece := bytes.Repeat(delta, 32<<10/len(delta))
+		for sent := int64(0); sent < mb<<20; sent += int64(len(piece)) {
+			if _, err := w.Write(piece); err != nil {
+				return
+			}
+		}
+	case "/idle":
+		w.Write(delta)
+		control.Flush()
+		<-r.Context().Done()
+	}
+}
+
+func latency(ways []way) {
+	p50, p99 := map[string][]float64{}, map[string][]float64{}
+	for range *rounds {
+		for _, way := range ways {
+			var took []float64
+			response, err := http.Get(way.url + "/paced")
+			if err != nil {
+				log.Fatal(err)
+			}
+			lines := bufio.NewReader(response.Body)
+			for {
+				line, err := lines.ReadString('\n')
+				now := time.Now().UnixNano()
+				if err != nil {
+					break
+				}
+				if fields := strings.Fields(line); len(fields) > 1 {
+					sent, _ := strconv.ParseInt(fields[1], 10, 64)
+					took = append(took, float64(now-sent)/1000)
+				}
+			}
+			response.Body.Close()
+			slices.Sort(took)
+			p50[way.name] = append(p50[way.name], took[len(took)/2])
+			p99[way.name] = append(p99[way.name], took[len(took)*99/100])
+		}
+	}
+	fmt.Printf("an event at 1,000 a second, µs, medians of %d rounds of %d:\n", *rounds, *events)
+	for _, way := range ways {
+		fmt.Printf("  %-20s p50 %6.0f  p99 %6.0f\n", way.name, median(p50[way.name]), median(p99[way.name]))
+	}
+}
+
+func throughput(ways []way) {
+	took := map[string][]float64{}
+	for range *rounds {
+		for _, way := range ways {
+			begin := time.Now()
+			response, err := http.Get(fmt.Sprintf("%s/large?mb=%d", way.url, *size))
+			if err != nil {
+				log.Fatal(err)
+			}
+			n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, response.Body, make([]byte, 256<<10))
+			response.Body.Close()
+			if err != nil || n < *size<<20 {
+				log.Fatal(n, err)
+			}
+			took[way.name] = append(took[way.name], time.Since(begin).Seconds())
+		}
+	}
+	fmt.Printf("a stream of %d MB, medians of %d rounds:\n", *size, *rounds)
+	proxy := median(took["ReverseProxy"])
+	for _, way := range ways {
+		s := median(took[way.name])
+		fmt.Printf("  %-20s %6.0f MB/s, %.2f of ReverseProxy\n", way.name, float64(*size)/s, proxy/s)
+	}
+}
+
+func memory(upstream string, recording bool) {
+	command := exec.Command(os.Args[0], "-child", upstream, fmt.Sprintf("-records=%v", recording))
+	out, err := command.StdoutPipe()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		log.Fatal(err)
+	}
+	defer command.Process.Kill()
+	var url string
+	fmt.Fscanln(out, &url)
+	rss := func() int { return residentKiB(command.Process.Pid) }
+	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 0}}
+	get := func(path string) *http.Response {
+		response, err := client.Get(url + path)
+		if err != nil {
+			log.Fatal(err)
+		}
+		return response
+	}
+	warm := get("/large?mb=1")
+	io.Copy(io.Discard, warm.Body)
+	warm.Body.Close()
+	before := rss()
+	var wg sync.WaitGroup
+	responses := make([]*http.Response, *streams)
+	for i := range responses {
+		wg.Go(func() {
+			responses[i] = get("/idle")
+			io.ReadFull(responses[i].Body, make([]byte, len(delta)))
+		})
+	}
+	wg.Wait()
+	time.Sleep(time.Second)
+	fmt.Printf("%d idle streams, recording %v: %.1f KiB each\n", *streams, recording, float64(rss()-before)/float64(*streams))
+	for _, r := range responses {
+		r.Body.Close()
+	}
+	endless := get("/large?mb=100000")
+	defer endless.Body.Close()
+	var at []string
+	for i := range 4 {
+		if _, err := io.CopyN(io.Discard, endless.Body, 250<<20); err != nil {
+			log.Fatal(err)
+		}
+		at = append(at, fmt.Sprintf("%d MB: %d MiB", (i+1)*250, rss()>>10))
+	}
+	fmt.Printf("  a stream that does not end, after %s\n", strings.Join(at, ", "))
+}
+
+func residentKiB(pid int) int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	var n int
+	fmt.Sscan(rest, &n)
+	return n
+}
+
+func median(all []float64) float64 {
+	slices.Sort(all)
+	return all[len(all)/2]
+}

@@ -1,0 +1,566 @@
+package tape
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/textproto"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ssectl/ssectl/internal/redact"
+	"github.com/ssectl/ssectl/internal/socket"
+	"github.com/ssectl/ssectl/pkg/exchange"
+)
+
+const (
+	defaultWriteTimeout = 30 * time.Second
+
+	maxRequest   = 64 << 20         // bytes of the body of a request
+	readTimeout  = 30 * time.Second // of it
+	flushedBytes = 32 << 10         // are written at once, where nothing waits
+)
+
+// Options configure a [Player]. The zero value compares method, path, query and
+// body, and plays at the recorded pace.
+type Options struct {
+	// Match are the parts of a request that are compared; nil means
+	// [DefaultParts].
+	Match []Part
+
+	// Normalize, if not nil, changes requests before they are compared, those
+	// on tape and those that come. Its argument is an object with the method,
+	// path, query, headers, and json, the value of the body, or body, its text,
+	// where that is not JSON. A result without headers takes the place of the
+	// body.
+	Normalize func(request map[string]any) (any, error)
+
+	// Wait returns how long to wait where the recording has the given time:
+	// before an event that is not the first (next), or before the head, the
+	// first event, or the end. Nil means the recorded time.
+	Wait func(recorded time.Duration, next bool) time.Duration
+
+	// Header is added to every answer, over the recorded one.
+	Header http.Header
+
+	// CORS is the origin whose pages may read the answers, with cookies too,
+	// or "*" for all without; empty leaves it to the recordings.
+	CORS string
+
+	// WriteTimeout is how long a client may take no data. Zero means 30
+	// seconds, a negative one forever.
+	WriteTimeout time.Duration
+
+	// Otherwise answers the requests that no recording matches. Nil means
+	// status 501 with what differs from the nearest one.
+	Otherwise http.Handler
+
+	// Note is called with problems, each as a line for people; Played with
+	// each answer that was given. Both may be nil.
+	Note   func(string)
+	Played func(Play)
+}
+
+// A Play is an answer that a [Player] gave.
+type Play struct {
+	Remote   string // address of the client
+	Method   string
+	Path     string // without secrets
+	Status   int
+	Name     string // of the recording, empty if none matched
+	Events   int64
+	Bytes    int64 // of the body
+	Start    time.Time
+	Duration time.Duration
+	End      string // for people; of a request that nothing matches, what differs
+}
+
+// A Player answers requests from recordings: each with the first recording that
+// matches it. Where several recordings have the same request, they are played
+// one after the other, and then the last one again.
+type Player struct {
+	options Options
+	parts   []Part
+	secrets redact.Secrets
+
+	mu   sync.Mutex // guards the used fields of the recordings
+	list []*recording
+}
+
+// Open returns a Player for the recordings in a directory.
+func Open(dir string, options Options) (*Player, error) {
+	p := &Player{options: options, parts: DefaultParts()}
+	if options.Match != nil {
+		p.parts = nil
+		for _, part := range options.Match {
+			parsed, err := ParseParts(string(part))
+			if err != nil {
+				return nil, err
+			}
+			p.parts = append(p.parts, parsed...)
+		}
+	}
+	if err := checkHeader(options.Header); err != nil {
+		return nil, err
+	}
+	list, err := load(dir, p.note)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range list {
+		if r.key, err = keyOf(r.request, options.Normalize); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.name(), err)
+		}
+		r.key.empty = r.request.Header == nil
+	}
+	p.list = list
+	return p, nil
+}
+
+// Len returns the number of recordings.
+func (p *Player) Len() int { return len(p.list) }
+
+func (p *Player) note(text string) {
+	if p.options.Note != nil {
+		p.options.Note(text)
+	}
+}
+
+// ServeHTTP answers one request.
+func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	if p.options.Otherwise != nil && r.Header.Get("Upgrade") != "" {
+		p.options.Otherwise.ServeHTTP(w, r)
+		return
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		http.Error(w, "ssectl serve: reading the request: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	request := cleanRequest(&p.secrets, r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, body, int64(len(body)))
+	play := Play{Remote: r.RemoteAddr, Method: r.Method, Path: request.Path, Start: start}
+	found, key, err := p.find(request)
+	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
+	switch {
+	case err != nil:
+		play.Status, play.End = http.StatusInternalServerError, err.Error()
+		p.header(w.Header(), r, nil)
+		http.Error(w, "ssectl serve: "+err.Error(), play.Status)
+	case found != nil:
+		play.Name = found.name()
+		p.header(w.Header(), r, found)
+		defer func() { // also of a panic that cuts the answer
+			play.Duration = time.Since(start)
+			p.played(play)
+		}()
+		p.play(w, r, found, &play)
+		return
+	case preflight && p.options.CORS != "":
+		p.header(w.Header(), r, nil)
+		play.Status = http.StatusNoContent
+		w.WriteHeader(play.Status)
+	case p.options.Otherwise != nil:
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		p.options.Otherwise.ServeHTTP(w, r)
+		return
+	default:
+		play.Status = http.StatusNotImplemented
+		p.header(w.Header(), r, nil)
+		play.End = p.refuse(w, request, &key)
+	}
+	play.Duration = time.Since(start)
+	p.played(play)
+}
+
+func (p *Player) played(play Play) {
+	if p.options.Played != nil {
+		p.options.Played(play)
+	}
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		return []byte{}, nil
+	}
+	control := http.NewResponseController(w)
+	control.SetReadDeadline(time.Now().Add(readTimeout))
+	defer control.SetReadDeadline(time.Time{})
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest+1))
+	if err == nil && len(body) > maxRequest {
+		err = fmt.Errorf("the body is larger than %d bytes", maxRequest)
+	}
+	return body, err
+}
+
+// find returns the recording to play for a request, nil if there is none.
+func (p *Player) find(request *Request) (*recording, key, error) {
+	k, err := keyOf(request, p.options.Normalize)
+	if err != nil {
+		return nil, k, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	found := p.pick(&k)
+	if found == nil && request.Method == http.MethodHead {
+		// The answer to a GET is that to HEAD, without its body.
+		get := *request
+		get.Method = http.MethodGet
+		if k, err := keyOf(&get, p.options.Normalize); err == nil {
+			return p.pick(&k), k, nil // and it is still to be played
+		}
+	}
+	if found != nil {
+		found.used = true
+	}
+	return found, k, nil
+}
+
+// pick returns the first recording that matches and was not played, of those with
+// the same request as the first that matches; else the last of them.
+func (p *Player) pick(k *key) (found *recording) {
+	for _, r := range p.list {
+		if !p.matches(k, r) {
+			continue
+		}
+		if found != nil && !p.sameRequest(found, r) {
+			continue
+		}
+		if found = r; !r.used {
+			break
+		}
+	}
+	return found
+}
+
+func (p *Player) matches(k *key, r *recording) bool {
+	return !slices.ContainsFunc(p.parts, func(part Part) bool { return !k.same(&r.key, part) })
+}
+
+// sameRequest reports whether two recordings match the same requests.
+func (p *Player) sameRequest(a, b *recording) bool {
+	for _, part := range p.parts {
+		x, isX := a.key.parts[part]
+		y, isY := b.key.parts[part]
+		if isX != isY || x != y {
+			return false
+		}
+	}
+	return true
+}
+
+// header sets the header of an answer.
+func (p *Player) header(header http.Header, r *http.Request, found *recording) {
+	if found != nil {
+		for name, values := range found.response.Header {
+			if !slices.Contains(unkept, http.CanonicalHeaderKey(name)) {
+				header[textproto.CanonicalMIMEHeaderKey(name)] = slices.Clone(values)
+			}
+		}
+		if r.Method == http.MethodHead && found.response.Header.Get("Content-Length") != "" {
+			header.Set("Content-Length", found.response.Header.Get("Content-Length"))
+		}
+		if header.Get("Content-Type") == "" && found.request.Method != "" {
+			header["Content-Type"] = nil // or it would be guessed from the body
+		}
+	}
+	if p.options.CORS != "" {
+		header.Set("Access-Control-Allow-Origin", p.options.CORS)
+		if p.options.CORS != "*" {
+			header.Set("Access-Control-Allow-Credentials", "true")
+			header.Set("Vary", "Origin")
+		}
+		if header.Get("Access-Control-Expose-Headers") == "" {
+			header.Set("Access-Control-Expose-Headers", "*")
+		}
+		if method := r.Header.Get("Access-Control-Request-Method"); method != "" {
+			header.Set("Access-Control-Allow-Methods", method)
+			header.Set("Access-Control-Max-Age", "600")
+		}
+		if names := r.Header.Get("Access-Control-Request-Headers"); names != "" {
+			header.Set("Access-Control-Allow-Headers", names)
+		}
+	}
+	for name, values := range p.options.Header {
+		header[textproto.CanonicalMIMEHeaderKey(name)] = values
+	}
+}
+
+// A refusal is the body of the answer to a request that nothing matches, in the
+// form in which APIs of models have their errors.
+type refusal struct {
+	Error struct {
+		Message string       `json:"message"`
+		Type    string       `json:"type"`
+		Code    string       `json:"code"`
+		Nearest string       `json:"nearest,omitempty"`
+		Differs []Difference `json:"differs,omitempty"`
+	} `json:"error"`
+}
+
+// refuse answers a request that no recording matches, and returns its message.
+func (p *Player) refuse(w http.ResponseWriter, request *Request, k *key) string {
+	var answer refusal
+	answer.Error.Type, answer.Error.Code = "no_recording", "no_recording"
+	target := request.Path
+	if request.Query != "" {
+		target += "?" + request.Query
+	}
+	message := fmt.Sprintf("no recording matches %s %s", request.Method, target)
+	var nearest *recording
+	best := -1
+	for _, r := range p.list {
+		if score := k.nearness(&r.key, p.parts); score > best {
+			nearest, best = r, score
+		}
+	}
+	if nearest == nil {
+		message += ": there is none"
+	} else {
+		answer.Error.Nearest = nearest.name()
+		answer.Error.Differs = k.differences(&nearest.key, p.parts)
+		var words []string
+		for _, d := range answer.Error.Differs {
+			words = append(words, d.String())
+		}
+		message += fmt.Sprintf("; the nearest is %s: %s", nearest.name(), strings.Join(words, "; "))
+	}
+	answer.Error.Message = message
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	encoder.Encode(answer)
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	// The SDKs of OpenAI and Anthropic would ask again, and again.
+	header.Set("X-Should-Retry", "false")
+	w.WriteHeader(http.StatusNotImplemented)
+	w.Write(text.Bytes())
+	p.note(message)
+	return message
+}
+
+// A playing is one answer on its way.
+type playing struct {
+	player  *Player
+	w       http.ResponseWriter
+	control *http.ResponseController
+	ctx     context.Context
+	play    *Play
+	due     time.Time // of the latest line
+	begun   bool      // the head is sent
+	pending []byte
+}
+
+var errGone = errors.New("closed by the client")
+
+// play gives the answer of a recording. It panics with [http.ErrAbortHandler] where
+// the answer is to be cut.
+func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, play *Play) {
+	x := &playing{player: p, w: w, control: http.NewResponseController(w), ctx: r.Context(), play: play, due: time.Now()}
+	play.Status = found.response.Status
+	for name := range found.end.Trailer {
+		w.Header().Add("Trailer", name)
+	}
+	x.begun = true // there is nothing to send while the head waits
+	if err := x.wait(gap(found.asked, found.answered), false); err != nil {
+		play.End = err.Error()
+		return
+	}
+	x.begun = false
+	body := found.response.Body
+	head := r.Method == http.MethodHead || !hasContent(found.response.Status)
+	if !found.stream && !found.pieces && !head && found.end.How == exchange.Whole && len(found.end.Trailer) == 0 {
+		w.Header().Set("Content-Length", strconv.Itoa(len(body.Bytes)))
+	}
+	w.WriteHeader(found.response.Status)
+	err := error(nil)
+	if !head {
+		if found.stream || found.pieces {
+			err = x.stream(found)
+		} else if err = x.wait(gap(found.answered, found.ended), false); err == nil {
+			x.pending = append(x.pending, body.Bytes...)
+		}
+	}
+	if err == nil {
+		err = x.flush()
+	}
+	switch {
+	case err != nil:
+		play.End = err.Error()
+		if !errors.Is(err, errGone) {
+			p.note(fmt.Sprintf("%s: %v", found.name(), err))
+		}
+		panic(http.ErrAbortHandler)
+	case head, found.end.How == exchange.Whole:
+		for name, values := range found.end.Trailer {
+			w.Header()[name] = values
+		}
+		play.End = string(exchange.Whole)
+		return
+	case found.end.How == exchange.Reset:
+		play.End = "reset, as recorded"
+		reset(x.control)
+	default:
+		play.End = fmt.Sprintf("cut, as recorded (%s)", found.end.How)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// stream sends the events of a recording, or the pieces of its body.
+func (x *playing) stream(found *recording) error {
+	file, err := os.Open(found.file)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	s := newScan(found.file, file)
+	last, events := found.answered, int64(0)
+	for {
+		r, now, _, err := s.next()
+		if err == io.EOF || err == nil && now.number > found.number {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if now.number < found.number {
+			continue
+		}
+		if s.piece != nil {
+			if err := x.wait(gap(last, r.Time), false); err != nil {
+				return err
+			}
+			if !r.Time.IsZero() {
+				last = r.Time
+			}
+			if x.pending = append(x.pending, s.piece...); len(x.pending) >= flushedBytes {
+				if err := x.flush(); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		if r.Meta != nil {
+			if now.stream || now.pieces { // the end has a time too
+				if err := x.wait(gap(last, r.Time), false); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		recorded := gap(last, r.Time)
+		if r.Delay > 0 {
+			recorded = r.Delay
+		}
+		switch {
+		case !r.Time.IsZero():
+			last = r.Time
+		case !last.IsZero():
+			last = last.Add(recorded)
+		}
+		if recorded > 0 || r.IsEvent {
+			if err := x.wait(recorded, r.IsEvent && events > 0); err != nil {
+				return err
+			}
+		}
+		if x.pending, err = r.AppendText(x.pending); err != nil {
+			return err
+		}
+		if r.IsEvent {
+			events++
+			x.play.Events++
+		}
+		if len(x.pending) >= flushedBytes {
+			if err := x.flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// gap returns the time between two lines, 0 where it is not known.
+func gap(from, to time.Time) time.Duration {
+	if from.IsZero() || to.IsZero() {
+		return 0
+	}
+	return max(to.Sub(from), 0)
+}
+
+// wait waits until the next line is due. What is due by then goes out before.
+func (x *playing) wait(recorded time.Duration, next bool) error {
+	wait := recorded
+	if x.player.options.Wait != nil {
+		wait = x.player.options.Wait(recorded, next)
+	}
+	if wait <= 0 {
+		return nil
+	}
+	x.due = x.due.Add(wait)
+	left := time.Until(x.due)
+	if left <= 0 {
+		return nil
+	}
+	if len(x.pending) > 0 || !x.begun {
+		if err := x.flush(); err != nil {
+			return err
+		}
+		left = time.Until(x.due)
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-x.ctx.Done():
+		return errGone
+	}
+}
+
+func (x *playing) flush() error {
+	if x.begun && len(x.pending) == 0 {
+		return nil
+	}
+	x.begun = true
+	if limit := x.player.options.WriteTimeout; limit >= 0 {
+		if limit == 0 {
+			limit = defaultWriteTimeout
+		}
+		x.control.SetWriteDeadline(time.Now().Add(limit))
+		defer x.control.SetWriteDeadline(time.Time{})
+	}
+	n, err := x.w.Write(x.pending)
+	x.play.Bytes += int64(n)
+	x.pending = x.pending[:0]
+	if err == nil {
+		err = x.control.Flush()
+	}
+	if err != nil {
+		return errGone
+	}
+	return nil
+}
+
+// reset resets the connection of HTTP/1.1. One of HTTP/2 carries other streams:
+// there the caller resets the stream.
+func reset(control *http.ResponseController) {
+	conn, _, err := control.Hijack()
+	if err != nil {
+		return
+	}
+	socket.Drain(socket.Raw(conn), func(wait time.Duration) error {
+		time.Sleep(wait) // the server no longer knows when the client leaves
+		return nil
+	})
+	socket.Cut(conn, true)
+}

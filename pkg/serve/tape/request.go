@@ -1,0 +1,175 @@
+package tape
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/ssectl/ssectl/internal/coding"
+	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/internal/redact"
+	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// cut splits a path from its query.
+func cut(target string) (path, query string, ok bool) { return strings.Cut(target, "?") }
+
+// checkHeader returns the error of a header that cannot be sent.
+func checkHeader(header http.Header) error {
+	for name, values := range header {
+		if !httpx.IsToken(name) || slices.ContainsFunc(values, func(v string) bool { return !httpx.IsFieldValue(v) }) {
+			return fmt.Errorf("headers: %q cannot be sent", name)
+		}
+	}
+	return nil
+}
+
+// unkept are the headers that belong to a connection or to the coding of a body,
+// which is undone, or that differ with every request.
+var unkept = []string{
+	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Content-Length", "Content-Encoding", "Accept-Encoding", "Date", "Host",
+	"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded",
+}
+
+// withoutUnkept returns the names of the headers that a tape keeps.
+func kept(header http.Header) []string {
+	hop := slices.Clone(unkept)
+	for _, value := range header["Connection"] {
+		for name := range strings.SplitSeq(value, ",") {
+			hop = append(hop, http.CanonicalHeaderKey(strings.TrimSpace(name)))
+		}
+	}
+	var names []string
+	for name := range header {
+		if !slices.Contains(hop, http.CanonicalHeaderKey(name)) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// cleanRequest returns a request as a tape has it, and remembers its secrets. The
+// same is done to the requests that are compared with the tape.
+func cleanRequest(secrets *redact.Secrets, method, path, query string, header http.Header, body []byte, size int64) *Request {
+	for name, values := range header {
+		for _, value := range values {
+			secrets.Credentials(name, value)
+		}
+	}
+	r := &Request{Method: method, hasPath: true, Query: secrets.Query(query), Header: http.Header{}}
+	contentType := header.Get("Content-Type")
+	if body != nil {
+		text, cut := uncoded(header, body, size)
+		boundary := ""
+		if kind, parameters, err := mime.ParseMediaType(contentType); err == nil && strings.HasPrefix(kind, "multipart/") {
+			// It is made up anew for each request.
+			if boundary = parameters["boundary"]; boundary != "" {
+				text = bytes.ReplaceAll(text, []byte(boundary), []byte("boundary"))
+				contentType = strings.Replace(contentType, boundary, "boundary", 1)
+			}
+		}
+		r.Body = bodyOf([]byte(cleanBody(secrets, contentType, string(text), true)), cut)
+		if cut > 0 { // the sizes on tape and on the wire differ by what was replaced
+			r.Body.Size = cut
+		}
+	}
+	r.Path = secrets.Clean(path)
+	for _, name := range kept(header) {
+		for _, value := range header[name] {
+			if strings.EqualFold(name, "Content-Type") {
+				value = contentType
+			}
+			r.Header[http.CanonicalHeaderKey(name)] = append(r.Header[http.CanonicalHeaderKey(name)], secrets.Clean(redact.RequestHeader(name, value)))
+		}
+	}
+	return r
+}
+
+// maxUncoded bounds a body whose coding is undone: a few bytes may stand for
+// very many.
+const maxUncoded = 64 << 20
+
+// uncoded returns a body without the codings of its content, and the size of the
+// whole if it is the beginning of one.
+func uncoded(header http.Header, body []byte, size int64) ([]byte, int64) {
+	if size > int64(len(body)) {
+		return body, size
+	}
+	name := coding.Of(header)
+	if name == "" || len(body) == 0 {
+		return body, 0
+	}
+	reader, err := coding.NewReader(name, bytes.NewReader(body))
+	if err != nil {
+		return body, 0
+	}
+	defer reader.Close()
+	text, err := io.ReadAll(io.LimitReader(reader, maxUncoded+1))
+	if err != nil || len(text) > maxUncoded {
+		return body, 0
+	}
+	return text, 0
+}
+
+// cleanBody returns a whole body without its secrets.
+func cleanBody(secrets *redact.Secrets, contentType, text string, isRequest bool) string {
+	// curl -d calls everything a form.
+	if isRequest && !isJSON(text) && strings.HasPrefix(strings.ToLower(contentType), "application/x-www-form-urlencoded") {
+		return secrets.Query(text)
+	}
+	lines := []string{text}
+	if isJSON(text) && compactJSON([]byte(text)) == nil {
+		lines = strings.Split(text, "\n") // JSON lines, perhaps
+	}
+	clean := make([]string, 0, len(lines))
+	c := cleaner{secrets: secrets, out: func(r *record.Record) { clean = append(clean, r.Data) }}
+	for _, line := range lines {
+		c.event(&record.Record{IsEvent: true, Event: stream.Event{Data: line}})
+	}
+	c.end()
+	return strings.Join(clean, "\n")
+}
+
+// cleanResponse returns the head of an answer as a tape has it.
+func cleanResponse(secrets *redact.Secrets, status int, header http.Header) *Response {
+	return &Response{Status: status, Header: cleanHeader(secrets, header)}
+}
+
+func cleanHeader(secrets *redact.Secrets, header http.Header) http.Header {
+	clean := http.Header{}
+	for _, name := range kept(header) {
+		for _, value := range header[name] {
+			if http.CanonicalHeaderKey(name) == "Set-Cookie" {
+				value = cleanCookie(secrets, value)
+			} else {
+				value = redact.ResponseHeader(name, value)
+			}
+			clean[http.CanonicalHeaderKey(name)] = append(clean[http.CanonicalHeaderKey(name)], secrets.Clean(value))
+		}
+	}
+	return clean
+}
+
+// cleanCookie keeps the name of a cookie and its attributes, so that a client
+// has one to send back.
+func cleanCookie(secrets *redact.Secrets, line string) string {
+	pair, attributes, more := strings.Cut(line, ";")
+	name, value, ok := strings.Cut(pair, "=")
+	if !ok {
+		return redact.Placeholder
+	}
+	if value != "" {
+		secrets.Credentials("Cookie", pair)
+		value = redact.Placeholder
+	}
+	if more {
+		attributes = ";" + attributes
+	}
+	return name + "=" + value + attributes
+}

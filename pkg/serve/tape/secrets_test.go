@@ -1,0 +1,206 @@
+package tape
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/ssectl/ssectl/internal/redact"
+	"github.com/ssectl/ssectl/pkg/exchange"
+)
+
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+func randomText(random *rand.Rand, alphabet string, n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = alphabet[random.IntN(len(alphabet))]
+	}
+	return string(b)
+}
+
+// A leak is a secret and the way in which a request has it.
+type leak struct {
+	secret string
+	put    func(c *call, secret string) // nil: it is recognized by its form
+}
+
+func randomLeak(random *rand.Rand) leak {
+	secret := randomText(random, letters+"-_.~", 12+random.IntN(60)) + "x9"
+	token := func(prefix string, n int) leak { return leak{secret: prefix + randomText(random, letters, n)} }
+	switch random.IntN(14) {
+	case 0:
+		return leak{secret, func(c *call, s string) { c.header.Set("Authorization", "Bearer "+s) }}
+	case 1:
+		return leak{secret, func(c *call, s string) { c.header.Set("X-Api-Key", s) }}
+	case 2:
+		return leak{secret, func(c *call, s string) { c.header.Set("Cookie", "theme=dark; sid="+s) }}
+	case 3:
+		return leak{secret, func(c *call, s string) { c.target += "?api_key=" + url.QueryEscape(s) + "&limit=3" }}
+	case 4:
+		return leak{secret + "+/=", func(c *call, s string) {
+			c.header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("user:"+s)))
+		}}
+	case 5:
+		return leak{secret + "\"\\ü", func(c *call, s string) {
+			text, _ := json.Marshal(s)
+			c.body = strings.Replace(c.body, "{", `{"client_secret":`+string(text)+",", 1)
+		}}
+	case 6:
+		return leak{secret, func(c *call, s string) { c.header.Set("Authorization", s) }}
+	case 7:
+		return token("sk-proj-", 40)
+	case 8:
+		return token("sk-ant-api03-", 80)
+	case 9:
+		return token("AIza", 35)
+	case 10:
+		return token("ghp_", 36)
+	case 11:
+		return token("xoxb-1234567890-", 24)
+	case 12:
+		return leak{secret: "eyJhbGciOiJIUzI1NiJ9.eyJ" + randomText(random, letters, 100) + "." + randomText(random, letters+"-_", 43)}
+	}
+	return leak{secret: "AKIA" + randomText(random, letters[:26]+"234567", 16)}
+}
+
+// shapes are streams that bring a text in pieces. Each makes the event of a piece.
+var shapes = []func(n int, piece string) string{
+	func(n int, p string) string {
+		return fmt.Sprintf(`data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"content":%s},"finish_reason":null}]}`+"\n\n", quote(p))
+	},
+	func(n int, p string) string { // two choices that take turns
+		return fmt.Sprintf(`data: {"choices":[{"delta":{"content":%s},"index":1}]}`+"\n\n"+`data: {"choices":[{"delta":{"content":"other "},"index":0}]}`+"\n\n", quote(p))
+	},
+	func(n int, p string) string {
+		arguments, _ := json.Marshal(p)
+		return fmt.Sprintf(`data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":%s}}]}}]}`+"\n\n", arguments)
+	},
+	func(n int, p string) string {
+		return fmt.Sprintf("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":%s}}\n\nevent: ping\ndata: {\"type\": \"ping\"}\n\n", quote(p))
+	},
+	func(n int, p string) string {
+		return fmt.Sprintf("event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":%d,\"item_id\":\"msg_1\",\"output_index\":0,\"delta\":%s}\n\n", n, quote(p))
+	},
+	func(n int, p string) string { // two parts of one event
+		runes := []rune(p)
+		a, b := string(runes[:len(runes)/2]), string(runes[len(runes)/2:])
+		return fmt.Sprintf("data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s},{\"text\":%s}]}}]}\r\n\r\n", quote(a), quote(b))
+	},
+	func(n int, p string) string {
+		return fmt.Sprintf("data:{\"type\":\"text-delta\",\"id\":\"0\",\"delta\":%s}\n\n: beat\n\n", quote(p))
+	},
+	func(n int, p string) string { return "data: " + p + "\n\n" },
+	func(n int, p string) string { return ": " + p + "\n\n" },
+}
+
+func quote(s string) string { text, _ := json.Marshal(s); return string(text) }
+
+// cutUp cuts a text at random places between characters.
+func cutUp(random *rand.Rand, text string) (list []string) {
+	most := 1 + random.IntN(len(text))
+	for len(text) > 0 {
+		n := 1 + random.IntN(min(most, len(text)))
+		for n < len(text) && text[n]&0xc0 == 0x80 {
+			n++
+		}
+		list = append(list, text[:n])
+		text = text[n:]
+	}
+	return list
+}
+
+// Secrets that are cut at random places are not on the tape, and a request with
+// other secrets is answered from it.
+func TestSecrets(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 3))
+	r := newRecorder(t)
+	type asked struct {
+		call  call
+		leak  leak
+		parts []string
+	}
+	var all []asked
+	for i := range 500 {
+		leak := randomLeak(random)
+		newCall := func() call {
+			return call{method: "POST", target: fmt.Sprintf("/%d", i), header: http.Header{"Content-Type": {"application/json"}}, body: `{"model":"m"}`, status: 200, how: exchange.Whole}
+		}
+		c := newCall()
+		if leak.put != nil {
+			leak.put(&c, leak.secret)
+		}
+		again := newCall()
+		if leak.put != nil {
+			leak.put(&again, "another-secret-00")
+		}
+		kind := random.IntN(len(shapes) + 3)
+		if strings.ContainsAny(leak.secret, `"\`) && kind >= 7 && kind < len(shapes) {
+			kind = 0
+		}
+		text := "It is " + leak.secret + " and " + leak.secret + ", no more."
+		switch {
+		case kind < len(shapes):
+			c.answer = sse
+			var b strings.Builder
+			for n, piece := range cutUp(random, text) {
+				b.WriteString(shapes[kind](n, piece))
+			}
+			c.text = b.String()
+			if random.IntN(4) == 0 { // cut off
+				c.how = exchange.Truncated
+				c.text = c.text[:len(c.text)/2+random.IntN(len(c.text)/2)]
+			}
+		case kind == len(shapes):
+			c.answer = http.Header{"Content-Type": {"application/json"}, "X-Echo": {"is " + quote(leak.secret)}}
+			c.text = `{"text": ` + quote(text) + "}"
+		case kind == len(shapes)+1:
+			c.answer = http.Header{"Content-Type": {"application/x-ndjson"}}
+			for _, piece := range cutUp(random, text) {
+				c.text += fmt.Sprintf("{\"response\":%s,\"done\":false}\n", quote(piece))
+			}
+		default:
+			c.answer = http.Header{"Content-Type": {"text/plain"}}
+			c.text = text
+		}
+		take(t, r.Watch, c, 1+random.IntN(50))
+		all = append(all, asked{again, leak, nil})
+	}
+	onTape := tapes(t, r.Dir)
+	strips := strings.NewReplacer("\\", "", "\"", "", "\n", "")
+	stripped := strips.Replace(onTape)
+	for i, a := range all {
+		if n := strings.Count(onTape, a.leak.secret); n > 0 {
+			t.Errorf("%d: the secret %q is on the tape %d times", i, a.leak.secret, n)
+		}
+		// Nor is a third of it.
+		part := a.leak.secret[len(a.leak.secret)/3:][:max(len(a.leak.secret)/3, 6)]
+		if a.leak.put == nil && strings.HasPrefix(a.leak.secret, "eyJ") {
+			continue
+		}
+		if at := strings.Index(stripped, strips.Replace(part)); at >= 0 {
+			t.Errorf("%d: %q of the secret %q is on the tape: %s", i, part, a.leak.secret, stripped[max(0, at-200):at+100])
+		}
+	}
+	if n := strings.Count(onTape, redact.Placeholder); n < 900 {
+		t.Errorf("%d placeholders", n)
+	}
+	_, base := play(t, r.Dir, Options{Note: func(s string) { t.Log(s) }})
+	for i, a := range all {
+		response, text, _ := ask(t, base, a.call)
+		if response.StatusCode != 200 {
+			t.Errorf("%d: %d %s", i, response.StatusCode, text)
+			continue
+		}
+		if strings.Contains(text, a.leak.secret) {
+			t.Errorf("%d: the secret is played", i)
+		}
+	}
+}
