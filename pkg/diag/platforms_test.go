@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,6 +210,35 @@ func oneWorker(f *fake) func(http.ResponseWriter, *http.Request) bool {
 	}
 }
 
+// beating is an app whose heartbeats all have one ID.
+func beating(f *fake) func(http.ResponseWriter, *http.Request) bool {
+	content := f.event
+	f.event = func(n int) string {
+		if n%5 == 0 {
+			return "event: heartbeat\nid: hb\ndata: {}\n\n"
+		}
+		return content(n)
+	}
+	return func(http.ResponseWriter, *http.Request) bool { return false }
+}
+
+// full is an app that has room for two streams, and does not say when to come back.
+func full(f *fake) func(http.ResponseWriter, *http.Request) bool {
+	var open atomic.Int32
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet {
+			return false
+		}
+		defer open.Add(-1)
+		if open.Add(1) > 2 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}
+		f.answer(w, r)
+		return true
+	}
+}
+
 // refusing is a hop that has to inspect whole answers, and says so.
 func refusing(*fake) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
@@ -220,11 +250,13 @@ func refusing(*fake) func(http.ResponseWriter, *http.Request) bool {
 
 func withSoak(d time.Duration) func(*run) { return func(r *run) { r.Soak = d } }
 
-// platforms are those that break streams in 2025 and 2026, as far as a client can see
+// platforms are those that break streams in 2025 and 2026, and two apps, as far as a client can see
 // it. Envoy has a test of its own, and so do products that open TLS.
 var platforms = map[string]platform{
 	"a hop that holds":             {serve: through(pieces), check: "incremental", status: Warn, hop: "app", remedy: "Incremental: ?1"},
 	"a hop that refuses":           {serve: refusing, check: "incremental", status: Fail, hop: "app", remedy: "Proxy-Status"},
+	"heartbeats with an ID":        {serve: beating, check: "id-control", status: Fail, hop: "app", remedy: "no id field"},
+	"an app that is full":          {serve: full, check: "storm", status: Warn, hop: "app", remedy: "503 with Retry-After"},
 	"Next.js rewrites":             {header: map[string]string{"X-Powered-By": "Next.js"}, serve: through(zipped), check: "buffer-compression", status: Fail, hop: "next", remedy: "Route Handler"},
 	"a quick tunnel, live":         {host: "a-b-c.trycloudflare.com", header: map[string]string{"Cf-Ray": "1-FRA"}, serve: never, check: "headers-early", status: Fail, hop: "trycloudflare", remedy: "named tunnel"},
 	"a quick tunnel":               {host: "a-b-c.trycloudflare.com", header: map[string]string{"Cf-Ray": "1-FRA"}, serve: atEnd, check: "buffer-whole", status: Fail, hop: "trycloudflare", remedy: "named tunnel"},
