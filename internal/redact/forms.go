@@ -91,7 +91,12 @@ func matchKey(f *form, text string) (skip, n int, v verdict) {
 
 // isMixed reports whether a text has a digit or a capital.
 func isMixed(text string) bool {
-	return strings.ContainsFunc(text, func(r rune) bool { return '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' })
+	for i := range len(text) {
+		if isUpperAlnum(text[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 func isAlnum(c byte) bool {
