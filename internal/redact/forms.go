@@ -67,11 +67,20 @@ func (f *form) begins(text string) verdict {
 	return match
 }
 
+// mixedWithin is the number of bytes of a key that has a digit or a capital among
+// them.
+const mixedWithin = 100
+
 func matchKey(f *form, text string) (skip, n int, v verdict) {
 	if v := f.begins(text); v != match {
 		return 0, 0, v
 	}
 	for n = len(f.prefix); n < len(text) && f.class(text[n]); n++ {
+		// Without a limit, the beginnings of keys one after the other would each
+		// be compared with all the rest.
+		if n == len(f.prefix)+mixedWithin && f.mixed && !isMixed(text[len(f.prefix):n]) {
+			return 0, 0, none
+		}
 	}
 	switch body := n - len(f.prefix); {
 	case body >= f.least && (!f.mixed || isMixed(text[len(f.prefix):n])):
