@@ -30,7 +30,9 @@ var wants = map[string]string{
 	"--jq .json.symbol":        "ACME\n",
 	"paste -sd' '":             "1 2 3 4 5\n",
 	"--format data":            "one\ntwo\n",
-	"curl exits with":          "cut: curl exits with 18\n",
+	"cut: curl exits with":     "cut: curl exits with 18\n",
+	"first: curl exits with":   "second: whole\n",
+	"grep -c ^data":            "9\n",
 	"-r .error.message":        "body .stream is false, recorded true",
 	`jq -e '.outcome == "pass`: "true\n",
 }

@@ -49,8 +49,7 @@ func (opts *relayOptions) bind(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&opts.AllowHosts, "allow-host", nil, "answer requests for this `name` of the server too, beside localhost and addresses; * means any; repeatable")
 }
 
-// exchanges is what the parts have in common that are told of exchanges: those of an
-// upstream, and others.
+// exchanges are the parts that see the exchanges with an upstream, or a tape.
 type exchanges struct {
 	streams *term.Streams
 	opts    *options
@@ -59,20 +58,25 @@ type exchanges struct {
 	seed    uint64 // of the faults for a share of requests
 	tapes   *deck
 	seen    *window.Log // those of the page
+	printer *printer    // nil if nothing is printed
 }
 
-// watch returns what is told of each exchange. Here is the place
+// watch returns the watchers of each exchange with the upstream. Here is the place
 // for further ones.
 func (e *exchanges) watch() exchange.Watch {
-	all := []exchange.Watch{e.seen.Watch}
-	if e.opts.Print != "" {
-		p := &printer{streams: e.streams, format: e.opts.Print}
-		all = append(all, p.watch)
-	}
+	all := []exchange.Watch{e.show()}
 	if r := e.tapes.recorder; r != nil {
 		all = append(all, r.Watch)
 	}
 	return exchange.Watches(all...)
+}
+
+// show returns what shows exchanges, those that are played from a tape too.
+func (e *exchanges) show() exchange.Watch {
+	if e.printer == nil {
+		return e.seen.Watch
+	}
+	return exchange.Watches(e.seen.Watch, e.printer.watch)
 }
 
 // page returns what the pages of the server show: exchanges, if there can be any.
@@ -256,8 +260,8 @@ func (opts *options) checkRelay() error {
 		return errors.New("no command after --")
 	case opts.Upstream != "":
 		return nil
-	case opts.Print != "":
-		return errors.New("--print needs --upstream")
+	case opts.Print != "" && opts.Replay == "":
+		return errors.New("--print needs --upstream or --replay")
 	case opts.Command != nil:
 		return errors.New("-- COMMAND needs --upstream")
 	}

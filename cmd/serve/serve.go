@@ -92,6 +92,11 @@ come in.
 Every path and method is answered with the stream, so that it can stand in for
 any API. A browser that opens / gets a page that shows the stream.
 
+With --upstream, requests go on to a real server, and its answers come back unchanged:
+the log has a line for each, --print its events, --fault breaks them as they pass. A
+command after -- is started with the base URLs of well-known libraries set to this
+server, which ends with it.
+
 A directory is a tape: recordings of exchanges, made by --upstream and --record or by
 hand, of which each request gets the one that matches (see --help tapes).`
 
@@ -259,6 +264,10 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		return cli.Usage(err)
 	}
 	passed := &exchanges{streams: streams, opts: opts, log: served, faults: base.Faults, seed: base.FaultSeed, tapes: tapes, seen: window.New(window.Limits{})}
+	if opts.Print != "" {
+		passed.printer = &printer{streams: streams, format: opts.Print}
+	}
+	tapes.watch = passed.show()
 	if opts.Upstream != "" {
 		upstream, err := passed.relay()
 		if err != nil {

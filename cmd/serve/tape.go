@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -14,6 +15,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/query"
+	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/relay"
 	"github.com/ssectl/ssectl/pkg/serve/tape"
@@ -105,9 +107,12 @@ type deck struct {
 	player   *tape.Player   // nil if nothing is played
 	recorder *tape.Recorder // nil if nothing is recorded
 	upstream *relay.Relay   // nil if there is none
+
+	watch  exchange.Watch // of the answers that are played
+	number atomic.Int64   // of the exchange that came last
 }
 
-// load reads the tape, and decides who answers.
+// load reads the tape, and decides which handler answers.
 func (d *deck) load() error {
 	opts := d.opts
 	mode := cmp.Or(opts.Mode, modeNew)
@@ -154,6 +159,7 @@ func (d *deck) load() error {
 // use sets the upstream.
 func (d *deck) use(upstream *relay.Relay) {
 	d.upstream = upstream
+	upstream.Number = d.next
 	if d.recorder == nil {
 		return
 	}
@@ -163,6 +169,8 @@ func (d *deck) use(upstream *relay.Relay) {
 		}
 	}
 }
+
+func (d *deck) next() int64 { return d.number.Add(1) }
 
 // isUsed reports whether anything is played or recorded.
 func (d *deck) isUsed() bool { return d.player != nil || d.recorder != nil }
@@ -188,7 +196,7 @@ func (d *deck) Close() error {
 	return errors.Join(errs...)
 }
 
-// what describes the tape, for the first line of the log.
+// what returns a description of the tape for the first line of the log.
 func (d *deck) what() (list []string) {
 	if d.player != nil {
 		count := "1 recording"
@@ -217,10 +225,14 @@ func (d *deck) open(mode string) error {
 	}
 	options := tape.Options{
 		Match:  parts,
-		Header: d.base.Header,
-		CORS:   d.base.CORS,
-		Note:   d.log.tell,
-		Played: d.log.played,
+		Faults: d.base.Faults, FaultSeed: d.base.FaultSeed,
+		WriteTimeout: d.base.WriteTimeout,
+		Header:       d.base.Header,
+		CORS:         d.base.CORS,
+		Note:         d.log.tell,
+		Number:       d.next,
+		Watch:        func(r *exchange.Request) exchange.Watcher { return d.watch(r) },
+		Played:       d.log.played,
 		Wait: func(recorded time.Duration, next bool) time.Duration {
 			if !pace.Recorded && !next {
 				return 0

@@ -115,7 +115,7 @@ func (s *Secrets) Scan(run *Run, text string) []Span {
 	return s.scan(run, text, start, false)
 }
 
-// Finish ends a text, and returns what else is secret in it: also the beginning
+// Finish ends a text, and returns the other secrets in it, with the beginning
 // of a secret, where the text was cut. The last piece was size bytes long.
 func (s *Secrets) Finish(run *Run, size int) []Span {
 	text := run.pending

@@ -23,14 +23,14 @@ import (
 const RecordVariable = "SSECTL_TEST_RECORD"
 
 // Tape returns the base URL of a server that answers from the recordings in dir:
-// what upstream answered when the test ran for the first time. If there are none
+// the answers of upstream when the test ran for the first time. If there are none
 // yet, or the variable SSECTL_TEST_RECORD is set, requests go to upstream, and are
 // recorded; older recordings in dir are removed before, and new ones if the test
 // fails. Secrets do not get into the
 // files, so they can be checked in with the test.
 //
 // Each answer comes at once and ends as it did. A request that nothing matches
-// fails the test, with the recording that is nearest to it and what differs; the
+// fails the test, with the recording that is nearest to it and the differences; the
 // client gets status 501. Options change how requests are compared, and the pace;
 // there may be one at most.
 func Tape(t testing.TB, dir, upstream string, options ...tape.Options) string {
@@ -71,7 +71,7 @@ func Tape(t testing.TB, dir, upstream string, options ...tape.Options) string {
 	return start(t, player, func() {}, log.stop)
 }
 
-// recorded returns the base URL of a server that records what upstream answers.
+// recorded returns the base URL of a server that records the answers of upstream.
 func recorded(t testing.TB, dir, upstream string) string {
 	t.Helper()
 	u, err := url.Parse(upstream)
@@ -107,7 +107,7 @@ func recorded(t testing.TB, dir, upstream string) string {
 		r.Close()
 		recorder.Close()
 		log.stop()
-		if t.Failed() { // or the next run would play what went wrong
+		if t.Failed() { // or the next run would play the failed one
 			files, _ := filepath.Glob(filepath.Join(dir, "*.jsonl"))
 			for _, file := range files {
 				os.Remove(file)

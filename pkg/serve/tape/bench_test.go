@@ -15,7 +15,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// BenchmarkRecord measures what a recording costs an event of a model, beside the
+// BenchmarkRecord measures the cost of a recording for an event of a model, beside the
 // same lines without a look for secrets.
 func BenchmarkRecord(b *testing.B) {
 	var text strings.Builder

@@ -1,12 +1,14 @@
 package tape
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // A cleaner takes the secrets out of the events of one stream. A secret may come
@@ -23,7 +25,7 @@ type cleaner struct {
 	tails  map[uint64]*pieces
 }
 
-// How much is held back. What does not fit is decided as it is: a beginning of a
+// Limits of the held events. Beyond them, texts are decided as they are: a beginning of a
 // secret is hidden, unless it is so short that it gives nothing away.
 const (
 	maxHeld     = 64 // events
@@ -32,7 +34,7 @@ const (
 	maxTails    = 256
 )
 
-// A held is an event, and what is to be replaced in it.
+// A held is an event, and the parts of it to be replaced.
 type held struct {
 	record record.Record
 	texts  []text
@@ -137,8 +139,8 @@ func (c *cleaner) tooOld(h *held, latest *record.Record) bool {
 	return latest.Time.Sub(h.record.Time) > maxHeldTime
 }
 
-// isClean reports whether there is nothing secret in an event, nor at the end of a
-// text in it what may be the beginning. It is quick.
+// isClean reports whether there is nothing secret in an event, nor the possible
+// beginning of a secret at the end of a text in it. It is quick.
 func (c *cleaner) isClean(r *record.Record) bool {
 	if r.Raw == nil && !r.HasComment && r.ID == "" {
 		if value, ok := c.likeLast(r); ok {
@@ -220,24 +222,27 @@ func (c *cleaner) read(r *record.Record) {
 	case r.Meta != nil:
 		return
 	case r.Incomplete || !r.IsEvent && !r.HasComment && !r.HasID:
-		offset := 0
+		offset, eventType := 0, stream.DefaultType
 		for line := range strings.Lines(string(r.Raw)) {
 			value := strings.TrimRight(line, "\r\n")
 			name, rest, _ := strings.Cut(value, ":")
 			at := offset + len(value) - len(strings.TrimPrefix(rest, " "))
 			switch value := value[at-offset:]; {
 			case name == "data":
-				reader.add(value, inRaw, at, r.Type)
+				reader.add(value, inRaw, at, eventType)
 			case name == "":
 				reader.comment(value, inRaw, at)
 			default:
+				if name == "event" {
+					eventType = value
+				}
 				reader.add(value, inRaw, at, "raw "+name)
 			}
 			offset += len(line)
 		}
 	default:
 		if r.IsEvent {
-			reader.add(r.Data, inData, 0, r.Type)
+			reader.add(r.Data, inData, 0, cmp.Or(r.Type, stream.DefaultType))
 		}
 		if r.Type != "" && r.Type != "message" {
 			reader.texts = append(reader.texts, text{place: inType, to: len(r.Type), value: r.Type, kind: jsonName})

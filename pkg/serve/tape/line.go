@@ -16,8 +16,8 @@ import (
 	"github.com/ssectl/ssectl/pkg/record"
 )
 
-// A Request is what a recording is the answer to. In one that was written by
-// hand, what is absent matches everything.
+// A Request is the request that a recording answers. In one that was written by
+// hand, absent parts match everything.
 type Request struct {
 	Method string // "" for any
 	Path   string // without the query; "" for any
@@ -314,7 +314,7 @@ type metaLine struct {
 	BodyBase64 *string `json:"body_b64"`
 }
 
-// meta is what a meta line has.
+// meta is the content of a meta line.
 type meta struct {
 	request  *Request
 	response *Response

@@ -126,7 +126,7 @@ func (s *scan) failed(err error) error {
 const maxTape = 4 << 30
 
 // load reads the recordings of a directory in the order of their names. Notes
-// are about what is left out.
+// name the files that are left out.
 func load(dir string, note func(string)) ([]*recording, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -255,7 +255,7 @@ const (
 	absent         = "absent"
 )
 
-// differences returns in what a request differs from a recording.
+// differences returns the differences of a request from a recording.
 func (k *key) differences(recorded *key, parts []Part) (list []Difference) {
 	for _, part := range parts {
 		if k.same(recorded, part) {

@@ -14,11 +14,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/internal/socket"
 	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 )
 
 const (
@@ -59,9 +62,19 @@ type Options struct {
 	// seconds, a negative one forever.
 	WriteTimeout time.Duration
 
+	// Faults break answers on purpose, most of them event streams alone. FaultSeed
+	// chooses the requests of those that are for a share.
+	Faults    []fault.Fault
+	FaultSeed uint64
+
 	// Otherwise answers the requests that no recording matches. Nil means
-	// status 501 with what differs from the nearest one.
+	// status 501 with the differences from the nearest one.
 	Otherwise http.Handler
+
+	// Watch watches each answer that is given, if not nil, and Number is the
+	// number of the exchange; nil counts from 1.
+	Watch  exchange.Watch
+	Number func() int64
 
 	// Note is called with problems, each as a line for people; Played with
 	// each answer that was given. Both may be nil.
@@ -80,7 +93,7 @@ type Play struct {
 	Bytes    int64 // of the body
 	Start    time.Time
 	Duration time.Duration
-	End      string // for people; of a request that nothing matches, what differs
+	End      string // for people; of a request that nothing matches, the differences
 }
 
 // A Player answers requests from recordings: each with the first recording that
@@ -90,6 +103,8 @@ type Player struct {
 	options Options
 	parts   []Part
 	secrets redact.Secrets
+	faults  *fault.Set
+	number  atomic.Int64
 
 	mu   sync.Mutex // guards the used fields of the recordings
 	list []*recording
@@ -97,7 +112,12 @@ type Player struct {
 
 // Open returns a Player for the recordings in a directory.
 func Open(dir string, options Options) (*Player, error) {
-	p := &Player{options: options, parts: DefaultParts()}
+	p := &Player{options: options, parts: DefaultParts(), faults: fault.NewSet(options.Faults, false, options.FaultSeed)}
+	for i := range options.Faults {
+		if err := options.Faults[i].Validate(); err != nil {
+			return nil, err
+		}
+	}
 	if options.Match != nil {
 		p.parts = nil
 		for _, part := range options.Match {
@@ -158,11 +178,16 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case found != nil:
 		play.Name = found.name()
 		p.header(w.Header(), r, found)
+		x := &playing{
+			player: p, w: w, control: http.NewResponseController(w), ctx: r.Context(), play: &play, due: time.Now(),
+			watcher: p.watch(start, r, body), end: exchange.ClientLeft,
+		}
 		defer func() { // also of a panic that cuts the answer
 			play.Duration = time.Since(start)
+			x.watcher.End(exchange.End{How: x.end, Time: time.Now(), First: x.first, Events: play.Events, Bytes: play.Bytes})
 			p.played(play)
 		}()
-		p.play(w, r, found, &play)
+		x.run(r, found, p.faults.Of(r.Method, r.URL.Path))
 		return
 	case preflight && p.options.CORS != "":
 		p.header(w.Header(), r, nil)
@@ -175,7 +200,7 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		play.Status = http.StatusNotImplemented
 		p.header(w.Header(), r, nil)
-		play.End = p.refuse(w, request, &key)
+		play.End = p.refuse(w, p.watch(start, r, body), request, &key)
 	}
 	play.Duration = time.Since(start)
 	p.played(play)
@@ -306,8 +331,41 @@ type refusal struct {
 	} `json:"error"`
 }
 
+// watch reports a request to Options.Watch.
+func (p *Player) watch(start time.Time, r *http.Request, body []byte) exchange.Watcher {
+	if p.options.Watch == nil {
+		return nobody{}
+	}
+	u := *r.URL
+	u.Scheme, u.Host = "http", r.Host
+	request := &exchange.Request{Time: start, Remote: r.RemoteAddr, Method: r.Method, URL: &u, Host: r.Host, Header: r.Header.Clone()}
+	if p.options.Number != nil {
+		request.Number = p.options.Number()
+	} else {
+		request.Number = p.number.Add(1)
+	}
+	w := p.options.Watch(request)
+	if w == nil {
+		return nobody{}
+	}
+	request.Passed(body, maxWatched)
+	request.Finished()
+	return w
+}
+
+// maxWatched bounds the body of a request that a watcher gets, in bytes.
+const maxWatched = 8 << 20
+
+// nobody watches an exchange.
+type nobody struct{}
+
+func (nobody) Response(*exchange.Response) {}
+func (nobody) Event(*record.Record)        {}
+func (nobody) Body([]byte)                 {}
+func (nobody) End(exchange.End)            {}
+
 // refuse answers a request that no recording matches, and returns its message.
-func (p *Player) refuse(w http.ResponseWriter, request *Request, k *key) string {
+func (p *Player) refuse(w http.ResponseWriter, watcher exchange.Watcher, request *Request, k *key) string {
 	var answer refusal
 	answer.Error.Type, answer.Error.Code = "no_recording", "no_recording"
 	target := request.Path
@@ -346,6 +404,9 @@ func (p *Player) refuse(w http.ResponseWriter, request *Request, k *key) string 
 	header.Set("X-Should-Retry", "false")
 	w.WriteHeader(http.StatusNotImplemented)
 	w.Write(text.Bytes())
+	watcher.Response(&exchange.Response{Time: time.Now(), Status: http.StatusNotImplemented, Header: header.Clone()})
+	watcher.Body(text.Bytes())
+	watcher.End(exchange.End{How: exchange.Whole, Time: time.Now(), Bytes: int64(text.Len())})
 	p.note(message)
 	return message
 }
@@ -360,22 +421,51 @@ type playing struct {
 	due     time.Time // of the latest line
 	begun   bool      // the head is sent
 	pending []byte
+	breaker *fault.Writer // makes faults happen; nil if there are none
+
+	watcher exchange.Watcher
+	first   time.Time    // of the events
+	end     exchange.How // as far as is known
 }
 
 var errGone = errors.New("closed by the client")
 
-// play gives the answer of a recording. It panics with [http.ErrAbortHandler] where
+// run gives the answer of a recording. It panics with [http.ErrAbortHandler] where
 // the answer is to be cut.
-func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, play *Play) {
-	x := &playing{player: p, w: w, control: http.NewResponseController(w), ctx: r.Context(), play: play, due: time.Now()}
+func (x *playing) run(r *http.Request, found *recording, plan *fault.Plan) {
+	w, play := x.w, x.play
 	play.Status = found.response.Status
 	for name := range found.end.Trailer {
 		w.Header().Add("Trailer", name)
 	}
+	if plan.Lifetime > 0 {
+		ctx, cancel := context.WithTimeoutCause(x.ctx, plan.Lifetime, &fault.Cut{Cause: fmt.Sprintf("cut after %v", plan.Lifetime)})
+		defer cancel()
+		x.ctx = ctx
+	}
+	if plan.Delay > 0 {
+		x.begun = true
+		if err := x.sleep(plan.Delay); err != nil {
+			play.End = err.Error()
+			panic(http.ErrAbortHandler)
+		}
+		x.due = time.Now()
+	}
+	if plan.Status != 0 {
+		play.Status, play.End, x.end = plan.Status, "refused by a fault", exchange.Fault
+		http.Error(w, http.StatusText(plan.Status), plan.Status)
+		return
+	}
+	if found.stream {
+		plan.SetHeader(w.Header())
+		if plan.Breaks {
+			x.breaker = plan.NewWriter(x)
+		}
+	}
 	x.begun = true // there is nothing to send while the head waits
 	if err := x.wait(gap(found.asked, found.answered), false); err != nil {
 		play.End = err.Error()
-		return
+		panic(http.ErrAbortHandler)
 	}
 	x.begun = false
 	body := found.response.Body
@@ -383,6 +473,7 @@ func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, 
 	if !found.stream && !found.pieces && !head && found.end.How == exchange.Whole && len(found.end.Trailer) == 0 {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body.Bytes)))
 	}
+	x.watcher.Response(&exchange.Response{Time: time.Now(), Proto: r.Proto, Status: found.response.Status, Header: w.Header().Clone(), Stream: found.stream})
 	w.WriteHeader(found.response.Status)
 	err := error(nil)
 	if !head {
@@ -390,29 +481,36 @@ func (p *Player) play(w http.ResponseWriter, r *http.Request, found *recording, 
 			err = x.stream(found)
 		} else if err = x.wait(gap(found.answered, found.ended), false); err == nil {
 			x.pending = append(x.pending, body.Bytes...)
+			x.watcher.Body(body.Bytes)
 		}
 	}
 	if err == nil {
-		err = x.flush()
+		err = x.sendAll(found.end.How == exchange.Whole)
 	}
+	var cut *fault.Cut
 	switch {
+	case errors.As(err, &cut):
+		x.end = exchange.Fault
+		if play.End = cut.Cause; cut.Reset {
+			reset(x.control)
+		}
 	case err != nil:
 		play.End = err.Error()
 		if !errors.Is(err, errGone) {
-			p.note(fmt.Sprintf("%s: %v", found.name(), err))
+			x.player.note(fmt.Sprintf("%s: %v", found.name(), err))
 		}
 		panic(http.ErrAbortHandler)
 	case head, found.end.How == exchange.Whole:
 		for name, values := range found.end.Trailer {
 			w.Header()[name] = values
 		}
-		play.End = string(exchange.Whole)
+		play.End, x.end = string(exchange.Whole), exchange.Whole
 		return
 	case found.end.How == exchange.Reset:
-		play.End = "reset, as recorded"
+		play.End, x.end = "reset, as recorded", exchange.Reset
 		reset(x.control)
 	default:
-		play.End = fmt.Sprintf("cut, as recorded (%s)", found.end.How)
+		play.End, x.end = fmt.Sprintf("cut, as recorded (%s)", found.end.How), exchange.Truncated
 	}
 	panic(http.ErrAbortHandler)
 }
@@ -444,6 +542,7 @@ func (x *playing) stream(found *recording) error {
 			if !r.Time.IsZero() {
 				last = r.Time
 			}
+			x.watcher.Body(s.piece)
 			if x.pending = append(x.pending, s.piece...); len(x.pending) >= flushedBytes {
 				if err := x.flush(); err != nil {
 					return err
@@ -474,13 +573,27 @@ func (x *playing) stream(found *recording) error {
 				return err
 			}
 		}
+		before := len(x.pending)
 		if x.pending, err = r.AppendText(x.pending); err != nil {
 			return err
 		}
 		if r.IsEvent {
 			events++
+		}
+		if x.breaker != nil {
+			text := bytes.Clone(x.pending[before:])
+			x.pending = x.pending[:before]
+			if err := x.broken(text, r.IsEvent); err != nil {
+				return err
+			}
+		} else if r.IsEvent {
 			x.play.Events++
 		}
+		r.Time = time.Now()
+		if r.IsEvent && x.first.IsZero() {
+			x.first = r.Time
+		}
+		x.watcher.Event(&r)
 		if len(x.pending) >= flushedBytes {
 			if err := x.flush(); err != nil {
 				return err
@@ -497,7 +610,7 @@ func gap(from, to time.Time) time.Duration {
 	return max(to.Sub(from), 0)
 }
 
-// wait waits until the next line is due. What is due by then goes out before.
+// wait waits until the next line is due. Pending bytes go out before.
 func (x *playing) wait(recorded time.Duration, next bool) error {
 	wait := recorded
 	if x.player.options.Wait != nil {
@@ -511,20 +624,70 @@ func (x *playing) wait(recorded time.Duration, next bool) error {
 	if left <= 0 {
 		return nil
 	}
-	if len(x.pending) > 0 || !x.begun {
-		if err := x.flush(); err != nil {
+	if len(x.pending) > 0 || !x.begun || x.breaker != nil {
+		if err := x.sendAll(false); err != nil {
 			return err
 		}
 		left = time.Until(x.due)
 	}
-	timer := time.NewTimer(left)
+	return x.sleep(left)
+}
+
+// sleep waits, unless the client leaves or a fault ends the answer.
+func (x *playing) sleep(wait time.Duration) error {
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
 	case <-x.ctx.Done():
-		return errGone
+		return x.gone()
 	}
+}
+
+// gone returns why an answer cannot go on.
+func (x *playing) gone() error {
+	var cut *fault.Cut
+	if errors.As(context.Cause(x.ctx), &cut) {
+		return cut
+	}
+	return errGone
+}
+
+// broken sends an event, or other bytes of the stream, as the faults want it.
+func (x *playing) broken(text []byte, isEvent bool) error {
+	if !isEvent {
+		x.breaker.Add(text)
+		return nil
+	}
+	before := x.breaker.Sent
+	err := x.breaker.Event(text)
+	x.play.Events += x.breaker.Sent - before
+	return err
+}
+
+// sendAll sends the pending bytes, as far as faults let it pass; last is that of a
+// stream that ends in order.
+func (x *playing) sendAll(last bool) error {
+	if x.breaker != nil {
+		if err := x.breaker.Flush(last); err != nil {
+			return err
+		}
+	}
+	return x.flush()
+}
+
+// Send is for faults.
+func (x *playing) Send(text []byte) error {
+	x.pending = append(x.pending, text...)
+	return x.flush()
+}
+
+// Sleep is for faults.
+func (x *playing) Sleep(wait time.Duration) error {
+	err := x.sleep(wait)
+	x.due = time.Now()
+	return err
 }
 
 func (x *playing) flush() error {
@@ -545,8 +708,8 @@ func (x *playing) flush() error {
 	if err == nil {
 		err = x.control.Flush()
 	}
-	if err != nil {
-		return errGone
+	if err != nil || x.ctx.Err() != nil {
+		return x.gone()
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 )
 
 // write writes the files of a directory.
@@ -434,4 +435,45 @@ func FuzzTape(f *testing.F) {
 			}()
 		}
 	})
+}
+
+// Faults break what is played.
+func TestFaults(t *testing.T) {
+	dir := write(t, map[string]string{
+		"1.jsonl": `{"meta":{"request":{"path":"/s"}}}` + "\n" + `{"data":"a"}` + "\n" + `{"comment":"c"}` + "\n" + `{"data":"b"}` + "\n",
+		"2.jsonl": `{"meta":{"request":{"path":"/j"},"response":{"json":[1]}}}`,
+	})
+	for text, want := range map[string]string{
+		"drop@1":             "200 data: a\n\n unexpected EOF",
+		"reset@1":            "200 data: a\n\n reset",
+		"truncate@2":         "200 data: a\n\n: c\n\ndata unexpected EOF",
+		"duplicate@2":        "200 data: a\n\n: c\n\ndata: b\n\ndata: b\n\n <nil>",
+		"eol=cr":             "200 data: a\r\r: c\r\rdata: b\r\r <nil>",
+		"buffer=1k":          "200 data: a\n\n: c\n\ndata: b\n\n <nil>",
+		"status=503":         "503 Service Unavailable\n <nil>",
+		"drop@1:POST":        "200 data: a\n\n: c\n\ndata: b\n\n <nil>",
+		"status=503:/j":      "200 data: a\n\n: c\n\ndata: b\n\n <nil>",
+		"status=503:/s #2-3": "200 data: a\n\n: c\n\ndata: b\n\n <nil>",
+	} {
+		f, err := fault.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var played Play
+		_, base := play(t, dir, Options{Faults: []fault.Fault{f}, Played: func(p Play) { played = p }})
+		response, body, err := ask(t, base, call{method: "GET", target: "/s"})
+		end := "<nil>"
+		switch {
+		case err != nil && strings.Contains(err.Error(), "reset"):
+			end = "reset"
+		case err != nil:
+			end = err.Error()
+		}
+		if got := fmt.Sprintf("%d %s %s", response.StatusCode, body, end); got != want {
+			t.Errorf("%s: %q, want %q (%s)", text, got, want, played.End)
+		}
+		if _, body, err := ask(t, base, call{method: "GET", target: "/j"}); text != "status=503" && text != "status=503:/j" && (body != "[1]" || err != nil) {
+			t.Errorf("%s: another answer is %q, %v", text, body, err)
+		}
+	}
 }

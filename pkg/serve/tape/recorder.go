@@ -260,8 +260,9 @@ type tape struct {
 	file    *os.File   // nil until the request is written
 	closed  bool
 	cleaner cleaner
+	writer  record.Writer      // escapes once the parts that its lines have in common
 	asked   bool               // the request is written
-	early   []early            // what came before the request was whole
+	early   []early            // parts of the answer that came before the request was whole
 	waiting int                // bytes of it
 	head    *exchange.Response // of an answer that is no stream
 	lines   bool               // the body is one of lines
@@ -333,7 +334,7 @@ func (t *tape) wait(part early, size int) bool {
 	return false
 }
 
-// ask writes the request, and what came before it was whole.
+// ask writes the request, and the parts of the answer that came before it was whole.
 func (t *tape) ask() {
 	t.asked = true
 	request := t.request
@@ -512,7 +513,7 @@ func (t *tape) line(r *record.Record) {
 	if t.file == nil {
 		return
 	}
-	t.pending = r.AppendJSON(t.pending)
+	t.pending = t.writer.AppendRecord(t.pending, r)
 	switch {
 	case len(t.pending) >= flushSize:
 		t.flush()

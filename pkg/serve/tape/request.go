@@ -75,7 +75,7 @@ func cleanRequest(secrets *redact.Secrets, method, path, query string, header ht
 			}
 		}
 		r.Body = bodyOf([]byte(cleanBody(secrets, contentType, string(text), true)), cut)
-		if cut > 0 { // the sizes on tape and on the wire differ by what was replaced
+		if cut > 0 { // the sizes on tape and on the wire differ by the replaced secrets
 			r.Body.Size = cut
 		}
 	}

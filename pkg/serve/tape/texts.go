@@ -27,7 +27,7 @@ type text struct {
 	value    string // decoded
 	secret   bool   // by the name of its field
 
-	// channels are hashes of what the text goes on with: pieces of one text
+	// channels are hashes of the texts that this may go on: pieces of one text
 	// come in the same field of one event after the other.
 	channels [channels]uint64
 }
@@ -305,7 +305,7 @@ func stringEnd(s string, i int) (end int, closed bool) {
 	return len(s), false
 }
 
-// unquote returns what a JSON string means, the string itself where it is broken.
+// unquote returns the meaning of a JSON string, or the string itself where it is broken.
 func unquote(s string) string {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s
