@@ -178,7 +178,7 @@ func unpack(decoder *stream.Decoder, raw []byte, p packed) record.Record {
 		text = slices.Concat([]byte("\n"), raw) // only at the very start a BOM is dropped
 	}
 	decoder.Reset(bytes.NewReader(text))
-	decoder.MaxEventSize = len(text) + 1
+	decoder.MaxEventSize = max(len(text)+1, 64<<10) // a small one makes small reads, which part comments
 	for b, err := range decoder.Blocks() {
 		if err != nil {
 			break
