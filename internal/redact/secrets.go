@@ -137,6 +137,25 @@ func (s *Secrets) Force(run *Run) bool {
 	return run.pending != "" && s.begins(run.pending, run.boundary)
 }
 
+// Rest returns how much of the beginning of a text may be the rest of a known
+// secret, or a piece of one, for a text whose beginning nobody has scanned.
+func (s *Secrets) Rest(text string) (n int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, value := range s.values {
+		if strings.Contains(value, text) {
+			return len(text)
+		}
+		for i := range value {
+			if strings.HasPrefix(text, value[i:]) {
+				n = max(n, len(value)-i)
+				break
+			}
+		}
+	}
+	return n
+}
+
 // scan finds the secrets in text, in which the latest piece begins at start. The
 // undecided end becomes pending, or if the text is whole, is decided.
 func (s *Secrets) scan(run *Run, text string, start int, whole bool) (spans []Span) {
