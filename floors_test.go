@@ -36,7 +36,7 @@ var floors = []floor{
 	{folder: "pkg/stream", mayNot: []string{"net", "os"}},
 	{folder: "pkg/record", may: []string{module + "/pkg/stream"}, mayNot: []string{"net", "os"}},
 	{folder: "pkg/exchange/window", may: []string{module + "/internal", module + "/pkg/exchange", module + "/pkg/record", module + "/pkg/stream"}},
-	{folder: "pkg/exchange", may: []string{module + "/pkg/record"}},
+	{folder: "pkg/exchange", may: []string{module + "/pkg/record", module + "/pkg/stream"}},
 	{folder: "pkg/listen", may: []string{module + "/internal", module + "/pkg/stream"}},
 	{folder: "pkg/serve/fault", may: []string{module + "/internal"}},
 	{folder: "pkg/serve/inspector", may: []string{module + "/internal", module + "/pkg/serve", module + "/pkg/exchange", module + "/pkg/record", module + "/pkg/stream"}},

@@ -25,11 +25,14 @@ var notRun = map[string]bool{"go run . demo\n": true, "go test ./...\n": true}
 // wants are parts of the output of a block, by a line of the block.
 var wants = map[string]string{
 	"--as openai --text":       "Harbour tide",
+	"/.ssectl/exchanges":       "\nwhole\n",
 	"--as openai-responses":    ", for the rest after 7",
 	"--jq .json.symbol":        "ACME\n",
 	"paste -sd' '":             "1 2 3 4 5\n",
 	"--format data":            "one\ntwo\n",
-	"curl exits with":          "cut: curl exits with 18\n",
+	"cut: curl exits with":     "cut: curl exits with 18\n",
+	"first: curl exits with":   "second: whole\n",
+	"grep -c ^data":            "9\n",
 	"-r .error.message":        "body .stream is false, recorded true",
 	`jq -e '.outcome == "pass`: "true\n",
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 
-// metrics are what a watch has seen, for Prometheus to ask for. The methods of a nil
-// pointer do nothing.
+// metrics hold the results of a watch for Prometheus. The methods of a nil pointer do
+// nothing.
 type metrics struct {
 	url, version string
 	every        time.Duration

@@ -59,7 +59,7 @@ func watch(ctx context.Context, streams *term.Streams, opts *options, diagnose f
 	return err
 }
 
-// A watcher makes the same diagnosis again and again, and tells what has changed.
+// A watcher makes the same diagnosis again and again, and reports the changes.
 type watcher struct {
 	every     time.Duration // from start to start
 	untilFail bool

@@ -17,8 +17,8 @@ const (
 	kindUntested = "untested" // nothing could be tested
 )
 
-// A line is what a round of --watch has to tell. As JSON it is interface: keys keep
-// their names and meanings.
+// A line reports a round of --watch, or a change of a verdict in it. As JSON it is
+// interface: keys keep their names and meanings.
 type line struct {
 	Kind  string    `json:"kind"`
 	Time  time.Time `json:"time"` // the end of the round
@@ -36,7 +36,7 @@ type line struct {
 	From  diag.Status `json:"from,omitempty"` // "" in the first round
 	To    diag.Status `json:"to,omitempty"`
 
-	Phase   string `json:"phase,omitempty"` // of what could not be tested
+	Phase   string `json:"phase,omitempty"` // in which the test failed
 	Message string `json:"message,omitempty"`
 }
 
@@ -44,7 +44,7 @@ func roundLine(r *diag.Report, at time.Time, round int) line {
 	return line{Kind: kindRound, Time: at, Round: round, URL: r.URL, Outcome: r.Outcome, DurationMS: r.DurationMS, Summary: &r.Summary}
 }
 
-// jsonLines tells lines as JSON.
+// jsonLines returns a function that writes lines as JSON.
 func jsonLines(w io.Writer) func(line) error {
 	return func(l line) error {
 		l.Time = l.Time.UTC().Round(time.Millisecond)
@@ -56,7 +56,7 @@ func jsonLines(w io.Writer) func(line) error {
 	}
 }
 
-// textLines tells lines for people.
+// textLines returns a function that writes lines for people.
 func textLines(w io.Writer, colors term.Colors) func(line) error {
 	return func(l line) error {
 		_, err := fmt.Fprintf(w, "%s  %s\n", colors.Faint(l.Time.UTC().Format(time.RFC3339)), l.text(colors))

@@ -18,7 +18,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 
-// A round is what a diagnosis of a test finds: verdicts as "id status, id status", or
+// A round is the outcome of a diagnosis in a test: verdicts as "id status, id status", or
 // the reason why there are none.
 type round struct {
 	verdicts string
@@ -50,8 +50,8 @@ func (r round) report() *diag.Report {
 	return report
 }
 
-// watched plays rounds to a watcher, and stops it after the last one. It returns what
-// was told, and when each round began, in seconds after the start.
+// watched plays rounds to a watcher, and stops it after the last one. It returns the
+// lines, and when each round began, in seconds after the start.
 func watched(t *testing.T, w *watcher, rounds ...round) (told string, begun []int, err error) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

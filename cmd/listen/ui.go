@@ -21,7 +21,6 @@ import (
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/listen"
-	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/inspector"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -179,8 +178,7 @@ func (u *ui) block(b *stream.Block, at time.Time) {
 			u.first = at
 		}
 	}
-	r := record.FromBlock(b, at)
-	u.open.Event(&r)
+	exchange.Tell(u.open, b, at)
 }
 
 func (u *ui) change(change listen.Change, _ time.Time) {

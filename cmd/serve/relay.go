@@ -49,8 +49,7 @@ func (opts *relayOptions) bind(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&opts.AllowHosts, "allow-host", nil, "answer requests for this `name` of the server too, beside localhost and addresses; * means any; repeatable")
 }
 
-// exchanges is what the parts have in common that are told of exchanges: those of an
-// upstream, and others.
+// exchanges are the parts that see the exchanges with an upstream, or a tape.
 type exchanges struct {
 	streams *term.Streams
 	opts    *options
@@ -62,7 +61,7 @@ type exchanges struct {
 	printer *printer    // nil if nothing is printed
 }
 
-// watch returns what is told of each exchange with the upstream. Here is the place
+// watch returns the watchers of each exchange with the upstream. Here is the place
 // for further ones.
 func (e *exchanges) watch() exchange.Watch {
 	all := []exchange.Watch{e.show()}

@@ -92,6 +92,11 @@ come in.
 Every path and method is answered with the stream, so that it can stand in for
 any API. A browser that opens / gets a page that shows the stream.
 
+With --upstream, requests go on to a real server, and its answers come back unchanged:
+the log has a line for each, --print its events, --fault breaks them as they pass. A
+command after -- is started with the base URLs of well-known libraries set to this
+server, which ends with it.
+
 A directory is a tape: recordings of exchanges, made by --upstream and --record or by
 hand, of which each request gets the one that matches (see --help tapes).`
 

@@ -156,7 +156,7 @@ func newReport(o *seen.Observation) *Report {
 	}
 	for _, role := range []seen.Role{seen.RoleMain, seen.RoleHead, seen.RoleBaseline} {
 		if x := o.Get(role); x != nil && len(r.hops) == 0 {
-			r.hops = append(r.hops, seen.Hops(x.Header)...)
+			r.hops = append(r.hops, x.Hops()...)
 		}
 	}
 	for _, hop := range r.hops {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // A Request is what a client asked for.
@@ -96,6 +97,26 @@ type Watcher interface {
 	End(End)
 }
 
+// A BlockWatcher is a Watcher that is given the blocks of a stream as they were
+// decoded, in place of their records: to make a record takes longer than to keep
+// the bytes.
+type BlockWatcher interface {
+	Watcher
+
+	// Block is called in place of Event. The block is valid until it returns.
+	Block(b *stream.Block, at time.Time)
+}
+
+// Tell tells a Watcher of a block that was read at the given time.
+func Tell(w Watcher, b *stream.Block, at time.Time) {
+	if w, ok := w.(BlockWatcher); ok {
+		w.Block(b, at)
+		return
+	}
+	r := record.FromBlock(b, at)
+	w.Event(&r)
+}
+
 // A Watch is called with each request when its headers have come, and returns who
 // is told of the rest; nil for nobody.
 type Watch func(*Request) Watcher
@@ -130,6 +151,22 @@ func (all watchers) Response(r *Response) {
 func (all watchers) Event(r *record.Record) {
 	for _, w := range all {
 		w.Event(r)
+	}
+}
+
+// Block makes the record of a block once, if anybody needs it.
+func (all watchers) Block(b *stream.Block, at time.Time) {
+	var r record.Record
+	made := false
+	for _, w := range all {
+		if w, ok := w.(BlockWatcher); ok {
+			w.Block(b, at)
+			continue
+		}
+		if !made {
+			r, made = record.FromBlock(b, at), true
+		}
+		w.Event(&r)
 	}
 }
 

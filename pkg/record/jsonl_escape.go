@@ -58,6 +58,9 @@ func appendEscaped(dst, text []byte, from int) []byte {
 	for len(rest) >= 8 {
 		// Room for the most that one round writes for each word.
 		dst = grow(dst, len(rest)+24)
+		if hasBlocks {
+			dst, rest = appendBlocks(dst, rest)
+		}
 		n, out := len(dst), dst[:cap(dst)]
 		for len(rest) >= 8 && len(out)-n >= 24 {
 			word := binary.LittleEndian.Uint64(rest)
@@ -87,6 +90,25 @@ func appendEscaped(dst, text []byte, from int) []byte {
 	}
 	dst, _ = appendChars(dst, rest, 0)
 	return dst
+}
+
+const blockSize = 16
+
+// appendBlocks appends blocks of text while there is room and nothing is to escape but
+// quotes and backslashes.
+func appendBlocks(dst, text []byte) (to, rest []byte) {
+	for {
+		n := len(dst)
+		blocks := min(len(text)/blockSize, (cap(dst)-n)/(2*blockSize))
+		if blocks == 0 || (text[0]|text[blockSize-1]) >= utf8.RuneSelf {
+			return dst, text
+		}
+		done, written := escapeBlocks(&dst[:n+1][n], &text[0], blocks)
+		dst, text = dst[:n+written], text[blockSize*done:]
+		if done < blocks {
+			return dst, text
+		}
+	}
 }
 
 // grow makes room for more bytes after dst.

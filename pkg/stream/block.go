@@ -46,14 +46,16 @@ const (
 // little-endian number. A line end is in none of them, so a match never goes
 // over the end of a line.
 const (
-	mask2, mask4, mask5, mask6 = 1<<16 - 1, 1<<32 - 1, 1<<40 - 1, 1<<48 - 1
+	mask2, mask4, mask5, mask6, mask7 = 1<<16 - 1, 1<<32 - 1, 1<<40 - 1, 1<<48 - 1, 1<<56 - 1
 
-	dataName  = 'd' | 'a'<<8 | 't'<<16 | 'a'<<24
-	dataSpace = dataName | ':'<<32 | ' '<<40
-	idName    = 'i' | 'd'<<8
-	eventName = 'e' | 'v'<<8 | 'e'<<16 | 'n'<<24 | 't'<<32
-	retryName = 'r' | 'e'<<8 | 't'<<16 | 'r'<<24 | 'y'<<32
-	crlfCRLF  = '\r' | '\n'<<8 | '\r'<<16 | '\n'<<24
+	dataName   = 'd' | 'a'<<8 | 't'<<16 | 'a'<<24
+	dataSpace  = dataName | ':'<<32 | ' '<<40
+	idName     = 'i' | 'd'<<8
+	eventName  = 'e' | 'v'<<8 | 'e'<<16 | 'n'<<24 | 't'<<32
+	idSpace    = idName | ':'<<16 | ' '<<24
+	eventSpace = eventName | ':'<<40 | ' '<<48
+	retryName  = 'r' | 'e'<<8 | 't'<<16 | 'r'<<24 | 'y'<<32
+	crlfCRLF   = '\r' | '\n'<<8 | '\r'<<16 | '\n'<<24
 )
 
 func (b *Block) reset() {
@@ -150,8 +152,8 @@ func (b *Block) dataLines(buf []byte, line, end int) int {
 		}
 		// Lines differ in length. A copy of a length that no branch
 		// predictor guesses costs more than one that copies too much.
-		if at := len(join); n <= shortLine && len(buf)-from >= shortLine && cap(join)-at >= shortLine {
-			*(*[shortLine]byte)(join[at : at+shortLine]) = *(*[shortLine]byte)(buf[from:])
+		if at := len(join); n <= shortData && len(buf)-from >= shortData && cap(join)-at >= shortData {
+			*(*[shortData]byte)(join[at : at+shortData]) = *(*[shortData]byte)(buf[from:])
 			join = join[:at+n]
 		} else {
 			join = append(join, buf[from:from+n]...)
@@ -162,7 +164,7 @@ func (b *Block) dataLines(buf []byte, line, end int) int {
 	return line
 }
 
-const shortLine = 128
+const shortData = 128
 
 // parseRetry reads a reconnection time: ASCII digits and nothing else, as many
 // as there may be.

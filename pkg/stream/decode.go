@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math/bits"
 	"time"
 )
 
@@ -123,12 +124,87 @@ func (d *Decoder) Next() (*Block, error) {
 			return b, nil
 		}
 	}
+	if d.clean > d.pos && (d.buf[d.pos] == 'i' || d.buf[d.pos] == 'e') {
+		clean := d.clean
+		if b := d.headed(); b != nil {
+			return b, nil
+		}
+		d.clean = clean
+	}
 	for {
 		b, err := d.Block()
 		if err != nil || b.IsEvent() {
 			return b, err
 		}
 	}
+}
+
+// headed returns the next event if it is an ID, a type or both, as "id: x" and
+// "event: x", and then one line of data. Else it returns nil, and has taken nothing but
+// may have moved d.clean.
+func (d *Decoder) headed() *Block {
+	b, found := &d.block, flags(0)
+	for line := d.pos; d.clean-line >= loadSize; {
+		word := binary.LittleEndian.Uint64(d.buf[line:])
+		from := line
+		switch {
+		case word&mask6 == dataSpace && found != 0:
+			from += 6
+			rest := d.buf[from:d.clean]
+			i := bytes.IndexByte(rest, '\n')
+			end := from + i + 2
+			if i < 0 && d.end-d.clean >= 4 && binary.LittleEndian.Uint32(d.buf[d.clean:]) == crlfCRLF {
+				i = len(rest)
+				end = from + i + 4
+				d.nextCR(end)
+			} else if uint(i+1) >= uint(len(rest)) || rest[i+1] != '\n' {
+				return nil
+			}
+			b.start, b.valueEnd = from-d.pos, from-d.pos+i
+			b.flags = found | hasData
+			return d.done(end)
+		case word&mask4 == idSpace:
+			from += 4
+		case word&mask7 == eventSpace:
+			from += 7
+		default:
+			return nil
+		}
+		eol, next := d.shortLine(from)
+		switch {
+		case eol < 0:
+			return nil
+		case word&mask7 == eventSpace:
+			b.typ, b.typEnd = from-d.pos, eol-d.pos
+			found |= hasType
+		case bytes.IndexByte(d.buf[from:eol], 0) < 0:
+			b.id, b.idEnd = from-d.pos, eol-d.pos
+			found |= hasID
+		}
+		line = next
+	}
+	return nil
+}
+
+// shortLine returns the end of a line from a place in it on, and where the next one
+// starts, -1 if that is not at hand. The end is mostly among the first eight bytes.
+func (d *Decoder) shortLine(from int) (eol, next int) {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	left := d.clean - from
+	word := binary.LittleEndian.Uint64(d.buf[from:]) ^ ones*'\n'
+	if i := bits.TrailingZeros64((word-ones)&^word&highs) / 8; i < min(left, 8) {
+		return from + i, from + i + 1
+	}
+	if left > 8 {
+		if i := bytes.IndexByte(d.buf[from+8:d.clean], '\n'); i >= 0 {
+			return from + 8 + i, from + 9 + i
+		}
+	}
+	if eol = d.clean; eol+1 >= d.end || d.buf[eol+1] != '\n' {
+		return -1, from
+	}
+	d.nextCR(eol + 2)
+	return eol, eol + 2
 }
 
 // Event returns the next event, owned by the caller: one allocation, malformed

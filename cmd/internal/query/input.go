@@ -56,7 +56,8 @@ func fieldNamed(key string) fields {
 	return 0
 }
 
-// Set makes b, which was read at a time, the event that is asked about.
+// Set makes b, which was read at a time, the event that is asked about, as long as b
+// is valid.
 func (in *Input) Set(b *stream.Block, at time.Time) {
 	in.block, in.at = b, at
 	in.made, in.whole, in.text, in.scanned = 0, nil, nil, false

@@ -1,8 +1,9 @@
 // Package query asks questions about events in the language of jq.
 //
-// [Input.Compile] compiles an expression about the events of an [Input]. Expressions
-// that are simple enough are answered from the bytes of an event, see [plan]; gojq
-// answers all others, and is the reference for those.
+// [Input.Compile] compiles an expression about the events of an [Input]. Simple ones,
+// such as .json.price > 100, are answered from the bytes of the event: plan.go turns
+// them into nodes, scan.go finds the values that those look at, evaluate.go has the
+// answers. gojq answers all others, and is the reference for the simple ones.
 package query
 
 import (

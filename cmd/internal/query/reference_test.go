@@ -145,8 +145,8 @@ func (g generator) one(list ...string) string { return list[g.IntN(len(list))] }
 
 func (g generator) path() string {
 	path := g.one(".json", ".json", ".json", ".json", ".json", ".data", ".event", ".id", ".time", ".retry", ".none", `."json"`, `.["json"]`, ".json?", "")
-	for range g.IntN(4) {
-		path += g.one(".a", ".b", `."c d"`, `["a"]`, "[0]", "[1]", "[2]", `."é"`, `["a\tb"]`)
+	for range g.IntN(3) {
+		path += g.one(".a", ".a", ".b", ".b", `."c d"`, `["a"]`, "[0]", "[1]", "[2]", `."é"`, `["a\tb"]`)
 		if g.IntN(4) == 0 {
 			path += "?"
 		}
@@ -187,7 +187,7 @@ func (g generator) expression(depth int) string {
 	case 1, 2:
 		return "(" + sub() + ") " + g.one("==", "!=", "<", "<=", ">", ">=") + " (" + sub() + ")"
 	case 3, 4:
-		return g.path() + " " + g.one("==", "!=", "<", "<=", ">", ">=") + " " + g.literal()
+		return g.path() + " " + g.one("==", "!=", "<", "<=", ">", ">=") + " " + g.one(g.literal(), g.number(), g.path())
 	case 5:
 		return "(" + sub() + ") " + g.one("and", "or") + " (" + sub() + ")"
 	case 6, 7:
@@ -257,7 +257,11 @@ func (g generator) json(depth int) string {
 	case depth > 0 && kind < 5:
 		var members []string
 		for range g.IntN(5) {
-			members = append(members, g.space()+g.text()+g.space()+":"+g.space()+g.json(depth-1)+g.space())
+			key := g.text()
+			if g.IntN(2) == 0 {
+				key = g.one(`"a"`, `"b"`)
+			}
+			members = append(members, g.space()+key+g.space()+":"+g.space()+g.json(depth-1)+g.space())
 		}
 		return "{" + strings.Join(members, ",") + g.space() + "}"
 	case depth > 0 && kind < 7:
@@ -276,7 +280,7 @@ func (g generator) json(depth int) string {
 
 // data returns JSON, or nearly.
 func (g generator) data() string {
-	data := []byte(g.space() + g.json(1+g.IntN(4)) + g.space())
+	data := []byte(g.space() + g.json(g.IntN(4)) + g.space())
 	if g.IntN(6) == 0 && len(data) > 0 {
 		at := g.IntN(len(data))
 		switch g.IntN(3) {
@@ -302,7 +306,7 @@ func TestAnswers(t *testing.T) {
 	g := newGenerator(seed)
 	simple, all := 0, 0
 	defer func() { t.Logf("seed %d: %d of %d answers without gojq", seed, simple, all) }()
-	for range 1000 {
+	for range 3000 {
 		expressions := []string{g.expression(g.IntN(4)), g.expression(g.IntN(3))}
 		events := []string{g.event(g.data()), g.event(g.data()), g.event(g.data())}
 		simple += checkAnswers(t, events, expressions)
@@ -310,6 +314,56 @@ func TestAnswers(t *testing.T) {
 	}
 	if simple < all/3 {
 		t.Errorf("%d of %d answers without gojq, want a third of them", simple, all)
+	}
+}
+
+// TestSimpleAnswers has what generated expressions may miss.
+func TestSimpleAnswers(t *testing.T) {
+	var events []string
+	for _, data := range []string{
+		`{"a":{"b":1},"a":{}}`, `{"a":{"b":1},"a":2}`, `{"a":{"b":1},"a":{"b":2}}`, `{"a":{"b":1,"b":null}}`, `{"\u0061":{"b":3}}`, `{"a":[{"b":1},2],"a":[]}`,
+		`{"a":"text"}`, `{"a":[1,2]}`, `{"a":null}`, `{"a":false}`, `{"a":true}`, `{"a":101}`, `{"a":100}`, `{"a":[]}`, `"text"`, `[{"b":"x"}]`, `null`, `5`, ``, `not JSON`, `{"a":1}}`, "{\"a\":\"\xff\"}",
+	} {
+		events = append(events, "data: "+data+"\n\n")
+	}
+	for _, expression := range []string{
+		".json.a.b", ".json.a.b?", ".json.a?.b", ".json.a?.b?", ".json?.a", "(.json.a.b)?", ".json.a[0].b", ".json.a[0]?", ".json.a[1]", ".json[0].b", ".json.a[-1]", ".json.a.b.c?", ".data.a?", ".event[0]",
+		".json.a > 100", ".json.a == null", ".json.a != .json.a.b?", ".json.a // empty", ".json.a.b? // .data", "(.json.a.b // 1) == 1", ".json.a and .json.a.b", ".json.a or .json.a.b", ".json.a | not",
+		`select(.json.a == 100) | .data`, `select(.json.a?)`, `.json.a? | select(. == 100)`, `.json.a? | test("t.x")`, `(.json.a? | test("t.x"))?`, `.json.a? | IN(100, "text", null)`, `(.json.a? // .event) | IN("message", 101)`,
+		"empty == (1 | .a)", "(1 | .a) == empty", "(.json.a.b)? // 7", ".json.a? | .b?", ".json | .a? | .b?", ".", ".json", "select(.json.a == 100)", "select(.json.a?) | .json.a.b?",
+	} {
+		checkAnswers(t, events, []string{expression, ".json.a?"})
+	}
+}
+
+// TestCompare compares the order of all pairs of values with that of gojq.
+func TestCompare(t *testing.T) {
+	var values []value
+	for _, text := range []string{
+		"null", "false", "true", "0", "-0", "1", "-1", "2", "10", "100", "1.0", "1.5", "-1.5", "1e2", "1E+2", "1e-2", "0.0", "-0.0", "0.1", "999999999999999999", "1000000000000000000",
+		"9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809", "12345678901234567890123", "1e400", "-1e400", "1e-400", "9007199254740993", "9007199254740992.0",
+		`""`, `"a"`, `"b"`, `"ab"`, `"\u0061"`, `"é"`, `"\ud800"`, `"\n"`, "[]", "[1]", "[1.0]", "[2]", "{}", `{"a":1}`, `{"a":1,"a":2}`,
+	} {
+		var m member
+		if !scan([]byte(text), &m) {
+			t.Fatal(text)
+		}
+		values = append(values, m.value)
+		if m.kind != number {
+			continue
+		}
+		q, err := gojq.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, *literal(q))
+	}
+	for _, a := range values {
+		for _, b := range values {
+			if got, want := compare(a, b), gojq.Compare(a.decoded(), b.decoded()); got != want {
+				t.Errorf("%s (%v) and %s (%v): %d, want %d", a.text, a.literal, b.text, b.literal, got, want)
+			}
+		}
 	}
 }
 

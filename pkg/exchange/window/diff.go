@@ -86,7 +86,7 @@ func (d *differences) values(path string, old, new any) {
 		}
 	}
 	if !equal(old, new) {
-		d.add(Difference{Path: path, Old: encode(old), New: encode(new)})
+		d.add(Difference{Path: path, Old: jsonOf(old), New: jsonOf(new)})
 	}
 }
 
@@ -99,9 +99,9 @@ func (d *differences) objects(path string, old, new map[string]any) {
 		at := path + member(name)
 		switch {
 		case !had:
-			d.add(Difference{Path: at, New: encode(after)})
+			d.add(Difference{Path: at, New: jsonOf(after)})
 		case !has:
-			d.add(Difference{Path: at, Old: encode(before)})
+			d.add(Difference{Path: at, Old: jsonOf(before)})
 		default:
 			d.values(at, before, after)
 		}
@@ -127,9 +127,9 @@ func (d *differences) lists(path string, old, new []any) {
 		}
 		switch {
 		case i >= len(old):
-			d.add(Difference{Path: at, New: encode(new[i])})
+			d.add(Difference{Path: at, New: jsonOf(new[i])})
 		case i >= len(new):
-			d.add(Difference{Path: at, Old: encode(old[i])})
+			d.add(Difference{Path: at, Old: jsonOf(old[i])})
 		default:
 			d.values(at, old[i], new[i])
 		}
@@ -150,9 +150,9 @@ func member(name string) string {
 }
 
 // equal reports whether two values are the same JSON, but for the order of keys.
-func equal(a, b any) bool { return encode(a) == encode(b) }
+func equal(a, b any) bool { return jsonOf(a) == jsonOf(b) }
 
-func encode(value any) string {
+func jsonOf(value any) string {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)

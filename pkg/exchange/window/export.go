@@ -14,7 +14,7 @@ import (
 // WriteSSE writes the stream of an exchange as it came, without secrets, as far as
 // it is kept.
 func (l *Log) WriteSSE(w io.Writer, number int64) error {
-	events, _ := l.Events(number, 0)
+	events, _ := l.Events(number, 0, -1)
 	var text []byte
 	for i := range events.Records {
 		var err error
@@ -34,7 +34,7 @@ func (l *Log) WriteJSONLines(w io.Writer, number int64) error {
 	if !ok {
 		return nil
 	}
-	events, _ := l.Events(number, 0)
+	events, _ := l.Events(number, 0, -1)
 	lines := record.NewWriter(w)
 	meta := func(at time.Time, facts any) error {
 		text, err := json.Marshal(facts)
@@ -72,7 +72,7 @@ func (l *Log) WriteHAR(w io.Writer, version string, numbers ...int64) error {
 		if !ok {
 			continue
 		}
-		events, _ := l.Events(number, 0)
+		events, _ := l.Events(number, 0, -1)
 		har.Begin(harExchange(&d))
 		decoder := stream.NewDecoder(nil)
 		for i := range events.Records {
@@ -157,15 +157,14 @@ type Part struct {
 // Transcript puts a stream together by means of read, and takes the secrets out
 // that show only then.
 func (l *Log) Transcript(number int64, read func([]record.Record) Transcript) (Transcript, bool) {
+	events, ok := l.Events(number, 0, -1)
 	l.mu.Lock()
 	e := l.find(number)
-	if e == nil {
-		l.mu.Unlock()
+	l.mu.Unlock()
+	if !ok || e == nil {
 		return Transcript{}, false
 	}
-	events := e.events
-	l.mu.Unlock()
-	t := read(events[:len(events):len(events)])
+	t := read(events.Records)
 	for i := range t.Parts {
 		t.Parts[i].Name = e.secrets.text(t.Parts[i].Name, false)
 		t.Parts[i].Text = e.secrets.text(t.Parts[i].Text, false)

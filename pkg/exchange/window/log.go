@@ -13,6 +13,7 @@ import (
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // Limits bound a [Log]. A zero is replaced by the default.
@@ -55,14 +56,11 @@ func New(limits Limits) *Log {
 // of exchanges and changes began anew.
 func (l *Log) Session() string { return l.session }
 
-// entrySize is about what an exchange takes beside its bodies and events, and
-// eventSize an event beside its texts.
-const (
-	entrySize = 4 << 10
-	eventSize = 256
-)
+// entrySize is about what an exchange takes beside its bodies and events.
+const entrySize = 4 << 10
 
-// An entry is an exchange as it is kept: without secrets.
+// An entry is an exchange as it is kept: without secrets, but for the events and the
+// answer, from which they are taken when somebody looks.
 type entry struct {
 	log     *Log
 	number  int64
@@ -85,17 +83,12 @@ type entry struct {
 	answer         []byte // of another answer than a stream, as it came: masked when it is shown
 	answerSize     int64
 
-	events  []record.Record // the latest ones
-	dropped int64           // number of those before them
-	count   int64           // of the ones that dispatch something
-	first   time.Time       // when the first of these came
-	cut     int             // events that were too large to be kept whole
+	events queue
+	count  int64     // of those that dispatch something
+	first  time.Time // when the first of these came
+	cut    int       // events that were too large to be kept whole
 
 	ended *exchange.End
-
-	// The type of the latest event, which most share, as it came and as it is kept.
-	// Only the methods of the Watcher use it.
-	lastType, shownType string
 }
 
 // A Body is the beginning of the body of a request or an answer, without secrets.
@@ -185,45 +178,23 @@ func (l *Log) grew(e *entry, bytes int) {
 	}
 	for l.size > l.limits.Size {
 		largest := slices.MaxFunc(l.entries, func(a, b *entry) int { return cmp.Compare(a.size, b.size) })
-		if !largest.dropEvents() {
+		before := largest.events.size
+		if !largest.events.dropChunk() {
 			return
 		}
+		largest.size -= before - largest.events.size
+		l.size -= before - largest.events.size
 	}
 }
 
 func (l *Log) remove(i int) {
 	e := l.entries[i]
-	e.gone, e.request, e.events, e.answer = true, nil, nil, nil
+	e.gone, e.request, e.events, e.answer = true, nil, queue{}, nil
 	l.size -= e.size
 	l.entries = slices.Delete(l.entries, i, i+1)
 	l.gone++
 	l.change++
 	l.removed = l.change
-}
-
-// dropEvents drops the oldest tenth of the events.
-func (e *entry) dropEvents() bool {
-	n := (len(e.events) + 9) / 10
-	for range n {
-		e.dropEvent()
-	}
-	// The memory of those that were dropped is kept by the array that they are in.
-	e.events = slices.Clone(e.events)
-	return n > 0
-}
-
-// dropEvent drops the oldest event. It stays in its array, which a reader may have,
-// until append moves the others to a new one.
-func (e *entry) dropEvent() {
-	size := sizeOf(&e.events[0])
-	e.events = e.events[1:]
-	e.dropped++
-	e.size -= size
-	e.log.size -= size
-}
-
-func sizeOf(r *record.Record) int {
-	return eventSize + len(r.Type) + len(r.ID) + len(r.Data) + len(r.Comment) + len(r.Raw)
 }
 
 // Response implements [exchange.Watcher].
@@ -275,27 +246,53 @@ func (e *entry) Event(r *record.Record) {
 	if r.Meta != nil {
 		return
 	}
+	if limit := e.log.limits.EventSize; len(r.Data)+len(r.Comment)+len(r.Raw) > limit {
+		e.keepPart(r, limit)
+		return
+	}
+	e.keep(encode(r), r.Time, r.IsEvent, true)
+}
+
+// Block implements [exchange.BlockWatcher].
+func (e *entry) Block(b *stream.Block, at time.Time) {
+	if limit := e.log.limits.EventSize; len(b.Raw()) > limit {
+		r := record.FromBlock(b, at)
+		e.keepPart(&r, limit)
+		return
+	}
+	e.keep(b.Raw(), at, b.IsEvent(), true)
+}
+
+// keepPart keeps the beginning of an event that is too large.
+func (e *entry) keepPart(r *record.Record, limit int) {
+	part := *r
+	part.Data, part.Comment, part.ID = prefix(r.Data, limit), prefix(r.Comment, limit), prefix(r.ID, 4<<10)
+	if part.Raw = nil; !r.IsEvent && !r.HasComment {
+		part.Comment, part.HasComment = prefix(string(r.Raw), limit), true
+	}
+	e.keep(encode(&part), r.Time, r.IsEvent, false)
+}
+
+// keep keeps the bytes of a block.
+func (e *entry) keep(raw []byte, at time.Time, isEvent, whole bool) {
 	l := e.log
-	kept, whole := e.keep(r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if r.IsEvent {
+	if isEvent {
 		if e.count++; e.count == 1 {
-			e.first = r.Time
+			e.first = at
 		}
 	}
 	if !whole {
 		e.cut++
 	}
 	l.changedEntry(e)
-	if e.gone {
+	if e.gone || len(raw) == 0 {
 		return
 	}
-	e.events = append(e.events, kept)
-	l.grew(e, sizeOf(&kept))
-	if len(e.events) > l.limits.Events {
-		e.dropEvent()
-	}
+	before := e.events.size
+	e.events.add(raw, at, l.limits.Events)
+	l.grew(e, e.events.size-before)
 }
 
 // Places of texts that are not the data of an event.
@@ -304,27 +301,18 @@ const (
 	inComment place = 0xbf58476d1ce4e5b9
 )
 
-// keep returns a copy of an event without secrets, and whether it is whole.
-func (e *entry) keep(r *record.Record) (kept record.Record, whole bool) {
-	kept = *r
-	limit := e.log.limits.EventSize
-	if whole = len(r.Data)+len(r.Comment)+len(r.Raw) <= limit; !whole {
-		kept.Data, kept.Comment = prefix(r.Data, limit), prefix(r.Comment, limit)
-		if kept.Raw = nil; !r.IsEvent && !r.HasComment {
-			kept.Comment, kept.HasComment = prefix(string(r.Raw), limit), true
-		}
+// hide returns a record without secrets.
+func (e *entry) hide(r record.Record) record.Record {
+	if e.secrets.none() {
+		return r
 	}
-	if e.lastType != r.Type {
-		e.lastType, e.shownType = strings.Clone(r.Type), e.secrets.text(strings.Clone(prefix(r.Type, 1<<10)), false)
+	r.Type, r.ID = e.secrets.text(r.Type, false), e.secrets.text(r.ID, false)
+	r.Data = e.secrets.piece(r.Data, 0)
+	r.Comment = e.secrets.piece(r.Comment, inComment)
+	if r.Raw != nil {
+		r.Raw = []byte(e.secrets.piece(string(r.Raw), inRaw))
 	}
-	kept.Type = e.shownType
-	kept.ID = e.secrets.text(strings.Clone(prefix(r.ID, 4<<10)), false)
-	kept.Data = e.secrets.piece(strings.Clone(kept.Data), 0)
-	kept.Comment = e.secrets.piece(strings.Clone(kept.Comment), inComment)
-	if kept.Raw != nil {
-		kept.Raw = []byte(e.secrets.piece(string(kept.Raw), inRaw))
-	}
-	return kept, whole
+	return r
 }
 
 // prefix returns at most n bytes of text, cut between characters.
@@ -360,8 +348,7 @@ func (e *entry) End(end exchange.End) {
 	defer l.mu.Unlock()
 	e.request = nil // of a body that is not whole there is no more to come
 	e.ended = &end
-	e.lastType, e.shownType = "", ""
-	e.secrets.forget()
+	e.events.spare = nil
 	l.changedEntry(e)
 }
 

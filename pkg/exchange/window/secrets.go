@@ -27,6 +27,10 @@ type secrets struct {
 	// The places in the events so far, and how much of each value the text there
 	// ends with.
 	places map[place][]int
+
+	// The places where it is known that no value had begun in what was missed; nil
+	// if nothing was.
+	met map[place]bool
 }
 
 // A place is where in an event a text is: a hash of the keys that lead to it. The
@@ -101,6 +105,9 @@ func (s *secrets) add(value string, shortest int) {
 // text returns a whole text without the values, and without the strings of JSON
 // whose names are words for secrets if it is that of a request.
 func (s *secrets) text(text string, isRequest bool) string {
+	if text == "" {
+		return ""
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if isRequest {
@@ -175,11 +182,18 @@ func (s *secrets) piece(text string, salt place) string {
 	return s.hide(text, s.places, piece, salt)
 }
 
-// forget forgets the pieces so far: no more follow.
-func (s *secrets) forget() {
+// none reports whether there is no value to hide.
+func (s *secrets) none() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.places = nil
+	return len(s.values) == 0
+}
+
+// missed notes that pieces passed that were not looked at: any value may have begun.
+func (s *secrets) missed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.places, s.met = nil, map[place]bool{}
 }
 
 // hide is the common part of text and piece.
@@ -188,19 +202,63 @@ func (s *secrets) hide(text string, places map[place][]int, scope scope, salt pl
 		return text
 	}
 	var spans []span
+	for _, value := range s.values {
+		for at := 0; ; {
+			i := strings.Index(text[at:], value)
+			if i < 0 {
+				break
+			}
+			at += i + len(value)
+			spans = append(spans, span{at - len(value), at})
+		}
+	}
 	match := func(at place, start, end int) {
 		if start == end {
 			return
 		}
-		states := places[at^salt]
-		for len(states) < len(s.values) {
-			states = append(states, 0)
+		if s.met != nil && scope == piece && !s.met[at^salt] {
+			rest := s.rest(text[start:end])
+			spans = append(spans, span{start, start + rest})
+			if start += rest; start == end {
+				return // it may go on
+			}
+			if len(s.met) < mostPlaces {
+				s.met[at^salt] = true
+			}
 		}
+		var states []int // nil: no value has begun
+		if len(places) > 0 {
+			states = places[at^salt]
+		}
+		plain := strings.IndexByte(text[start:end], '\\') < 0
 		for i, value := range s.values {
-			states[i] = matchPiece(text, start, end, value, states[i], scope, func(from, to int) { spans = append(spans, span{from, to}) })
+			state, before := 0, 0
+			if i < len(states) {
+				before = states[i]
+			}
+			if before == 0 && plain {
+				// Nearly always: no part of it is here but perhaps at the end.
+				if scope == whole {
+					continue
+				}
+				if state = begun(text[start:end], value); state >= leastPiece(value) {
+					spans = append(spans, span{end - state, end})
+				}
+			} else {
+				state = matchPiece(text, start, end, value, before, scope, func(from, to int) { spans = append(spans, span{from, to}) })
+			}
+			if state != before && scope == piece {
+				states = append(slices.Grow(states, len(s.values)), make([]int, len(s.values)-len(states))...)
+				states[i] = state
+			}
 		}
-		if scope == piece {
+		if states == nil || scope == whole {
+			return
+		}
+		if slices.ContainsFunc(states, func(n int) bool { return n != 0 }) {
 			places[at^salt] = states
+		} else {
+			delete(places, at^salt)
 		}
 	}
 	if !looksLikeJSON(text) {
@@ -210,31 +268,30 @@ func (s *secrets) hide(text string, places map[place][]int, scope scope, salt pl
 	return cut(text, spans, func(sp span) string { return strings.Repeat("*", sp.end-sp.start) })
 }
 
+// rest returns how much of the beginning of text may be the rest of a value, or a
+// piece of it.
+func (s *secrets) rest(text string) (n int) {
+	for _, value := range s.values {
+		if strings.Contains(value, text) {
+			return len(text)
+		}
+		for i := range value {
+			if strings.HasPrefix(text, value[i:]) {
+				n = max(n, len(value)-i)
+				break
+			}
+		}
+	}
+	return n
+}
+
+// leastPiece is how much of a value is no accident.
+func leastPiece(value string) int { return min(6, len(value)/2) }
+
 // matchPiece looks for value in text[start:end], of which a JSON string may be the
 // source, after a text that ended with the first state bytes of it. It calls hide
 // with the parts that belong to it, and returns the new state.
 func matchPiece(text string, start, end int, value string, state int, scope scope, hide func(from, to int)) int {
-	least := min(6, len(value)/2)
-	part := text[start:end]
-	if state == 0 && !strings.Contains(part, `\`) {
-		// Nearly always: no part of it is here but perhaps at the end.
-		for {
-			i := strings.Index(part, value)
-			if i < 0 {
-				break
-			}
-			hide(end-len(part)+i, end-len(part)+i+len(value))
-			part = part[i+len(value):]
-		}
-		if scope == whole {
-			return 0
-		}
-		k := begun(part, value)
-		if k >= least {
-			hide(end-k, end)
-		}
-		return k
-	}
 	// Where the bytes of the match so far are from, as far as they are in this
 	// piece. A mismatch falls back to the longest beginning that still fits.
 	var from []span
@@ -259,7 +316,7 @@ func matchPiece(text string, start, end int, value string, state int, scope scop
 		}
 		i += size
 	}
-	if len(matched) >= least && scope == piece && len(from) > 0 {
+	if len(matched) >= leastPiece(value) && scope == piece && len(from) > 0 {
 		hide(from[0].start, from[len(from)-1].end)
 	}
 	return len(matched)
@@ -353,8 +410,21 @@ const (
 )
 
 func looksLikeJSON(text string) bool {
-	trimmed := strings.TrimLeft(text, " \t\r\n")
-	return trimmed != "" && (trimmed[0] == '{' || trimmed[0] == '[')
+	i := skipSpace(text, 0)
+	return i < len(text) && (text[i] == '{' || text[i] == '[')
+}
+
+// isColon reports whether a colon is the next character that is no white space.
+func isColon(text string, i int) bool {
+	i = skipSpace(text, i)
+	return i < len(text) && text[i] == ':'
+}
+
+func skipSpace(text string, i int) int {
+	for i < len(text) && (text[i] == ' ' || text[i] == '\t' || text[i] == '\r' || text[i] == '\n') {
+		i++
+	}
+	return i
 }
 
 // eachString calls f with the place of each string of a JSON text that is no key,
@@ -392,7 +462,7 @@ func eachString(text string, f func(key string, at place, start, end int)) {
 			start := i + 1
 			end := endOfString(text, start)
 			i = end
-			if after := strings.TrimLeft(text[min(end+1, len(text)):], " \t\r\n"); here.object && key == "" && strings.HasPrefix(after, ":") {
+			if here.object && key == "" && isColon(text, end+1) {
 				key, keyed = text[start:end], here.at
 				for _, c := range []byte(key) {
 					keyed = (keyed ^ place(c)) * prime

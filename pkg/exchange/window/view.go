@@ -68,7 +68,7 @@ func (l *Log) Changes(after int64) Changes {
 func (e *entry) summary() Summary {
 	s := Summary{
 		Number: e.number, Time: e.start.UTC(), Method: e.method, URL: e.url, Status: e.status, Stream: e.stream,
-		Events: e.count, Records: e.dropped + int64(len(e.events)), Dropped: e.dropped,
+		Events: e.count, Records: e.events.dropped + int64(e.events.count), Dropped: e.events.dropped,
 		Headers: e.since(e.answered), First: e.since(e.first),
 	}
 	if e.ended != nil {
@@ -199,24 +199,44 @@ func trimRune(body []byte) []byte {
 
 // Events are the records of a stream from one place on.
 type Events struct {
-	First   int64           // number of the first of Records, from 0
-	Records []record.Record // which must not be changed
-	Start   time.Time       // of the exchange
+	First   int64 // number of the first of Records, from 0
+	Records []record.Record
+	More    bool      // there are some after them
+	Start   time.Time // of the exchange
 	Ended   bool
 }
 
-// Events returns the records of an exchange that are kept, from a number on, and
-// whether the exchange is kept.
-func (l *Log) Events(number, from int64) (Events, bool) {
+// Events returns at most n records of an exchange that are kept, from a number on,
+// and whether the exchange is kept. A negative n means all of them.
+func (l *Log) Events(number, from int64, n int) (Events, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.find(number)
 	if e == nil {
 		return Events{}, false
 	}
-	from = min(max(from, e.dropped), e.dropped+int64(len(e.events)))
-	kept := e.events[from-e.dropped:]
-	return Events{First: from, Records: kept[:len(kept):len(kept)], Start: e.start, Ended: e.ended != nil}, true
+	// Those that come meanwhile are for the next time.
+	for n := len(e.events.chunks); n > 0 && !e.gone && e.open(); n-- {
+		l.mu.Unlock() // for those who tell of events
+		l.mu.Lock()
+	}
+	if n < 0 {
+		n = e.events.count
+	}
+	first, records := e.events.from(from, n)
+	return Events{
+		First: first, Records: records, Start: e.start, Ended: e.ended != nil,
+		More: first+int64(len(records)) < e.events.dropped+int64(e.events.count),
+	}, true
+}
+
+// open opens some events that nobody has looked at, and reports whether there were
+// any. The caller holds the mutex.
+func (e *entry) open() bool {
+	before := e.events.size
+	opened := e.events.open(e)
+	e.log.grew(e, e.events.size-before)
+	return opened
 }
 
 // A Match is an exchange that a search found.
@@ -247,7 +267,7 @@ func (e *entry) search(text string) (Match, bool) {
 	e.takeBody()
 	l := e.log
 	l.mu.Lock()
-	body, events, dropped, header := e.body.Text, e.events, e.dropped, e.responseHeader
+	body, header := e.body.Text, e.responseHeader
 	answer := slices.Clone(e.answer)
 	l.mu.Unlock()
 	m := Match{Number: e.number, Event: -1}
@@ -264,14 +284,20 @@ func (e *entry) search(text string) (Match, bool) {
 	if isText(header, answer) && len(answer) > 0 && in("answer", e.secrets.text(string(answer), false)) {
 		return m, true
 	}
-	for i := range events {
-		r := &events[i]
-		if in("event", r.Data) || in("event type", r.Type) || in("event ID", r.ID) || in("comment", r.Comment) {
-			m.Event = dropped + int64(i)
-			return m, true
+	for next := int64(0); ; {
+		// In pieces: those who tell of events wait meanwhile.
+		events, ok := l.Events(e.number, next, 500)
+		for i := range events.Records {
+			r := &events.Records[i]
+			if in("event", r.Data) || in("event type", r.Type) || in("event ID", r.ID) || in("comment", r.Comment) {
+				m.Event = events.First + int64(i)
+				return m, true
+			}
+		}
+		if next = events.First + int64(len(events.Records)); !ok || !events.More {
+			return Match{}, false
 		}
 	}
-	return Match{}, false
 }
 
 // excerptOf returns the part of hay around a text in lower case.

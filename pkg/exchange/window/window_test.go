@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -79,7 +80,7 @@ func TestExchangeIsKept(t *testing.T) {
 	if again := l.Changes(l.Changes(0).Change); len(again.Exchanges) != 0 || again.Kept != nil {
 		t.Errorf("without a change: %+v", again)
 	}
-	events, ok := l.Events(7, 1)
+	events, ok := l.Events(7, 1, -1)
 	if !ok || events.First != 1 || len(events.Records) != 1 || events.Records[0].Comment != "ping" || !events.Ended {
 		t.Errorf("events from 1: %+v", events)
 	}
@@ -143,29 +144,133 @@ func TestEndlessStream(t *testing.T) {
 	w.Response(response(true))
 	for i := range 10_000 {
 		w.Event(event(i, fmt.Sprintf(`{"n":%d}`, i)))
-		if l.size > 200_000 || len(l.entries[0].events) > 1000 {
-			t.Fatalf("after %d events: %d bytes, %d events", i, l.size, len(l.entries[0].events))
+		if l.size > 200_000 || l.entries[0].events.count > 5000 {
+			t.Fatalf("after %d events: %d bytes, %d events", i, l.size, l.entries[0].events.count)
 		}
 	}
-	events, _ := l.Events(1, 0)
+	events, _ := l.Events(1, 0, -1)
 	s := l.Changes(0).Exchanges[0]
 	if last := events.Records[len(events.Records)-1].Data; last != `{"n":9999}` || s.Events != 10_000 || s.Dropped != events.First || s.Records != 10_000 {
 		t.Errorf("last %s, %+v", last, s)
 	}
 }
 
-// BenchmarkEvent is the cost of an event for the program that lets it pass.
-func BenchmarkEvent(b *testing.B) {
-	for name, header := range map[string][]string{"plain": nil, "secrets": {"Authorization", "Bearer sk-proj-0123456789abcdef", "Cookie", "a=0123456789; b=abcdefghij"}} {
+// A queue returns what was added, in any piece, whatever was dropped and whenever
+// somebody looked.
+func TestQueue(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for range 50 {
+		var q queue
+		var all []record.Record
+		e := &entry{secrets: &secrets{}}
+		most := 1 + random.IntN(1000)
+		for n := range 1 + random.IntN(3000) {
+			r := record.Record{IsEvent: true, Event: stream.Event{Type: "message", Data: strings.Repeat(fmt.Sprint(n), 1+random.IntN(4))}, Time: start.Add(time.Duration(n))}
+			switch random.IntN(100) {
+			case 0:
+				r.Data = strings.Repeat("large", 30_000)
+			case 1:
+				r = record.Record{Raw: []byte("\n"), Time: r.Time}
+			case 2:
+				r = record.Record{HasComment: true, Comment: "c", Time: r.Time}
+			case 3:
+				r.Raw = []byte("\ndata:" + r.Data + "\r\n\r\n")
+			}
+			all = append(all, r)
+			q.add(encode(&r), r.Time, most)
+			switch random.IntN(1000) {
+			case 0:
+				q.dropChunk()
+			case 1, 2:
+				q.open(e)
+			}
+		}
+		size := 0
+		for q.open(e) {
+		}
+		for _, c := range q.chunks {
+			size += c.size()
+		}
+		if q.count > most || q.dropped+int64(q.count) != int64(len(all)) || size != q.size {
+			t.Fatalf("%d of %d kept, %d dropped, limit %d; size is %d, counted %d", q.count, len(all), q.dropped, most, size, q.size)
+		}
+		for range 20 {
+			from, n := random.Int64N(int64(len(all)+2)), random.IntN(1500)
+			first, got := q.from(from, n)
+			first0 := min(max(from, q.dropped), int64(len(all)))
+			want := all[first0:min(int64(len(all)), first0+int64(n))]
+			if first != first0 || len(got) != len(want) {
+				t.Fatalf("%d records from %d: got %d from %d, want %d from %d", n, from, len(got), first, len(want), first0)
+			}
+			for i := range got {
+				if !reflect.DeepEqual(got[i], want[i]) {
+					t.Fatalf("record %d: got %+v, want %+v", first+int64(i), got[i], want[i])
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkPass is the cost of a stream for the program that lets it pass, beside that
+// of decoding it, which is the limit.
+func BenchmarkPass(b *testing.B) {
+	var text []byte
+	for n := range 100_000 {
+		text = fmt.Appendf(text, `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","model":"sample-4","choices":[{"index":0,"delta":{"content":" tide %d"}}]}`+"\n\n", n)
+	}
+	for _, name := range []string{"decode", "window", "secrets"} {
 		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			var header []string
+			if name == "secrets" {
+				header = []string{"Authorization", "Bearer sk-proj-0123456789abcdef"}
+			}
 			w := New(Limits{}).Watch(request(1, "http://h/", "", header...))
 			w.Response(response(true))
-			r := event(1, `{"id":"chatcmpl-1","object":"chat.completion.chunk","model":"sample-4","choices":[{"index":0,"delta":{"content":" tide\n"},"finish_reason":null}]}`)
-			b.ReportAllocs()
 			for b.Loop() {
-				w.Event(r)
+				for block, err := range stream.NewDecoder(bytes.NewReader(text)).Blocks() {
+					if err != nil {
+						b.Fatal(err)
+					}
+					if name != "decode" {
+						exchange.Tell(w, block, start)
+					}
+				}
 			}
 		})
+	}
+}
+
+// A secret whose beginning nobody has looked at before it was dropped is hidden
+// where the window begins.
+func TestCredentialsAtTheBeginningOfTheWindow(t *testing.T) {
+	const secret = "sk-proj-0123456789abcdef"
+	for cut := 1; cut < len(secret); cut++ {
+		l := New(Limits{Events: 8})
+		w := l.Watch(request(1, "http://h/", "", "Authorization", "Bearer "+secret))
+		w.Response(response(true))
+		w.Event(event(0, fmt.Sprintf(`{"d":"it is %s"}`, secret[:cut])))
+		for _, c := range secret[cut:] {
+			w.Event(event(1, fmt.Sprintf(`{"d":"%c"}`, c)))
+		}
+		w.Event(event(2, `{"d":"! and more"}`))
+		events, _ := l.Events(1, 0, -1)
+		seen := ""
+		for _, r := range events.Records {
+			seen += r.Data
+		}
+		letters := strings.NewReplacer(`{"d":"`, "", `"}`, "").Replace(seen)
+		for i := range len(secret) - 5 {
+			if strings.Contains(letters, secret[i:i+6]) {
+				t.Errorf("cut at %d: %s is shown", cut, letters)
+			}
+		}
+		if !strings.HasSuffix(letters, "! and more") {
+			t.Errorf("cut at %d: too much is hidden: %s", cut, letters)
+		}
 	}
 }
 
@@ -269,7 +374,7 @@ func TestCredentialsInPieces(t *testing.T) {
 			rest = rest[n:]
 			w.Event(event(count, fmt.Sprintf(`{"type":"delta","index":%d,"choices":[{"delta":{"content":%s},"n":null}]}`, count, quoted)))
 		}
-		events, _ := l.Events(1, 0)
+		events, _ := l.Events(1, 0, -1)
 		var seen strings.Builder
 		for i := range events.Records {
 			var data struct {

@@ -72,7 +72,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestValidate holds what Go code can write that Parse would not.
+// TestValidate has values that Go code can write and Parse would not return.
 func TestValidate(t *testing.T) {
 	for _, test := range []struct {
 		fault fault.Fault

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A Plan is what the faults of one connection come to, sorted by the code that
-// makes them happen. It never changes.
+// A Plan is the faults of one connection, sorted by the code that makes them
+// happen. It never changes.
 type Plan struct {
 	Status      int    // to answer with, 0 for the stream
 	ContentType string // to claim, "" for the true one

@@ -145,7 +145,7 @@ func (s *Writer) Add(text []byte) {
 	s.sent += int64(len(s.pending) - before)
 }
 
-// Flush sends what was added, as far as the faults let it pass. The last one is that
+// Flush sends the bytes that were added, as far as the faults let them pass. The last one is that
 // of a stream that ends in order.
 func (s *Writer) Flush(last bool) error {
 	if s.Counted != nil {

@@ -220,7 +220,7 @@ const (
 
 func (h *handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	from, _ := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
-	events, ok := h.Log.Events(number(r), from)
+	events, ok := h.Log.Events(number(r), from, mostEvents)
 	if !ok {
 		notKept(w)
 		return
@@ -230,10 +230,10 @@ func (h *handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 		Events []shownEvent `json:"events"`
 		More   bool         `json:"more,omitempty"`
 		Ended  bool         `json:"ended,omitempty"`
-	}{First: events.First, Events: []shownEvent{}, Ended: events.Ended}
+	}{First: events.First, Events: []shownEvent{}, More: events.More, Ended: events.Ended}
 	size := 0
 	for i := range events.Records {
-		if len(shown.Events) == mostEvents || size > mostEventBytes {
+		if size > mostEventBytes {
 			shown.More = true
 			break
 		}
@@ -291,11 +291,11 @@ func attach(w http.ResponseWriter, name string) {
 
 func (h *handler) serveExport(w http.ResponseWriter, r *http.Request) {
 	n := number(r)
-	if _, ok := h.Log.Events(n, 0); !ok {
+	if _, ok := h.Log.Events(n, 0, 0); !ok {
 		notKept(w)
 		return
 	}
-	write := func() error { return nil }
+	var write func() error
 	form := r.PathValue("form")
 	switch form {
 	case "sse":

@@ -334,7 +334,8 @@ func TestExchangesScreenshots(t *testing.T) {
 		tab           string
 	}{
 		{"exchanges", "light", 1280, 840, "events"},
-		{"exchanges-dark", "dark", 1280, 840, "transcript"},
+		{"exchanges-dark", "dark", 1280, 840, "events"},
+		{"exchanges-transcript", "dark", 1280, 840, "transcript"},
 		{"exchanges-phone", "light", 360, 740, "events"},
 		{"exchanges-phone-dark", "dark", 360, 740, ""},
 	} {

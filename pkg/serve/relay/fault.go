@@ -86,7 +86,8 @@ func (x *passing) breakUp(coded string) {
 	}
 }
 
-// breakEvent sends an event with its faults, and tells the watchers if it was sent.
+// breakEvent sends an event with its faults, and reports it to the watchers if it
+// was sent.
 func (x *passing) breakEvent(b *stream.Block) {
 	before := x.breaker.Sent
 	x.brokenBy(x.breaker.Event(b.Raw()))
@@ -114,7 +115,7 @@ func (x *passing) brokenBy(err error) {
 	}
 }
 
-// held is the body of an answer to its faults: what they hold back goes out before
+// held is the body of an answer to its faults: bytes that they added go out before
 // the next read.
 type held struct{ x *passing }
 

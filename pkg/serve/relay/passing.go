@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/socket"
 	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -41,11 +43,17 @@ type passing struct {
 	informing sync.Mutex // guards answered, and w until then
 	answered  bool
 
+	record record.Record // that the watcher is told of
+
+	answering atomic.Bool // the head of the answer goes out, and then its body
+
 	body    io.Reader // of the answer
 	idle    *time.Timer
 	at      time.Time // of the last read
 	readErr error     // of the upstream; io.EOF at an orderly end
 	lostErr error     // of a write to the client
+	lostAt  time.Time // when that came
+	until   time.Time // deadline of the latest write; zero for none
 	broke   *fault.Cut
 	breaker *fault.Writer // nil if no fault breaks the stream
 	undone  bool          // the coding of the answer, for the faults
@@ -94,6 +102,23 @@ func (x *passing) run() {
 	x.pass(res)
 }
 
+// unblock ends a write that waits for the client when the exchange is to end. The
+// function that it returns waits until the response is not touched any more.
+func (x *passing) unblock() func() {
+	done := make(chan struct{})
+	stop := context.AfterFunc(x.ctx, func() {
+		defer close(done)
+		if x.answering.Load() {
+			x.control.SetWriteDeadline(time.Now())
+		}
+	})
+	return func() {
+		if !stop() {
+			<-done
+		}
+	}
+}
+
 // begin makes the request known.
 func (x *passing) begin() {
 	x.request = &exchange.Request{
@@ -118,7 +143,7 @@ func (x *passing) begin() {
 	}
 }
 
-// report tells the watchers that the exchange is over.
+// report ends the exchange for the watchers.
 func (x *passing) report() {
 	x.end.Time = time.Now()
 	if x.watcher != nil {
@@ -163,9 +188,10 @@ func (x *passing) writeHead(res *http.Response) {
 	}
 	x.closeEarly()
 	x.limitWrite()
+	x.answering.Store(true)
 	x.w.WriteHeader(res.StatusCode)
 	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		x.lostErr = err
+		x.lost(err)
 	}
 }
 
@@ -216,7 +242,7 @@ func (x *passing) mapped(location string) string {
 	return mine + x.in.Host + path
 }
 
-// below returns a path, with what follows it, relative to a prefix.
+// below returns a path, query and fragment included, relative to a prefix.
 func below(path, prefix string) (string, bool) {
 	rest, ok := strings.CutPrefix(path, prefix)
 	if !ok || rest != "" && strings.IndexByte("/?#", rest[0]) < 0 {
@@ -305,12 +331,12 @@ func (x *passing) ending() (exchange.How, error) {
 		return exchange.Fault, x.broke
 	case errors.Is(cause, errCut):
 		return exchange.Fault, fmt.Errorf("cut after %v", x.plan.Lifetime)
-	case errors.Is(x.lostErr, os.ErrDeadlineExceeded):
-		return exchange.TimedOut, errStuck
 	case errors.Is(cause, errStopped):
 		return exchange.Stopped, nil
 	case errors.Is(cause, errIdle), errors.Is(cause, errHeaders):
 		return exchange.TimedOut, cause
+	case x.lostErr != nil && x.stuck():
+		return exchange.TimedOut, errStuck
 	case x.lostErr != nil:
 		return exchange.ClientLeft, x.lostErr
 	case x.in.Context().Err() != nil:
@@ -462,7 +488,7 @@ func (x *passing) block(decoder *stream.Decoder) error {
 	return nil
 }
 
-// A passThrough is the body of an answer to its decoder: it passes what it reads.
+// A passThrough is the body of an answer to its decoder: it passes all it reads.
 type passThrough struct{ x *passing }
 
 func (p passThrough) Read(buf []byte) (int, error) {
@@ -497,22 +523,34 @@ func (x *passing) write(piece []byte) error {
 		n, err := x.w.Write(piece[:min(len(piece), smallWrite)])
 		x.end.Bytes += int64(n)
 		if err != nil {
-			x.lostErr = err
-			return err
+			return x.lost(err)
 		}
 		piece = piece[n:]
 	}
 	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		x.lostErr = err
+		x.lost(err)
 	}
 	return x.lostErr
 }
 
 func (x *passing) limitWrite() {
-	if x.WriteTimeout > 0 {
+	if x.WriteTimeout > 0 && x.ctx.Err() == nil {
 		// Not all kinds of ResponseWriter know deadlines; those do without.
-		x.control.SetWriteDeadline(time.Now().Add(x.WriteTimeout))
+		x.until = time.Now().Add(x.WriteTimeout)
+		x.control.SetWriteDeadline(x.until)
 	}
+}
+
+// stuck reports whether a write failed for its deadline. HTTP/2 has the error of a
+// stream that was closed.
+func (x *passing) stuck() bool {
+	return errors.Is(x.lostErr, os.ErrDeadlineExceeded) || !x.until.IsZero() && !x.lostAt.Before(x.until)
+}
+
+// lost notes that a write to the client failed.
+func (x *passing) lost(err error) error {
+	x.lostErr, x.lostAt = err, time.Now()
+	return err
 }
 
 func (x *passing) countEvent() {

@@ -11,18 +11,18 @@
 // Each piece of an answer is written and flushed when it was read, whatever the
 // content type. A server that cuts its answer cuts that of the client: a reset
 // becomes a reset, and an end that came too early is never made to look orderly.
-// A [exchange.Watch] is told of each exchange, with content codings undone, after
-// the client was served.
+// An [exchange.Watch] sees each exchange, with content codings undone, after the client
+// was served.
 //
 // Unchanged does not mean byte for byte for the head of a message: package net/http
 // writes the names of header fields in their canonical form, and their order is
 // lost. Fields of a single hop are not passed on, and none are added: no
 // X-Forwarded-For, Via or User-Agent.
 //
-// The package does without [net/http/httputil.ReverseProxy], which drops what it
-// cannot parse of a query and what other proxies added, ends a client the same way
-// whether the server reset its connection or closed it, and has no place between a
-// write and the next read where events can be found without copying them.
+// The package does without [net/http/httputil.ReverseProxy], which drops the
+// parts of a query that it cannot parse and the fields of other proxies, ends a client
+// the same way whether the server reset its connection or closed it, and has no place
+// between a write and the next read where events can be found without copying them.
 //
 // A [Guard] keeps web pages of other origins from using a relay.
 package relay
@@ -58,14 +58,14 @@ type Relay struct {
 	Upstream *url.URL
 
 	// Transport makes the requests. It should not decode answers; nil means
-	// one that accepts what the client accepts.
+	// one that leaves the codings to client and server.
 	Transport http.RoundTripper
 
 	// Header replaces fields of each request, Host included; a field without
 	// values is removed.
 	Header http.Header
 
-	// Watch is told of each exchange, if not nil.
+	// Watch sees each exchange, if not nil.
 	Watch exchange.Watch
 
 	// Ended is called after each exchange, if not nil, with a nil response if
@@ -87,7 +87,7 @@ type Relay struct {
 	// WriteTimeout is how long a client may take no data. Zero means no limit.
 	WriteTimeout time.Duration
 
-	// MaxEventSize bounds an event that watchers are told of; zero means
+	// MaxEventSize bounds an event for watchers; zero means
 	// [stream.DefaultMaxEventSize]. A larger one passes like any other.
 	MaxEventSize int
 
@@ -177,6 +177,7 @@ func (h *Relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel(nil)
 	defer context.AfterFunc(h.ctx, func() { cancel(errStopped) })()
 	x := &passing{Relay: h, w: w, control: http.NewResponseController(w), in: r, ctx: ctx, cancel: cancel}
+	defer x.unblock()()
 	x.run()
 	if x.broken {
 		// The one way to make the server cut the response.

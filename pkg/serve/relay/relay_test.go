@@ -42,7 +42,7 @@ func start(t *testing.T, h *Relay, upstream string) *httptest.Server {
 	return s
 }
 
-// A seen notes what a watcher is told of.
+// A seen is a watcher that keeps everything.
 type seen struct {
 	request  *exchange.Request
 	response *exchange.Response
@@ -81,7 +81,7 @@ func (s *seen) text(t *testing.T) string {
 	return string(text)
 }
 
-// watchAll returns a Watch that sends on a channel what it is told of.
+// watchAll returns a Watch that sends its watchers on a channel.
 func watchAll() (exchange.Watch, chan *seen) {
 	all := make(chan *seen, 1000)
 	return func(r *exchange.Request) exchange.Watcher {
@@ -461,6 +461,51 @@ func TestCloseCutsAll(t *testing.T) {
 	}
 	if got, _ := s.Client().Get(s.URL); got == nil || got.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("after Close: %v", got)
+	}
+}
+
+// TestStuckClientsEnd has clients that take nothing, and an upstream that does not
+// end: Close, a fault and the time limit for writes end them.
+func TestStuckClientsEnd(t *testing.T) {
+	up := rawServer(t, func(conn *net.TCPConn, _ string, _ *bufio.Reader) {
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+		for piece := bytes.Repeat([]byte("data: x\n\n"), 1000); ; {
+			if _, err := conn.Write(piece); err != nil {
+				return
+			}
+		}
+	})
+	for _, test := range []struct {
+		how exchange.How
+		h   *Relay
+	}{
+		{exchange.Stopped, &Relay{}},
+		{exchange.Fault, &Relay{Faults: parseAll(t, "cut=200ms")}},
+		{exchange.TimedOut, &Relay{WriteTimeout: 200 * time.Millisecond}},
+	} {
+		for _, secure := range []bool{false, true} {
+			watch, all := countAll()
+			h := &Relay{Watch: watch, Faults: test.h.Faults, WriteTimeout: test.h.WriteTimeout}
+			s := start(t, h, up.URL)
+			if secure {
+				s.StartTLS()
+			} else {
+				s.Start()
+			}
+			response, err := s.Client().Get(s.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			one := <-all
+			if test.how == exchange.Stopped {
+				io.ReadFull(response.Body, make([]byte, 100))
+				h.Close()
+			}
+			if one.wait(t); one.end.How != test.how {
+				t.Errorf("TLS %v: ended %s, want %s", secure, one.end, test.how)
+			}
+		}
 	}
 }
 

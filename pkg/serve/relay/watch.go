@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/internal/coding"
+	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// watchBlock tells the watchers of a block of an event stream.
+// watchBlock counts a block of an event stream, and gives it to the watcher.
 func (x *passing) watchBlock(b *stream.Block, at time.Time) {
 	if b.IsEvent() {
 		x.end.Events++
@@ -20,9 +21,13 @@ func (x *passing) watchBlock(b *stream.Block, at time.Time) {
 			x.end.First = at
 		}
 	}
-	if x.watcher != nil {
-		r := record.FromBlock(b, at)
-		x.watcher.Event(&r)
+	switch w := x.watcher.(type) {
+	case nil:
+	case exchange.BlockWatcher:
+		w.Block(b, at)
+	default:
+		x.record = record.FromBlock(b, at) // valid until Event returns, so one is enough
+		w.Event(&x.record)
 	}
 }
 
@@ -87,7 +92,7 @@ func (s *side) add(bytes []byte) {
 	s.ready.Signal()
 }
 
-// giveUp drops what waits, and all that comes.
+// giveUp drops all that waits, and all that comes.
 func (s *side) giveUp(err error) {
 	if s.gaveUp == nil {
 		s.gaveUp = err

@@ -24,10 +24,8 @@ var lifetimeCutCheck = Check{
 // cureRouteTimeout lifts the limit that counts a whole answer, which has another
 // name in each product that is built on Envoy.
 var cureRouteTimeout = Cure{
-	{For: "envoy", Text: "route: timeout: 0s, and stream_idle_timeout above the time between heartbeats"},
-	{For: "envoy", Text: `Gateway API: timeouts: {request: "0s"} in the rule of the HTTPRoute; Envoy Gateway: streamIdleTimeout in a ClientTrafficPolicy too`},
-	{For: "envoy", Text: "Istio: timeout: 0s in the route of the VirtualService"},
-	{For: "envoy", Text: "Contour: timeoutPolicy: {response: infinity} in the route of the HTTPProxy"},
+	{For: "envoy", Text: `Gateway API: timeouts: {request: "0s"} in the rule of the HTTPRoute (Envoy Gateway: and a streamIdleTimeout); Istio: timeout: 0s in the route of the VirtualService; ` +
+		`Contour: timeoutPolicy: {response: infinity} in the route of the HTTPProxy; Envoy itself: timeout: 0s in the route, and a stream_idle_timeout above the time between heartbeats`},
 }
 
 // limitMargin is how much longer than the limit of a hop a stream is watched.
@@ -53,7 +51,7 @@ func limitOnPath(o *seen.Observation) (limit, bool) {
 		if x == nil {
 			continue
 		}
-		hops := seen.Hops(x.Header)
+		hops := x.Hops()
 		for _, w := range waited {
 			if slices.ContainsFunc(hops, func(h seen.Hop) bool { return h.Name == w.hop }) {
 				return w.limit, true
@@ -113,11 +111,11 @@ func checkLifetimeCut(o *seen.Observation) Finding {
 	x := o.Main()
 	if l, ok := cutByLimit(o); ok {
 		age := x.Ended - asked(x)
-		f := fail("cut after %s, by the limit of an %s", seen.RoundDuration(age), l.Hop)
+		f := fail("cut after %s: that is the %s, which counts the whole answer", seen.RoundDuration(age), l.Hop)
 		f.Seen = fmt.Sprintf("%d events came until then", len(x.Timeline().Events))
 		if x.Status == http.StatusGatewayTimeout {
 			age = x.Answered - asked(x)
-			f = fail("504 after %s, by the limit of an %s, which counts the whole answer", seen.RoundDuration(age), l.Hop)
+			f = fail("504 after %s: that is the %s, which counts the whole answer", seen.RoundDuration(age), l.Hop)
 		}
 		return f.cure(cureRouteTimeout).with("age_ms", seen.Milliseconds(age)).with("hop", l.Hop).with("limit_ms", seen.Milliseconds(l.After))
 	}
@@ -130,7 +128,7 @@ func checkLifetimeCut(o *seen.Observation) Finding {
 	case !was:
 		f := pass("not cut in %s", seen.RoundDuration(x.Ended-x.Answered))
 		if l, ok := pastLimit(o); ok {
-			f.Seen = fmt.Sprintf("the limit of an %s is %s", l.Hop, seen.RoundDuration(l.After))
+			f.Seen = fmt.Sprintf("the %s is %s", l.Hop, seen.RoundDuration(l.After))
 		}
 		return f
 	case x.Header.Get("Content-Length") != "" || seen.DialectOf(o) != "":

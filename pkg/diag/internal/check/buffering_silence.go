@@ -221,6 +221,10 @@ func checkEndClean(o *seen.Observation) Finding {
 		f.Status = Fail
 		f.Title = fmt.Sprintf("cut after %s of silence, sooner than heartbeats come: %s", seen.RoundDuration(silence), x.Error)
 		f = f.with("silence_ms", seen.Milliseconds(silence)).cure(cureBeatFaster)
+		if l, ok := likelyHop(silence, true); ok {
+			f.Seen = fmt.Sprintf("that is the limit of %s", l.Hop)
+			f = f.with("hop", l.Hop).cure(cureBun, cureBeatFaster)
+		}
 	case age < earliestCut && (tail > 0 || !x.Between || len(x.Body) == 0):
 		f.Status = Fail
 		f = f.cure(cureEndInOrder, cureRaiseTimeout)
@@ -234,6 +238,9 @@ const usualBeat = 15 * time.Second
 
 // minLimit is the least silence before a cut that is taken for its reason.
 const minLimit = 3 * time.Second
+
+// cureBun is for the one limit of silence that is shorter than usualBeat.
+var cureBun = Cure{{For: "bun", Text: "Bun.serve: idleTimeout: 0, or server.timeout(request, 0) in the handler of the stream"}}
 
 var cureBeatFaster = Cure{
 	{For: "app", Text: `write ": hb\n\n" more often than the limit, or raise the limit above the time between heartbeats`},

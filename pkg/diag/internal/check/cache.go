@@ -99,7 +99,7 @@ func checkPath(o *seen.Observation) Finding {
 		return skip("no answer")
 	}
 	var names []string
-	for _, h := range seen.Hops(x.Header) {
+	for _, h := range x.Hops() {
 		names = append(names, fmt.Sprintf("%s (%s)", h.Name, h.By))
 	}
 	if len(names) == 0 {

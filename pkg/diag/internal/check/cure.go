@@ -79,6 +79,7 @@ var cureFlushCompressor = Cure{
 	{For: "next", Text: "compress: false in next.config.js, or no-transform"},
 	{For: "next", Text: "rewrites(): a Route Handler that returns new Response(upstream.body) in their place, or Content-Encoding: none for the path by headers() in next.config.js"},
 	{For: "fly", Text: "fly.toml: [http_service.http_options] compress = false; or Content-Encoding: none from the app"},
+	{For: "cloudfront", Text: "Compress: false in the cache behavior of the path"},
 	{For: "traefik", Text: "the middleware compress: excludedContentTypes: [text/event-stream]"},
 	{For: "kestrel", Text: `AddResponseCompression: options.ExcludedMimeTypes = ["text/event-stream"]`},
 	{For: "varnish", Text: "set beresp.do_gzip = false;"},

@@ -27,7 +27,7 @@ func testBare(a *seen.Timeline, x, plain *seen.Exchange) Estimate {
 	if a.Encoded == "" || len(a.Plain) > 0 || a.Bytes() == 0 || a.Bytes() > 20 || wait < 3*time.Second || plain == nil {
 		return est
 	}
-	varnish := slices.ContainsFunc(seen.Hops(x.Header), func(h seen.Hop) bool { return h.Name == "varnish" })
+	varnish := slices.ContainsFunc(x.Hops(), func(h seen.Hop) bool { return h.Name == "varnish" })
 	if varnish && plain.Answered == 0 && plain.End != seen.EndError && plain.Ended-plain.Start > 3*time.Second {
 		est.Verdict, est.Hold = Held, wait
 		est.Seen = fmt.Sprintf("only the first %d bytes of the %s stream arrived, and not even headers of the plain one, which Varnish never delays", a.Bytes(), a.Encoded)

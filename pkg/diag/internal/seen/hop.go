@@ -2,6 +2,7 @@ package seen
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -21,6 +22,7 @@ var hopSigns = []struct{ name, header, word string }{
 	{"fly", "Fly-Request-Id", ""},
 	{"azure", "X-Azure-Ref", ""},
 	{"railway", "X-Railway-Request-Id", ""},
+	{"netlify", "X-Nf-Request-Id", ""},
 	{"apigw", "X-Amzn-Requestid", ""},
 	{"apigw", "Apigw-Requestid", ""},
 	{"heroku", "Via", "vegur"},
@@ -56,10 +58,40 @@ var hopSigns = []struct{ name, header, word string }{
 	{"haproxy", "Server", "haproxy"},
 }
 
-// Hops recognizes the hops that name themselves in an answer, each once.
-func Hops(h http.Header) []Hop {
+// hostSigns identify the platform that a host is of, by a part of its name. Some
+// platforms add no header of their own.
+var hostSigns = []struct{ name, part string }{
+	{"trycloudflare", ".trycloudflare.com"}, // the quick tunnels of cloudflared
+	{"cloudflare", ".workers.dev"},
+	{"cloudfront", ".cloudfront.net"},
+	{"vercel", ".vercel.app"},
+	{"netlify", ".netlify.app"},
+	{"fly", ".fly.dev"},
+	{"azure", ".azurestaticapps.net"},
+	{"azure", ".azurewebsites.net"},
+	{"azure", ".azure-api.net"},
+	{"railway", ".up.railway.app"},
+	{"lambda", ".lambda-url."},
+	{"apigw", ".execute-api."},
+	{"gcp", ".run.app"},
+	{"heroku", ".herokuapp.com"},
+}
+
+// Hops recognizes the hops on the way of an exchange that name themselves, each once:
+// in the answer, or by the host.
+func (x *Exchange) Hops() []Hop {
 	var hops []Hop
 	known := map[string]bool{}
+	if u, err := url.Parse(x.URL); err == nil && x.Status != 0 {
+		host := strings.ToLower(u.Hostname())
+		for _, sign := range hostSigns {
+			if (strings.HasSuffix(host, sign.part) || strings.HasSuffix(sign.part, ".") && strings.Contains(host, sign.part)) && !known[sign.name] {
+				known[sign.name] = true
+				hops = append(hops, Hop{Name: sign.name, By: "the host"})
+			}
+		}
+	}
+	h := x.Header
 	for _, sign := range hopSigns {
 		name := sign.header
 		if strings.HasSuffix(name, "-") {
