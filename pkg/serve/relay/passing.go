@@ -339,10 +339,10 @@ func (x *passing) ending() (exchange.How, error) {
 		return exchange.TimedOut, errStuck
 	case x.lostErr != nil:
 		return exchange.ClientLeft, x.lostErr
+	case x.readErr == io.EOF: // the client may have left once it had everything
+		return exchange.Whole, nil
 	case x.in.Context().Err() != nil:
 		return exchange.ClientLeft, nil
-	case x.readErr == io.EOF:
-		return exchange.Whole, nil
 	case isReset(x.readErr):
 		return exchange.Reset, x.readErr
 	}
