@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/curl"
@@ -80,6 +81,10 @@ type app struct {
 	own     bool // the process group
 }
 
+// leftOpen is how long an output that is not a file is read after the end of the
+// command, where something that it started still has it open.
+const leftOpen = 5 * time.Second
+
 // startApp starts the command.
 func startApp(streams *term.Streams, opts *options, relay string) (*app, error) {
 	upstream := &url.URL{} // none that is known
@@ -89,6 +94,7 @@ func startApp(streams *term.Streams, opts *options, relay string) (*app, error) 
 	command := exec.Command(opts.Command[0], opts.Command[1:]...)
 	command.Env = variables(os.Environ(), relay, upstream)
 	command.Stdin, command.Stdout, command.Stderr = streams.In, streams.Process(), streams.Err
+	command.WaitDelay = leftOpen
 	a := &app{command: command, own: !streams.InTerminal}
 	if a.own {
 		asGroup(command)
@@ -144,7 +150,7 @@ func (a *app) wait(ctx context.Context) error {
 func (a *app) status(err error) error {
 	var exit *exec.ExitError
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, exec.ErrWaitDelay):
 		return nil
 	case errors.As(err, &exit):
 		return cli.Fail(cmp.Or(exitStatus(exit.ProcessState), cli.ExitFailed), cli.ErrReported, "")
