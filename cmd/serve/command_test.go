@@ -20,6 +20,8 @@ func TestCommandGivesItsStatus(t *testing.T) {
 		"kill -KILL $$":                  137,
 		`test "$SSECTL_URL" && cat >&2`:  0,
 		"curl() { :; }; exec true; no-o": 0,
+		"sleep 1000 & exit 3":            3,
+		"sleep 1000 & exit 0":            0,
 	} {
 		r := cmdtest.Run(t, "text of stdin\n", "serve", "--upstream", "http://127.0.0.1:1", "-p", "0", "--", "sh", "-c", script)
 		r.Check(t, want)
