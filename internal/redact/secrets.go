@@ -16,7 +16,7 @@ const (
 	// ends within it.
 	piece = 6
 	// maxKnown bounds the values that are remembered.
-	maxKnown = 4096
+	maxKnown = 1024
 )
 
 // Secrets are values that were seen where a secret stands: in a request's
@@ -174,18 +174,22 @@ func (s *Secrets) scan(run *Run, text string, start int, whole bool) (spans []Sp
 			}
 		}
 		var open *form
-		from, boundary := i, true
+		from, boundary, before := i, true, run.before
+		if i > 0 {
+			before = text[i-1]
+		}
 		switch {
 		case i == 0 && held:
 			boundary = run.boundary
 		case i == start:
-		case i > 0:
-			boundary = !isWord(text[i-1])
 		default:
-			boundary = !isWord(run.before)
+			boundary = !isWord(before)
 		}
 		for _, f := range forms {
 			if f.boundary && !boundary {
+				continue
+			}
+			if f.joined && (before == '-' || before == '.') && i != start {
 				continue
 			}
 			switch skip, n, verdict := f.match(f, rest); {

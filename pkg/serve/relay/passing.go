@@ -199,7 +199,7 @@ func (x *passing) writeHead(res *http.Response) {
 // the whole request had. Package net/http would wait for the rest, and with full
 // duplex it panics over it.
 func (x *passing) closeEarly() {
-	if x.in.ProtoMajor == 1 && x.sent != nil && !x.request.Body().Whole {
+	if x.in.ProtoMajor == 1 && !x.in.Close && x.sent != nil && !x.request.Body().Whole {
 		x.w.Header().Set("Connection", "close")
 	}
 }
