@@ -69,8 +69,9 @@ loses any, and whether caches, proxies and browsers get the right headers. It
 shows its evidence, and the line of configuration that fixes a fault.
 
 It opens up to three streams at once, for up to ` + diag.DefaultDuration.String() + ` (` + (2 * diag.DefaultDuration).String() + ` if it has to confirm a
-fault), and sends a few short requests. A request that is not a
-GET may cost money or change something, and is sent once.`,
+fault), and sends a few short requests. Where Envoy is on the path and nothing else is
+wrong it watches for 16.5s, as the usual limit of its routes cuts a stream after 15s.
+A request that is not a GET may cost money or change something, and is sent once.`,
 		Example: `  ssectl diag https://app.example.com/events
   ssectl diag --quick :8080/events
   ssectl diag URL --format github --report junit=diag.xml --report json=diag.json

@@ -81,6 +81,10 @@ type app struct {
 	own     bool // the process group
 }
 
+// leftOpen is how long an output that is not a file is read after the end of the
+// command, where something that it started still has it open.
+const leftOpen = 5 * time.Second
+
 // startApp starts the command.
 func startApp(streams *term.Streams, opts *options, relay string) (*app, error) {
 	upstream := &url.URL{} // none that is known
@@ -90,7 +94,7 @@ func startApp(streams *term.Streams, opts *options, relay string) (*app, error) 
 	command := exec.Command(opts.Command[0], opts.Command[1:]...)
 	command.Env = variables(os.Environ(), relay, upstream)
 	command.Stdin, command.Stdout, command.Stderr = streams.In, streams.Process(), streams.Err
-	command.WaitDelay = 500 * time.Millisecond // for those it left that hold a pipe of ours
+	command.WaitDelay = leftOpen
 	a := &app{command: command, own: !streams.InTerminal}
 	if a.own {
 		asGroup(command)

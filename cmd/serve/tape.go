@@ -57,6 +57,9 @@ A request is answered by the first recording with the same method, path, query a
 as JSON. Further recordings of the same request are played one after the other, then the last one
 again. A request that nothing matches gets 501 and a text that names the nearest recording.
 
+A client that was cut off and comes back with a Last-Event-ID gets the recorded answer to that, or
+else the rest of the stream that has this event; 204 where nothing is left.
+
 --match-jq sees a request as an object with method, path, query, headers, and json, the value of the
 body, or body, its text, where that is not JSON. It returns the object that is compared, or a value to compare in place of
 the body: 'del(.json.user)', '.path |= sub("/v[0-9]+/"; "/v1/")', '.json.messages[-1].content'.`

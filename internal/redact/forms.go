@@ -10,6 +10,7 @@ type form struct {
 	cut      int             // so many of them, where a text is cut, are taken for the beginning of one
 	mixed    bool            // wants a digit or a capital among them, as a word of prose has none
 	boundary bool            // no letter or digit before it
+	joined   bool            // nor a dash or dot
 	ends     string          // goes on to here, then to five dashes
 
 	// match reports whether a text begins with one: its length, of which the
@@ -38,10 +39,10 @@ var forms = []form{
 	key("AKIA", isUpperAlnum, 16, 4), key("ASIA", isUpperAlnum, 16, 4), // AWS
 	key("hf_", isAlnum, 30, 4), key("gsk_", isAlnum, 30, 4), key("r8_", isAlnum, 30, 4), key("pplx-", isAlnum, 30, 4), key("xai-", isAlnum, 30, 4), key("nvapi-", isToken, 30, 4), key("tvly-", isToken, 20, 4), // models and their tools
 	key("npm_", isAlnum, 30, 4), key("pypi-AgEI", isToken, 30, 4), key("dckr_pat_", isToken, 20, 2), key("shpat_", isAlnum, 20, 2), key("lin_api_", isAlnum, 20, 2), key("dop_v1_", isAlnum, 30, 2),
-	key("SG.", func(c byte) bool { return isToken(c) || c == '.' }, 40, 8),  // SendGrid
-	{prefix: "eyJ", class: isJWT, cut: 16, boundary: true, match: matchJWT}, // https://www.rfc-editor.org/rfc/rfc7519
-	{prefix: "-----BEGIN ", class: isPEM, ends: pemEnds, match: matchPEM},   // https://www.rfc-editor.org/rfc/rfc7468
-	{prefix: "://", match: matchUserinfo},                                   // https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
+	key("SG.", func(c byte) bool { return isToken(c) || c == '.' }, 40, 8),                // SendGrid
+	{prefix: "eyJ", class: isJWT, cut: 16, boundary: true, joined: true, match: matchJWT}, // https://www.rfc-editor.org/rfc/rfc7519
+	{prefix: "-----BEGIN ", class: isPEM, ends: pemEnds, match: matchPEM},                 // https://www.rfc-editor.org/rfc/rfc7468
+	{prefix: "://", match: matchUserinfo},                                                 // https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
 }
 
 var formsBy = func() (by [256][]*form) {
@@ -71,10 +72,16 @@ func matchKey(f *form, text string) (skip, n int, v verdict) {
 	if v := f.begins(text); v != match {
 		return 0, 0, v
 	}
-	for n = len(f.prefix); n < len(text) && f.class(text[n]); n++ {
+	// A look at so many bytes decides, so that a text full of prefixes takes no
+	// more than its length.
+	most := min(len(text), len(f.prefix)+4*f.least)
+	for n = len(f.prefix); n < most && f.class(text[n]); n++ {
 	}
 	switch body := n - len(f.prefix); {
 	case body >= f.least && (!f.mixed || isMixed(text[len(f.prefix):n])):
+		for n < len(text) && f.class(text[n]) {
+			n++
+		}
 		return 0, n, match
 	case n == len(text) && body < 4*f.least:
 		return 0, 0, partial
@@ -84,7 +91,12 @@ func matchKey(f *form, text string) (skip, n int, v verdict) {
 
 // isMixed reports whether a text has a digit or a capital.
 func isMixed(text string) bool {
-	return strings.ContainsFunc(text, func(r rune) bool { return '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' })
+	for i := range len(text) {
+		if isUpperAlnum(text[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 func isAlnum(c byte) bool {
@@ -100,9 +112,9 @@ func matchJWT(f *form, text string) (skip, n int, v verdict) {
 	if v := f.begins(text); v != match {
 		return 0, 0, v
 	}
-	const longest = 4 << 10 // of the first two parts, undecided
+	const longest = 1 << 10 // of the first two parts, undecided
 	part := func(from int) int {
-		for from < len(text) && isToken(text[from]) {
+		for from < len(text) && from <= longest && isToken(text[from]) {
 			from++
 		}
 		return from
@@ -148,11 +160,12 @@ func matchPEM(f *form, text string) (skip, n int, v verdict) {
 		return 0, 0, v
 	}
 	n = len(f.prefix)
-	for n < len(text) && (isUpperAlnum(text[n]) || text[n] == ' ') {
+	const longest = 40
+	for n < len(text) && n <= len(f.prefix)+longest && (isUpperAlnum(text[n]) || text[n] == ' ') {
 		n++
 	}
 	label, dashes := text[len(f.prefix):n], text[n:]
-	if len(label) > 40 {
+	if len(label) > longest {
 		return 0, 0, none
 	}
 	if len(dashes) < 5 && dashes == "-----"[:len(dashes)] {

@@ -16,7 +16,7 @@ const (
 	// ends within it.
 	piece = 6
 	// maxKnown bounds the values that are remembered.
-	maxKnown = 4096
+	maxKnown = 1024
 )
 
 // Secrets are values that were seen where a secret stands: in a request's
@@ -137,6 +137,25 @@ func (s *Secrets) Force(run *Run) bool {
 	return run.pending != "" && s.begins(run.pending, run.boundary)
 }
 
+// Rest returns how much of the beginning of a text may be the rest of a known
+// secret, or a piece of one, for a text whose beginning nobody has scanned.
+func (s *Secrets) Rest(text string) (n int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, value := range s.values {
+		if strings.Contains(value, text) {
+			return len(text)
+		}
+		for i := range value {
+			if strings.HasPrefix(text, value[i:]) {
+				n = max(n, len(value)-i)
+				break
+			}
+		}
+	}
+	return n
+}
+
 // scan finds the secrets in text, in which the latest piece begins at start. The
 // undecided end becomes pending, or if the text is whole, is decided.
 func (s *Secrets) scan(run *Run, text string, start int, whole bool) (spans []Span) {
@@ -174,18 +193,22 @@ func (s *Secrets) scan(run *Run, text string, start int, whole bool) (spans []Sp
 			}
 		}
 		var open *form
-		from, boundary := i, true
+		from, boundary, before := i, true, run.before
+		if i > 0 {
+			before = text[i-1]
+		}
 		switch {
 		case i == 0 && held:
 			boundary = run.boundary
 		case i == start:
-		case i > 0:
-			boundary = !isWord(text[i-1])
 		default:
-			boundary = !isWord(run.before)
+			boundary = !isWord(before)
 		}
 		for _, f := range forms {
 			if f.boundary && !boundary {
+				continue
+			}
+			if f.joined && (before == '-' || before == '.') && i != start {
 				continue
 			}
 			switch skip, n, verdict := f.match(f, rest); {

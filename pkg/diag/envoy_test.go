@@ -2,8 +2,10 @@ package diag
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -146,6 +148,52 @@ func TestEnvoyRoute(t *testing.T) {
 			t.Errorf("%s: the cut is reported twice: end-clean %s: %s", name, other.Status, other.Actual)
 		}
 	}
+}
+
+// TestEnvoyHTTP2 has a route cut a stream of HTTP/2, which is reset and has no end of
+// chunks to lack.
+func TestEnvoyHTTP2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := viaEnvoy(times(500*time.Millisecond), 15*time.Second)
+		f.start = time.Now().Add(-time.Minute)
+		server := serveInMemory(t, f, func(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() })
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options := Options{Client: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}}
+		inMemory(&options)
+		report, err := Run(t.Context(), request, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := finding(report, "lifetime-cut")
+		if report.Path.Protocol != "HTTP/2.0" || c.Status != Fail || report.Duration > 18*time.Second {
+			t.Errorf("%s, lifetime-cut is %q: %s, after %v", report.Path.Protocol, c.Status, c.Actual, report.Duration)
+		}
+	})
+}
+
+// TestStoppedBeforeLimit stops a run shortly before the limit of a route: it has shown
+// nothing of that.
+func TestStoppedBeforeLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 14500*time.Millisecond)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, viaEnvoy(times(500*time.Millisecond), 0).serve(t).URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options := Options{Client: &http.Client{}}
+		inMemory(&options)
+		report, err := Run(t.Context(), request, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := finding(report, "lifetime-cut"); c.Status == Pass || report.Error == nil {
+			t.Errorf("lifetime-cut is %q: %s", c.Status, c.Actual)
+		}
+	})
 }
 
 // TestOthersAreNoSlower wants a run without Envoy on the path to take no longer than

@@ -58,6 +58,7 @@ func newerTapes() []evidence {
 			x.Issuers = []string{"Zscaler Inc.", "Zscaler Intermediate Root CA (zscaler.net)"}
 		})), map[string]check.Status{"tls-interceptor": check.Warn, "connect-tls": check.Fail}},
 
+		{"one worker, free at the end", tape(seentest.Steady(seen.RoleMain, 0, 300, 40, 1), seentest.With(seentest.Recorded(seen.RoleSecond, 1400, seen.EndClient, 12_310), func(x *seen.Exchange) { x.Answered = seentest.MS(12_301) })), bad(check.Fail, "connect-parallel")},
 		{"retry", tape(seentest.Recorded(seen.RoleMain, 0, seen.EndClient, 900, seentest.Arrive(10, "retry: 5000\n\n"+seentest.Ev(1, 60)))), good("storm retry-value")},
 		{"no retry", tape(steady(func(*seen.Exchange) {})), bad(check.Info, "storm")},
 		{"503 for a second stream", tape(steady(func(*seen.Exchange) {}), status(http.StatusServiceUnavailable, "")), bad(check.Warn, "storm")},

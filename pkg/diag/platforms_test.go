@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,6 +210,35 @@ func oneWorker(f *fake) func(http.ResponseWriter, *http.Request) bool {
 	}
 }
 
+// beating is an app whose heartbeats all have one ID.
+func beating(f *fake) func(http.ResponseWriter, *http.Request) bool {
+	content := f.event
+	f.event = func(n int) string {
+		if n%5 == 0 {
+			return "event: heartbeat\nid: hb\ndata: {}\n\n"
+		}
+		return content(n)
+	}
+	return func(http.ResponseWriter, *http.Request) bool { return false }
+}
+
+// full is an app that has room for two streams, and does not say when to come back.
+func full(f *fake) func(http.ResponseWriter, *http.Request) bool {
+	var open atomic.Int32
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet {
+			return false
+		}
+		defer open.Add(-1)
+		if open.Add(1) > 2 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}
+		f.answer(w, r)
+		return true
+	}
+}
+
 // refusing is a hop that has to inspect whole answers, and says so.
 func refusing(*fake) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
@@ -220,15 +250,17 @@ func refusing(*fake) func(http.ResponseWriter, *http.Request) bool {
 
 func withSoak(d time.Duration) func(*run) { return func(r *run) { r.Soak = d } }
 
-// platforms are those that break streams in 2025 and 2026, as far as a client can see
+// platforms are those that break streams in 2025 and 2026, and two apps, as far as a client can see
 // it. Envoy has a test of its own, and so do products that open TLS.
 var platforms = map[string]platform{
 	"a hop that holds":             {serve: through(pieces), check: "incremental", status: Warn, hop: "app", remedy: "Incremental: ?1"},
 	"a hop that refuses":           {serve: refusing, check: "incremental", status: Fail, hop: "app", remedy: "Proxy-Status"},
+	"heartbeats with an ID":        {serve: beating, check: "id-control", status: Fail, hop: "app", remedy: "no id field"},
+	"an app that is full":          {serve: full, check: "storm", status: Warn, hop: "app", remedy: "503 with Retry-After"},
 	"Next.js rewrites":             {header: map[string]string{"X-Powered-By": "Next.js"}, serve: through(zipped), check: "buffer-compression", status: Fail, hop: "next", remedy: "Route Handler"},
 	"a quick tunnel, live":         {host: "a-b-c.trycloudflare.com", header: map[string]string{"Cf-Ray": "1-FRA"}, serve: never, check: "headers-early", status: Fail, hop: "trycloudflare", remedy: "named tunnel"},
 	"a quick tunnel":               {host: "a-b-c.trycloudflare.com", header: map[string]string{"Cf-Ray": "1-FRA"}, serve: atEnd, check: "buffer-whole", status: Fail, hop: "trycloudflare", remedy: "named tunnel"},
-	"a Worker that reads the body": {host: "app.example.workers.dev", serve: atEnd, check: "buffer-whole", status: Fail, hop: "cloudflare", remedy: "new Response("},
+	"a Worker that reads the body": {host: "app.example.workers.dev", serve: atEnd, check: "buffer-whole", status: Fail, hop: "cloudflare", remedy: "new Response(upstream.body)"},
 	"Fly":                          {header: map[string]string{"Fly-Request-Id": "x"}, serve: through(zipped), check: "buffer-compression", status: Fail, hop: "fly", remedy: "compress = false"},
 	"Railway":                      {header: map[string]string{"X-Railway-Request-Id": "x"}, serve: through(pieces), check: "buffer-proxy", status: Fail, hop: "railway", remedy: "X-Accel-Buffering: no"},
 	"Azure Static Web Apps":        {host: "app.1.azurestaticapps.net", serve: atEnd, check: "buffer-whole", status: Fail, hop: "azure", remedy: "another host"},
@@ -238,7 +270,7 @@ var platforms = map[string]platform{
 	"Netlify":                      {header: map[string]string{"X-Nf-Request-Id": "x"}, serve: atEnd, check: "buffer-whole", status: Fail, hop: "netlify", remedy: "new Response(stream)"},
 	"GZipMiddleware":               {header: map[string]string{"Server": "uvicorn"}, serve: through(zippedLate), check: "headers-early", status: Fail, hop: "uvicorn", remedy: "GZipMiddleware"},
 	"Vercel, which cuts":           {header: map[string]string{"X-Vercel-Id": "x"}, serve: cutAt(300*time.Second, 0), change: withSoak(320 * time.Second), check: "lifetime-cut", status: Warn, hop: "vercel", remedy: "maxDuration"},
-	"Vercel, on the edge":          {header: map[string]string{"X-Vercel-Id": "x"}, serve: never, check: "headers-early", status: Fail, hop: "vercel", remedy: "comment at once"},
+	"Vercel, on the edge":          {header: map[string]string{"X-Vercel-Id": "x"}, serve: never, check: "headers-early", status: Fail, hop: "vercel", remedy: "at once"},
 	"Google Cloud, which cuts":     {header: map[string]string{"Via": "1.1 google"}, serve: cutAt(30*time.Second, 0), change: withSoak(40 * time.Second), check: "lifetime-cut", status: Fail, hop: "gcp", remedy: "timeoutSec"},
 	"Bun, which cuts":              {serve: cutAt(0, 10*time.Second), check: "end-clean", status: Fail, hop: "bun", remedy: "idleTimeout"},
 	"gunicorn":                     {header: map[string]string{"Server": "gunicorn"}, serve: oneWorker, check: "connect-parallel", status: Fail, hop: "app", remedy: "gunicorn -k gevent"},

@@ -150,14 +150,9 @@ func newReport(o *seen.Observation) *Report {
 		Path:   Path{Protocol: a.Proto, RTT: seen.Milliseconds(o.RTT()), Hops: []Hop{}, Interceptor: httpx.Interceptor(a.Issuers)},
 		Checks: []Result{}, Connections: []Connection{},
 	}
-	r.hops = []seen.Hop{} // none so far, but looked for
+	r.hops = o.Hops()
 	if a.TLS != nil {
 		r.Path.TLS = tls.VersionName(a.TLS.Version)
-	}
-	for _, role := range []seen.Role{seen.RoleMain, seen.RoleHead, seen.RoleBaseline} {
-		if x := o.Get(role); x != nil && len(r.hops) == 0 {
-			r.hops = append(r.hops, x.Hops()...)
-		}
 	}
 	for _, hop := range r.hops {
 		r.Path.Hops = append(r.Path.Hops, Hop(hop))

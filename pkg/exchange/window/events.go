@@ -20,7 +20,7 @@ type queue struct {
 	count   int   // records that are kept
 	size    int   // bytes that the chunks take
 	spare   *chunk
-	decoder *stream.Decoder // nil until somebody looks
+	last    int64 // ID of the newest chunk
 
 	// missed is set where records were dropped that nobody has looked at: a secret
 	// may have begun in them.
@@ -30,6 +30,7 @@ type queue struct {
 // A chunk holds records one after the other: all as they came, until all of them
 // have been opened, and the first ones opened.
 type chunk struct {
+	id     int64 // which its memory gets anew
 	raw    []byte
 	packed []packed
 	opened []record.Record // without secrets
@@ -66,6 +67,8 @@ func (q *queue) add(raw []byte, at time.Time, most int) {
 			last = &chunk{}
 		}
 		q.spare = nil
+		q.last++
+		last.id = q.last
 		q.chunks = append(q.chunks, last)
 		q.size += last.size()
 	}
@@ -109,38 +112,63 @@ func (q *queue) dropChunk() bool {
 	return true
 }
 
-// open opens the records of the next chunk that has some that nobody has looked
-// at, and reports whether there was one. The secrets of e are taken out of them, so
-// that it has to go on from chunk to chunk.
-func (q *queue) open(e *entry) bool {
+// A batch is what nobody has looked at of a chunk.
+type batch struct {
+	chunk  int64 // its ID
+	opened int   // records before those of the batch
+	start  int32 // of the bytes, in those of the chunk
+	raw    []byte
+	packed []packed
+	missed bool // records before it were dropped
+}
+
+// next returns the first batch, with memory of its own, and whether there is one.
+func (q *queue) next() (b batch, ok bool) {
 	i := slices.IndexFunc(q.chunks, func(c *chunk) bool { return len(c.opened) < len(c.packed) })
 	if i < 0 {
-		return false
+		return b, false
 	}
-	if q.missed {
-		q.missed = false
-		e.secrets.missed()
+	c := q.chunks[i]
+	b = batch{chunk: c.id, opened: len(c.opened), missed: q.missed}
+	q.missed = false
+	if b.opened > 0 {
+		b.start = c.packed[b.opened-1].end
 	}
-	if q.decoder == nil {
-		q.decoder = stream.NewDecoder(nil)
+	b.raw, b.packed = bytes.Clone(c.raw[b.start:]), slices.Clone(c.packed[b.opened:])
+	return b, true
+}
+
+// open returns the records of a batch without the secrets of an exchange, of which
+// all batches have to be opened in order.
+func (b *batch) open(s *secrets) (records []record.Record) {
+	if b.missed {
+		s.missed()
+	}
+	decoder := stream.NewDecoder(nil)
+	start := b.start
+	for _, p := range b.packed {
+		records = append(records, s.hide(unpack(decoder, b.raw[start-b.start:p.end-b.start], p)))
+		start = p.end
+	}
+	return records
+}
+
+// put takes the records of a batch, if their chunk is still kept.
+func (q *queue) put(b batch, records []record.Record) {
+	i := slices.IndexFunc(q.chunks, func(c *chunk) bool { return c.id == b.chunk })
+	if i < 0 {
+		return
 	}
 	c := q.chunks[i]
 	before := c.size()
-	start := int32(0)
-	if n := len(c.opened); n > 0 {
-		start = c.packed[n-1].end
+	c.opened = append(c.opened[:b.opened], records...)
+	for i := range records {
+		c.extra += openedSize + len(records[i].Data) + len(records[i].Comment) + len(records[i].Raw)
 	}
-	for _, p := range c.packed[len(c.opened):] {
-		r := e.hide(unpack(q.decoder, c.raw[start:p.end], p))
-		start = p.end
-		c.opened = append(c.opened, r)
-		c.extra += openedSize + len(r.Data) + len(r.Comment) + len(r.Raw)
-	}
-	if i < len(q.chunks)-1 {
+	if i < len(q.chunks)-1 && len(c.opened) == len(c.packed) {
 		c.raw = nil // nothing will be added
 	}
 	q.size += c.size() - before
-	return true
 }
 
 // unpack returns the record of a block, with memory of its own.
@@ -150,7 +178,7 @@ func unpack(decoder *stream.Decoder, raw []byte, p packed) record.Record {
 		text = slices.Concat([]byte("\n"), raw) // only at the very start a BOM is dropped
 	}
 	decoder.Reset(bytes.NewReader(text))
-	decoder.MaxEventSize = len(text) + 1
+	decoder.MaxEventSize = max(len(text)+1, 64<<10) // a small one makes small reads, which part comments
 	for b, err := range decoder.Blocks() {
 		if err != nil {
 			break

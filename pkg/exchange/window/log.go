@@ -83,10 +83,11 @@ type entry struct {
 	answer         []byte // of another answer than a stream, as it came: masked when it is shown
 	answerSize     int64
 
-	events queue
-	count  int64     // of those that dispatch something
-	first  time.Time // when the first of these came
-	cut    int       // events that were too large to be kept whole
+	opening sync.Mutex // is held while events are opened, one batch after the other
+	events  queue
+	count   int64     // of those that dispatch something
+	first   time.Time // when the first of these came
+	cut     int       // events that were too large to be kept whole
 
 	ended *exchange.End
 }
@@ -302,15 +303,12 @@ const (
 )
 
 // hide returns a record without secrets.
-func (e *entry) hide(r record.Record) record.Record {
-	if e.secrets.none() {
-		return r
-	}
-	r.Type, r.ID = e.secrets.text(r.Type, false), e.secrets.text(r.ID, false)
-	r.Data = e.secrets.piece(r.Data, 0)
-	r.Comment = e.secrets.piece(r.Comment, inComment)
+func (s *secrets) hide(r record.Record) record.Record {
+	r.Type, r.ID = s.text(r.Type, false), s.text(r.ID, false)
+	r.Data = s.piece(r.Data, 0)
+	r.Comment = s.piece(r.Comment, inComment)
 	if r.Raw != nil {
-		r.Raw = []byte(e.secrets.piece(string(r.Raw), inRaw))
+		r.Raw = []byte(s.piece(string(r.Raw), inRaw))
 	}
 	return r
 }

@@ -1,8 +1,6 @@
 package window
 
 import (
-	"encoding/base64"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -13,22 +11,17 @@ import (
 	"github.com/ssectl/ssectl/pkg/exchange"
 )
 
-const (
-	shortestSecret = 6  // bytes of a value whose name is a word for a secret
-	shortestOpaque = 16 // bytes of a value that is hidden because nobody knows its name
-	mostSecrets    = 32 // values, so that a request cannot make each event expensive
-)
-
-// secrets are the credentials of one request.
+// secrets are those of one exchange: the credentials of its request, and keys of
+// well-known forms.
 type secrets struct {
-	mu     sync.Mutex // guards the rest: a body may be shown while events come
-	values []string
+	known redact.Secrets
 
-	// The places in the events so far, and how much of each value the text there
-	// ends with.
-	places map[place][]int
+	mu sync.Mutex // guards the rest
 
-	// The places where it is known that no value had begun in what was missed; nil
+	// The places in the events so far where something may have begun.
+	places map[place]*redact.Run
+
+	// The places where it is known that nothing had begun in what was missed; nil
 	// if nothing was.
 	met map[place]bool
 }
@@ -44,121 +37,68 @@ func secretsOf(r *exchange.Request) *secrets {
 	s := &secrets{}
 	for name, values := range r.Header {
 		for _, value := range values {
-			s.addHeader(name, value)
+			s.known.Credentials(name, value)
 		}
 	}
-	if r.URL == nil {
-		return s
-	}
-	if password, ok := r.URL.User.Password(); ok {
-		s.add(password, shortestSecret)
-	}
-	for name, values := range r.URL.Query() {
-		for _, value := range values {
-			s.addNamed(name, value, !strings.Contains(redact.URL(&url.URL{RawQuery: url.Values{name: {value}}.Encode()}), redact.Placeholder))
+	if r.URL != nil {
+		if password, ok := r.URL.User.Password(); ok {
+			s.known.Add(password)
 		}
+		s.known.Query(r.URL.RawQuery)
 	}
 	return s
 }
 
-func (s *secrets) addHeader(name, value string) {
-	switch http.CanonicalHeaderKey(name) {
-	case "Cookie":
-		for part := range strings.SplitSeq(value, ";") {
-			_, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-			s.add(strings.Trim(value, `"`), shortestSecret+2) // shorter ones are settings
-		}
-	case "Authorization", "Proxy-Authorization":
-		scheme, token, ok := strings.Cut(value, " ")
-		if !ok {
-			s.add(value, shortestSecret)
-			return
-		}
-		s.add(strings.TrimSpace(token), shortestSecret)
-		if plain, err := base64.StdEncoding.DecodeString(strings.TrimSpace(token)); err == nil && strings.EqualFold(scheme, "basic") {
-			_, password, _ := strings.Cut(string(plain), ":")
-			s.add(password, shortestSecret)
-		}
-	default:
-		s.addNamed(name, value, redact.RequestHeader(name, value) == value)
-	}
-}
-
-// addNamed adds a value that is secret by its name, or looks like a token under a
-// name that nobody knows.
-func (s *secrets) addNamed(name, value string, plain bool) {
-	switch {
-	case plain:
-	case redact.Name(name):
-		s.add(value, shortestSecret)
-	case !strings.ContainsAny(value, " ,;/"):
-		s.add(value, shortestOpaque)
-	}
-}
-
-func (s *secrets) add(value string, shortest int) {
-	if len(value) >= shortest && len(s.values) < mostSecrets && !slices.Contains(s.values, value) {
-		s.values = append(s.values, value)
-	}
-}
-
-// text returns a whole text without the values, and without the strings of JSON
-// whose names are words for secrets if it is that of a request.
+// text returns a whole text without secrets, and without the values of fields
+// whose names mean one if it is that of a request.
 func (s *secrets) text(text string, isRequest bool) string {
 	if text == "" {
 		return ""
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if isRequest {
 		text = s.fields(text)
 	}
-	for _, value := range s.values {
-		text = strings.ReplaceAll(text, value, redact.Placeholder)
-	}
-	// A value may be written with escapes, in JSON and in forms.
-	text = s.hide(text, nil, whole, 0)
-	for _, value := range s.values {
-		if escaped := url.QueryEscape(value); escaped != value {
-			text = strings.ReplaceAll(text, escaped, redact.Placeholder)
+	text = s.known.Clean(text)
+	// A secret may be written with escapes in JSON.
+	var spans []span
+	eachString(text, func(_ string, _ place, start, end int) {
+		if strings.IndexByte(text[start:end], '\\') >= 0 {
+			spans = append(spans, s.scan(new(redact.Run), text, start, end, whole)...)
 		}
-	}
-	return text
+	})
+	return cut(text, spans, func(span) string { return redact.Placeholder })
 }
 
-// fields hides the values of a JSON text, and those of a form, whose names are
-// words for secrets, and adds them to the values.
+// fields hides the values of the fields of a form or a JSON text whose names mean
+// a secret, and remembers them.
 func (s *secrets) fields(text string) string {
-	if form, err := url.ParseQuery(text); err == nil && !strings.ContainsAny(text, "{}[]\"\n ") && strings.Contains(text, "=") {
-		for name, values := range form {
-			for _, value := range values {
-				if redact.Name(name) {
-					s.add(value, shortestSecret)
-				}
-			}
-		}
+	if _, err := url.ParseQuery(text); err == nil && !strings.ContainsAny(text, "{}[]\"\n ") && strings.Contains(text, "=") {
 		parts := strings.Split(text, "&")
 		for i, part := range parts {
 			name, value, _ := strings.Cut(part, "=")
-			if plain, err := url.QueryUnescape(name); value != "" && (err != nil || redact.Name(plain)) {
-				parts[i] = name + "=" + redact.Placeholder
+			plainName, err := url.QueryUnescape(name)
+			if value == "" || err == nil && !redact.Field(plainName) {
+				continue
 			}
+			if plain, err := url.QueryUnescape(value); err == nil {
+				s.known.Add(plain)
+			}
+			parts[i] = name + "=" + redact.Placeholder
 		}
 		return strings.Join(parts, "&")
 	}
 	var spans []span
 	eachString(text, func(key string, _ place, start, end int) {
-		if key != "" && start < end && redact.Name(key) {
-			if raw := text[start:end]; !strings.ContainsAny(raw, "\\ ") {
-				s.add(raw, shortestSecret+2)
-			}
+		if key != "" && start < end && redact.Field(key) {
+			plain, _ := unescapeAll(text[start:end])
+			s.known.Add(plain)
 			spans = append(spans, span{start, end})
 		}
 	})
 	return cut(text, spans, func(span) string { return redact.Placeholder })
 }
 
-// How much of a text hide sees.
+// How much of a text there is.
 type scope bool
 
 const (
@@ -166,99 +106,44 @@ const (
 	piece scope = false // more may follow
 )
 
-// piece returns a text of an event without the values and without the pieces of
-// values that it has, in as many bytes. A piece is hidden as soon as it is long
-// enough to be no accident, as nobody knows what comes next: so of a value that
-// comes in pieces, no more than its first few bytes are to be seen.
+// piece returns a text of an event without secrets and without the pieces of them
+// that it has, in as many bytes. A piece is hidden as soon as it is long enough to be
+// no accident, as nobody knows what comes next: so of a secret that comes in
+// pieces, no more than its first few bytes are to be seen.
 func (s *secrets) piece(text string, salt place) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.values) == 0 || text == "" {
+	if text == "" {
 		return text
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.places == nil || len(s.places) > mostPlaces {
-		s.places = map[place][]int{}
+		s.places = map[place]*redact.Run{}
 	}
-	return s.hide(text, s.places, piece, salt)
-}
-
-// none reports whether there is no value to hide.
-func (s *secrets) none() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.values) == 0
-}
-
-// missed notes that pieces passed that were not looked at: any value may have begun.
-func (s *secrets) missed() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.places, s.met = nil, map[place]bool{}
-}
-
-// hide is the common part of text and piece.
-func (s *secrets) hide(text string, places map[place][]int, scope scope, salt place) string {
-	if len(s.values) == 0 {
-		return text
-	}
-	var spans []span
-	for _, value := range s.values {
-		for at := 0; ; {
-			i := strings.Index(text[at:], value)
-			if i < 0 {
-				break
-			}
-			at += i + len(value)
-			spans = append(spans, span{at - len(value), at})
-		}
-	}
+	// Anything that is here as a whole, also outside of strings.
+	spans := s.scan(new(redact.Run), text, 0, len(text), whole)
 	match := func(at place, start, end int) {
-		if start == end {
+		if at ^= salt; start == end {
 			return
 		}
-		if s.met != nil && scope == piece && !s.met[at^salt] {
-			rest := s.rest(text[start:end])
+		if s.met != nil && !s.met[at] {
+			rest := s.known.Rest(text[start:end])
 			spans = append(spans, span{start, start + rest})
 			if start += rest; start == end {
 				return // it may go on
 			}
 			if len(s.met) < mostPlaces {
-				s.met[at^salt] = true
+				s.met[at] = true
 			}
 		}
-		var states []int // nil: no value has begun
-		if len(places) > 0 {
-			states = places[at^salt]
+		run := s.places[at]
+		if run == nil {
+			run = new(redact.Run)
 		}
-		plain := strings.IndexByte(text[start:end], '\\') < 0
-		for i, value := range s.values {
-			state, before := 0, 0
-			if i < len(states) {
-				before = states[i]
-			}
-			if before == 0 && plain {
-				// Nearly always: no part of it is here but perhaps at the end.
-				if scope == whole {
-					continue
-				}
-				if state = begun(text[start:end], value); state >= leastPiece(value) {
-					spans = append(spans, span{end - state, end})
-				}
-			} else {
-				state = matchPiece(text, start, end, value, before, scope, func(from, to int) { spans = append(spans, span{from, to}) })
-			}
-			if state != before && scope == piece {
-				states = append(slices.Grow(states, len(s.values)), make([]int, len(s.values)-len(states))...)
-				states[i] = state
-			}
-		}
-		if states == nil || scope == whole {
-			return
-		}
-		if slices.ContainsFunc(states, func(n int) bool { return n != 0 }) {
-			places[at^salt] = states
+		spans = append(spans, s.scan(run, text, start, end, piece)...)
+		if run.Clear() {
+			delete(s.places, at)
 		} else {
-			delete(places, at^salt)
+			s.places[at] = run
 		}
 	}
 	if !looksLikeJSON(text) {
@@ -268,84 +153,54 @@ func (s *secrets) hide(text string, places map[place][]int, scope scope, salt pl
 	return cut(text, spans, func(sp span) string { return strings.Repeat("*", sp.end-sp.start) })
 }
 
-// rest returns how much of the beginning of text may be the rest of a value, or a
-// piece of it.
-func (s *secrets) rest(text string) (n int) {
-	for _, value := range s.values {
-		if strings.Contains(value, text) {
-			return len(text)
-		}
-		for i := range value {
-			if strings.HasPrefix(text, value[i:]) {
-				n = max(n, len(value)-i)
-				break
-			}
-		}
-	}
-	return n
+// missed notes that pieces passed that were not looked at: anything may have begun.
+func (s *secrets) missed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.places, s.met = nil, map[place]bool{}
 }
 
-// leastPiece is how much of a value is no accident.
-func leastPiece(value string) int { return min(6, len(value)/2) }
+// scan returns the spans of text[start:end], of which a JSON string may be the
+// source, that are secret or may be the beginning of a secret.
+func (s *secrets) scan(run *redact.Run, text string, start, end int, scope scope) (spans []span) {
+	plain, at := unescapeAll(text[start:end])
+	place := func(i int) int {
+		i = min(max(i, 0), len(plain))
+		if at != nil {
+			i = at[i]
+		}
+		return start + i
+	}
+	found := s.known.Scan(run, plain)
+	if scope == whole {
+		found = append(found, s.known.Finish(run, len(plain))...)
+	} else if s.known.Force(run) {
+		found = append(found, redact.Span{From: len(plain) - run.Pending(), To: len(plain)})
+	}
+	for _, f := range found {
+		if from, to := place(f.From), place(f.To); from < to {
+			spans = append(spans, span{from, to})
+		}
+	}
+	return spans
+}
 
-// matchPiece looks for value in text[start:end], of which a JSON string may be the
-// source, after a text that ended with the first state bytes of it. It calls hide
-// with the parts that belong to it, and returns the new state.
-func matchPiece(text string, start, end int, value string, state int, scope scope, hide func(from, to int)) int {
-	// Where the bytes of the match so far are from, as far as they are in this
-	// piece. A mismatch falls back to the longest beginning that still fits.
-	var from []span
-	matched := value[:state]
-	for i := start; i < end; {
-		decoded, size := unescape(text[i:end])
-		for j := range len(decoded) {
-			for len(matched) > 0 && value[len(matched)] != decoded[j] {
-				matched = value[:fallback(value, len(matched))]
-			}
-			if value[len(matched)] == decoded[j] {
-				matched = value[:len(matched)+1]
-				from = append(from, span{i, i + size})
-				from = from[max(0, len(from)-len(matched)):]
-			} else {
-				from = from[:0]
-			}
-			if len(matched) == len(value) {
-				hide(from[0].start, from[len(from)-1].end)
-				matched, from = value[:0], from[:0]
-			}
+// unescapeAll returns the value of the source of a JSON string, and for each byte
+// of it, and its end, where that is in the source; nil where they are the same.
+func unescapeAll(source string) (plain string, at []int) {
+	if strings.IndexByte(source, '\\') < 0 {
+		return source, nil
+	}
+	var b strings.Builder
+	for i := 0; i < len(source); {
+		decoded, size := unescape(source[i:])
+		b.WriteString(decoded)
+		for range len(decoded) {
+			at = append(at, i)
 		}
 		i += size
 	}
-	if len(matched) >= leastPiece(value) && scope == piece && len(from) > 0 {
-		hide(from[0].start, from[len(from)-1].end)
-	}
-	return len(matched)
-}
-
-// begun returns how much of the beginning of value text ends with, but not all of it.
-func begun(text, value string) int {
-	tail := text[max(0, len(text)-len(value)+1):]
-	for {
-		i := strings.IndexByte(tail, value[0])
-		if i < 0 {
-			return 0
-		}
-		if tail = tail[i:]; strings.HasPrefix(value, tail) {
-			return len(tail)
-		}
-		tail = tail[1:]
-	}
-}
-
-// fallback returns the length of the longest beginning of value that its first n
-// bytes end with, and that is shorter.
-func fallback(value string, n int) int {
-	for k := n - 1; k > 0; k-- {
-		if value[:k] == value[n-k:n] {
-			return k
-		}
-	}
-	return 0
+	return b.String(), append(at, len(source))
 }
 
 // unescape returns the first character of the source of a JSON string, and how

@@ -210,16 +210,14 @@ type Events struct {
 // and whether the exchange is kept. A negative n means all of them.
 func (l *Log) Events(number, from int64, n int) (Events, bool) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	e := l.find(number)
+	l.mu.Unlock()
 	if e == nil {
 		return Events{}, false
 	}
-	// Those that come meanwhile are for the next time.
-	for n := len(e.events.chunks); n > 0 && !e.gone && e.open(); n-- {
-		l.mu.Unlock() // for those who tell of events
-		l.mu.Lock()
-	}
+	e.open()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if n < 0 {
 		n = e.events.count
 	}
@@ -227,16 +225,28 @@ func (l *Log) Events(number, from int64, n int) (Events, bool) {
 	return Events{
 		First: first, Records: records, Start: e.start, Ended: e.ended != nil,
 		More: first+int64(len(records)) < e.events.dropped+int64(e.events.count),
-	}, true
+	}, !e.gone
 }
 
-// open opens some events that nobody has looked at, and reports whether there were
-// any. The caller holds the mutex.
-func (e *entry) open() bool {
-	before := e.events.size
-	opened := e.events.open(e)
-	e.log.grew(e, e.events.size-before)
-	return opened
+// open opens the events that nobody has looked at. Those who tell of events do not
+// wait for it, and it does not wait for those that come meanwhile.
+func (e *entry) open() {
+	e.opening.Lock()
+	defer e.opening.Unlock()
+	e.log.mu.Lock()
+	defer e.log.mu.Unlock()
+	for n := len(e.events.chunks); n > 0; n-- {
+		batch, ok := e.events.next()
+		if !ok {
+			return
+		}
+		e.log.mu.Unlock()
+		records := batch.open(e.secrets)
+		e.log.mu.Lock()
+		before := e.events.size
+		e.events.put(batch, records)
+		e.log.grew(e, e.events.size-before)
+	}
 }
 
 // A Match is an exchange that a search found.

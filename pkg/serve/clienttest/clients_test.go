@@ -216,7 +216,9 @@ func TestClients(t *testing.T) {
 			upstream.stop()
 			fake.Close()
 			checkSecrets(t, tape)
-			compare("replayed", serve(t, tape).url)
+			player := serve(t, tape)
+			compare("replayed", player.url)
+			compare("replayed again", player.url)
 		})
 	}
 }

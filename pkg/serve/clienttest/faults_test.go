@@ -62,11 +62,18 @@ func TestFaults(t *testing.T) {
 			app := startApp(t, c.name+".mjs")
 			fake := startFake(t)
 			upstream := c.upstream(t, fake.URL)
+			tape := filepath.Join(t.TempDir(), "tape")
+			recorder := serve(t, "--upstream", upstream.url, "--record", tape)
+			for _, s := range c.streams() {
+				app.run(s, recorder.url)
+			}
+			recorder.stop()
 			places := []place{
 				{"file", func(args ...string) *server { return c.upstream(t, fake.URL, args...) }, false},
 				{"upstream", func(args ...string) *server {
 					return serve(t, append(args, "--upstream", upstream.url, "-H", "Retry-After-Ms: 1")...)
 				}, true},
+				{"tape", func(args ...string) *server { return serve(t, append(args, tape, "-H", "Retry-After-Ms: 1")...) }, true},
 			}
 			for _, b := range breakages {
 				for _, p := range places {

@@ -118,7 +118,6 @@ let searchAgain = false;
 
 $("search").addEventListener("input", () => {
   query = $("search").value;
-  matches = undefined;
   searchSoon();
 });
 
@@ -131,17 +130,17 @@ async function searchSoon() {
   do {
     searchAgain = false;
     const asked = query;
-    try {
-      const found = asked === "" ? [] : await get(`/search?text=${encodeURIComponent(asked)}`);
-      if (asked === query) matches = asked === "" ? undefined : new Map(found.map((match) => [match.number, match]));
-    } catch {
-      // The state of the stream shows that the server is gone.
+    // Without an answer, the state of the stream shows that the server is gone.
+    const found = asked === "" ? [] : await get(`/search?text=${encodeURIComponent(asked)}`).catch(() => []);
+    if (asked === query) {
+      matches = asked === "" ? undefined : new Map(found.map((match) => [match.number, match]));
+      for (const exchange of exchanges.values()) {
+        exchange.found = matches?.get(exchange.summary.number);
+        drawLine(exchange);
+      }
+      drawCount();
+      $("list").dataset.query = asked;
     }
-    for (const exchange of exchanges.values()) {
-      exchange.found = matches?.get(exchange.summary.number);
-      drawLine(exchange);
-    }
-    drawCount();
     if (searchAgain) await new Promise((done) => setTimeout(done, 300));
   } while (searchAgain);
   searching = false;

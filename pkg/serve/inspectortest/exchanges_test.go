@@ -231,7 +231,7 @@ func TestSearchFindsEverywhere(t *testing.T) {
 	p := open(t, l.url)
 	p.await(`document.querySelectorAll("#list li").length === 4`)
 	p.do(press("/"), chromedp.KeyEvent("needle"))
-	p.await(`document.querySelector("#count").textContent === "3 of 4 exchanges match"`)
+	p.await(`document.querySelector("#list").dataset.query === "needle" && document.querySelector("#count").textContent === "3 of 4 exchanges match"`)
 	got := eval[[]string](p, `[...document.querySelectorAll("#list li:not([hidden])")].map((li) => li.querySelector(".number").textContent + " " + li.querySelector(".found").textContent)`)
 	if want := []string{"3 event 2: a Needle in it", "2 request: POST https://api.test/needle", `1 request body: {"q":"a needle"}`}; !slices.Equal(got, want) {
 		t.Errorf("found %q, want %q", got, want)

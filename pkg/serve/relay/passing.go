@@ -199,7 +199,7 @@ func (x *passing) writeHead(res *http.Response) {
 // the whole request had. Package net/http would wait for the rest, and with full
 // duplex it panics over it.
 func (x *passing) closeEarly() {
-	if x.in.ProtoMajor == 1 && x.sent != nil && !x.request.Body().Whole {
+	if x.in.ProtoMajor == 1 && !x.in.Close && x.sent != nil && !x.request.Body().Whole {
 		x.w.Header().Set("Connection", "close")
 	}
 }
@@ -339,10 +339,10 @@ func (x *passing) ending() (exchange.How, error) {
 		return exchange.TimedOut, errStuck
 	case x.lostErr != nil:
 		return exchange.ClientLeft, x.lostErr
+	case x.readErr == io.EOF: // the client may have left once it had everything
+		return exchange.Whole, nil
 	case x.in.Context().Err() != nil:
 		return exchange.ClientLeft, nil
-	case x.readErr == io.EOF:
-		return exchange.Whole, nil
 	case isReset(x.readErr):
 		return exchange.Reset, x.readErr
 	}

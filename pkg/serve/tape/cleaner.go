@@ -70,6 +70,10 @@ func (c *cleaner) event(r *record.Record) {
 	c.reader.light = false
 	c.read(r)
 	var now *held // this event, once something holds it
+	before := c.tails
+	if r.Incomplete {
+		before = c.copies()
+	}
 	hold := func() *held {
 		if now == nil {
 			now = newHeld(r, c.reader.texts)
@@ -121,6 +125,11 @@ func (c *cleaner) event(r *record.Record) {
 			}
 		}
 	}
+	if r.Incomplete {
+		for i := range c.reader.texts {
+			c.endAny(before, hold(), i)
+		}
+	}
 	c.queue = append(c.queue, hold())
 	c.size += c.queue[len(c.queue)-1].size
 	for len(c.queue) > 0 && (len(c.queue) > maxHeld || c.size > maxHeldSize || c.tooOld(c.queue[0], r)) && c.queue[0].waits > 0 {
@@ -133,6 +142,32 @@ func (c *cleaner) event(r *record.Record) {
 		}
 	}
 	c.flush()
+}
+
+// copies returns the tails as they are, which have no part in holding events.
+func (c *cleaner) copies() map[uint64]*pieces {
+	copies := map[uint64]*pieces{}
+	for channel, t := range c.tails {
+		copies[channel] = &pieces{run: t.run, list: slices.Clone(t.list)}
+	}
+	return copies
+}
+
+// endAny tries the text i of an event that was cut as the end of every text so far:
+// the member that tells texts apart may be in the rest of the event.
+func (c *cleaner) endAny(tails map[uint64]*pieces, h *held, i int) {
+	t := &h.texts[i]
+	if t.kind == jsonName || t.kind == jsonNumber || t.value == "" {
+		return
+	}
+	for _, tail := range tails {
+		all := append(slices.Clone(tail.list), piece{h, i, 0, len(t.value)})
+		run := tail.run
+		spans := c.secrets.Scan(&run, t.value)
+		for _, span := range append(spans, c.secrets.Finish(&run, len(t.value))...) {
+			mark(all, span, len(t.value))
+		}
+	}
 }
 
 func (c *cleaner) tooOld(h *held, latest *record.Record) bool {

@@ -31,8 +31,9 @@ type recording struct {
 	answered time.Time
 	ended    time.Time
 
-	key  key
-	used bool
+	key    key
+	used   bool
+	played int64 // which play was its last one, counted over all recordings
 }
 
 // name returns the name of the recording for people.

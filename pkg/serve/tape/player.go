@@ -98,7 +98,8 @@ type Play struct {
 
 // A Player answers requests from recordings: each with the first recording that
 // matches it. Where several recordings have the same request, they are played
-// one after the other, and then the last one again.
+// one after the other, and then the last one again. A request with a Last-Event-ID
+// that no recording has is answered with the rest of the stream that has the event.
 type Player struct {
 	options Options
 	parts   []Part
@@ -106,8 +107,9 @@ type Player struct {
 	faults  *fault.Set
 	number  atomic.Int64
 
-	mu   sync.Mutex // guards the used fields of the recordings
-	list []*recording
+	mu    sync.Mutex // guards plays, and the used and played fields of the recordings
+	list  []*recording
+	plays int64
 }
 
 // Open returns a Player for the recordings in a directory.
@@ -168,7 +170,7 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	request := cleanRequest(&p.secrets, r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, body, int64(len(body)))
 	play := Play{Remote: r.RemoteAddr, Method: r.Method, Path: request.Path, Start: start}
-	found, key, err := p.find(request)
+	found, after, key, err := p.find(request)
 	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 	switch {
 	case err != nil:
@@ -176,18 +178,22 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.header(w.Header(), r, nil)
 		http.Error(w, "ssectl serve: "+err.Error(), play.Status)
 	case found != nil:
+		plan := p.faults.Of(r.Method, r.URL.Path)
+		if plan.NoResume && request.lastEventID() != "" {
+			found, after = p.noResume(found, &key), ""
+		}
 		play.Name = found.name()
 		p.header(w.Header(), r, found)
 		x := &playing{
 			player: p, w: w, control: http.NewResponseController(w), ctx: r.Context(), play: &play, due: time.Now(),
-			watcher: p.watch(start, r, body), end: exchange.ClientLeft,
+			watcher: p.watch(start, r, body), end: exchange.ClientLeft, after: after,
 		}
 		defer func() { // also of a panic that cuts the answer
 			play.Duration = time.Since(start)
 			x.watcher.End(exchange.End{How: x.end, Time: time.Now(), First: x.first, Events: play.Events, Bytes: play.Bytes})
 			p.played(play)
 		}()
-		x.run(r, found, p.faults.Of(r.Method, r.URL.Path))
+		x.run(r, found, plan)
 		return
 	case preflight && p.options.CORS != "":
 		p.header(w.Header(), r, nil)
@@ -226,34 +232,49 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, err
 }
 
-// find returns the recording to play for a request, nil if there is none.
-func (p *Player) find(request *Request) (*recording, key, error) {
-	k, err := keyOf(request, p.options.Normalize)
-	if err != nil {
-		return nil, k, err
+// find returns the recording to play for a request, nil if there is none, and the ID
+// of the event that a resumed stream goes on after.
+func (p *Player) find(request *Request) (found *recording, after string, k key, err error) {
+	if k, err = keyOf(request, p.options.Normalize); err != nil {
+		return nil, "", k, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	found := p.pick(&k)
+	id := request.lastEventID()
+	found = p.pick(&k, func(r *recording) bool { return r.request.lastEventID() == id })
+	if found == nil && id != "" {
+		if found = p.resumed(&k, request.Method, id); found != nil {
+			return found, id, k, nil // which counts as played already
+		}
+	}
+	if found == nil {
+		found = p.afresh(&k)
+	}
 	if found == nil && request.Method == http.MethodHead {
 		// The answer to a GET is that to HEAD, without its body.
 		get := *request
 		get.Method = http.MethodGet
 		if k, err := keyOf(&get, p.options.Normalize); err == nil {
-			return p.pick(&k), k, nil // and it is still to be played
+			return p.afresh(&k), "", k, nil // and it is still to be played
 		}
 	}
-	if found != nil {
-		found.used = true
-	}
-	return found, k, nil
+	p.use(found)
+	return found, "", k, nil
 }
 
-// pick returns the first recording that matches and was not played, of those with
-// the same request as the first that matches; else the last of them.
-func (p *Player) pick(k *key) (found *recording) {
+// use notes that a recording is played.
+func (p *Player) use(r *recording) {
+	if r != nil {
+		p.plays++
+		r.used, r.played = true, p.plays
+	}
+}
+
+// pick returns the first recording that matches and fits and was not played, of those
+// with the same request as the first that matches; else the last of them.
+func (p *Player) pick(k *key, fits func(*recording) bool) (found *recording) {
 	for _, r := range p.list {
-		if !p.matches(k, r) {
+		if !p.matches(k, r) || !fits(r) {
 			continue
 		}
 		if found != nil && !p.sameRequest(found, r) {
@@ -424,6 +445,7 @@ type playing struct {
 	breaker *fault.Writer // makes faults happen; nil if there are none
 
 	watcher exchange.Watcher
+	after   string       // the ID of the event that the stream goes on after
 	first   time.Time    // of the events
 	end     exchange.How // as far as is known
 }
@@ -453,7 +475,7 @@ func (x *playing) run(r *http.Request, found *recording, plan *fault.Plan) {
 	}
 	if plan.Status != 0 {
 		play.Status, play.End, x.end = plan.Status, "refused by a fault", exchange.Fault
-		http.Error(w, http.StatusText(plan.Status), plan.Status)
+		refuseByFault(w, r, plan.Status)
 		return
 	}
 	if found.stream {
@@ -556,6 +578,13 @@ func (x *playing) stream(found *recording) error {
 					return err
 				}
 			}
+			continue
+		}
+		if x.after != "" { // all up to that event was sent before
+			if r.HasID && r.ID == x.after {
+				x.after = ""
+			}
+			last = r.Time
 			continue
 		}
 		recorded := gap(last, r.Time)

@@ -27,7 +27,7 @@ const (
 
 	// DefaultMaxBody is the size of a body that is kept when
 	// [Recorder.MaxBody] is zero.
-	DefaultMaxBody = 16 << 20
+	DefaultMaxBody = 8 << 20
 
 	flushAfter = 5 * time.Millisecond // of the first line that is not written
 	flushSize  = 64 << 10

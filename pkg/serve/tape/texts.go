@@ -172,7 +172,7 @@ const maxDepth = 200
 var root = object{parent: -1, wild: hash("json"), exact: hash("json")}
 
 // maxTexts bounds the texts of an event. One with more of them is one text.
-const maxTexts = 1 << 17
+const maxTexts = 1 << 15
 
 // walk adds the texts of JSON. It returns false if there are too many.
 func (r *textReader) walk(s string, where place, offset int) bool {

@@ -44,18 +44,12 @@ var waited = []struct {
 func (l limit) tolerance() time.Duration { return l.After/50 + time.Second }
 
 // limitOnPath returns the limit of age of a hop on the path, of those that are
-// waited for. All answers count: that of a stream may name the app alone.
+// waited for.
 func limitOnPath(o *seen.Observation) (limit, bool) {
-	for _, role := range []seen.Role{seen.RoleMain, seen.RoleHead, seen.RoleBaseline, seen.RolePreflight, seen.RoleSecond} {
-		x := o.Get(role)
-		if x == nil {
-			continue
-		}
-		hops := x.Hops()
-		for _, w := range waited {
-			if slices.ContainsFunc(hops, func(h seen.Hop) bool { return h.Name == w.hop }) {
-				return w.limit, true
-			}
+	hops := o.Hops()
+	for _, w := range waited {
+		if slices.ContainsFunc(hops, func(h seen.Hop) bool { return h.Name == w.hop }) {
+			return w.limit, true
 		}
 	}
 	return limit{}, false
@@ -83,12 +77,20 @@ func WatchUntil(o *seen.Observation, checks []*Check) time.Duration {
 // asked is when the request was there: hops count from then on.
 func asked(x *seen.Exchange) time.Duration { return max(x.Start, x.Connected) }
 
-// pastLimit returns the limit of age of a hop on the path, if the stream, or the
-// wait for its headers, was as old as that.
+// pastLimit returns the limit of age of a hop on the path, if the exchange shows
+// whether it applies: it was cut by it, or was open for longer, or ended by itself
+// about then.
 func pastLimit(o *seen.Observation) (limit, bool) {
+	if l, ok := cutByLimit(o); ok {
+		return l, true
+	}
 	l, ok := limitOnPath(o)
 	x := o.Main()
-	return l, ok && x.End != seen.EndError && x.Ended-asked(x) >= l.After-l.tolerance()
+	age := x.Ended - asked(x)
+	if x.End == seen.EndEOF {
+		return l, ok && x.OK() && age >= l.After-l.tolerance()
+	}
+	return l, ok && x.OK() && age > l.After+l.tolerance()
 }
 
 // cutByLimit returns the limit of age of a hop on the path that cut the stream: it

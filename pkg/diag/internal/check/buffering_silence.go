@@ -101,7 +101,7 @@ var cureRaiseTimeout = Cure{
 	{For: "heroku", Text: "heartbeats within 55 s, which no setting raises"},
 	{For: "squid", Text: "read_timeout above the time between heartbeats (15 minutes by default)"},
 	{For: "trafficserver", Text: "proxy.config.http.transaction_no_activity_timeout_out and _in above the time between heartbeats"},
-	{For: "bun", Text: "server.timeout(req, 0) in the handler, or idleTimeout: 255 in Bun.serve: the default is 10 s"},
+	bunTimeout,
 }
 
 // A limit is a limit that some hop is known to have.
@@ -240,7 +240,9 @@ const usualBeat = 15 * time.Second
 const minLimit = 3 * time.Second
 
 // cureBun is for the one limit of silence that is shorter than usualBeat.
-var cureBun = Cure{{For: "bun", Text: "Bun.serve: idleTimeout: 0, or server.timeout(request, 0) in the handler of the stream"}}
+var cureBun = Cure{bunTimeout}
+
+var bunTimeout = Remedy{For: "bun", Text: "server.timeout(req, 0) in the handler, or idleTimeout: 255 in Bun.serve: the default is 10 s"}
 
 var cureBeatFaster = Cure{
 	{For: "app", Text: `write ": hb\n\n" more often than the limit, or raise the limit above the time between heartbeats`},

@@ -405,6 +405,8 @@ func checkParallel(o *seen.Observation) Finding {
 			return fail("a second stream at the same time: %s", x.Error)
 		case x.Answered == 0 && a.Answered > 0 && beside > max(2*time.Second, 5*a.TTFB()):
 			return fail("a second stream at the same time got no headers in %s", seen.RoundDuration(x.Ended-x.Start))
+		case x.Answered >= a.Ended && a.End == seen.EndClient && beside > max(2*time.Second, 5*a.TTFB()):
+			return fail("a second stream got headers only when the first was closed, after %s", seen.RoundDuration(beside))
 		case x.Answered > 0 && x.Status != a.Status:
 			return fail("a second stream at the same time got status %d", x.Status)
 		case x.Answered > a.Ended && a.Ended > 0 && a.End == seen.EndEOF && x.TTFB() > time.Second+5*a.TTFB():

@@ -103,6 +103,11 @@ var cureSpreadReturns = Cure{{For: "app", Text: "at the limit 503 with Retry-Aft
 
 func checkStorm(o *seen.Observation) Finding {
 	for _, x := range o.Exchanges {
+		switch x.Role {
+		case seen.RoleMain, seen.RoleSecond, seen.RoleIdentity, seen.RoleConfirm, seen.RoleJoin, seen.RoleNoID, seen.RoleResume1, seen.RoleResume2:
+		default:
+			continue // the limit may be one of requests, or the error that of an ID
+		}
 		if x.Status != http.StatusTooManyRequests && x.Status != http.StatusServiceUnavailable || refusedIncremental(x) != "" {
 			continue
 		}

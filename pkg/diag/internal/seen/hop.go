@@ -107,6 +107,19 @@ func (x *Exchange) Hops() []Hop {
 	return hops
 }
 
+// Hops recognizes the hops on the path of an observation, by the answer of the stream, or
+// where that names none by other answers.
+func (o *Observation) Hops() []Hop {
+	for _, role := range []Role{RoleMain, RoleHead, RoleBaseline} {
+		if x := o.Get(role); x != nil {
+			if hops := x.Hops(); len(hops) > 0 {
+				return hops
+			}
+		}
+	}
+	return []Hop{} // none, but looked for
+}
+
 // firstWithPrefix returns the first name of a header that begins with prefix, "" for
 // none.
 func firstWithPrefix(h http.Header, prefix string) string {
