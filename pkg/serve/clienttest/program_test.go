@@ -23,7 +23,7 @@ import (
 )
 
 // limit is the time that only a program that hangs takes.
-const limit = 2 * time.Minute
+const limit = 5 * time.Minute
 
 // asProgram makes this binary the program ssectl.
 const asProgram = "SSECTL_CLIENTTEST"
