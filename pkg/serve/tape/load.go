@@ -1,6 +1,7 @@
 package tape
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -126,13 +127,29 @@ func (s *scan) failed(err error) error {
 // maxTape bounds the size of a file that is read for recordings.
 const maxTape = 4 << 30
 
-// load reads the recordings of a directory in the order of their names. Notes
-// name the files that are left out.
+// compareNames orders the names of files: those that begin with numbers by the number,
+// for a recorder writes 10000-... after 9999-..., the others by their bytes.
+func compareNames(a, b string) int {
+	x, y := leadingNumber(a), leadingNumber(b)
+	if x == "" || y == "" {
+		return strings.Compare(a, b)
+	}
+	x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
+	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y), strings.Compare(a, b))
+}
+
+func leadingNumber(name string) string {
+	return name[:len(name)-len(strings.TrimLeft(name, "0123456789"))]
+}
+
+// load reads the recordings of a directory in the order of compareNames. Notes name
+// the files that are left out.
 func load(dir string, note func(string)) ([]*recording, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return compareNames(a.Name(), b.Name()) })
 	var all []*recording
 	for _, entry := range entries {
 		name := entry.Name()
