@@ -198,21 +198,48 @@ func appendCanonical(dst []byte, value any) []byte {
 
 func text2number(dst, text []byte) []byte { return append(dst, number(string(text))...) }
 
-// number returns the same text for numbers that are equal: 1, 1.0 and 1e0. Those
-// that do not fit a float64 stay as they are.
+// number returns the same text for numbers that are equal: 1, 1.0 and 1e0, of any size
+// and precision. Other texts stay as they are.
 func number(text string) string {
-	if !strings.ContainsAny(text, ".eE") {
+	digits, negative := strings.CutPrefix(text, "-")
+	mantissa, power := digits, int64(0)
+	if at := strings.IndexAny(digits, "eE"); at >= 0 {
+		n, err := strconv.ParseInt(digits[at+1:], 10, 64)
+		const most = 1 << 60
+		if err != nil || n > most || n < -most {
+			return text
+		}
+		mantissa, power = digits[:at], n
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits = whole + fraction
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return text
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return text
+	// The value is 0.digits * 10^point.
+	point := power + int64(len(whole))
+	significant := strings.TrimLeft(digits, "0")
+	point -= int64(len(digits) - len(significant))
+	if significant = strings.TrimRight(significant, "0"); significant == "" {
+		return "0"
 	}
-	const exact = 1 << 53
-	if f == float64(int64(f)) && f < exact && f > -exact {
-		return strconv.FormatInt(int64(f), 10)
+	sign := ""
+	if negative {
+		sign = "-"
 	}
-	return strconv.FormatFloat(f, 'g', -1, 64)
+	n := int64(len(significant))
+	const plain = 24 // digits that are written without an exponent
+	switch {
+	case 0 < point && point < n:
+		return sign + significant[:point] + "." + significant[point:]
+	case n <= point && point <= plain:
+		return sign + significant + strings.Repeat("0", int(point-n))
+	case -6 < point && point <= 0:
+		return sign + "0." + strings.Repeat("0", int(-point)) + significant
+	case n > 1:
+		significant = significant[:1] + "." + significant[1:]
+	}
+	return fmt.Sprintf("%s%se%d", sign, significant, point-1)
 }
 
 // same reports whether a request matches a recording in a part.
