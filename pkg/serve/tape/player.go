@@ -159,7 +159,7 @@ func (p *Player) note(text string) {
 // ServeHTTP answers one request.
 func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	if p.options.Otherwise != nil && r.Header.Get("Upgrade") != "" {
+	if p.options.Otherwise != nil && isWebSocket(r) {
 		p.options.Otherwise.ServeHTTP(w, r)
 		return
 	}
@@ -210,6 +210,17 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	play.Duration = time.Since(start)
 	p.played(play)
+}
+
+// isWebSocket reports whether a request asks for a connection that no tape has. Others
+// with an Upgrade field, as curl sends it for h2c, are answered without the upgrade: a
+// server may ignore that (https://www.rfc-editor.org/rfc/rfc9110#section-7.8).
+func isWebSocket(r *http.Request) bool {
+	return slices.ContainsFunc(r.Header["Upgrade"], func(value string) bool {
+		return slices.ContainsFunc(strings.Split(value, ","), func(name string) bool {
+			return strings.EqualFold(strings.TrimSpace(name), "websocket")
+		})
+	})
 }
 
 func (p *Player) played(play Play) {
@@ -723,6 +734,9 @@ func (x *playing) flush() error {
 	if x.begun && len(x.pending) == 0 {
 		return nil
 	}
+	if x.ctx.Err() != nil {
+		return x.gone()
+	}
 	x.begun = true
 	if limit := x.player.options.WriteTimeout; limit >= 0 {
 		if limit == 0 {
@@ -737,10 +751,10 @@ func (x *playing) flush() error {
 	if err == nil {
 		err = x.control.Flush()
 	}
-	if err != nil || x.ctx.Err() != nil {
+	if err != nil {
 		return x.gone()
 	}
-	return nil
+	return nil // also where the client left as soon as it had everything
 }
 
 // reset resets the connection of HTTP/1.1. One of HTTP/2 carries other streams:
