@@ -46,6 +46,8 @@ type Body struct {
 	Size int64
 	// Known is false where the tape has no body.
 	Known bool
+
+	large bool // compared by its text
 }
 
 // bodyOf returns a whole body, or the beginning of one of size bytes.

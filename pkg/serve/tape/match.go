@@ -2,6 +2,7 @@ package tape
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/ssectl/ssectl/internal/httpx"
 )
@@ -64,10 +66,14 @@ func (p Part) header() string {
 // A key is a request as it is compared: the value of each part, as JSON with its
 // names in order. A part that a recording does not have is absent.
 type key struct {
-	parts map[Part]string
-	body  any   // the value of JSON, for a list of differences
-	size  int64 // of a body of which the part has the beginning
-	empty bool  // nothing is known of the request
+	parts  map[Part]string
+	body   any   // the value of JSON, for a list of differences
+	size   int64 // of a body of which the text has the beginning
+	text   string
+	sum    [sha256.Size]byte
+	large  bool // the body is compared by its text or its sum
+	hasSum bool
+	empty  bool // nothing is known of the request
 }
 
 // values returns the request as a value of JSON, which Options.Normalize sees.
@@ -87,6 +93,7 @@ func (r *Request) values() map[string]any {
 	}
 	v["headers"] = headers
 	switch {
+	case r.Body.large:
 	case r.Body.JSON != nil:
 		v["json"] = parseJSON(r.Body.JSON)
 	case r.Body.Known:
@@ -127,7 +134,7 @@ func keyOf(r *Request, normalize func(map[string]any) (any, error)) (key, error)
 			values = object
 		}
 	}
-	k := key{parts: map[Part]string{}, size: r.Body.Size}
+	k := key{parts: map[Part]string{}, size: r.Body.Size, text: unsafe.String(unsafe.SliceData(r.Body.Bytes), len(r.Body.Bytes))}
 	for _, part := range []Part{PartMethod, PartPath, PartQuery} {
 		if value, ok := values[string(part)]; ok && value != nil {
 			k.parts[part] = canonical(value)
@@ -140,6 +147,9 @@ func keyOf(r *Request, normalize func(map[string]any) (any, error)) (key, error)
 		if s, ok := text.(string); ok {
 			k.parts[PartBody] = s
 		}
+	} else if r.Body.large {
+		k.large, k.hasSum, k.sum = true, true, r.Body.sum()
+		k.parts[PartBody] = k.describe()
 	}
 	if headers, ok := values["headers"].(map[string]any); ok {
 		for name, value := range headers {
@@ -250,12 +260,8 @@ func (k *key) same(recorded *key, part Part) bool {
 		return part.header() == "" || recorded.empty || k.parts[part] == ""
 	}
 	got, ok := k.parts[part]
-	if part == PartBody && recorded.size > 0 {
-		// The end of the beginning may be a piece of a secret, which was
-		// replaced.
-		const slack = 64
-		beginning := want[:max(len(want)-slack, 0)]
-		return strings.HasPrefix(got, beginning)
+	if part == PartBody && (k.large || recorded.large || recorded.size > 0) {
+		return ok && k.sameText(recorded)
 	}
 	return ok && got == want
 }
