@@ -1,6 +1,7 @@
 package tape
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -170,17 +171,10 @@ func (t *turns) read(w http.ResponseWriter, r *http.Request) (body []byte, relea
 		return body, release, nil
 	}
 	control.SetReadDeadline(time.Now().Add(readTimeout))
-	most := int64(maxCompared + 1)
-	if r.ContentLength > 0 {
-		most = min(most, r.ContentLength)
-	}
-	whole := make([]byte, most)
-	n := copy(whole, body)
-	rest, err := io.ReadFull(r.Body, whole[n:])
-	if err == io.EOF || err == io.ErrUnexpectedEOF && r.ContentLength < 0 {
-		err = nil
-	}
-	return whole[:n+rest], release, err
+	whole := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 2*smallBody), maxCompared+1)+bytes.MinRead)) // which does not grow then
+	whole.Write(body)
+	_, err = whole.ReadFrom(io.LimitReader(r.Body, maxCompared+1-int64(len(body))))
+	return whole.Bytes(), release, err
 }
 
 // drain reads the rest of a body, so that the client gets the answer, and returns its

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 
 	"github.com/ssectl/ssectl/pkg/exchange"
@@ -153,6 +154,22 @@ func TestTurns(t *testing.T) {
 			t.Errorf("the slow one: %d", code)
 		}
 	})
+}
+
+// A body that is cut is none.
+func TestCutBody(t *testing.T) {
+	dir := write(t, map[string]string{"1.jsonl": `{"meta":{"response":{"body":"x"}}}`})
+	player, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{10, smallBody + 10, maxCompared + 10} {
+		w := httptest.NewRecorder()
+		player.ServeHTTP(w, httptest.NewRequest("POST", "/", io.MultiReader(strings.NewReader(strings.Repeat("x", size)), iotest.ErrReader(io.ErrUnexpectedEOF))))
+		if w.Code != 400 {
+			t.Errorf("%d bytes: %d", size, w.Code)
+		}
+	}
 }
 
 // The upstream gets the whole of a body that is too large to compare.
