@@ -40,8 +40,8 @@ type Options struct {
 	// Normalize, if not nil, changes requests before they are compared, those
 	// on tape and those that come. Its argument is an object with the method,
 	// path, query, headers, and json, the value of the body, or body, its text,
-	// where that is not JSON. A result without headers takes the place of the
-	// body.
+	// where that is not JSON; neither for a body that is too large to compare its
+	// values. A result without headers takes the place of the body.
 	Normalize func(request map[string]any) (any, error)
 
 	// Wait returns how long to wait where the recording has the given time:
