@@ -121,6 +121,7 @@ func (e *exchanges) relay() (*relay.Relay, error) {
 		Upstream:      upstream,
 		Transport:     transport,
 		Header:        header,
+		AnswerHeader:  e.tapes.base.Header,
 		Watch:         e.watch(),
 		Ended:         e.log.exchanged,
 		Faults:        e.faults,
