@@ -132,7 +132,7 @@ func New(streams *term.Streams) *cobra.Command {
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
-			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay()); err != nil {
+			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay(), opts.checkMeaning(c.Flags().Changed)); err != nil {
 				return cli.Usage(err)
 			}
 			if c.Flags().Changed("pace") {
@@ -273,7 +273,6 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		if err != nil {
 			return cli.Usage(err)
 		}
-		mux.Else = upstream
 		feeds.what = append(feeds.what, upstream.Upstream.Redacted())
 		tapes.use(upstream)
 	}
