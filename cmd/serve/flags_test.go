@@ -85,7 +85,7 @@ func TestFlagsHaveAMeaning(t *testing.T) {
 
 // Each flag is in a group of the help and has a value that is named.
 func TestFlagsAreInGroups(t *testing.T) {
-	c := New(&term.Streams{Out: io.Discard, Err: io.Discard})
+	c := New(&term.Streams{Out: io.Discard, Err: io.Discard}, "")
 	for _, group := range cli.FlagGroups(c) {
 		if group.Name() == "Flags" && group.HasAvailableFlags() {
 			t.Errorf("without a group:\n%s", group.FlagUsages())

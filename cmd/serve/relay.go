@@ -90,7 +90,7 @@ func (e *exchanges) show() exchange.Watch {
 
 // page returns what the pages of the server show: exchanges, if there can be any.
 func (e *exchanges) page(mux *serve.Mux) inspector.Options {
-	page := inspector.Options{Mux: mux}
+	page := inspector.Options{Mux: mux, Version: e.opts.Version}
 	if mux.Else != nil {
 		page.Log, page.Hosts, page.Transcript = e.seen, e.opts.hosts(), transcript.Read
 	}

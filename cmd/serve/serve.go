@@ -35,6 +35,8 @@ import (
 
 // options are the values of the flags.
 type options struct {
+	Version string // of the tool
+
 	File    string
 	Routes  []string
 	From    string
@@ -111,9 +113,9 @@ const examples = `
   ssectl serve --upstream https://api.openai.com --record tape/ -- python app.py
   ssectl serve tape/`
 
-// New returns the command.
-func New(streams *term.Streams) *cobra.Command {
-	opts := options{relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
+// New returns the command. The version is that of the tool, for HAR.
+func New(streams *term.Streams, version string) *cobra.Command {
+	opts := options{Version: version, relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
 	c := &cobra.Command{
 		Use:     "serve [FILE|DIR] [-- COMMAND ARGS]",
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
