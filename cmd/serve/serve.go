@@ -26,6 +26,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
@@ -274,7 +275,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 			return cli.Usage(err)
 		}
 		mux.Else = upstream
-		feeds.what = append(feeds.what, upstream.Upstream.Redacted())
+		feeds.what = append(feeds.what, redact.URL(upstream.Upstream))
 		tapes.use(upstream)
 	}
 	if tapes.isUsed() {
