@@ -36,6 +36,8 @@ import (
 
 // options are the values of the flags.
 type options struct {
+	Version string // of the tool
+
 	File    string
 	Routes  []string
 	From    string
@@ -112,9 +114,9 @@ const examples = `
   ssectl serve --upstream https://api.openai.com --record tape/ -- python app.py
   ssectl serve tape/`
 
-// New returns the command.
-func New(streams *term.Streams) *cobra.Command {
-	opts := options{relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
+// New returns the command. The version is that of the tool, for HAR.
+func New(streams *term.Streams, version string) *cobra.Command {
+	opts := options{Version: version, relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
 	c := &cobra.Command{
 		Use:     "serve [FILE|DIR] [-- COMMAND ARGS]",
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
@@ -133,7 +135,7 @@ func New(streams *term.Streams) *cobra.Command {
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
-			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay()); err != nil {
+			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay(), opts.checkMeaning(c.Flags().Changed)); err != nil {
 				return cli.Usage(err)
 			}
 			if c.Flags().Changed("pace") {
@@ -274,7 +276,6 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		if err != nil {
 			return cli.Usage(err)
 		}
-		mux.Else = upstream
 		feeds.what = append(feeds.what, redact.URL(upstream.Upstream))
 		tapes.use(upstream)
 	}

@@ -1,8 +1,6 @@
 package redact
 
 import (
-	"encoding/json"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -15,8 +13,8 @@ const (
 	// piece is the length of a beginning of a secret that is hidden where a text
 	// ends within it.
 	piece = 6
-	// maxKnown bounds the values that are remembered.
-	maxKnown = 1024
+	// maxKnown bounds the values that are remembered, each spelling counted.
+	maxKnown = 2048
 )
 
 // Secrets are values that were seen where a secret stands: in a request's
@@ -36,8 +34,7 @@ func (s *Secrets) Add(value string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	quoted, _ := json.Marshal(value)
-	for _, form := range []string{value, url.QueryEscape(value), url.PathEscape(value), string(quoted[1 : len(quoted)-1])} {
+	for _, form := range spellings(value) {
 		list := &s.by[form[0]]
 		if slices.Contains(*list, form) {
 			continue

@@ -197,7 +197,7 @@ func (c *cleaner) isClean(r *record.Record) bool {
 	if r.IsEvent && !r.HasComment && r.ID == "" && len(r.Data) < maxLast {
 		c.last.data, c.last.kind = append(c.last.data[:0], r.Data...), r.Type
 		for i := range c.reader.texts {
-			if t := &c.reader.texts[i]; t.kind == jsonString {
+			if t := &c.reader.texts[i]; t.kind == jsonString && !t.secret {
 				c.last.texts = append(c.last.texts, [2]int{t.from + 1, t.to - 1})
 			}
 		}
