@@ -135,6 +135,8 @@ func soakFault(random *rand.Rand, kind string) string {
 		return at + "=" + pick("5ms", "30ms")
 	case "delay":
 		return kind + "=" + pick("1ms", "20ms")
+	case "cut":
+		return kind + "=" + pick("50ms", "200ms")
 	case "status":
 		return pick("status=503@1-9", "status=503@5-14", "status=404")
 	case "type":

@@ -19,6 +19,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
@@ -143,7 +144,7 @@ func (s *session) passOn() error {
 		if err != nil {
 			return err
 		}
-		s.inputs.what = append(s.inputs.what, upstream.Upstream.Redacted())
+		s.inputs.what = append(s.inputs.what, redact.URL(upstream.Upstream))
 		s.tapes.use(upstream)
 	}
 	if s.tapes.isUsed() {

@@ -193,6 +193,9 @@ func (x *passing) writeHead(res *http.Response) {
 	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		x.lostErr = err
 	}
+	for name := range res.Trailer {
+		delete(header, name) // which would be a value of the trailer from now on
+	}
 	x.unlimit()
 }
 

@@ -43,8 +43,10 @@ func (x *passing) switchProtocols(res *http.Response) {
 	ends := make(chan ended, 2)
 	go func() {
 		_, err := io.Copy(upstream, buffered.Reader) // it may have more than conn
+		if err == nil {
+			closeWrite(upstream)
+		}
 		ends <- ended{exchange.ClientLeft, err}
-		closeWrite(upstream)
 	}()
 	go func() {
 		n, err := io.Copy(conn, upstream)
@@ -53,8 +55,10 @@ func (x *passing) switchProtocols(res *http.Response) {
 		if isReset(err) {
 			how = exchange.Reset
 		}
+		if err == nil { // an orderly end must not come before a reset
+			closeWrite(conn)
+		}
 		ends <- ended{how, err}
-		closeWrite(conn)
 	}()
 	select {
 	case <-x.Relay.ctx.Done():
