@@ -300,6 +300,23 @@ func (t *tape) Response(head *exchange.Response) {
 func (t *tape) Event(r *record.Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.event(r)
+}
+
+// Block implements [exchange.BlockWatcher].
+func (t *tape) Block(b *stream.Block, at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.asked && len(t.early) == 0 && t.file != nil && t.cleaner.isCleanBlock(b) {
+		t.pending = t.writer.AppendBlock(t.pending, b, at)
+		t.writeSoon()
+		return
+	}
+	r := record.FromBlock(b, at)
+	t.event(&r)
+}
+
+func (t *tape) event(r *record.Record) {
 	if !t.asked || len(t.early) > 0 {
 		if t.wait(early{event: &newHeld(r, nil).record}, len(r.Data)+len(r.Raw)+512) {
 			return
@@ -514,6 +531,11 @@ func (t *tape) line(r *record.Record) {
 		return
 	}
 	t.pending = t.writer.AppendRecord(t.pending, r)
+	t.writeSoon()
+}
+
+// writeSoon writes the pending lines if there are many, or in a few milliseconds.
+func (t *tape) writeSoon() {
 	switch {
 	case len(t.pending) >= flushSize:
 		t.flush()
