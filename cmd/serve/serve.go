@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -228,6 +229,11 @@ func faultHint(text string) string {
 	return all
 }
 
+// gcPercent is the growth of the heap after which it is collected, in percent, where
+// exchanges pass. Those that are kept are bounded; garbage must not double them, and
+// passing makes little of it.
+const gcPercent = 30
+
 // run serves until ctx ends, or until there is nothing more to do.
 func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	asked := ctx // to stop
@@ -269,6 +275,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	}
 	tapes.watch = passed.show()
 	if opts.Upstream != "" {
+		debug.SetGCPercent(gcPercent)
 		upstream, err := passed.relay()
 		if err != nil {
 			return cli.Usage(err)
