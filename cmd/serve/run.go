@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -137,6 +138,11 @@ func (s *session) watch() {
 	s.tapes.watch = s.passed.show()
 }
 
+// gcPercent is the growth of the heap after which it is collected, in percent, where
+// exchanges pass. Those that are kept are bounded; garbage must not double them, and
+// passing makes little of it.
+const gcPercent = 30
+
 // passOn lets the upstream and the tape answer, if there are any.
 func (s *session) passOn() error {
 	if s.opts.Upstream != "" {
@@ -146,6 +152,7 @@ func (s *session) passOn() error {
 		}
 		s.inputs.what = append(s.inputs.what, redact.URL(upstream.Upstream))
 		s.tapes.use(upstream)
+		debug.SetGCPercent(gcPercent)
 	}
 	if s.tapes.isUsed() {
 		s.mux.Else = s.tapes
@@ -189,6 +196,8 @@ func (s *session) serve(ctx context.Context, listener net.Listener, handler http
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    64 << 10,
+		// OPTIONS * asks about the upstream.
+		DisableGeneralOptionsHandler: s.opts.Upstream != "",
 		// A handler ends streams, but not a connection of several that takes
 		// nothing at all.
 		HTTP2:    &http.HTTP2Config{WriteByteTimeout: s.opts.WriteTimeout},
