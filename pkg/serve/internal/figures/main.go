@@ -2,7 +2,7 @@
 // how much longer an event takes, how fast a large stream passes, and how much
 // memory idle and endless streams need.
 //
-//	go run ./pkg/serve/relay/internal/figures
+//	go run ./pkg/serve/internal/figures
 package main
 
 import (
