@@ -1,11 +1,10 @@
 package redact
 
 import (
-	"encoding/json"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -15,8 +14,8 @@ const (
 	// piece is the length of a beginning of a secret that is hidden where a text
 	// ends within it.
 	piece = 6
-	// maxKnown bounds the values that are remembered.
-	maxKnown = 1024
+	// maxKnown bounds the values that are remembered, each spelling counted.
+	maxKnown = 2048
 )
 
 // Secrets are values that were seen where a secret stands: in a request's
@@ -27,7 +26,21 @@ type Secrets struct {
 	mu     sync.RWMutex // guards the fields below
 	values []string     // oldest first
 	by     [256][]string
+	pairs  pairs // with which one of them may begin; those of values forgotten stay
+
+	changes atomic.Uint64
 }
+
+// pairs are a set of two bytes, one after the other. Most texts are looked through
+// by them alone.
+type pairs [256][4]uint64
+
+func (p *pairs) add(text string)    { p[text[0]][text[1]/64] |= 1 << (text[1] % 64) }
+func (p *pairs) has(a, b byte) bool { return p[a][b/64]&(1<<(b%64)) != 0 }
+
+// Changes returns how many values were added. A text without secrets has none as
+// long as it does not change.
+func (s *Secrets) Changes() uint64 { return s.changes.Load() }
 
 // Add adds a value. One shorter than 8 bytes is not remembered.
 func (s *Secrets) Add(value string) {
@@ -36,8 +49,7 @@ func (s *Secrets) Add(value string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	quoted, _ := json.Marshal(value)
-	for _, form := range []string{value, url.QueryEscape(value), url.PathEscape(value), string(quoted[1 : len(quoted)-1])} {
+	for _, form := range spellings(value) {
 		list := &s.by[form[0]]
 		if slices.Contains(*list, form) {
 			continue
@@ -49,6 +61,8 @@ func (s *Secrets) Add(value string) {
 			s.values = s.values[1:]
 		}
 		s.values = append(s.values, form)
+		s.pairs.add(form)
+		s.changes.Add(1)
 		// Longest first: a secret may begin with another one.
 		at, _ := slices.BinarySearchFunc(*list, form, func(a, b string) int { return len(b) - len(a) })
 		*list = slices.Insert(slices.Clone(*list), at, form)
@@ -180,6 +194,20 @@ func (s *Secrets) scan(run *Run, text string, start int, whole bool) (spans []Sp
 	for i := at; i < len(text); i++ {
 		c := text[i]
 		known, forms := s.by[c], formsBy[c]
+		if known == nil && forms == nil {
+			continue
+		}
+		if i+1 < len(text) {
+			if known != nil && !s.pairs.has(c, text[i+1]) {
+				known = nil
+			}
+			if !formPairs.has(c, text[i+1]) {
+				forms = nil
+			}
+		}
+		if forms != nil && inWords[c] && i > 0 && i != start && isWord(text[i-1]) {
+			forms = nil
+		}
 		if known == nil && forms == nil {
 			continue
 		}

@@ -77,7 +77,7 @@ func (s *secrets) fields(text string) string {
 		for i, part := range parts {
 			name, value, _ := strings.Cut(part, "=")
 			plainName, err := url.QueryUnescape(name)
-			if value == "" || err == nil && !redact.Field(plainName) {
+			if value == "" || err == nil && !redact.RequestField(plainName) {
 				continue
 			}
 			if plain, err := url.QueryUnescape(value); err == nil {
@@ -89,7 +89,7 @@ func (s *secrets) fields(text string) string {
 	}
 	var spans []span
 	eachString(text, func(key string, _ place, start, end int) {
-		if key != "" && start < end && redact.Field(key) {
+		if key, _ = unescapeAll(key); key != "" && start < end && redact.RequestField(key) {
 			plain, _ := unescapeAll(text[start:end])
 			s.known.Add(plain)
 			spans = append(spans, span{start, end})

@@ -138,6 +138,7 @@ func cleanBody(secrets *redact.Secrets, contentType, text string, isRequest bool
 	}
 	clean := make([]string, 0, len(lines))
 	c := cleaner{secrets: secrets, out: func(r *record.Record) { clean = append(clean, r.Data) }}
+	c.reader.request = isRequest
 	for _, line := range lines {
 		c.event(&record.Record{IsEvent: true, Event: stream.Event{Data: line}})
 	}

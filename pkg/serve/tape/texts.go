@@ -78,6 +78,7 @@ type object struct {
 type textReader struct {
 	texts   []text
 	light   bool // finds no channels
+	request bool // the texts are those of a request
 	objects []object
 	at      []int           // the object of each text
 	fields  map[string]role // by name, for names that came before
@@ -89,6 +90,7 @@ type role uint8
 const (
 	roleNone role = iota
 	roleSecret
+	roleToken // a secret if it is a text
 	roleIndex
 	roleID
 )
@@ -106,6 +108,8 @@ func (r *textReader) role(name string) role {
 	switch lower := strings.ToLower(name); {
 	case redact.Field(name):
 		is = roleSecret
+	case r.request && redact.RequestField(name):
+		is = roleToken
 	case strings.HasSuffix(lower, "index"), lower == "i", lower == "n", lower == "idx", lower == "choice":
 		is = roleIndex
 	case idNames[name]:
@@ -267,7 +271,7 @@ func (o *object) path(name string) (wild, exact uint64) {
 }
 
 func (r *textReader) value(current int, name string, is role, t text) {
-	t.secret = is == roleSecret
+	t.secret = is == roleSecret || is == roleToken && t.kind != jsonNumber
 	if t.kind == jsonNumber && !t.secret && is == roleNone && (len(t.value) < 8 || strings.IndexByte(t.value, '.') >= 0) {
 		if !r.light {
 			r.objects[current].items++
