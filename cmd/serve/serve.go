@@ -274,6 +274,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 			return cli.Usage(err)
 		}
 		mux.Else = upstream
+		passed.seen.Hide(upstream.Header, upstream.Upstream)
 		feeds.what = append(feeds.what, upstream.Upstream.Redacted())
 		tapes.use(upstream)
 	}

@@ -2,6 +2,8 @@ package redact
 
 import (
 	"encoding/base64"
+	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -107,13 +109,65 @@ func (s *Secrets) Credentials(name, value string) {
 		}
 	case "cookie":
 		for pair := range strings.SplitSeq(value, ";") {
-			if _, v, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && strings.ContainsAny(v, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-				s.Add(strings.Trim(v, `"`))
+			name, v, ok := strings.Cut(strings.TrimSpace(pair), "=")
+			if v = strings.Trim(v, `"`); ok && (Name(name) || !isLowerWord(v)) {
+				s.Add(v)
 			}
 		}
 	default:
-		if !IsPlainHeader(name) && (Name(name) || looksRandom(value)) {
+		if IsPlainHeader(name) {
+			return
+		}
+		if scheme, token, ok := strings.Cut(value, " "); ok && slices.Contains(schemes, strings.ToLower(scheme)) {
+			s.Add(token)
+		}
+		if Name(name) || looksRandom(value) {
 			s.Add(value)
 		}
 	}
+}
+
+// isLowerWord reports whether a value may be a word that is a setting.
+func isLowerWord(value string) bool { return isPlainWord(value) && strings.ToLower(value) == value }
+
+// Header remembers the secret values of the header of a request, those first that
+// are the most secret.
+func (s *Secrets) Header(header http.Header) {
+	names := slices.Sorted(maps.Keys(header))
+	slices.SortStableFunc(names, func(a, b string) int { return rank(a) - rank(b) })
+	for _, name := range names {
+		for _, value := range header[name] {
+			s.Credentials(name, value)
+		}
+	}
+}
+
+func rank(name string) int {
+	switch lower := strings.ToLower(name); {
+	case strings.HasSuffix(lower, "authorization"):
+		return 0
+	case lower == "cookie":
+		return 2
+	case Name(name):
+		return 1
+	}
+	return 3
+}
+
+// URL remembers the secrets in the URL of a request: its user information, as it is
+// and as a header has it, and those of its query.
+func (s *Secrets) URL(u *url.URL) {
+	if u == nil {
+		return
+	}
+	if u.User != nil {
+		name := u.User.Username()
+		password, _ := u.User.Password()
+		s.Credentials("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(name+":"+password)))
+		s.Add(u.User.String())
+		if password == "" { // some APIs take a key for the name
+			s.Add(name)
+		}
+	}
+	s.Query(u.RawQuery)
 }

@@ -14,7 +14,7 @@ import (
 // secrets are those of one exchange: the credentials of its request, and keys of
 // well-known forms.
 type secrets struct {
-	known redact.Secrets
+	known *redact.Secrets
 
 	mu sync.Mutex // guards the rest
 
@@ -33,19 +33,10 @@ type place uint64
 // mostPlaces bounds the places of a stream that makes up new keys all the time.
 const mostPlaces = 256
 
-func secretsOf(r *exchange.Request) *secrets {
-	s := &secrets{}
-	for name, values := range r.Header {
-		for _, value := range values {
-			s.known.Credentials(name, value)
-		}
-	}
-	if r.URL != nil {
-		if password, ok := r.URL.User.Password(); ok {
-			s.known.Add(password)
-		}
-		s.known.Query(r.URL.RawQuery)
-	}
+func (l *Log) secretsOf(r *exchange.Request) *secrets {
+	s := &secrets{known: l.hidden.Own(false)}
+	s.known.Header(r.Header)
+	s.known.URL(r.URL)
 	return s
 }
 

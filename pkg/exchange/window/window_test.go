@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -169,7 +170,7 @@ func TestQueue(t *testing.T) {
 		open := func() bool {
 			b, ok := q.next()
 			if ok {
-				q.put(b, b.open(&secrets{}))
+				q.put(b, b.open(&secrets{known: new(redact.Secrets)}))
 			}
 			return ok
 		}
@@ -466,7 +467,7 @@ func FuzzSecrets(f *testing.F) {
 	f.Add(`{"a":"sk-12`, `{"a":"345678"}`, "sk-12345678")
 	f.Add(`\u0041`, `"\\`, "AAAAAAAA")
 	f.Fuzz(func(t *testing.T, a, b, secret string) {
-		s := &secrets{}
+		s := &secrets{known: new(redact.Secrets)}
 		s.known.Add(secret)
 		for _, text := range []string{a, b, a + b} {
 			if got := s.piece(text, 0); len(got) != len(text) {
@@ -647,5 +648,42 @@ func TestExportIsExact(t *testing.T) {
 	}
 	if e := file.Log.Entries[0]; len(e.Messages) != 2 || e.Messages[0].Data != " two \n" || e.Request.PostData.Text != `{"a":"b"}` || e.Request.PostData.MimeType != "application/json" {
 		t.Errorf("got %+v", e)
+	}
+}
+
+// The secrets of the upstream, which clients do not send, are not shown either.
+func TestHiddenByFlags(t *testing.T) {
+	l := New(Limits{})
+	upstream, err := url.Parse("https://user:hunter2hunter2@up.test/v1?sig=signed-1234")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Hide(http.Header{"X-Api-Key": {"key-of-the-flag"}}, upstream)
+	basic := base64.StdEncoding.EncodeToString([]byte("user:hunter2hunter2"))
+	w := l.Watch(request(1, "https://up.test/v1", ""))
+	w.Response(&exchange.Response{Time: start, Status: 200, Header: http.Header{"Content-Type": {"text/plain"}, "X-Echo": {"key-of-the-flag"}}})
+	w.Body([]byte("X-Api-Key: key-of-the-flag\nAuthorization: Basic " + basic + "\nuser:hunter2hunter2 signed-1234"))
+	w.End(exchange.End{How: exchange.Whole, Time: start})
+	shown := everything(t, l, 1)
+	for _, secret := range []string{"key-of-the-flag", basic, "hunter2hunter2", "signed-1234"} {
+		if strings.Contains(shown, secret) {
+			t.Errorf("%s is shown: %s", secret, shown)
+		}
+	}
+}
+
+func TestManyCredentials(t *testing.T) {
+	l := New(Limits{})
+	header := []string{"Authorization", "Bearer the-gravest-one"}
+	for i := range 2000 {
+		header = append(header, fmt.Sprintf("A-%d", i), fmt.Sprintf("0a1b2c3d4e5f6a7b-%07d", i))
+	}
+	w := l.Watch(request(1, "https://up.test/v1", "", header...))
+	w.Response(&exchange.Response{Time: start, Status: 200, Header: http.Header{"Content-Type": {"text/plain"}}})
+	w.Body([]byte("the-gravest-one and 0a1b2c3d4e5f6a7b-0000001"))
+	w.End(exchange.End{How: exchange.Whole, Time: start})
+	d, _ := l.Detail(1)
+	if got := d.ResponseBody.Text; got != "REDACTED and REDACTED" {
+		t.Error(got)
 	}
 }

@@ -168,7 +168,7 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "ssectl serve: reading the request: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	request := cleanRequest(&p.secrets, r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, body, int64(len(body)))
+	request := cleanRequest(p.secrets.Own(false), r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, body, int64(len(body)))
 	play := Play{Remote: r.RemoteAddr, Method: r.Method, Path: request.Path, Start: start}
 	found, after, key, err := p.find(request)
 	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""

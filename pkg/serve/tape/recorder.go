@@ -89,16 +89,20 @@ func (r *Recorder) start() error {
 	}
 	r.open = map[*tape]struct{}{}
 	if base := r.Upstream; base != nil {
-		r.secrets.Query(base.RawQuery)
-		password, _ := base.User.Password()
-		r.secrets.Add(password)
+		var upstream redact.Secrets
+		upstream.URL(base)
+		r.secrets.Keep(&upstream)
 	}
 	return nil
 }
 
 // Hide keeps the value of a request header off all tapes, wherever it appears: that
 // of one which clients do not send, but the upstream gets.
-func (r *Recorder) Hide(name, value string) { r.secrets.Credentials(name, value) }
+func (r *Recorder) Hide(name, value string) {
+	var hidden redact.Secrets
+	hidden.Credentials(name, value)
+	r.secrets.Keep(&hidden)
+}
 
 // numberOf returns the number that the name of a file begins with, 0 if none.
 func numberOf(name string) int {
@@ -160,17 +164,10 @@ func (r *Recorder) Watch(request *exchange.Request) exchange.Watcher {
 		r.failed(err)
 		return nil
 	}
-	t := &tape{recorder: r, request: request, number: number}
+	t := &tape{recorder: r, request: request, number: number, own: r.secrets.Own(true)}
 	t.cleaner = cleaner{secrets: &r.secrets, out: t.clean}
-	for name, values := range request.Header { // before anything of them can come back
-		for _, value := range values {
-			r.secrets.Credentials(name, value)
-		}
-	}
-	if user := request.URL.User; user != nil {
-		password, _ := user.Password()
-		r.secrets.Add(password)
-	}
+	t.own.Header(request.Header) // before anything of it can come back
+	t.own.URL(request.URL)
 	r.mu.Lock()
 	r.open[t] = struct{}{}
 	r.mu.Unlock()
@@ -255,6 +252,7 @@ type tape struct {
 	recorder *Recorder
 	request  *exchange.Request
 	number   int
+	own      *redact.Secrets // of the request
 
 	mu      sync.Mutex // guards the fields below
 	file    *os.File   // nil until the request is written
@@ -350,9 +348,8 @@ func (t *tape) ask() {
 	if t.closed {
 		return
 	}
-	secrets := &t.recorder.secrets
 	path, query := t.recorder.target(request.URL)
-	kept := cleanRequest(secrets, request.Method, path, query, request.Header, text, size)
+	kept := cleanRequest(t.own, request.Method, path, query, request.Header, text, size)
 	var err error
 	if t.file, err = t.recorder.create(t.number, fileName(request.Method, kept.Path)); err != nil {
 		t.recorder.failed(err)
@@ -558,6 +555,7 @@ func (t *tape) close() (err error) {
 		}
 	}
 	t.file, t.pending, t.closed = nil, nil, true
+	t.own.Release()
 	t.recorder.mu.Lock()
 	delete(t.recorder.open, t)
 	t.recorder.mu.Unlock()

@@ -54,14 +54,11 @@ func kept(header http.Header) []string {
 	return names
 }
 
-// cleanRequest returns a request as a tape has it, and remembers its secrets. The
-// same is done to the requests that are compared with the tape.
+// cleanRequest returns a request as a tape has it, and adds its secrets to its own
+// ones: with those of others, a request would be another one after them. The same is
+// done to the requests that are compared with the tape.
 func cleanRequest(secrets *redact.Secrets, method, path, query string, header http.Header, body []byte, size int64) *Request {
-	for name, values := range header {
-		for _, value := range values {
-			secrets.Credentials(name, value)
-		}
-	}
+	secrets.Header(header)
 	r := &Request{Method: method, hasPath: true, Query: secrets.Query(query), Header: http.Header{}}
 	contentType := header.Get("Content-Type")
 	if body != nil {
@@ -79,7 +76,7 @@ func cleanRequest(secrets *redact.Secrets, method, path, query string, header ht
 			r.Body.Size = cut
 		}
 	}
-	r.Path = secrets.Clean(path)
+	r.Path = secrets.Path(path)
 	for _, name := range kept(header) {
 		for _, value := range header[name] {
 			if strings.EqualFold(name, "Content-Type") {
