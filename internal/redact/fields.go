@@ -14,14 +14,14 @@ import (
 // tokens of a model, the code of an error.
 var (
 	fieldWords = []string{
-		"apikey", "authorization", "cookie", "cookies", "credential", "credentials", "jwt", "passcode", "passphrase",
-		"passwd", "password", "pwd", "secret", "secrets",
+		"apikey", "apikeys", "authorization", "cookie", "cookies", "credential", "credentials", "jwt", "passcode", "passphrase",
+		"passwd", "password", "passwords", "pwd", "secret", "secrets",
 	}
 	fieldFirst = []string{
 		"access", "api", "auth", "bearer", "client", "csrf", "encryption", "id", "master", "oauth", "private", "refresh",
 		"secret", "service", "session", "signing", "xsrf",
 	}
-	fieldLast = []string{"key", "token"}
+	fieldLast = []string{"key", "keys", "token"}
 )
 
 // Field reports whether the name of a field of a body means a secret.
@@ -46,6 +46,8 @@ func Field(name string) bool {
 func (s *Secrets) Query(raw string) string {
 	parts := strings.Split(raw, "&")
 	for i, part := range parts {
+		part, rest := s.semicolons(part)
+		parts[i] = part
 		name, value, ok := strings.Cut(part, "=")
 		plainName, err := url.QueryUnescape(name)
 		if !ok {
@@ -53,6 +55,7 @@ func (s *Secrets) Query(raw string) string {
 				s.Add(plainName)
 				parts[i] = Placeholder
 			}
+			parts[i] += rest
 			continue
 		}
 		plain, valueErr := url.QueryUnescape(value)
@@ -69,8 +72,36 @@ func (s *Secrets) Query(raw string) string {
 				parts[i] = name + "=" + url.QueryEscape(clean)
 			}
 		}
+		parts[i] += rest
 	}
 	return strings.Join(parts, "&")
+}
+
+// semicolons cuts a parameter where one begins after a semicolon, which some servers
+// take for an &, that is named for a secret. The rest is without it.
+func (s *Secrets) semicolons(part string) (before, rest string) {
+	for at := strings.IndexByte(part, ';'); at >= 0; {
+		name, value, ok := strings.Cut(part[at+1:], "=")
+		next := strings.IndexByte(part[at+1:], ';')
+		if next >= 0 && next < len(name) {
+			at += 1 + next
+			continue
+		}
+		if plain, err := url.QueryUnescape(name); ok && value != "" && (err != nil || Name(plain)) {
+			first, _, _ := strings.Cut(value, ";")
+			for _, v := range []string{value, first} {
+				if plain, err := url.QueryUnescape(v); err == nil {
+					s.Add(plain)
+				}
+			}
+			return part[:at], part[at:at+1] + name + "=" + Placeholder
+		}
+		if next < 0 {
+			break
+		}
+		at += 1 + next
+	}
+	return part, ""
 }
 
 // looksRandom reports whether a value may be a token: long, with both letters and

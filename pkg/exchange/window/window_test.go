@@ -687,3 +687,28 @@ func TestManyCredentials(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestFields(t *testing.T) {
+	for _, test := range []struct {
+		request    bool
+		text, want string
+	}{
+		{true, `{"password":["X"],"b":"c"}`, `{"password":["REDACTED"],"b":"c"}`},
+		{true, `{"api_key":{"value":"X"}}`, `{"api_key":{"value":"REDACTED"}}`},
+		{true, `{"password":123,"\u0070assword":"X"}`, `{"password":"REDACTED","\u0070assword":"REDACTED"}`},
+		{true, `{"auth":"X","m":"{\"password\":\"X\",\"pin\":12}"}`, `{"auth":"REDACTED","m":"{\"password\":\"REDACTED\",\"pin\":REDACTED}"}`},
+		{true, "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nX\r\n--b--", "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nREDACTED\r\n--b--"},
+		{true, "a=1;password=X", "a=1;password=REDACTED"},
+		{false, `{"access_token":"X","expires_in":3600}`, `{"access_token":"REDACTED","expires_in":3600}`},
+		{false, `{"auth":"none"}`, `{"auth":"none"}`},
+	} {
+		s := &secrets{known: new(redact.Secrets)}
+		if got := s.text(test.text, test.request); got != test.want {
+			t.Errorf("%s became %s, want %s", test.text, got, test.want)
+		}
+	}
+	s := &secrets{known: new(redact.Secrets)}
+	if got := s.piece(`{"access_token":"X-y","n":"a"}`, 0); got != `{"access_token":"***","n":"a"}` {
+		t.Error(got)
+	}
+}

@@ -90,6 +90,10 @@ func (c *cleaner) event(r *record.Record) {
 		if t.value == "" {
 			continue
 		}
+		for _, span := range c.nested(t.value) {
+			c.secrets.Add(unquote(t.value[span.From:span.To]))
+			hold().add(i, span)
+		}
 		var alone redact.Run
 		for _, span := range c.secrets.Scan(&alone, t.value) {
 			hold().add(i, span)
@@ -197,7 +201,7 @@ func (c *cleaner) isClean(r *record.Record) bool {
 	if r.IsEvent && !r.HasComment && r.ID == "" && len(r.Data) < maxLast {
 		c.last.data, c.last.kind = append(c.last.data[:0], r.Data...), r.Type
 		for i := range c.reader.texts {
-			if t := &c.reader.texts[i]; t.kind == jsonString {
+			if t := &c.reader.texts[i]; t.kind == jsonString && !t.secret {
 				c.last.texts = append(c.last.texts, [2]int{t.from + 1, t.to - 1})
 			}
 		}
@@ -205,9 +209,20 @@ func (c *cleaner) isClean(r *record.Record) bool {
 	return true
 }
 
+// nested returns the secret members of JSON that is the whole of a string.
+func (c *cleaner) nested(text string) []redact.Span {
+	switch {
+	case !redact.IsJSON(text):
+		return nil
+	case c.reader.request:
+		return redact.Members(text, redact.SentField)
+	}
+	return redact.Members(text, redact.Field)
+}
+
 func (c *cleaner) isPlain(text string) bool {
 	var run redact.Run
-	return len(c.secrets.Scan(&run, text)) == 0 && run.Clear()
+	return len(c.nested(text)) == 0 && len(c.secrets.Scan(&run, text)) == 0 && run.Clear()
 }
 
 // A lastEvent is a clean event. Most events of a stream differ from others in one

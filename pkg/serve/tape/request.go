@@ -120,12 +120,21 @@ func cleanBody(secrets *redact.Secrets, contentType, text string, isRequest bool
 	if isRequest && !isJSON(text) && strings.HasPrefix(strings.ToLower(contentType), "application/x-www-form-urlencoded") {
 		return secrets.Query(text)
 	}
+	if isRequest {
+		if spans := redact.Parts(text); spans != nil {
+			for _, span := range spans {
+				secrets.Add(text[span.From:span.To])
+			}
+			text = redact.Replace(text, spans)
+		}
+	}
 	lines := []string{text}
 	if isJSON(text) && compactJSON([]byte(text)) == nil {
 		lines = strings.Split(text, "\n") // JSON lines, perhaps
 	}
 	clean := make([]string, 0, len(lines))
 	c := cleaner{secrets: secrets, out: func(r *record.Record) { clean = append(clean, r.Data) }}
+	c.reader.request = isRequest
 	for _, line := range lines {
 		c.event(&record.Record{IsEvent: true, Event: stream.Event{Data: line}})
 	}

@@ -252,3 +252,36 @@ func TestSecretsOfOthers(t *testing.T) {
 		}
 	}
 }
+
+func TestFields(t *testing.T) {
+	const multipart = "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nhunter2hunter2\r\n--b--"
+	for _, test := range []struct {
+		request    bool
+		text, want string
+	}{
+		{true, `{"password":["X"],"b":["c"]}`, `{"password":["REDACTED"],"b":["c"]}`},
+		{true, `{"api_key":{"value":"X"},"b":"c"}`, `{"api_key":{"value":"REDACTED"},"b":"c"}`},
+		{true, `{"apikeys":[[{"a":"X"}],1],"b":2}`, `{"apikeys":[[{"a":"REDACTED"}],"REDACTED"],"b":2}`},
+		{true, "{\"password\"\t:\"X\"}", "{\"password\"\t:\"REDACTED\"}"},
+		{true, `{"auth":"X","pin":"Y"}`, `{"auth":"REDACTED","pin":"REDACTED"}`},
+		{false, `{"auth":"X","pin":13}`, `{"auth":"X","pin":13}`},
+		{true, `{"m":"{\"password\":\"X\"}"}`, `{"m":"{\"password\":\"REDACTED\"}"}`},
+		{false, `{"m":"{\"password\":[\"X\"]}"}`, `{"m":"{\"password\":[\"REDACTED\"]}"}`},
+		{true, multipart, strings.Replace(multipart, "hunter2hunter2", "REDACTED", 1)},
+	} {
+		var secrets redact.Secrets
+		got := cleanBody(&secrets, "multipart/form-data", test.text, test.request)
+		if got != test.want {
+			t.Errorf("%s became %s, want %s", test.text, got, test.want)
+		}
+		if strings.Contains(test.text, "hunter2") && secrets.Clean("hunter2hunter2") != redact.Placeholder {
+			t.Error("the field of a form is not remembered")
+		}
+	}
+	// After an event like it that has nothing in its secret field.
+	r := newRecorder(t)
+	tape := echo(t, r, call{answer: sse}, "data: {\"password\":[\"\"]}\n\ndata: {\"password\":[\"Xyz\"]}\n\n")
+	if strings.Contains(tape, "Xyz") {
+		t.Error("a field is on the tape")
+	}
+}
