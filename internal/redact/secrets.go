@@ -1,7 +1,10 @@
 package redact
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
+	"math"
 	"net/url"
 	"slices"
 	"strings"
@@ -217,6 +220,26 @@ func (r *Run) Pending() int { return len(r.pending) }
 
 // Clear reports whether nothing of the text so far matters for the rest.
 func (r *Run) Clear() bool { return r.pending == "" && r.inside == nil }
+
+// Shed removes half of the runs, if they are more than most: those with the shortest
+// beginnings of a secret, which most probably are none. It calls removed with each.
+func Shed[K comparable, V any](runs map[K]V, most int, run func(V) *Run, removed func(K, V)) {
+	if len(runs) <= most {
+		return
+	}
+	weight := func(key K) int {
+		if r := run(runs[key]); r.inside == nil {
+			return len(r.pending)
+		}
+		return math.MaxInt
+	}
+	keys := slices.Collect(maps.Keys(runs))
+	slices.SortFunc(keys, func(a, b K) int { return cmp.Compare(weight(a), weight(b)) })
+	for _, key := range keys[:len(keys)-most/2] {
+		removed(key, runs[key])
+		delete(runs, key)
+	}
+}
 
 // Scan adds a piece to a text, and returns the secrets that are decided by it.
 func (s *Secrets) Scan(run *Run, text string) []Span {

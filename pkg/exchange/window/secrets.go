@@ -30,7 +30,7 @@ type secrets struct {
 type place uint64
 
 // mostPlaces bounds the places of a stream that makes up new keys all the time.
-const mostPlaces = 256
+const mostPlaces = 4096
 
 func (l *Log) secretsOf(r *exchange.Request) *secrets {
 	s := &secrets{known: l.hidden.Own(false)}
@@ -125,9 +125,10 @@ func (s *secrets) piece(text string, salt place) string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.places == nil || len(s.places) > mostPlaces {
+	if s.places == nil {
 		s.places = map[place]*redact.Run{}
 	}
+	redact.Shed(s.places, mostPlaces, func(r *redact.Run) *redact.Run { return r }, func(place, *redact.Run) {})
 	// Anything that is here as a whole, also outside of strings.
 	spans := append(s.fields(text, false), s.scan(new(redact.Run), text, 0, len(text), whole)...)
 	match := func(at place, start, end int) {

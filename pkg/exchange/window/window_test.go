@@ -712,3 +712,24 @@ func TestFields(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Strings beside a secret that all end with its first letter do not let it out.
+func TestPiecesBesideManyTexts(t *testing.T) {
+	l := New(Limits{})
+	w := l.Watch(request(1, "https://up.test/v1", "", "Authorization", "Bearer sesame-0123456789abcdefghijklmnop"))
+	w.Response(response(true))
+	var tags strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&tags, `"k%d":"yes",`, i)
+	}
+	for i, piece := range []string{"sesame-01", "23456789", "abcdefgh", "ijklmnop"} {
+		w.Event(event(i, fmt.Sprintf(`{%s"delta":%q}`, tags.String(), piece)))
+	}
+	w.End(exchange.End{How: exchange.Whole, Time: start})
+	shown := everything(t, l, 1)
+	for _, piece := range []string{"sesame-01", "23456789", "abcdefgh", "ijklmnop"} {
+		if strings.Contains(shown, piece) {
+			t.Errorf("%s is shown", piece)
+		}
+	}
+}

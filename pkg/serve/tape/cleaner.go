@@ -31,7 +31,7 @@ const (
 	maxHeld     = 64 // events
 	maxHeldSize = 1 << 20
 	maxHeldTime = 5 * time.Second
-	maxTails    = 256
+	maxTails    = 4096
 )
 
 // A held is an event, and the parts of it to be replaced.
@@ -139,12 +139,11 @@ func (c *cleaner) event(r *record.Record) {
 	for len(c.queue) > 0 && (len(c.queue) > maxHeld || c.size > maxHeldSize || c.tooOld(c.queue[0], r)) && c.queue[0].waits > 0 {
 		c.force()
 	}
-	if len(c.tails) > maxTails {
-		for channel := range c.tails {
-			c.decide(c.tails[channel])
-			delete(c.tails, channel)
-		}
-	}
+	redact.Shed(c.tails, maxTails, func(t *pieces) *redact.Run { return &t.run }, func(_ uint64, t *pieces) {
+		// The rest of a secret would not be found: nothing of it is let out.
+		mark(t.list, redact.Span{From: -t.run.Pending(), To: 0, Begins: true}, 0)
+		c.decide(t)
+	})
 	c.flush()
 }
 

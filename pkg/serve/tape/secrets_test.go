@@ -285,3 +285,21 @@ func TestFields(t *testing.T) {
 		t.Error("a field is on the tape")
 	}
 }
+
+// Strings beside a secret that all end with its first letter do not let it out.
+func TestPiecesBesideManyTexts(t *testing.T) {
+	tags := strings.Repeat(`"yes",`, 2000) + `"yes"`
+	for _, tags := range []string{tags[:6*100+5], tags} {
+		r := newRecorder(t)
+		var text strings.Builder
+		for _, piece := range []string{"sesame-01", "23456789", "abcdefgh", "ijklmnop"} {
+			fmt.Fprintf(&text, "data: {\"tags\":[%s],\"delta\":%q}\n\n", tags, piece)
+		}
+		tape := echo(t, r, call{answer: sse, header: http.Header{"Authorization": {"Bearer sesame-0123456789abcdefghijklmnop"}}}, text.String())
+		for _, piece := range []string{"sesame-01", "23456789", "abcdefgh", "ijklmnop"} {
+			if strings.Contains(tape, piece) {
+				t.Errorf("%s is on the tape", piece)
+			}
+		}
+	}
+}
