@@ -35,7 +35,7 @@ type subcommand struct {
 func named(args []string) []subcommand {
 	all := []subcommand{
 		{name: "listen", build: func(s *term.Streams) *cobra.Command { return listencmd.New(s, versionString()) }},
-		{name: "serve", build: servecmd.New},
+		{name: "serve", build: func(s *term.Streams) *cobra.Command { return servecmd.New(s, versionString()) }},
 		{name: "diag", build: func(s *term.Streams) *cobra.Command { return diagcmd.New(s, versionString()) }},
 		{name: "demo", build: newDemoCommand},
 		{name: "version", build: newVersionCommand, prints: true},

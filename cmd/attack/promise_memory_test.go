@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -135,7 +136,7 @@ func memoryOnce(t *testing.T, random *rand.Rand, name string) {
 			args = append(args, flags...)
 		}
 	}
-	command := []string{"listen", "listen", "diag", "serve"}[random.IntN(4)]
+	command := []string{"listen", "listen", "diag", "serve", "upstream", "upstream"}[random.IntN(6)]
 	switch command {
 	case "listen":
 		maybe("--compressed")
@@ -164,27 +165,49 @@ func memoryOnce(t *testing.T, random *rand.Rand, name string) {
 		maybe("--ids", []string{"auto", "none"}[random.IntN(2)])
 		maybe("--shared")
 		args = append([]string{"serve", "-p", "0", "--print-url", "--history", "20", "--max-event-size", "512k", "--from", []string{"sse", "text", "jsonl"}[random.IntN(3)]}, args...)
+	case "upstream":
+		if random.IntN(2) == 0 {
+			args = append(args, "--record", filepath.Join(dir, "tape"))
+		}
+		maybe("--fault", "drop@1000000")
+		maybe("--print=json")
+		// Each stream may have the largest event at the same time, twice where its
+		// buffer grows; and a tape has one more.
+		largest, copies = 1<<20, 2*floodStreams
+		if slices.Contains(args, "--record") {
+			copies += floodStreams
+			if !strings.Contains(f.head, "text/event-stream") {
+				// A body of 8 MiB of each answer, and four copies of the one that is
+				// written, in JSON.
+				copies += 8 * (floodStreams + 4)
+			}
+		}
+		f.size = 64 << 20
+		args = append([]string{"serve", "-p", "0", "--print-url", "--max-event-size", "1M", "--upstream", floodServer(t, f)}, args...)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // a hang
 	defer cancel()
 	var errs bytes.Buffer
 	run := exec.CommandContext(ctx, "ssectl", args...)
-	if command != "serve" {
+	if command == "listen" || command == "diag" {
 		run = exec.CommandContext(ctx, "ssectl", append(args, floodServer(t, f))...)
 	}
 	run.Stderr = &errs
 	peak := cmdtest.WatchPeak(t, run)
 	err := func() error {
-		if command != "serve" {
-			return run.Run()
+		switch command {
+		case "serve":
+			return floodServe(run, f)
+		case "upstream":
+			return floodClients(run, random)
 		}
-		return floodServe(run, f)
+		return run.Run()
 	}()
 	if ctx.Err() != nil || run.ProcessState == nil || run.ProcessState.ExitCode() < 0 || strings.Contains(errs.String(), "goroutine ") {
 		t.Errorf("%s: ssectl %q: %v: %.2000s\n%v", name, args, err, errs.String(), f)
 	}
 	limit := 64 << 20
-	if command == "listen" {
+	if command == "listen" || command == "upstream" {
 		limit += largest * copies
 	}
 	if peak() > limit {
@@ -234,8 +257,7 @@ func floodServe(run *exec.Cmd, f *flood) error {
 	if err := run.Start(); err != nil {
 		return err
 	}
-	line, _ := bufio.NewReader(out).ReadString('\n')
-	host := strings.Trim(strings.TrimPrefix(strings.TrimSpace(line), "http://"), "/")
+	host := firstURL(bufio.NewReader(out))
 	for i := range 20 {
 		conn, err := net.Dial("tcp", host)
 		if err != nil {
@@ -253,6 +275,51 @@ func floodServe(run *exec.Cmd, f *flood) error {
 	plain.coding, plain.size = "", 64<<20
 	plain.WriteTo(in)
 	in.Close()
+	run.Process.Signal(syscall.SIGTERM)
+	return run.Wait()
+}
+
+// firstURL returns the host that serve prints.
+func firstURL(out *bufio.Reader) string {
+	line, _ := out.ReadString('\n')
+	return strings.Trim(strings.TrimPrefix(strings.TrimSpace(line), "http://"), "/")
+}
+
+// floodStreams is how many streams floodClients has at once, at most.
+const floodStreams = 3
+
+// floodClients has clients of a relay that take nothing, and two, one after the
+// other, that read the flood whole.
+func floodClients(run *exec.Cmd, random *rand.Rand) error {
+	pipe, err := run.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := run.Start(); err != nil {
+		return err
+	}
+	out := bufio.NewReader(pipe)
+	host := firstURL(out)
+	go io.Copy(io.Discard, out) // events that are printed
+	for range random.IntN(floodStreams) {
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(time.Minute))
+		io.WriteString(conn, "GET /stuck HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	}
+	for range 2 {
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			return err
+		}
+		conn.SetDeadline(time.Now().Add(time.Minute))
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+		io.Copy(io.Discard, conn)
+		conn.Close()
+	}
 	run.Process.Signal(syscall.SIGTERM)
 	return run.Wait()
 }

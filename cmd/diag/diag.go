@@ -4,6 +4,7 @@
 package diagcmd
 
 import (
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,6 +83,9 @@ A request that is not a GET may cost money or change something, and is sent once
 			opts.URL = opts.Curl.URL
 			if len(args) == 1 {
 				opts.URL = args[0]
+			}
+			if c.Flags().Changed("watch") && opts.Watch == 0 {
+				return cli.Usage(errors.New("--watch 0s: want a duration above 0"))
 			}
 			return run(c.Context(), streams, opts)
 		},

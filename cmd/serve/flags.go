@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,6 +96,58 @@ func (opts *options) check() error {
 		return fmt.Errorf("--port %d: want 0 to %d", opts.Port, math.MaxUint16)
 	case opts.Key != "" && opts.Cert == "":
 		return errors.New("--key needs --cert")
+	}
+	return nil
+}
+
+// The flags that have a meaning for some answers alone.
+var (
+	ofEvents = []string{ // of an input or a route
+		"from", "ids", "history", "loop", "shared", "on-unknown-id", "at-end", "close-event", "no-incremental", "retry-hint",
+		"heartbeat", "stamp",
+	}
+	ofTapes  = []string{"pace", "speed", "jitter"} // and of events
+	ofPasses = []string{"max-event-size"}          // of an upstream, and of events
+)
+
+// checkMeaning returns the error of a flag that was given and has no meaning here:
+// one for events where an upstream or a tape has all answers, one for an upstream
+// where there is none.
+func (opts *options) checkMeaning(given func(flag string) bool) error {
+	input := opts.File != "" || opts.Exec != "" || opts.Clock > 0 || opts.Canary
+	from, none := "--upstream", []string(nil)
+	switch {
+	case opts.Upstream == "" && opts.Replay == "":
+		from = ""
+	case input || len(opts.Routes) > 0:
+	case opts.Upstream == "":
+		from, none = "a tape ("+opts.Replay+")", slices.Concat(ofEvents, ofPasses)
+		if given("replay") {
+			from = "--replay"
+		}
+	case opts.Replay == "":
+		none = slices.Concat(ofEvents, ofTapes)
+	default:
+		none = ofEvents
+	}
+	for _, name := range none {
+		if given(name) {
+			return fmt.Errorf("--%s has no meaning with %s: it is for the events of a FILE, --route, --exec, --clock or --canary", name, from)
+		}
+	}
+	if from != "" && !input && given("path") {
+		return fmt.Errorf("--path has no meaning with %s: it is for the events of a FILE, --exec, --clock or --canary", from)
+	}
+	for _, name := range opts.ofUpstreams() {
+		if opts.Upstream == "" && given(name) {
+			return fmt.Errorf("--%s needs --upstream", name)
+		}
+	}
+	switch {
+	case from == "" && given("allow-host"):
+		return errors.New("--allow-host needs --upstream or --replay")
+	case opts.Replay == "" && given("match"):
+		return errors.New("--match needs --replay")
 	}
 	return nil
 }

@@ -58,9 +58,34 @@ func TestRefusesFlags(t *testing.T) {
 	}
 }
 
+// TestFlagsHaveAMeaning refuses each flag that would change nothing, and no other one.
+func TestFlagsHaveAMeaning(t *testing.T) {
+	for _, test := range []struct {
+		opts    options
+		refused string // of all flags below
+	}{
+		{options{relayOptions: relayOptions{Upstream: "x"}}, "loop stamp pace path match"},
+		{options{tapeOptions: tapeOptions{Replay: "x"}}, "loop stamp max-event-size path upstream-cert upstream-header-timeout"},
+		{options{relayOptions: relayOptions{Upstream: "x"}, tapeOptions: tapeOptions{Replay: "x"}}, "loop stamp path"},
+		{options{relayOptions: relayOptions{Upstream: "x"}, Routes: []string{"x"}}, "path match"},
+		{options{relayOptions: relayOptions{Upstream: "x"}, File: "x"}, "match"},
+		{options{File: "x"}, "match upstream-cert upstream-header-timeout allow-host"},
+	} {
+		var refused []string
+		for _, flag := range []string{"loop", "stamp", "pace", "max-event-size", "path", "match", "upstream-cert", "upstream-header-timeout", "allow-host", "header", "max-clients", "once"} {
+			if test.opts.checkMeaning(func(name string) bool { return name == flag }) != nil {
+				refused = append(refused, flag)
+			}
+		}
+		if got := strings.Join(refused, " "); got != test.refused {
+			t.Errorf("%+v: refused %s, want %s", test.opts, got, test.refused)
+		}
+	}
+}
+
 // Each flag is in a group of the help and has a value that is named.
 func TestFlagsAreInGroups(t *testing.T) {
-	c := New(&term.Streams{Out: io.Discard, Err: io.Discard})
+	c := New(&term.Streams{Out: io.Discard, Err: io.Discard}, "")
 	for _, group := range cli.FlagGroups(c) {
 		if group.Name() == "Flags" && group.HasAvailableFlags() {
 			t.Errorf("without a group:\n%s", group.FlagUsages())

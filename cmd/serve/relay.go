@@ -49,6 +49,15 @@ func (opts *relayOptions) bind(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&opts.AllowHosts, "allow-host", nil, "answer requests for this `name` of the server too, beside localhost and addresses; * means any; repeatable")
 }
 
+// ofUpstreams returns the names of the flags that have a meaning for an upstream
+// alone.
+func (opts *relayOptions) ofUpstreams() (names []string) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(curl.Flags).BindUpstream(flags)
+	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return append(names, "upstream-header-timeout", "upstream-idle-timeout")
+}
+
 // exchanges are the parts that see the exchanges with an upstream, or a tape.
 type exchanges struct {
 	streams *term.Streams
@@ -81,7 +90,7 @@ func (e *exchanges) show() exchange.Watch {
 
 // page returns what the pages of the server show: exchanges, if there can be any.
 func (e *exchanges) page(mux *serve.Mux) inspector.Options {
-	page := inspector.Options{Mux: mux}
+	page := inspector.Options{Mux: mux, Version: e.opts.Version}
 	if mux.Else != nil {
 		page.Log, page.Hosts, page.Transcript = e.seen, e.opts.hosts(), transcript.Read
 	}
@@ -121,6 +130,7 @@ func (e *exchanges) relay() (*relay.Relay, error) {
 		Upstream:      upstream,
 		Transport:     transport,
 		Header:        header,
+		AnswerHeader:  e.tapes.base.Header,
 		Watch:         e.watch(),
 		Ended:         e.log.exchanged,
 		Faults:        e.faults,

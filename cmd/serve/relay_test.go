@@ -68,3 +68,33 @@ func TestPrintOnATerminal(t *testing.T) {
 		}
 	}
 }
+
+// TestMaxClientsOfAnUpstream has one client more than there is room for.
+func TestMaxClientsOfAnUpstream(t *testing.T) {
+	asked, held := make(chan struct{}), make(chan struct{})
+	upstream := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-held
+		io.WriteString(w, "hi")
+	})
+	s := cmdtest.Start(t, nil, "--upstream", upstream, "--max-clients", "1", "-H", "X-A: b")
+	body := make(chan string, 1)
+	get := func() string {
+		response, err := http.Get(s.URL)
+		if err != nil {
+			return err.Error()
+		}
+		defer response.Body.Close()
+		text, _ := io.ReadAll(response.Body)
+		return fmt.Sprintf("%d %s %s %s", response.StatusCode, response.Header.Get("X-A"), response.Header.Get("Retry-After"), text)
+	}
+	go func() { body <- get() }()
+	<-asked
+	if got, want := get(), "503 b 5 Service Unavailable\n"; got != want {
+		t.Errorf("the second client got %q, want %q", got, want)
+	}
+	close(held)
+	if got, want := <-body, "200 b  hi"; got != want {
+		t.Errorf("the first client got %q, want %q", got, want)
+	}
+}

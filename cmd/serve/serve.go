@@ -6,13 +6,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"log"
-	"math/rand/v2"
 	"net"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -24,17 +19,16 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/output"
-	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
-	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
-	"github.com/ssectl/ssectl/pkg/serve/inspector"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 // options are the values of the flags.
 type options struct {
+	Version string // of the tool
+
 	File    string
 	Routes  []string
 	From    string
@@ -111,9 +105,9 @@ const examples = `
   ssectl serve --upstream https://api.openai.com --record tape/ -- python app.py
   ssectl serve tape/`
 
-// New returns the command.
-func New(streams *term.Streams) *cobra.Command {
-	opts := options{relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
+// New returns the command. The version is that of the tool, for HAR.
+func New(streams *term.Streams, version string) *cobra.Command {
+	opts := options{Version: version, relayOptions: relayOptions{Curl: curl.New(streams, "")}, OnUnknownID: string(serve.UnknownStart), AtEnd: string(serve.EndClose)}
 	c := &cobra.Command{
 		Use:     "serve [FILE|DIR] [-- COMMAND ARGS]",
 		Short:   "Serve an event stream: replay a file, fake an API, break things on purpose",
@@ -132,7 +126,7 @@ func New(streams *term.Streams) *cobra.Command {
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
-			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay()); err != nil {
+			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay(), opts.checkMeaning(c.Flags().Changed)); err != nil {
 				return cli.Usage(err)
 			}
 			if c.Flags().Changed("pace") {
@@ -202,164 +196,6 @@ a share of them, chosen at random by --fault-seed.
   drop@5:POST /v1/chat     each POST to that path
   status=503:#1-2          the first two requests
   reset@3:/v1/* #2-9 10%   one in ten of the second to ninth below /v1`
-
-// seed returns the seed of the faults that are for a share of requests. One that was
-// not given is printed, so that a run can be repeated.
-func (opts *options) seed(faults []fault.Fault, tell func(string)) uint64 {
-	if opts.FaultSeed != 0 || !slices.ContainsFunc(faults, func(f fault.Fault) bool { return f.For.Share != 0 }) {
-		return opts.FaultSeed
-	}
-	seed := rand.Uint64N(1e9) + 1
-	tell(fmt.Sprintf("the faults have the seed %d (--fault-seed %d repeats them)", seed, seed))
-	return seed
-}
-
-// faultHint returns a remedy for a fault that cannot be parsed.
-func faultHint(text string) string {
-	var names []string
-	for _, kind := range fault.Kinds() {
-		names = append(names, kind.Name)
-	}
-	const all = "ssectl serve --help faults"
-	name, _, _ := strings.Cut(strings.NewReplacer("=", "@", ":", "@").Replace(text), "@")
-	if meant := suggest.Nearest(name, names); meant != "" && meant != name {
-		return "did you mean " + meant + "? " + all
-	}
-	return all
-}
-
-// run serves until ctx ends, or until there is nothing more to do.
-func run(ctx context.Context, streams *term.Streams, opts *options) error {
-	asked := ctx // to stop
-	if opts.Command != nil {
-		ctx = context.WithoutCancel(ctx) // the command decides when it is done
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	served := &connectionLog{streams: streams, quiet: opts.Quiet}
-	if opts.Once {
-		served.once = cancel
-	}
-	base, err := opts.handler()
-	if err != nil {
-		return cli.Usage(err)
-	}
-	for _, text := range opts.Faults {
-		f, err := fault.Parse(text)
-		if err != nil {
-			return cli.Fail(cli.ExitUsage, err, faultHint(text))
-		}
-		base.Faults = append(base.Faults, f)
-	}
-	base.FaultSeed = opts.seed(base.Faults, served.tell)
-	base.Closed = served.closed
-	feeds := feeder{ctx: ctx, streams: streams, opts: opts, tell: served.tell}
-	mux, err := feeds.mux(base)
-	if err != nil {
-		return err
-	}
-	// Requests that no route is for have their answers from elsewhere.
-	tapes := &deck{opts: opts, log: served, base: base}
-	if err := tapes.load(); err != nil {
-		return cli.Usage(err)
-	}
-	passed := &exchanges{streams: streams, opts: opts, log: served, faults: base.Faults, seed: base.FaultSeed, tapes: tapes, seen: window.New(window.Limits{})}
-	if opts.Print != "" {
-		passed.printer = &printer{streams: streams, format: opts.Print}
-	}
-	tapes.watch = passed.show()
-	if opts.Upstream != "" {
-		upstream, err := passed.relay()
-		if err != nil {
-			return cli.Usage(err)
-		}
-		mux.Else = upstream
-		passed.seen.Hide(upstream.Header, upstream.Upstream)
-		feeds.what = append(feeds.what, upstream.Upstream.Redacted())
-		tapes.use(upstream)
-	}
-	if tapes.isUsed() {
-		mux.Else = tapes
-		feeds.what = append(tapes.what(), feeds.what...)
-	}
-	var handler http.Handler = inspector.NewHandler(passed.page(mux))
-	if opts.Upstream != "" {
-		handler = opts.guard(handler)
-	}
-	listener, url, err := openListener(opts)
-	if err != nil {
-		return err
-	}
-	announce(streams, opts, strings.Join(feeds.what, ", "), url)
-	if mux.Else != nil && !opts.Quiet {
-		served.tell("exchanges at " + pageURL(url))
-	}
-	if limit := raiseFileLimit(); opts.MaxClients > 0 && limit < opts.MaxClients+spareFiles {
-		served.tell(fmt.Sprintf("--max-clients %d is more than the limit of %d open files allows", opts.MaxClients, limit))
-	}
-	var command *app
-	if opts.Command != nil {
-		if command, err = startApp(streams, opts, url); err != nil {
-			listener.Close()
-			return err
-		}
-	}
-	feeds.start()
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		// A handler ends streams, but not a connection of several that takes
-		// nothing at all.
-		HTTP2:    &http.HTTP2Config{WriteByteTimeout: opts.WriteTimeout},
-		ErrorLog: log.New(served, "", 0),
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		<-ctx.Done()
-		listener.Close()
-		mux.Close()
-		server.Close()
-	})
-	var status error
-	if command != nil {
-		wg.Go(func() {
-			status = command.wait(asked)
-			cancel()
-		})
-	}
-	err = server.Serve(listener)
-	stopped := ctx.Err() != nil
-	cancel()
-	wg.Wait()
-	feeds.wait()
-	if stopped || errors.Is(err, http.ErrServerClosed) {
-		return status
-	}
-	return cli.Fail(cli.ExitNoRun, fmt.Errorf("serving: %w", err), "")
-}
-
-// announce writes the first line of the log: the inputs, and the URL.
-func announce(streams *term.Streams, opts *options, what, url string) {
-	at := url
-	if opts.UnixSocket != "" {
-		at += ", unix socket " + opts.UnixSocket
-	}
-	fmt.Fprintf(streams.Err, "ssectl: serving %s at %s\n", output.Safe(what), at)
-	if opts.PrintURL {
-		fmt.Fprintln(streams.Out, url)
-	}
-}
-
-// pageURL returns the URL of the page of exchanges, given that of the server.
-func pageURL(server string) string {
-	u, err := url.Parse(server)
-	if err != nil {
-		return server
-	}
-	return u.ResolveReference(&url.URL{Path: "/.ssectl/"}).String()
-}
 
 // handler returns a handler with all that the flags say, but no history.
 func (opts *options) handler() (*serve.Handler, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/query"
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/relay"
@@ -111,8 +112,9 @@ type deck struct {
 	recorder *tape.Recorder // nil if nothing is recorded
 	upstream *relay.Relay   // nil if there is none
 
-	watch  exchange.Watch // of the answers that are played
-	number atomic.Int64   // of the exchange that came last
+	watch   exchange.Watch // of the answers that are played
+	number  atomic.Int64   // of the exchange that came last
+	clients atomic.Int64   // that are answered now
 }
 
 // load reads the tape, and decides which handler answers.
@@ -175,11 +177,19 @@ func (d *deck) use(upstream *relay.Relay) {
 
 func (d *deck) next() int64 { return d.number.Add(1) }
 
-// isUsed reports whether anything is played or recorded.
-func (d *deck) isUsed() bool { return d.player != nil || d.recorder != nil }
+// isUsed reports whether there is anything that answers.
+func (d *deck) isUsed() bool { return d.player != nil || d.upstream != nil }
 
-// ServeHTTP answers from the tape or from the upstream.
+// ServeHTTP answers from the tape or from the upstream, if there is room for one
+// more client.
 func (d *deck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer d.clients.Add(-1)
+	if n, most := d.clients.Add(1), d.opts.MaxClients; most > 0 && n > int64(most) {
+		w.Header().Set("Retry-After", "5")
+		httpx.WriteError(w, r, http.StatusServiceUnavailable, http.StatusText(http.StatusServiceUnavailable), d.base.Header)
+		d.log.closed(serve.Connection{Remote: r.RemoteAddr, Method: r.Method, Path: r.URL.Path, Status: http.StatusServiceUnavailable})
+		return
+	}
 	if d.player != nil {
 		d.player.ServeHTTP(w, r)
 		return

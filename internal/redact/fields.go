@@ -39,6 +39,25 @@ func Field(name string) bool {
 	return slices.ContainsFunc(secretEnds, func(end string) bool { return strings.HasSuffix(plain, end) && end != "signature" })
 }
 
+// plainTokens are the words before token in the names of fields of requests that mean
+// no secret: a place in a list, a mark in a text of a model.
+var plainTokens = []string{
+	"bos", "cls", "continuation", "cursor", "end", "eos", "eot", "image", "mask", "next", "pad", "page", "sep", "special",
+	"start", "stop", "sync", "unk",
+}
+
+// RequestField reports whether the name of a field with a text, in the body of a
+// request, means a secret. There, unlike in the answer of a model, that is the case for
+// a token.
+func RequestField(name string) bool {
+	list := words(name)
+	if n := len(list) - 1; n >= 0 && list[n] == "token" {
+		return n == 0 || !slices.Contains(plainTokens, list[n-1])
+	}
+	lower := strings.ToLower(name)
+	return lower == "auth" || lower == "pin" || lower == "otp" || Field(name)
+}
+
 // Query returns a query as a recording keeps it, and remembers the secrets in it:
 // values are hidden whose names are words for secrets, or that look like a token
 // under a name that does not explain it. Others stay, for without them one

@@ -1,6 +1,9 @@
 package redact
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A form is the form of a kind of secrets.
 type form struct {
@@ -48,6 +51,22 @@ var forms = []form{
 var formsBy = func() (by [256][]*form) {
 	for i := range forms {
 		by[forms[i].prefix[0]] = append(by[forms[i].prefix[0]], &forms[i])
+	}
+	return by
+}()
+
+// formPairs are the pairs of bytes with which a form begins.
+var formPairs = func() (set pairs) {
+	for i := range forms {
+		set.add(forms[i].prefix)
+	}
+	return set
+}()
+
+// inWords has the first bytes of which no form begins within a word.
+var inWords = func() (by [256]bool) {
+	for c, list := range formsBy {
+		by[c] = !slices.ContainsFunc(list, func(f *form) bool { return !f.boundary })
 	}
 	return by
 }()

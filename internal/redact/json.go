@@ -3,21 +3,22 @@ package redact
 import (
 	"encoding/json"
 	"regexp"
-	"slices"
 	"strings"
 )
 
-// Members returns the values of the members of a JSON text whose names isSecret
-// reports: what is between the quotes of a string, or a number, also within arrays
-// and objects. Other texts and broken ones are taken as far as they go.
-func Members(text string, isSecret func(name string) bool) (spans []Span) {
+// Members returns the values of the members of a JSON text whose names mean a secret,
+// in that of a request or elsewhere: the text between the quotes of a string, or a
+// number, also within arrays and objects. Other texts and broken ones are taken as far
+// as they go.
+func Members(text string, isRequest bool) (spans []Span) {
 	depth, hidden := 0, 0 // of the outermost value that is secret as a whole
-	secret, plain := false, false
-	add := func(from, to int) {
-		if (secret || hidden > 0 && !plain) && from < to && text[from:to] != Placeholder {
+	name, plain := "", false
+	add := func(from, to int, isSecret bool) {
+		if (isSecret || hidden > 0 && !plain) && from < to && text[from:to] != Placeholder {
 			spans = append(spans, Span{From: from, To: to, Begins: true})
 		}
 	}
+	isSecret := func() bool { return name != "" && (Field(name) || isRequest && RequestField(name)) }
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '"':
@@ -33,31 +34,31 @@ func Members(text string, isSecret func(name string) bool) (spans []Span) {
 				colon++
 			}
 			if colon < len(text) && text[colon] == ':' {
-				name := unquoted(text[start:i])
-				secret, plain = isSecret(name), IsPlainMember(name)
+				name = unquoted(text[start:i])
+				plain = IsPlainMember(name)
 				i = colon
 				continue
 			}
-			add(start, i)
+			add(start, i, isSecret())
 		case c == '-' || '0' <= c && c <= '9':
 			start := i
 			for i+1 < len(text) && (isAlnum(text[i+1]) || strings.IndexByte(".+-", text[i+1]) >= 0) {
 				i++
 			}
-			add(start, i+1)
+			add(start, i+1, name != "" && Field(name)) // the token of a request may be a place
 		case c == '{' || c == '[':
-			if depth++; hidden == 0 && secret {
+			if depth++; hidden == 0 && name != "" && Field(name) {
 				hidden = depth
 			}
-			secret, plain = false, false
+			name, plain = "", false
 		case c == '}' || c == ']':
 			if depth == hidden {
 				hidden = 0
 			}
 			depth = max(depth-1, 0)
-			secret, plain = false, false
+			name, plain = "", false
 		case c == ',':
-			secret, plain = false, false
+			name, plain = "", false
 		}
 	}
 	return spans
@@ -82,14 +83,6 @@ func IsJSON(text string) bool {
 	text = strings.TrimSpace(text)
 	return len(text) > 2 && (text[0] == '{' && text[len(text)-1] == '}' || text[0] == '[' && text[len(text)-1] == ']')
 }
-
-// sent are the names of fields that mean a secret in a request, and anything in an
-// answer.
-var sent = []string{"auth", "pin", "otp"}
-
-// SentField reports whether the name of a field in the body of a request means a
-// secret.
-func SentField(name string) bool { return Field(name) || slices.Contains(sent, strings.ToLower(name)) }
 
 // partName finds a name also next to the raw bytes of a filename.
 var partName = regexp.MustCompile(`(?i)\bname="?([^";]*)`)
@@ -126,10 +119,10 @@ func Parts(text string) (spans []Span) {
 		to := from + len(strings.TrimRight(text[from:end], "\r"))
 		switch value := text[from:to]; {
 		case value == "" || value == Placeholder:
-		case Name(name) || SentField(name):
+		case Name(name) || RequestField(name):
 			spans = append(spans, Span{From: from, To: to, Begins: true})
 		case IsJSON(value):
-			for _, span := range Members(value, SentField) {
+			for _, span := range Members(value, true) {
 				spans = append(spans, Span{From: from + span.From, To: from + span.To, Begins: true})
 			}
 		}

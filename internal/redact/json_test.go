@@ -11,13 +11,13 @@ func TestMembers(t *testing.T) {
 		`{"api_key":{"value":"X"},"b":["c"]}`:  `{"api_key":{"value":"#"},"b":["c"]}`,
 		"{\"password\"\t:\n\"X\"}":             "{\"password\"\t:\n\"#\"}",
 		`{"\u0070assword":-12.5e3,"n":1}`:      `{"\u0070assword":#,"n":1}`,
-		`{"auth":"X","pin":"12","n":12}`:       `{"auth":"#","pin":"#","n":12}`,
+		`{"auth":"X","pin":"12","token":12}`:   `{"auth":"#","pin":"#","token":12}`,
 		`{"properties":{"password":{"type":"string","description":"it","default":"X"}},"max_tokens":5}`: `{"properties":{"password":{"type":"string","description":"it","default":"#"}},"max_tokens":5}`,
 		`{"password":"X`:                  `{"password":"#`,
 		`{"password":"","secret":"a\"b"}`: `{"password":"","secret":"#"}`,
 		`}]{"a":"password"}`:              `}]{"a":"password"}`,
 	} {
-		if got := strings.ReplaceAll(Replace(text, Members(text, SentField)), Placeholder, "#"); got != want {
+		if got := strings.ReplaceAll(Replace(text, Members(text, true)), Placeholder, "#"); got != want {
 			t.Errorf("%s became %s, want %s", text, got, want)
 		}
 	}

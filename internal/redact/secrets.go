@@ -2,13 +2,12 @@ package redact
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
 	"math"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -20,7 +19,7 @@ const (
 	piece = 6
 	// maxKnown bounds the values that are remembered though nothing needs them
 	// any more.
-	maxKnown = 1024
+	maxKnown = 2048
 	// maxOwn bounds the values of one request: that of the headers that a server
 	// takes, and of a body with hundreds of secrets.
 	maxOwn = 4096
@@ -34,6 +33,10 @@ type Secrets struct {
 	mu     sync.RWMutex // guards the fields below
 	values []string     // oldest first
 	by     [256][]string
+	pairs  pairs // with which one of them may begin; those of values forgotten stay
+
+	changes atomic.Uint64
+
 	kept   map[string]int // how many times something needs a value
 	always []string       // those that are never forgotten
 
@@ -41,13 +44,23 @@ type Secrets struct {
 	taught *Secrets // learns what these learn, if not nil
 }
 
+// pairs are a set of two bytes, one after the other. Most texts are looked through
+// by them alone.
+type pairs [256][4]uint64
+
+func (p *pairs) add(text string)    { p[text[0]][text[1]/64] |= 1 << (text[1] % 64) }
+func (p *pairs) has(a, b byte) bool { return p[a][b/64]&(1<<(b%64)) != 0 }
+
+// Changes returns how many values were added. A text without secrets has none as
+// long as it does not change.
+func (s *Secrets) Changes() uint64 { return s.changes.Load() }
+
 // Add adds a value. One shorter than 8 bytes is not remembered.
 func (s *Secrets) Add(value string) {
 	if value = strings.TrimSpace(value); len(value) < shortest || value == Placeholder {
 		return
 	}
-	quoted, _ := json.Marshal(value)
-	for _, form := range []string{value, url.QueryEscape(value), url.PathEscape(value), string(quoted[1 : len(quoted)-1])} {
+	for _, form := range spellings(value) {
 		if s.insert(form, false) && s.taught != nil {
 			s.taught.insert(form, true)
 		}
@@ -77,6 +90,8 @@ func (s *Secrets) insert(form string, keep bool) bool {
 		s.forget()
 	}
 	s.values = append(s.values, form)
+	s.pairs.add(form)
+	s.changes.Add(1)
 	// Longest first: a secret may begin with another one.
 	at, _ := slices.BinarySearchFunc(*list, form, func(a, b string) int { return len(b) - len(a) })
 	*list = slices.Insert(*list, at, form)
@@ -315,6 +330,20 @@ func (s *Secrets) scan(run *Run, text string, start int, whole bool) (spans []Sp
 	for i := at; i < len(text); i++ {
 		c := text[i]
 		known, forms := s.by[c], formsBy[c]
+		if known == nil && forms == nil {
+			continue
+		}
+		if i+1 < len(text) {
+			if known != nil && !s.pairs.has(c, text[i+1]) {
+				known = nil
+			}
+			if !formPairs.has(c, text[i+1]) {
+				forms = nil
+			}
+		}
+		if forms != nil && inWords[c] && i > 0 && i != start && isWord(text[i-1]) {
+			forms = nil
+		}
 		if known == nil && forms == nil {
 			continue
 		}

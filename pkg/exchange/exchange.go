@@ -156,17 +156,17 @@ func (all watchers) Event(r *record.Record) {
 
 // Block makes the record of a block once, if anybody needs it.
 func (all watchers) Block(b *stream.Block, at time.Time) {
-	var r record.Record
-	made := false
+	var made *record.Record // where most need none, none is allocated
 	for _, w := range all {
 		if w, ok := w.(BlockWatcher); ok {
 			w.Block(b, at)
 			continue
 		}
-		if !made {
-			r, made = record.FromBlock(b, at), true
+		if made == nil {
+			r := record.FromBlock(b, at)
+			made = &r
 		}
-		w.Event(&r)
+		w.Event(made)
 	}
 }
 

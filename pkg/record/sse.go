@@ -16,7 +16,7 @@ import (
 func FromBlock(b *stream.Block, at time.Time) Record {
 	r := fieldsOf(b)
 	r.Time = at
-	if !r.hasFields() || !isCanonical(b) {
+	if !r.hasFields() || !IsCanonical(b) {
 		r.Raw = bytes.Clone(b.Raw())
 	}
 	return r
@@ -135,10 +135,11 @@ func fieldsOf(b *stream.Block) Record {
 	return r
 }
 
-// isCanonical reports whether the bytes of the block are those that
-// [Record.AppendText] makes of its fields. It compares them field by field, in
-// the order in which AppendText writes them.
-func isCanonical(b *stream.Block) bool {
+// IsCanonical reports whether the bytes of the block are those that
+// [Record.AppendText] makes of its fields, so that a line without its raw bytes is
+// exact. It compares them field by field, in the order in which AppendText writes
+// them.
+func IsCanonical(b *stream.Block) bool {
 	rest, ok := b.Raw(), !b.Incomplete()
 	take := func(name string, value []byte) {
 		ok = ok && len(rest) > len(name)+len(value) &&

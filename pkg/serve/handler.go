@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/textproto"
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -256,7 +255,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.refuse(http.StatusServiceUnavailable)
 		return
 	}
-	for _, name := range refusals {
+	for _, name := range httpx.ErrorFields {
 		w.Header().Del(name)
 	}
 	h.setIncremental(w.Header())
@@ -298,14 +297,7 @@ func (h *Handler) setHeader(header http.Header, r *http.Request) {
 			header.Set("Access-Control-Allow-Headers", names)
 		}
 	}
-	h.addHeader(header)
-}
-
-// addHeader adds the header of the options.
-func (h *Handler) addHeader(header http.Header) {
-	for name, values := range h.Header {
-		header[textproto.CanonicalMIMEHeaderKey(name)] = values
-	}
+	httpx.ReplaceFields(header, h.Header, false)
 }
 
 // setIncremental sets the header that streams have, and errors have not: an
@@ -320,31 +312,13 @@ func (h *Handler) setIncremental(header http.Header) {
 // so none of its headers are there, those of CORS included: pages cannot read it.
 func (h *Handler) timeOutHeader() http.Header {
 	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
-	h.addHeader(header)
+	httpx.ReplaceFields(header, h.Header, false)
 	return header
 }
 
-// refusals are the headers that describe an error and not a stream.
-var refusals = []string{"Retry-After", "Www-Authenticate", "Proxy-Authenticate"}
-
-// answer answers without events: with an error in JSON for clients that accept
-// that, as SDKs of APIs do, else in words.
+// answer answers without events.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, status int) {
-	if status == http.StatusNoContent {
-		w.Header().Del("Content-Type")
-		w.WriteHeader(status)
-		return
-	}
-	contentType, body := "text/plain; charset=utf-8", http.StatusText(status)+"\n"
-	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		contentType, body = "application/json", fmt.Sprintf(`{"error":{"code":%d,"message":%q}}`+"\n", status, http.StatusText(status))
-	}
-	if h.Header.Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", contentType)
-	}
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	io.WriteString(w, body)
+	httpx.WriteError(w, r, status, http.StatusText(status), h.Header)
 }
 
 // enter makes c one of the clients, if there is room.

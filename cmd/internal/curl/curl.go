@@ -4,7 +4,9 @@
 package curl
 
 import (
+	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -109,6 +111,11 @@ func (f *Flags) Transport() (*http.Transport, error) { return f.transport() }
 // Header returns the header fields that the flags set, Host included. Those without
 // values are to be removed.
 func (f *Flags) Header() (http.Header, error) {
+	for _, line := range f.Headers {
+		if !strings.HasPrefix(line, "@") && !strings.ContainsAny(line, ":;") { // which curl ignores
+			return nil, errors.New(`a header without a colon: want "Name: value"`)
+		}
+	}
 	req := &http.Request{Header: http.Header{}}
 	if err := f.setHeaders(req); err != nil {
 		return nil, err

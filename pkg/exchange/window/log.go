@@ -23,7 +23,7 @@ type Limits struct {
 	Events    int // of one exchange: 5,000
 	EventSize int // bytes of one event: 256 KiB
 	BodySize  int // bytes of the body of a request or an answer: 1 MiB
-	Size      int // bytes in all: 64 MiB
+	Size      int // bytes in all: 16 MiB
 }
 
 // A Log keeps the latest exchanges. Where there is no more room, the oldest ones
@@ -50,7 +50,7 @@ func New(limits Limits) *Log {
 	limits.Events = cmp.Or(limits.Events, 5000)
 	limits.EventSize = cmp.Or(limits.EventSize, 256<<10)
 	limits.BodySize = cmp.Or(limits.BodySize, 1<<20)
-	limits.Size = cmp.Or(limits.Size, 64<<20)
+	limits.Size = cmp.Or(limits.Size, 16<<20)
 	return &Log{limits: limits, session: rand.Text()[:8]}
 }
 

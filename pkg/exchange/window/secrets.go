@@ -73,9 +73,7 @@ func isForm(text string) bool {
 // fields returns the values of the fields of a form or a JSON text, and of JSON that is
 // a string in it, whose names mean a secret. It remembers them.
 func (s *secrets) fields(text string, isRequest bool) (spans []span) {
-	isSecret := redact.Field
 	if isRequest {
-		isSecret = redact.SentField
 		for _, f := range redact.Parts(text) {
 			s.known.Add(text[f.From:f.To])
 			spans = append(spans, span{start: f.From, end: f.To})
@@ -84,7 +82,7 @@ func (s *secrets) fields(text string, isRequest bool) (spans []span) {
 	if !isRequest && !looksLikeJSON(text) {
 		return nil
 	}
-	for _, f := range redact.Members(text, isSecret) {
+	for _, f := range redact.Members(text, isRequest) {
 		plain, _ := unescapeAll(text[f.From:f.To])
 		s.known.Add(plain)
 		number := text[f.From-1] != '"' && looksLikeJSON(text)
@@ -98,7 +96,7 @@ func (s *secrets) fields(text string, isRequest bool) (spans []span) {
 		if at == nil {
 			return
 		}
-		for _, f := range redact.Members(plain, isSecret) {
+		for _, f := range redact.Members(plain, isRequest) {
 			value, _ := unescapeAll(plain[f.From:f.To])
 			s.known.Add(value)
 			spans = append(spans, span{start: start + at[f.From], end: start + at[f.To]})

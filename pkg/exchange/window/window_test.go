@@ -696,7 +696,7 @@ func TestFields(t *testing.T) {
 		{true, `{"password":["X"],"b":"c"}`, `{"password":["REDACTED"],"b":"c"}`},
 		{true, `{"api_key":{"value":"X"}}`, `{"api_key":{"value":"REDACTED"}}`},
 		{true, `{"password":123,"\u0070assword":"X"}`, `{"password":"REDACTED","\u0070assword":"REDACTED"}`},
-		{true, `{"auth":"X","m":"{\"password\":\"X\",\"pin\":12}"}`, `{"auth":"REDACTED","m":"{\"password\":\"REDACTED\",\"pin\":REDACTED}"}`},
+		{true, `{"auth":"X","m":"{\"password\":\"X\",\"secret\":12}"}`, `{"auth":"REDACTED","m":"{\"password\":\"REDACTED\",\"secret\":REDACTED}"}`},
 		{true, "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nX\r\n--b--", "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nREDACTED\r\n--b--"},
 		{true, "a=1;password=X", "a=1;password=REDACTED"},
 		{false, `{"access_token":"X","expires_in":3600}`, `{"access_token":"REDACTED","expires_in":3600}`},

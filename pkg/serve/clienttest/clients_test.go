@@ -104,7 +104,6 @@ func (a *app) run(s scenario, url string) (o outcome) {
 	line, err := a.out.ReadBytes('\n')
 	if err == nil {
 		text := strings.ReplaceAll(string(line), url, "URL")
-		text = strings.ReplaceAll(text, "ssectl serve: Too Many Requests, as --fault has it", "Too Many Requests") // of an upstream
 		err = json.Unmarshal([]byte(text), &o)
 	}
 	if err != nil {

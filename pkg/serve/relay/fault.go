@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/internal/coding"
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -24,11 +25,7 @@ func (x *passing) answeredByFault() bool {
 		x.end.How, x.broken = exchange.ClientLeft, true
 		return true
 	}
-	if status == http.StatusNoContent || status == http.StatusNotModified {
-		x.w.WriteHeader(status)
-	} else {
-		answer(x.w, x.in, status, http.StatusText(status)+", as --fault has it")
-	}
+	httpx.WriteError(x.w, x.in, status, http.StatusText(status), x.AnswerHeader)
 	x.end.How, x.end.Err = exchange.Fault, fmt.Errorf("answered with status %d", status)
 	return true
 }

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/ssectl/ssectl/internal/httpx"
 )
 
 // A Guard keeps web pages from using a handler that runs on the machine of
@@ -34,7 +36,7 @@ type Guard struct {
 // ServeHTTP refuses the request, or hands it on.
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !g.knows(r.Host) {
-		answer(w, r, http.StatusForbidden, fmt.Sprintf("the host %q is none of this server (see --allow-host)", r.Host))
+		httpx.WriteError(w, r, http.StatusForbidden, fmt.Sprintf("ssectl serve: the host %q is none of this server (see --allow-host)", r.Host), nil)
 		return
 	}
 	origin := r.Header.Get("Origin")
@@ -45,7 +47,7 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w = &corsWriter{ResponseWriter: w, origin: origin}
 	case isForeign(r, origin):
-		answer(w, r, http.StatusForbidden, fmt.Sprintf("a page of another origin%s asked (see --cors)", strings.TrimRight(" "+origin, " ")))
+		httpx.WriteError(w, r, http.StatusForbidden, fmt.Sprintf("ssectl serve: a page of another origin%s asked (see --cors)", strings.TrimRight(" "+origin, " ")), nil)
 		return
 	}
 	g.Handler.ServeHTTP(w, r)

@@ -175,6 +175,7 @@ func (x *passing) writeHead(res *http.Response) {
 			header.Set(name, x.mapped(value))
 		}
 	}
+	httpx.ReplaceFields(header, x.AnswerHeader, x.response.Stream)
 	// A key without values keeps package net/http from adding its own.
 	for _, name := range []string{"Date", "Content-Type"} {
 		if _, ok := header[name]; !ok {
@@ -191,6 +192,9 @@ func (x *passing) writeHead(res *http.Response) {
 	x.w.WriteHeader(res.StatusCode)
 	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		x.lostErr = err
+	}
+	for name := range res.Trailer {
+		delete(header, name) // which would be a value of the trailer from now on
 	}
 	x.unlimit()
 }
@@ -407,7 +411,7 @@ func (x *passing) refuse(err error) {
 		words = fmt.Sprintf("no headers within %v", x.HeaderTimeout)
 	case errors.Is(cause, errCut):
 		x.end.How, x.end.Err, status = exchange.Fault, fmt.Errorf("cut after %v", x.plan.Lifetime), http.StatusGatewayTimeout
-		answer(x.w, x.in, status, x.end.Err.Error()+", as --fault has it")
+		x.answer(status, x.end.Err.Error()+", as --fault has it")
 		return
 	case errors.Is(cause, errStopped):
 		x.end.How, x.end.Err = exchange.Stopped, nil
@@ -418,20 +422,12 @@ func (x *passing) refuse(err error) {
 		return
 	}
 	x.closeEarly()
-	answer(x.w, x.in, status, fmt.Sprintf("no answer from %s://%s: %s", x.Upstream.Scheme, x.Upstream.Host, words))
+	x.answer(status, fmt.Sprintf("no answer from %s://%s: %s", x.Upstream.Scheme, x.Upstream.Host, words))
 }
 
-// answer answers in place of the upstream: with an error in JSON for clients that
-// accept that, as SDKs of APIs do, else in words.
-func answer(w http.ResponseWriter, r *http.Request, status int, words string) {
-	contentType, body := "text/plain; charset=utf-8", "ssectl serve: "+words+"\n"
-	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		contentType, body = "application/json", errorJSON(status, "ssectl serve: "+words)
-	}
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	io.WriteString(w, body)
+// answer answers in place of the upstream.
+func (x *passing) answer(status int, words string) {
+	httpx.WriteError(x.w, x.in, status, "ssectl serve: "+words, x.AnswerHeader)
 }
 
 const (

@@ -65,6 +65,11 @@ type Relay struct {
 	// values is removed.
 	Header http.Header
 
+	// AnswerHeader replaces fields of each answer: those of the upstream, of
+	// faults and of errors. An event stream gets no Retry-After from it. Watchers
+	// see the answer as it came.
+	AnswerHeader http.Header
+
 	// Watch sees each exchange, if not nil.
 	Watch exchange.Watch
 

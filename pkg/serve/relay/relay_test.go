@@ -167,6 +167,8 @@ func TestRequestsArriveUnchanged(t *testing.T) {
 		{"", "//double//slash/../dots/./x", "//double//slash/../dots/./x"},
 		{"", "/odd|\"<>^`{}", "/odd|\"<>^`{}"},
 		{"", "/ü/\xff?ü", "/ü/\xff?ü"},
+		{"", "//internal.example/admin\"%2F", "//internal.example/admin%22%2F"},
+		{"/v1", "//internal.example/é", "/v1//internal.example/é"},
 		{"", "http://elsewhere.example/abs?x", "/abs?x"},
 		{"", "*", "*"},
 		{"/v1", "/chat", "/v1/chat"},
@@ -198,7 +200,7 @@ func TestRequestsArriveUnchanged(t *testing.T) {
 
 func TestHeadersPassBothWays(t *testing.T) {
 	up := rawServer(t, wholeText("HTTP/1.1 207 Odd\r\nX-Two: a\r\nX-Two: b, c\r\nset-cookie: a=b\r\nSet-Cookie: c=d; Domain=example.com\r\n"+
-		"Keep-Alive: timeout=3\r\nConnection: x-hop\r\nX-Hop: 1\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 9\r\n\r\n"))
+		"Keep-Alive: timeout=3\r\nConnection: x-hop\r\nX-Hop: 1\r\nX-Sum: 8\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 9\r\n\r\n"))
 	s := start(t, &Relay{Header: http.Header{"Authorization": {"Bearer upstream"}, "X-Gone": nil}}, up.URL)
 	s.Start()
 	got, err := rawClient(t, s, "POST /x HTTP/1.1\r\nHost: localhost:1\r\nauthorization: Bearer client\r\nX-Gone: 1\r\nx-forwarded-for: 1.2.3.4\r\nForwarded: for=x\r\n"+
@@ -211,7 +213,7 @@ func TestHeadersPassBothWays(t *testing.T) {
 	if head := <-up.requests; head != wantRequest {
 		t.Errorf("the upstream got\n%q, want\n%q", head, wantRequest)
 	}
-	want := "HTTP/1.1 207 Multi-Status\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d; Domain=example.com\r\nTrailer: X-Sum\r\nX-Two: a\r\nX-Two: b, c\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" +
+	want := "HTTP/1.1 207 Multi-Status\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d; Domain=example.com\r\nTrailer: X-Sum\r\nX-Sum: 8\r\nX-Two: a\r\nX-Two: b, c\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" +
 		"2\r\nhi\r\n0\r\nX-Sum: 9\r\n\r\n"
 	if got != want {
 		t.Errorf("the client got\n%q, want\n%q", got, want)
@@ -343,6 +345,40 @@ func TestUpgrade(t *testing.T) {
 	}
 	if one := (<-all).wait(t); one.end.How != exchange.Whole || one.response.Status != 101 {
 		t.Errorf("%+v", one.end)
+	}
+}
+
+// TestUpgradeReset wants a reset of the upstream to be one for the client.
+func TestUpgradeReset(t *testing.T) {
+	up := rawServer(t, func(conn *net.TCPConn, _ string, r *bufio.Reader) {
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
+		r.ReadString('\n')
+		conn.SetLinger(0)
+	})
+	s := start(t, &Relay{}, up.URL)
+	s.Start()
+	for range 20 {
+		_, err := rawClient(t, s, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\nx\n")
+		if !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatalf("the client sees %v, want a reset", err)
+		}
+	}
+}
+
+// TestProxiedPaths wants a proxy to be told which server a path is for, whatever
+// bytes it has.
+func TestProxiedPaths(t *testing.T) {
+	proxy := rawServer(t, wholeText("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"))
+	at, _ := url.Parse(proxy.URL)
+	s := start(t, &Relay{Transport: &http.Transport{Proxy: http.ProxyURL(at)}}, "http://api.example")
+	s.Start()
+	for path, want := range map[string]string{"/a\"b": "/a%22b", "//evil.example/x\"y": "//evil.example/x%22y", "/a%2Fb": "/a%2Fb"} {
+		if _, err := rawClient(t, s, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if line, _, _ := strings.Cut(<-proxy.requests, "\r\n"); line != "GET http://api.example"+want+" HTTP/1.1" {
+			t.Errorf("%s: the proxy got %q", path, line)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -17,33 +18,76 @@ import (
 )
 
 // target returns the URL of a request on the upstream. The path keeps the encoding
-// that the client chose, and the query stays as it is.
+// that the client chose, and the query stays as it is; bytes that no path may have
+// are encoded.
 func (h *Relay) target(r *http.Request) *url.URL {
 	base, in := h.Upstream, r.URL
 	u := &url.URL{Scheme: base.Scheme, Host: base.Host, ForceQuery: in.ForceQuery, RawQuery: in.RawQuery}
 	if base.RawQuery != "" {
 		u.RawQuery = strings.TrimSuffix(base.RawQuery+"&"+in.RawQuery, "&")
 	}
-	// A handler in front of this one may have changed the path, and only it.
-	raw := in.EscapedPath()
-	if sent, err := url.ParseRequestURI(r.RequestURI); err == nil && sent.Host == "" && sent.Path == in.Path {
-		raw, _, _ = strings.Cut(r.RequestURI, "?")
-	}
+	raw := h.rawPath(r)
 	if raw == "*" { // OPTIONS * asks about the server, wherever its API is
 		u.Opaque = raw
 		return u
 	}
+	u.RawPath = encoded(raw)
+	u.Path, _ = url.PathUnescape(u.RawPath) // package net/http refuses what cannot be
+	return u
+}
+
+// rawPath returns the path of a request on the upstream, with the bytes that the
+// client sent.
+func (h *Relay) rawPath(r *http.Request) string {
+	// A handler in front of this one may have changed the path, and only it.
+	raw := r.URL.EscapedPath()
+	if sent, err := url.ParseRequestURI(r.RequestURI); err == nil && sent.Host == "" && sent.Path == r.URL.Path {
+		raw, _, _ = strings.Cut(r.RequestURI, "?")
+	}
+	if raw == "*" {
+		return raw
+	}
 	if !strings.HasPrefix(raw, "/") {
 		raw = "/" + raw
 	}
-	raw = strings.TrimSuffix(base.EscapedPath(), "/") + raw
-	if path, err := url.PathUnescape(raw); err == nil {
-		u.Path, u.RawPath = path, raw
+	return strings.TrimSuffix(h.Upstream.EscapedPath(), "/") + raw
+}
+
+// encoded returns a path with the bytes encoded that package url would encode, and
+// the others as they are.
+func encoded(raw string) string {
+	var b strings.Builder
+	for i := range len(raw) {
+		switch c := raw[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-_.~!$&'()*+,;=:@/[]%", c) >= 0:
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
 	}
-	if u.EscapedPath() != raw {
-		u.Path, u.RawPath, u.Opaque = "", "", raw // package url would encode it in another way
+	return b.String()
+}
+
+// keepBytes has a URL sent with the path that the client sent, where package url
+// would encode it. It cannot be where the URL would become one with another host,
+// or none: where the path begins with two slashes, or is for a proxy.
+func (h *Relay) keepBytes(u *url.URL, raw string) {
+	if u.Opaque == "" && u.EscapedPath() != raw && !strings.HasPrefix(raw, "//") && !h.isProxied(u) {
+		u.Path, u.RawPath, u.Opaque = "", "", raw
 	}
-	return u
+}
+
+// isProxied reports whether a proxy reads the URL of a request.
+func (h *Relay) isProxied(u *url.URL) bool {
+	t, ok := h.Transport.(*http.Transport)
+	if !ok {
+		return true // it may have one
+	}
+	if u.Scheme != "http" || t.Proxy == nil {
+		return false
+	}
+	proxy, err := t.Proxy(&http.Request{URL: u})
+	return err != nil || proxy != nil
 }
 
 // outgoing returns the request that the upstream is sent.
@@ -58,12 +102,13 @@ func (x *passing) outgoing() *http.Request {
 		ProtoMajor:    1,
 		ProtoMinor:    1,
 	}
+	x.keepBytes(out.URL, x.rawPath(in))
 	upgrade := upgradeOf(in.Header)
 	removeHopByHop(out.Header)
 	if hasToken(in.Header["Te"], "trailers") {
 		out.Header.Set("Te", "trailers")
 	}
-	if upgrade != "" {
+	if upgrade != "" && !strings.EqualFold(upgrade, "h2c") { // a client can do without that
 		out.Header.Set("Connection", "Upgrade")
 		out.Header.Set("Upgrade", upgrade)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/socket"
 	"github.com/ssectl/ssectl/pkg/exchange"
 )
@@ -18,18 +19,19 @@ func (x *passing) switchProtocols(res *http.Response) {
 	wanted, got := upgradeOf(x.in.Header), upgradeOf(res.Header)
 	if !ok || !strings.EqualFold(wanted, got) {
 		x.end.How, x.end.Err = exchange.Refused, fmt.Errorf("the upstream switched to protocol %q, asked for %q", got, wanted)
-		answer(x.w, x.in, http.StatusBadGateway, x.end.Err.Error())
+		x.answer(http.StatusBadGateway, x.end.Err.Error())
 		return
 	}
 	conn, buffered, err := x.control.Hijack()
 	if err != nil {
 		x.end.How, x.end.Err = exchange.Refused, err
-		answer(x.w, x.in, http.StatusBadGateway, "cannot switch protocols: "+err.Error())
+		x.answer(http.StatusBadGateway, "cannot switch protocols: "+err.Error())
 		return
 	}
 	defer conn.Close()
 	defer upstream.Close()
 	res.Body = nil
+	httpx.ReplaceFields(res.Header, x.AnswerHeader, false)
 	if err := errors.Join(res.Write(buffered), buffered.Flush()); err != nil {
 		x.end.How, x.end.Err = exchange.ClientLeft, err
 		return
@@ -41,8 +43,10 @@ func (x *passing) switchProtocols(res *http.Response) {
 	ends := make(chan ended, 2)
 	go func() {
 		_, err := io.Copy(upstream, buffered.Reader) // it may have more than conn
+		if err == nil {
+			closeWrite(upstream)
+		}
 		ends <- ended{exchange.ClientLeft, err}
-		closeWrite(upstream)
 	}()
 	go func() {
 		n, err := io.Copy(conn, upstream)
@@ -51,8 +55,10 @@ func (x *passing) switchProtocols(res *http.Response) {
 		if isReset(err) {
 			how = exchange.Reset
 		}
+		if err == nil { // an orderly end must not come before a reset
+			closeWrite(conn)
+		}
 		ends <- ended{how, err}
-		closeWrite(conn)
 	}()
 	select {
 	case <-x.Relay.ctx.Done():

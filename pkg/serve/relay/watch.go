@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"sync"
@@ -201,16 +200,4 @@ func (s *side) decode(coded string) error {
 			return err
 		}
 	}
-}
-
-// errorJSON returns an error as an API has it.
-func errorJSON(status int, message string) string {
-	type details struct {
-		Code    int    `json:"code"`
-		Message string `json:"message"`
-	}
-	text, _ := json.Marshal(struct { // of a number and a string
-		Error details `json:"error"`
-	}{details{status, message}})
-	return string(text) + "\n"
 }

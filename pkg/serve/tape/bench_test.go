@@ -1,6 +1,7 @@
 package tape
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -23,11 +24,24 @@ func BenchmarkRecord(b *testing.B) {
 		fmt.Fprintf(&text, "data: {\"id\":\"chatcmpl-AbC123\",\"object\":\"chat.completion.chunk\",\"created\":1764000000,\"model\":\"gpt-4o-2024-08-06\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word%d\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n", i)
 	}
 	var records []record.Record
+	var blocks []stream.Block
+	start := time.Now()
 	for block, err := range stream.NewDecoder(strings.NewReader(text.String())).Blocks() {
 		if err != nil {
 			b.Fatal(err)
 		}
-		records = append(records, record.FromBlock(block, time.Now()))
+		records = append(records, record.FromBlock(block, start))
+	}
+	for i := range records {
+		text, err := records[i].AppendText(nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		block, err := stream.NewDecoder(bytes.NewReader(text)).Block()
+		if err != nil {
+			b.Fatal(err)
+		}
+		blocks = append(blocks, *block)
 	}
 	size := int64(text.Len() / len(records))
 	b.Run("tape", func(b *testing.B) {
@@ -39,7 +53,7 @@ func BenchmarkRecord(b *testing.B) {
 		b.SetBytes(size)
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			w.Event(&records[i%len(records)])
+			exchange.Tell(w, &blocks[i%len(blocks)], start)
 		}
 		w.End(exchange.End{How: exchange.Whole})
 	})

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/internal/socket"
 	"github.com/ssectl/ssectl/pkg/exchange"
@@ -165,6 +166,7 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := readBody(w, r)
 	if err != nil {
+		p.header(w.Header(), r, nil)
 		http.Error(w, "ssectl serve: reading the request: "+err.Error(), http.StatusBadRequest)
 		return
 	}
@@ -335,9 +337,7 @@ func (p *Player) header(header http.Header, r *http.Request, found *recording) {
 			header.Set("Access-Control-Allow-Headers", names)
 		}
 	}
-	for name, values := range p.options.Header {
-		header[textproto.CanonicalMIMEHeaderKey(name)] = values
-	}
+	httpx.ReplaceFields(header, p.options.Header, found != nil && found.stream)
 }
 
 // A refusal is the body of the answer to a request that nothing matches, in the
@@ -475,7 +475,10 @@ func (x *playing) run(r *http.Request, found *recording, plan *fault.Plan) {
 	}
 	if plan.Status != 0 {
 		play.Status, play.End, x.end = plan.Status, "refused by a fault", exchange.Fault
-		refuseByFault(w, r, plan.Status)
+		for _, name := range []string{"Content-Encoding", "Content-Length", "Etag", "Last-Modified"} {
+			w.Header().Del(name) // those of the recorded answer
+		}
+		httpx.WriteError(w, r, plan.Status, http.StatusText(plan.Status), x.player.options.Header)
 		return
 	}
 	if found.stream {

@@ -58,6 +58,10 @@ type Recorder struct {
 
 	secrets redact.Secrets
 
+	// large is held while a large body is written, which takes some copies of it:
+	// one at a time, so that many exchanges do not take the memory of all.
+	large sync.Mutex
+
 	mu     sync.Mutex // guards the fields below
 	number int        // of the file that was made last
 	open   map[*tape]struct{}
@@ -298,6 +302,23 @@ func (t *tape) Response(head *exchange.Response) {
 func (t *tape) Event(r *record.Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.event(r)
+}
+
+// Block implements [exchange.BlockWatcher].
+func (t *tape) Block(b *stream.Block, at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.asked && len(t.early) == 0 && t.file != nil && t.cleaner.isCleanBlock(b) {
+		t.pending = t.writer.AppendBlock(t.pending, b, at)
+		t.writeSoon()
+		return
+	}
+	r := record.FromBlock(b, at)
+	t.event(&r)
+}
+
+func (t *tape) event(r *record.Record) {
 	if !t.asked || len(t.early) > 0 {
 		if t.wait(early{event: &newHeld(r, nil).record}, len(r.Data)+len(r.Raw)+512) {
 			return
@@ -454,17 +475,25 @@ func (t *tape) End(end exchange.End) {
 		ending.Note = secrets.Clean(redact.WithoutSecrets(httpx.WithoutURL(end.Err).Error()))
 	}
 	if head := t.head; head != nil {
+		const large = 1 << 20
+		if len(t.body) > large {
+			t.recorder.large.Lock()
+			defer t.recorder.large.Unlock()
+		}
 		kept := t.recorder.head(head)
 		if t.request.Method == http.MethodHead {
 			if length := head.Header.Get("Content-Length"); length != "" {
 				kept.Header.Set("Content-Length", length)
 			}
 		} else if t.size > 0 || hasContent(head.Status) {
-			clean := cleanBody(secrets, head.Header.Get("Content-Type"), string(t.body), false)
+			n := len(t.body)
+			text := string(t.body)
+			t.body = nil
+			clean := cleanBody(secrets, head.Header.Get("Content-Type"), text, false)
 			kept.Body = bodyOf([]byte(clean), 0)
-			if t.size > int64(len(t.body)) {
+			if t.size > int64(n) {
 				kept.Body.JSON, kept.Body.Size = nil, t.size
-				ending.Note = fmt.Sprintf("the tape has %d of %d bytes", len(t.body), t.size)
+				ending.Note = fmt.Sprintf("the tape has %d of %d bytes", n, t.size)
 				if ending.How == exchange.Whole {
 					ending.How = unknown
 				}
@@ -511,6 +540,11 @@ func (t *tape) line(r *record.Record) {
 		return
 	}
 	t.pending = t.writer.AppendRecord(t.pending, r)
+	t.writeSoon()
+}
+
+// writeSoon writes the pending lines if there are many, or in a few milliseconds.
+func (t *tape) writeSoon() {
 	switch {
 	case len(t.pending) >= flushSize:
 		t.flush()

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/ssectl/ssectl/pkg/exchange"
 )
@@ -94,21 +93,4 @@ func (r *recording) find(id string) (has, isLast bool, err error) {
 			has = line.HasID && line.ID == id
 		}
 	}
-}
-
-// refuseByFault answers with the status of a fault: with an error in JSON for clients
-// that accept that, as SDKs of APIs do, else in words.
-func refuseByFault(w http.ResponseWriter, r *http.Request, status int) {
-	header := w.Header()
-	for _, name := range []string{"Content-Encoding", "Content-Length", "Etag", "Last-Modified"} {
-		header.Del(name) // those of the recorded answer
-	}
-	contentType, body := "text/plain; charset=utf-8", http.StatusText(status)+"\n"
-	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		contentType, body = "application/json", fmt.Sprintf(`{"error":{"code":%d,"message":%q}}`+"\n", status, http.StatusText(status))
-	}
-	header.Set("Content-Type", contentType)
-	header.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	io.WriteString(w, body)
 }

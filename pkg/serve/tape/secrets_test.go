@@ -205,6 +205,27 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestTokenFields hides a field called token in requests, where it is a text, and
+// leaves that of an answer, which is a text of a model, unless it is known.
+func TestTokenFields(t *testing.T) {
+	for _, test := range []struct{ body, want string }{
+		{`{"auth":{"token":"abc","id_token":"def"},"n":1}`, `{"auth":{"token":"REDACTED","id_token":"REDACTED"},"n":1}`},
+		{`{"token":12,"max_tokens":34,"page_token":"abc"}`, `{"token":12,"max_tokens":34,"page_token":"abc"}`},
+		{`{"\u0074oken":"abc"}`, `{"\u0074oken":"REDACTED"}`},
+		{"{\"token\":\"\"}\n{\"token\":\"abc\"}", "{\"token\":\"\"}\n{\"token\":\"REDACTED\"}"},
+	} {
+		if got := cleanBody(new(redact.Secrets), "application/json", test.body, true); got != test.want {
+			t.Errorf("%s became %s, want %s", test.body, got, test.want)
+		}
+	}
+	var secrets redact.Secrets
+	cleanBody(&secrets, "application/json", `{"token":"known-value-1"}`, true)
+	const answer = `{"logprobs":[{"token":" tide"},{"token":"known-value-1"}]}`
+	if got, want := cleanBody(&secrets, "application/json", answer, false), `{"logprobs":[{"token":" tide"},{"token":"REDACTED"}]}`; got != want {
+		t.Errorf("an answer became %s, want %s", got, want)
+	}
+}
+
 // echo records a request whose answer is text, and returns its tape.
 func echo(t *testing.T, r *Recorder, c call, text string) string {
 	t.Helper()

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/exchange"
-	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -62,9 +61,8 @@ func take(t *testing.T, watch exchange.Watch, c call, size int) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := record.FromBlock(block, now)
-			w.Event(&r)
-			if r.IsEvent {
+			exchange.Tell(w, block, now)
+			if block.IsEvent() {
 				end.Events++
 			}
 			now = now.Add(time.Microsecond)

@@ -90,6 +90,7 @@ type role uint8
 const (
 	roleNone role = iota
 	roleSecret
+	roleToken // a secret if it is a text
 	roleIndex
 	roleID
 )
@@ -105,8 +106,10 @@ func (r *textReader) role(name string) role {
 	}
 	is := roleNone
 	switch lower := strings.ToLower(name); {
-	case redact.Field(name), r.request && redact.SentField(name):
+	case redact.Field(name):
 		is = roleSecret
+	case r.request && redact.RequestField(name):
+		is = roleToken
 	case strings.HasSuffix(lower, "index"), lower == "i", lower == "n", lower == "idx", lower == "choice":
 		is = roleIndex
 	case idNames[name]:
@@ -282,7 +285,7 @@ func (o *object) path(name string) (wild, exact uint64) {
 }
 
 func (r *textReader) value(current int, name string, is role, t text) {
-	t.secret = is == roleSecret
+	t.secret = is == roleSecret || is == roleToken && t.kind != jsonNumber
 	if t.kind == jsonNumber && !t.secret && is == roleNone && (len(t.value) < 8 || strings.IndexByte(t.value, '.') >= 0) {
 		if !r.light {
 			r.objects[current].items++

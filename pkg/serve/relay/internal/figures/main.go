@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +26,11 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/exchange"
-	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/exchange/window"
+	format "github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/relay"
+	"github.com/ssectl/ssectl/pkg/serve/tape"
+	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 var (
@@ -36,12 +40,13 @@ var (
 	streams = flag.Int("streams", 1000, "`number` of idle streams")
 	child   = flag.String("child", "", "be a relay to this `URL`")
 	records = flag.Bool("records", false, "of the child: record")
+	profile = flag.String("cpuprofile", "", "write a CPU profile of the large streams of the last way to this `file`")
 )
 
 func main() {
 	flag.Parse()
 	if *child != "" {
-		url, _ := serve(newRelay(*child, *records))
+		url, _ := serve(newRelay(*child, true, *records))
 		fmt.Println(url)
 		select {}
 	}
@@ -49,8 +54,9 @@ func main() {
 	ways := []way{
 		{"direct", upstream},
 		{"ReverseProxy", start(newReverseProxy(upstream))},
-		{"relay", start(newRelay(upstream, false))},
-		{"relay that records", start(newRelay(upstream, true))},
+		{"relay", start(newRelay(upstream, false, false))},
+		{"with page", start(newRelay(upstream, true, false))},
+		{"with page and tape", start(newRelay(upstream, true, true))},
 	}
 	latency(ways)
 	throughput(ways)
@@ -82,48 +88,42 @@ func newReverseProxy(upstream string) http.Handler {
 	}
 }
 
-func newRelay(upstream string, records bool) http.Handler {
+// newRelay returns a relay as serve --upstream has it: with the page's window of
+// exchanges, and recordings if asked for.
+func newRelay(upstream string, page, records bool) http.Handler {
 	u, _ := url.Parse(upstream)
 	h := &relay.Relay{Upstream: u, Ended: func(*exchange.Request, *exchange.Response, exchange.End) {}}
+	var watches []exchange.Watch
+	if page {
+		watches = append(watches, window.New(window.Limits{}).Watch)
+	}
 	if records {
-		h.Watch = func(*exchange.Request) exchange.Watcher {
-			f, err := os.CreateTemp("", "figures")
-			if err != nil {
-				log.Fatal(err)
-			}
-			os.Remove(f.Name())
-			return &recorder{file: f}
-		}
+		watches = append(watches, record)
+	}
+	if watches != nil {
+		h.Watch = exchange.Watches(watches...)
 	}
 	return h
 }
 
-// A recorder writes JSON lines into a file, as a recording does.
-type recorder struct {
-	file  *os.File
-	lines record.Writer
-	text  []byte
-	last  time.Time
-}
-
-func (w *recorder) Response(*exchange.Response) {}
-func (w *recorder) Body([]byte)                 {}
-func (w *recorder) End(exchange.End)            { w.flush(); w.file.Close() }
-
-func (w *recorder) Event(r *record.Record) {
-	w.text = w.lines.AppendRecord(w.text, r)
-	// Events of one read have one time: write when the next read comes, or
-	// there is much.
-	if r.Time != w.last || len(w.text) > 64<<10 {
-		w.flush()
+// record records an exchange into a directory of its own, which goes with it.
+func record(r *exchange.Request) exchange.Watcher {
+	dir, err := os.MkdirTemp("", "figures")
+	if err != nil {
+		log.Fatal(err)
 	}
-	w.last = r.Time
+	recorder := &tape.Recorder{Dir: dir, Failed: func(err error) { log.Print(err) }}
+	return exchange.Watches(recorder.Watch, func(*exchange.Request) exchange.Watcher { return remover{dir} })(r)
 }
 
-func (w *recorder) flush() {
-	w.file.Write(w.text)
-	w.text = w.text[:0]
-}
+// A remover removes a directory at the end of an exchange.
+type remover struct{ dir string }
+
+func (remover) Response(*exchange.Response)    {}
+func (remover) Event(*format.Record)           {}
+func (remover) Block(*stream.Block, time.Time) {}
+func (remover) Body([]byte)                    {}
+func (r remover) End(exchange.End)             { os.RemoveAll(r.dir) }
 
 var delta = []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1795000000,"model":"m","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}` + "\n\n")
 
@@ -192,8 +192,15 @@ func latency(ways []way) {
 
 func throughput(ways []way) {
 	took := map[string][]float64{}
-	for range *rounds {
-		for _, way := range ways {
+	for round := range *rounds {
+		for i, way := range ways {
+			if *profile != "" && round == *rounds-1 && i == len(ways)-1 {
+				f, err := os.Create(*profile)
+				if err != nil {
+					log.Fatal(err)
+				}
+				pprof.StartCPUProfile(f)
+			}
 			begin := time.Now()
 			response, err := http.Get(fmt.Sprintf("%s/large?mb=%d", way.url, *size))
 			if err != nil {
@@ -207,6 +214,7 @@ func throughput(ways []way) {
 			took[way.name] = append(took[way.name], time.Since(begin).Seconds())
 		}
 	}
+	pprof.StopCPUProfile()
 	fmt.Printf("a stream of %d MB, medians of %d rounds:\n", *size, *rounds)
 	proxy := median(took["ReverseProxy"])
 	for _, way := range ways {
@@ -250,7 +258,7 @@ func memory(upstream string, recording bool) {
 	}
 	wg.Wait()
 	time.Sleep(time.Second)
-	fmt.Printf("%d idle streams, recording %v: %.1f KiB each\n", *streams, recording, float64(rss()-before)/float64(*streams))
+	fmt.Printf("%d idle streams with page, recording %v: %.1f KiB each\n", *streams, recording, float64(rss()-before)/float64(*streams))
 	for _, r := range responses {
 		r.Body.Close()
 	}

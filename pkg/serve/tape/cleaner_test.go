@@ -1,0 +1,109 @@
+package tape
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// streamTape returns the tape of a stream. With asRecords, it is
+// not told of blocks.
+func streamTape(t *testing.T, text string, asRecords bool) string {
+	t.Helper()
+	r := newRecorder(t)
+	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	request := &exchange.Request{Time: at, Method: "GET", URL: &url.URL{Path: "/"}, Header: http.Header{"Authorization": {"Bearer Abcdefg-Secret-1234"}}}
+	request.Finished()
+	w := r.Watch(request)
+	w.Response(&exchange.Response{Time: at, Status: 200, Header: sse, Stream: true})
+	for block, err := range stream.NewDecoder(strings.NewReader(text)).Blocks() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if asRecords {
+			r := record.FromBlock(block, at)
+			w.Event(&r)
+		} else {
+			exchange.Tell(w, block, at)
+		}
+	}
+	w.End(exchange.End{Time: at, How: exchange.Whole})
+	return tapes(t, r.Dir)
+}
+
+// The quick look at blocks leaves on tape the same as the look at records.
+func TestBlocksAsRecords(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	pieces := []string{
+		" word", "s", "sk", "-", "sk-proj-", "0123456789abcdefABCDEF", "Abcdefg", "-Secret-1234", "", "\\n", "\\", `\"`, "ü", "\xff", "AKIA", "://", "me:open@h", "eyJ", "x",
+		" and so on and on",
+	}
+	shapes := []string{
+		"data: {\"id\":\"1\",\"choices\":[{\"delta\":{\"content\":\"%s\"},\"n\":null}]}\n\n",
+		"event: e\ndata: {\"delta\":\"%s\"}\n\n", "id: 7\ndata: {\"delta\":\"%s\"}\n\n", "data: {\"password\":\"%s\",\"a\":\"b\"}\n\n", "data: %s\n\n", "data:\"%s\"\n\n",
+		"data: {\"a\":\"%s\"}\r\n\r\n", "id: %s\ndata: \"x\"\n\n", ": %s\n\n", "data: [\"%s\",\ndata: 1]\n\n", "retry: 5\ndata: {\"delta\":\"%s\"}\n\n",
+	}
+	for range 200 {
+		var text strings.Builder
+		shape := shapes[random.IntN(len(shapes))]
+		for range 2 + random.IntN(20) {
+			if random.IntN(6) == 0 {
+				shape = shapes[random.IntN(len(shapes))]
+			}
+			fmt.Fprintf(&text, shape, pieces[random.IntN(len(pieces))])
+		}
+		if got, want := streamTape(t, text.String(), false), streamTape(t, text.String(), true); got != want {
+			t.Fatalf("of %q\ngot  %s\nwant %s", text.String(), got, want)
+		}
+	}
+}
+
+// An event is not clean because it is like the last one.
+func TestLikeTheLastOne(t *testing.T) {
+	for _, name := range []string{"password", "a"} {
+		empty := fmt.Sprintf("data: {%q:\"\",\"b\":\"c\"}\n\n", name)
+		text := empty + strings.Replace(empty, `""`, `"hunter2hunter2"`, 1) + strings.Replace(empty, `""`, `"hunter2"`, 1)
+		if got := streamTape(t, text, false); strings.Contains(got, "hunter2") != (name == "a") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	// The credential of another request may come between two events.
+	r := newRecorder(t)
+	begin := func(secret string) exchange.Watcher {
+		request := &exchange.Request{Method: "GET", URL: &url.URL{Path: "/"}, Header: http.Header{"X-Api-Key": {secret}}}
+		request.Finished()
+		w := r.Watch(request)
+		w.Response(&exchange.Response{Status: 200, Header: sse, Stream: true})
+		return w
+	}
+	w := begin("first-0123456789")
+	tell := func(piece string) {
+		block, err := stream.NewDecoder(strings.NewReader(`data: {"of":"second-0123456789","d":"` + piece + "\"}\n\n")).Block()
+		if err != nil {
+			t.Fatal(err)
+		}
+		exchange.Tell(w, block, time.Time{})
+	}
+	tell("before 1")
+	tell("before 2")
+	other := begin("second-0123456789")
+	tell("later 1")
+	tell("later 2")
+	w.End(exchange.End{How: exchange.Whole})
+	other.End(exchange.End{How: exchange.Whole})
+	for line := range strings.Lines(tapes(t, r.Dir)) {
+		if strings.Contains(line, "later") && strings.Contains(line, "second-0123456789") {
+			t.Errorf("on tape: %s", line)
+		}
+	}
+}
