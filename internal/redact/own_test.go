@@ -30,7 +30,7 @@ func TestKept(t *testing.T) {
 	if n := len(all.values); n > maxKnown+8 {
 		t.Errorf("%d values are remembered", n)
 	}
-	own.Release()
+	all.Release(own.Taught())
 	for i := range 2 * maxKnown {
 		all.Add(fmt.Sprintf("one-more-secret-%d", i))
 	}

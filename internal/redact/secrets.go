@@ -128,7 +128,7 @@ func (s *Secrets) Keep(other *Secrets) {
 }
 
 // Own returns the secrets of one request: those of s that are kept for ever, and
-// those that are added. If s is to be taught, it knows them until Release is called at
+// those that are added. If s is to be taught, it knows them until they are released at
 // least.
 func (s *Secrets) Own(teach bool) *Secrets {
 	own := &Secrets{own: true}
@@ -144,23 +144,24 @@ func (s *Secrets) Own(teach bool) *Secrets {
 	return own
 }
 
-// Release lets the secrets that were taught be forgotten.
-func (s *Secrets) Release() {
-	if s.taught == nil {
-		return
-	}
+// Taught ends the teaching of s, and returns the values to be released.
+func (s *Secrets) Taught() []string {
 	s.mu.Lock()
-	values, taught := s.values, s.taught
+	defer s.mu.Unlock()
 	s.taught = nil
-	s.mu.Unlock()
-	taught.mu.Lock()
-	defer taught.mu.Unlock()
+	return s.values
+}
+
+// Release lets values be forgotten that were taught.
+func (s *Secrets) Release(values []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, form := range values {
-		if slices.Contains(taught.always, form) {
+		if slices.Contains(s.always, form) {
 			continue // it was there
 		}
-		if taught.kept[form]--; taught.kept[form] <= 0 {
-			delete(taught.kept, form)
+		if s.kept[form]--; s.kept[form] <= 0 {
+			delete(s.kept, form)
 		}
 	}
 }

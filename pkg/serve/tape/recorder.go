@@ -256,10 +256,11 @@ type tape struct {
 	recorder *Recorder
 	request  *exchange.Request
 	number   int
-	own      *redact.Secrets // of the request
 
-	mu      sync.Mutex // guards the fields below
-	file    *os.File   // nil until the request is written
+	mu      sync.Mutex      // guards the fields below
+	own     *redact.Secrets // of the request, until it is written
+	needed  []string        // those, after that
+	file    *os.File        // nil until the request is written
 	closed  bool
 	cleaner cleaner
 	writer  record.Writer      // escapes once the parts that its lines have in common
@@ -371,6 +372,7 @@ func (t *tape) ask() {
 	}
 	path, query := t.recorder.target(request.URL)
 	kept := cleanRequest(t.own, request.Method, path, query, request.Header, text, size)
+	t.needed, t.own = t.own.Taught(), nil // an idle stream has no use for it
 	var err error
 	if t.file, err = t.recorder.create(t.number, fileName(request.Method, kept.Path)); err != nil {
 		t.recorder.failed(err)
@@ -589,7 +591,11 @@ func (t *tape) close() (err error) {
 		}
 	}
 	t.file, t.pending, t.closed = nil, nil, true
-	t.own.Release()
+	if t.own != nil {
+		t.needed, t.own = t.own.Taught(), nil
+	}
+	t.recorder.secrets.Release(t.needed)
+	t.needed = nil
 	t.recorder.mu.Lock()
 	delete(t.recorder.open, t)
 	t.recorder.mu.Unlock()
