@@ -273,6 +273,7 @@ type tape struct {
 	size    int64              // of it, so far
 	pending []byte             // lines that are not yet written
 	timer   *time.Timer        // writes them
+	busy    bool               // there were many lines since it was set
 }
 
 // An early is a part of an answer that came before the end of the request.
@@ -549,15 +550,17 @@ func (t *tape) line(r *record.Record) {
 func (t *tape) writeSoon() {
 	switch {
 	case len(t.pending) >= flushSize:
+		t.busy = true
 		t.flush()
 	case t.timer == nil:
 		t.timer = time.AfterFunc(flushAfter, func() {
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			t.timer = nil
-			if len(t.pending) < cap(t.pending)/8 { // an idle stream has no buffer
+			if !t.busy && len(t.pending) < cap(t.pending)/8 { // an idle stream has no buffer
 				defer func() { t.pending = nil }()
 			}
+			t.busy = false
 			t.flush()
 		})
 	}

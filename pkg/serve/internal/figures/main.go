@@ -2,7 +2,7 @@
 // how much longer an event takes, how fast a large stream passes, and how much
 // memory idle and endless streams need.
 //
-//	go run ./pkg/serve/relay/internal/figures
+//	go run ./pkg/serve/internal/figures
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strconv"
@@ -46,6 +47,7 @@ var (
 func main() {
 	flag.Parse()
 	if *child != "" {
+		debug.SetGCPercent(30) // as serve --upstream does
 		url, _ := serve(newRelay(*child, true, *records))
 		fmt.Println(url)
 		select {}
