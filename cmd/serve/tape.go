@@ -93,6 +93,8 @@ func (opts *options) checkTape() error {
 		return errors.New("--record needs --upstream")
 	case opts.Mode != "" && (opts.Replay == "" || !upstream):
 		return errors.New("--mode needs --replay and --upstream")
+	case opts.Record != "" && (opts.Mode == modePass || opts.Mode == modeReplay):
+		return fmt.Errorf("want only one of --record and --mode %s, which records nothing", opts.Mode)
 	case opts.MatchJQ != "" && opts.Replay == "":
 		return errors.New("--match-jq needs --replay")
 	}
@@ -156,6 +158,9 @@ func (d *deck) load() error {
 		return fmt.Errorf("--upstream: %w", err)
 	}
 	if err := d.recorder.Open(); err != nil {
+		if opts.Record == "" {
+			return fmt.Errorf("--mode %s records: %w", mode, err)
+		}
 		return fmt.Errorf("--record: %w", err)
 	}
 	return nil

@@ -46,6 +46,8 @@ type Body struct {
 	Size int64
 	// Known is false where the tape has no body.
 	Known bool
+
+	large bool // compared by its text
 }
 
 // bodyOf returns a whole body, or the beginning of one of size bytes.
@@ -189,22 +191,54 @@ func (l *bodyLine) body() (b Body, err error) {
 // headerLine is a header: a value for each name, or a list of them.
 type headerLine map[string]json.RawMessage
 
+// A headerValue is a string, or an object with the base64 of bytes that are not UTF-8.
+type headerValue string
+
+func (v *headerValue) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] == '"' {
+		return json.Unmarshal(text, (*string)(v))
+	}
+	var coded struct {
+		Bytes *[]byte `json:"b64"`
+	}
+	if err := json.Unmarshal(text, &coded); err != nil {
+		return err
+	}
+	if coded.Bytes == nil {
+		return errors.New("no b64")
+	}
+	*v = headerValue(*coded.Bytes)
+	return nil
+}
+
 func (l headerLine) header() (http.Header, error) {
 	if l == nil {
 		return nil, nil
 	}
 	header := http.Header{}
 	for name, value := range l {
-		var list []string
+		var list []headerValue
 		if json.Unmarshal(value, &list) != nil {
-			list = []string{""}
+			list = []headerValue{""}
 			if json.Unmarshal(value, &list[0]) != nil {
-				return nil, fmt.Errorf("headers: %q: want a string or a list of strings", name)
+				return nil, fmt.Errorf("headers: %q: want a string, an object with b64, or a list of these", name)
 			}
 		}
-		header[http.CanonicalHeaderKey(name)] = list
+		values := []string{}
+		for _, v := range list {
+			values = append(values, string(v))
+		}
+		header[http.CanonicalHeaderKey(name)] = values
 	}
 	return header, nil
+}
+
+func appendValue(dst []byte, value string) []byte {
+	if utf8.ValidString(value) {
+		return record.AppendString(dst, []byte(value))
+	}
+	dst = base64.StdEncoding.AppendEncode(append(dst, `{"b64":"`...), []byte(value))
+	return append(dst, `"}`...)
 }
 
 func appendHeader(dst []byte, header http.Header) []byte {
@@ -216,7 +250,7 @@ func appendHeader(dst []byte, header http.Header) []byte {
 		dst = append(record.AppendString(dst, []byte(name)), ':')
 		values := header[name]
 		if len(values) == 1 {
-			dst = record.AppendString(dst, []byte(values[0]))
+			dst = appendValue(dst, values[0])
 			continue
 		}
 		dst = append(dst, '[')
@@ -224,7 +258,7 @@ func appendHeader(dst []byte, header http.Header) []byte {
 			if j > 0 {
 				dst = append(dst, ',')
 			}
-			dst = record.AppendString(dst, []byte(value))
+			dst = appendValue(dst, value)
 		}
 		dst = append(dst, ']')
 	}

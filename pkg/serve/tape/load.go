@@ -1,6 +1,8 @@
 package tape
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -56,7 +58,9 @@ type scan struct {
 }
 
 func newScan(file string, r io.Reader) *scan {
-	return &scan{reader: record.NewReader(r), file: file, number: -1}
+	s := &scan{reader: record.NewReader(r), file: file, number: -1}
+	s.reader.MaxLineSize = maxTapeLine
+	return s
 }
 
 // next returns the next line and the exchange it belongs to; first means that the
@@ -126,13 +130,62 @@ func (s *scan) failed(err error) error {
 // maxTape bounds the size of a file that is read for recordings.
 const maxTape = 4 << 30
 
-// load reads the recordings of a directory in the order of their names. Notes
-// name the files that are left out.
+// maxTapeLine bounds a line of a tape: an event of the default size, with its raw bytes
+// beside it, has room.
+const maxTapeLine = 64 << 20
+
+// checkLines returns the error of a line that is too long, without keeping any of it.
+func checkLines(r io.Reader) error {
+	piece, line, size := make([]byte, 64<<10), 1, 0
+	for {
+		n, err := r.Read(piece)
+		for rest := piece[:n]; ; {
+			end := bytes.IndexByte(rest, '\n')
+			if end < 0 {
+				size += len(rest)
+			} else {
+				size += end
+			}
+			if size > maxTapeLine {
+				return &record.LineError{Line: line, Err: record.ErrLineTooLong}
+			}
+			if end < 0 {
+				break
+			}
+			rest, line, size = rest[end+1:], line+1, 0
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// compareNames orders the names of files: those that begin with numbers by the number,
+// for a recorder writes 10000-... after 9999-..., the others by their bytes.
+func compareNames(a, b string) int {
+	x, y := leadingNumber(a), leadingNumber(b)
+	if x == "" || y == "" {
+		return strings.Compare(a, b)
+	}
+	x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
+	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y), strings.Compare(a, b))
+}
+
+func leadingNumber(name string) string {
+	return name[:len(name)-len(strings.TrimLeft(name, "0123456789"))]
+}
+
+// load reads the recordings of a directory in the order of compareNames. Notes name
+// the files that are left out.
 func load(dir string, note func(string)) ([]*recording, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return compareNames(a.Name(), b.Name()) })
 	var all []*recording
 	for _, entry := range entries {
 		name := entry.Name()
@@ -166,6 +219,12 @@ func loadFile(path string, note func(string)) ([]*recording, error) {
 		return nil, err
 	}
 	defer file.Close()
+	if err := checkLines(file); err != nil {
+		return nil, err
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
 	s := newScan(path, file)
 	var list []*recording
 	for {

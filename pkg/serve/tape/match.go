@@ -2,6 +2,7 @@ package tape
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/ssectl/ssectl/internal/httpx"
 )
@@ -64,10 +66,14 @@ func (p Part) header() string {
 // A key is a request as it is compared: the value of each part, as JSON with its
 // names in order. A part that a recording does not have is absent.
 type key struct {
-	parts map[Part]string
-	body  any   // the value of JSON, for a list of differences
-	size  int64 // of a body of which the part has the beginning
-	empty bool  // nothing is known of the request
+	parts  map[Part]string
+	body   any   // the value of JSON, for a list of differences
+	size   int64 // of a body of which the text has the beginning
+	text   string
+	sum    [sha256.Size]byte
+	large  bool // the body is compared by its text or its sum
+	hasSum bool
+	empty  bool // nothing is known of the request
 }
 
 // values returns the request as a value of JSON, which Options.Normalize sees.
@@ -87,6 +93,7 @@ func (r *Request) values() map[string]any {
 	}
 	v["headers"] = headers
 	switch {
+	case r.Body.large:
 	case r.Body.JSON != nil:
 		v["json"] = parseJSON(r.Body.JSON)
 	case r.Body.Known:
@@ -127,7 +134,7 @@ func keyOf(r *Request, normalize func(map[string]any) (any, error)) (key, error)
 			values = object
 		}
 	}
-	k := key{parts: map[Part]string{}, size: r.Body.Size}
+	k := key{parts: map[Part]string{}, size: r.Body.Size, text: unsafe.String(unsafe.SliceData(r.Body.Bytes), len(r.Body.Bytes))}
 	for _, part := range []Part{PartMethod, PartPath, PartQuery} {
 		if value, ok := values[string(part)]; ok && value != nil {
 			k.parts[part] = canonical(value)
@@ -140,6 +147,9 @@ func keyOf(r *Request, normalize func(map[string]any) (any, error)) (key, error)
 		if s, ok := text.(string); ok {
 			k.parts[PartBody] = s
 		}
+	} else if r.Body.large {
+		k.large, k.hasSum, k.sum = true, true, r.Body.sum()
+		k.parts[PartBody] = k.describe()
 	}
 	if headers, ok := values["headers"].(map[string]any); ok {
 		for name, value := range headers {
@@ -198,21 +208,48 @@ func appendCanonical(dst []byte, value any) []byte {
 
 func text2number(dst, text []byte) []byte { return append(dst, number(string(text))...) }
 
-// number returns the same text for numbers that are equal: 1, 1.0 and 1e0. Those
-// that do not fit a float64 stay as they are.
+// number returns the same text for numbers that are equal: 1, 1.0 and 1e0, of any size
+// and precision. Other texts stay as they are.
 func number(text string) string {
-	if !strings.ContainsAny(text, ".eE") {
+	digits, negative := strings.CutPrefix(text, "-")
+	mantissa, power := digits, int64(0)
+	if at := strings.IndexAny(digits, "eE"); at >= 0 {
+		n, err := strconv.ParseInt(digits[at+1:], 10, 64)
+		const most = 1 << 60
+		if err != nil || n > most || n < -most {
+			return text
+		}
+		mantissa, power = digits[:at], n
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits = whole + fraction
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return text
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return text
+	// The value is 0.digits * 10^point.
+	point := power + int64(len(whole))
+	significant := strings.TrimLeft(digits, "0")
+	point -= int64(len(digits) - len(significant))
+	if significant = strings.TrimRight(significant, "0"); significant == "" {
+		return "0"
 	}
-	const exact = 1 << 53
-	if f == float64(int64(f)) && f < exact && f > -exact {
-		return strconv.FormatInt(int64(f), 10)
+	sign := ""
+	if negative {
+		sign = "-"
 	}
-	return strconv.FormatFloat(f, 'g', -1, 64)
+	n := int64(len(significant))
+	const plain = 24 // digits that are written without an exponent
+	switch {
+	case 0 < point && point < n:
+		return sign + significant[:point] + "." + significant[point:]
+	case n <= point && point <= plain:
+		return sign + significant + strings.Repeat("0", int(point-n))
+	case -6 < point && point <= 0:
+		return sign + "0." + strings.Repeat("0", int(-point)) + significant
+	case n > 1:
+		significant = significant[:1] + "." + significant[1:]
+	}
+	return fmt.Sprintf("%s%se%d", sign, significant, point-1)
 }
 
 // same reports whether a request matches a recording in a part.
@@ -223,12 +260,8 @@ func (k *key) same(recorded *key, part Part) bool {
 		return part.header() == "" || recorded.empty || k.parts[part] == ""
 	}
 	got, ok := k.parts[part]
-	if part == PartBody && recorded.size > 0 {
-		// The end of the beginning may be a piece of a secret, which was
-		// replaced.
-		const slack = 64
-		beginning := want[:max(len(want)-slack, 0)]
-		return strings.HasPrefix(got, beginning)
+	if part == PartBody && (k.large || recorded.large || recorded.size > 0) {
+		return ok && k.sameText(recorded)
 	}
 	return ok && got == want
 }

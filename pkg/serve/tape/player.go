@@ -28,9 +28,7 @@ import (
 const (
 	defaultWriteTimeout = 30 * time.Second
 
-	maxRequest   = 64 << 20         // bytes of the body of a request
-	readTimeout  = 30 * time.Second // of it
-	flushedBytes = 32 << 10         // are written at once, where nothing waits
+	flushedBytes = 32 << 10 // are written at once, where nothing waits
 )
 
 // Options configure a [Player]. The zero value compares method, path, query and
@@ -107,6 +105,7 @@ type Player struct {
 	secrets redact.Secrets
 	faults  *fault.Set
 	number  atomic.Int64
+	turns   turns
 
 	mu    sync.Mutex // guards plays, and the used and played fields of the recordings
 	list  []*recording
@@ -115,7 +114,7 @@ type Player struct {
 
 // Open returns a Player for the recordings in a directory.
 func Open(dir string, options Options) (*Player, error) {
-	p := &Player{options: options, parts: DefaultParts(), faults: fault.NewSet(options.Faults, false, options.FaultSeed)}
+	p := &Player{options: options, parts: DefaultParts(), turns: newTurns(), faults: fault.NewSet(options.Faults, false, options.FaultSeed)}
 	for i := range options.Faults {
 		if err := options.Faults[i].Validate(); err != nil {
 			return nil, err
@@ -139,8 +138,13 @@ func Open(dir string, options Options) (*Player, error) {
 		return nil, err
 	}
 	for _, r := range list {
+		body := &r.request.Body
+		body.large = body.Size > 0 || isLarge(body.Bytes, 2) // so that requests at the limit find theirs
 		if r.key, err = keyOf(r.request, options.Normalize); err != nil {
 			return nil, fmt.Errorf("%s: %w", r.name(), err)
+		}
+		if body.Known && body.Size == 0 {
+			r.key.sum, r.key.hasSum = body.sum(), true
 		}
 		r.key.empty = r.request.Header == nil
 	}
@@ -160,17 +164,33 @@ func (p *Player) note(text string) {
 // ServeHTTP answers one request.
 func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	if p.options.Otherwise != nil && r.Header.Get("Upgrade") != "" {
+	if p.options.Otherwise != nil && isWebSocket(r) {
 		p.options.Otherwise.ServeHTTP(w, r)
 		return
 	}
-	body, err := readBody(w, r)
-	if err != nil {
+	body, release, err := p.turns.read(w, r)
+	defer release()
+	size := int64(len(body))
+	if err == nil && size > maxCompared {
+		if p.options.Otherwise == nil {
+			var rest int64
+			rest, err = drain(w, r)
+			size += rest
+		}
+	}
+	switch {
+	case err == errBusy:
+		p.header(w.Header(), r, nil)
+		http.Error(w, "ssectl serve: reading the request: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	case err != nil:
 		p.header(w.Header(), r, nil)
 		http.Error(w, "ssectl serve: reading the request: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	request := cleanRequest(p.secrets.Own(false), r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, body, int64(len(body)))
+	own := p.secrets.Own(false)
+	request := cleanWith(own, r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, body[:min(len(body), maxCompared)], size,
+		func(contentType, text string, cut int64) Body { return playedBody(own, contentType, text, cut) })
 	play := Play{Remote: r.RemoteAddr, Method: r.Method, Path: request.Path, Start: start}
 	found, after, key, err := p.find(request)
 	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
@@ -184,6 +204,9 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if plan.NoResume && request.lastEventID() != "" {
 			found, after = p.noResume(found, &key), ""
 		}
+		if size > maxCompared && p.options.Otherwise != nil {
+			drain(w, r)
+		}
 		play.Name = found.name()
 		p.header(w.Header(), r, found)
 		x := &playing{
@@ -195,6 +218,8 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			x.watcher.End(exchange.End{How: x.end, Time: time.Now(), First: x.first, Events: play.Events, Bytes: play.Bytes})
 			p.played(play)
 		}()
+		body, request, key = nil, nil, emptyKey // an answer may take hours
+		release()
 		x.run(r, found, plan)
 		return
 	case preflight && p.options.CORS != "":
@@ -202,7 +227,8 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		play.Status = http.StatusNoContent
 		w.WriteHeader(play.Status)
 	case p.options.Otherwise != nil:
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.Body = &again{begun: body, rest: r.Body, release: release}
+		body, request, key = nil, nil, emptyKey
 		p.options.Otherwise.ServeHTTP(w, r)
 		return
 	default:
@@ -214,24 +240,21 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.played(play)
 }
 
+// isWebSocket reports whether a request asks for a connection that no tape has. Others
+// with an Upgrade field, as curl sends it for h2c, are answered without the upgrade: a
+// server may ignore that (https://www.rfc-editor.org/rfc/rfc9110#section-7.8).
+func isWebSocket(r *http.Request) bool {
+	return slices.ContainsFunc(r.Header["Upgrade"], func(value string) bool {
+		return slices.ContainsFunc(strings.Split(value, ","), func(name string) bool {
+			return strings.EqualFold(strings.TrimSpace(name), "websocket")
+		})
+	})
+}
+
 func (p *Player) played(play Play) {
 	if p.options.Played != nil {
 		p.options.Played(play)
 	}
-}
-
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
-		return []byte{}, nil
-	}
-	control := http.NewResponseController(w)
-	control.SetReadDeadline(time.Now().Add(readTimeout))
-	defer control.SetReadDeadline(time.Time{})
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest+1))
-	if err == nil && len(body) > maxRequest {
-		err = fmt.Errorf("the body is larger than %d bytes", maxRequest)
-	}
-	return body, err
 }
 
 // find returns the recording to play for a request, nil if there is none, and the ID
@@ -375,7 +398,9 @@ func (p *Player) watch(start time.Time, r *http.Request, body []byte) exchange.W
 }
 
 // maxWatched bounds the body of a request that a watcher gets, in bytes.
-const maxWatched = 8 << 20
+const maxWatched = 1 << 20
+
+var emptyKey key
 
 // nobody watches an exchange.
 type nobody struct{}
@@ -726,6 +751,9 @@ func (x *playing) flush() error {
 	if x.begun && len(x.pending) == 0 {
 		return nil
 	}
+	if x.ctx.Err() != nil {
+		return x.gone()
+	}
 	x.begun = true
 	if limit := x.player.options.WriteTimeout; limit >= 0 {
 		if limit == 0 {
@@ -740,10 +768,10 @@ func (x *playing) flush() error {
 	if err == nil {
 		err = x.control.Flush()
 	}
-	if err != nil || x.ctx.Err() != nil {
+	if err != nil {
 		return x.gone()
 	}
-	return nil
+	return nil // also where the client left as soon as it had everything
 }
 
 // reset resets the connection of HTTP/1.1. One of HTTP/2 carries other streams:

@@ -67,12 +67,19 @@ type Recorder struct {
 	open   map[*tape]struct{}
 }
 
-// Open makes the directory, if there is none, and looks for the files in it. Watch
-// does the same, and reports an error to Failed.
+// Open makes the directory, if there is none, looks for the files in it, and reports
+// whether files can be made there. Watch does the same, and reports an error to Failed.
 func (r *Recorder) Open() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.start()
+	if err := r.start(); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(r.Dir, ".ssectl-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
 }
 
 // start is Open for a caller that holds the lock.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/ssectl/ssectl/internal/coding"
 	"github.com/ssectl/ssectl/internal/httpx"
@@ -58,6 +59,13 @@ func kept(header http.Header) []string {
 // ones: with those of others, a request would be another one after them. The same is
 // done to the requests that are compared with the tape.
 func cleanRequest(secrets *redact.Secrets, method, path, query string, header http.Header, body []byte, size int64) *Request {
+	return cleanWith(secrets, method, path, query, header, body, size, func(contentType, text string, cut int64) Body {
+		return bodyOf([]byte(cleanBody(secrets, contentType, text, true)), cut)
+	})
+}
+
+// cleanWith is cleanRequest with a function for the body.
+func cleanWith(secrets *redact.Secrets, method, path, query string, header http.Header, body []byte, size int64, clean func(contentType, text string, cut int64) Body) *Request {
 	secrets.Header(header)
 	r := &Request{Method: method, hasPath: true, Query: secrets.Query(query), Header: http.Header{}}
 	contentType := header.Get("Content-Type")
@@ -66,13 +74,14 @@ func cleanRequest(secrets *redact.Secrets, method, path, query string, header ht
 		boundary := ""
 		if kind, parameters, err := mime.ParseMediaType(contentType); err == nil && strings.HasPrefix(kind, "multipart/") {
 			// It is made up anew for each request.
-			if boundary = parameters["boundary"]; boundary != "" {
+			const most = 10_000 // parts; a short boundary may be anywhere, and the text would grow
+			if boundary = parameters["boundary"]; boundary != "" && bytes.Count(text, []byte(boundary)) <= most {
 				text = bytes.ReplaceAll(text, []byte(boundary), []byte("boundary"))
 				contentType = strings.Replace(contentType, boundary, "boundary", 1)
 			}
 		}
-		r.Body = bodyOf([]byte(cleanBody(secrets, contentType, string(text), true)), cut)
-		if cut > 0 { // the sizes on tape and on the wire differ by the replaced secrets
+		r.Body = clean(contentType, unsafe.String(unsafe.SliceData(text), len(text)), cut) // nobody changes it
+		if cut > 0 {                                                                       // the sizes on tape and on the wire differ by the replaced secrets
 			r.Body.Size = cut
 		}
 	}
@@ -90,7 +99,7 @@ func cleanRequest(secrets *redact.Secrets, method, path, query string, header ht
 
 // maxUncoded bounds a body whose coding is undone: a few bytes may stand for
 // very many.
-const maxUncoded = 64 << 20
+const maxUncoded = DefaultMaxBody
 
 // uncoded returns a body without the codings of its content, and the size of the
 // whole if it is the beginning of one.
@@ -114,6 +123,16 @@ func uncoded(header http.Header, body []byte, size int64) ([]byte, int64) {
 	return text, 0
 }
 
+// cleanParts returns a form of several parts without the fields that are secret, and
+// any other text as it is.
+func cleanParts(secrets *redact.Secrets, text string) string {
+	spans := redact.Parts(text)
+	for _, span := range spans {
+		secrets.Add(text[span.From:span.To])
+	}
+	return redact.Replace(text, spans)
+}
+
 // cleanBody returns a whole body without its secrets.
 func cleanBody(secrets *redact.Secrets, contentType, text string, isRequest bool) string {
 	// curl -d calls everything a form.
@@ -121,12 +140,7 @@ func cleanBody(secrets *redact.Secrets, contentType, text string, isRequest bool
 		return secrets.Query(text)
 	}
 	if isRequest {
-		if spans := redact.Parts(text); spans != nil {
-			for _, span := range spans {
-				secrets.Add(text[span.From:span.To])
-			}
-			text = redact.Replace(text, spans)
-		}
+		text = cleanParts(secrets, text)
 	}
 	lines := []string{text}
 	if isJSON(text) && compactJSON([]byte(text)) == nil {
