@@ -151,6 +151,7 @@ func (s *session) passOn() error {
 			return err
 		}
 		s.inputs.what = append(s.inputs.what, redact.URL(upstream.Upstream))
+		s.passed.seen.Hide(upstream.Header, upstream.Upstream)
 		s.tapes.use(upstream)
 		debug.SetGCPercent(gcPercent)
 	}

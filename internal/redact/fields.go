@@ -2,6 +2,8 @@ package redact
 
 import (
 	"encoding/base64"
+	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,14 +14,14 @@ import (
 // tokens of a model, the code of an error.
 var (
 	fieldWords = []string{
-		"apikey", "authorization", "cookie", "cookies", "credential", "credentials", "jwt", "passcode", "passphrase",
-		"passwd", "password", "pwd", "secret", "secrets",
+		"apikey", "apikeys", "authorization", "cookie", "cookies", "credential", "credentials", "jwt", "passcode", "passphrase",
+		"passwd", "password", "passwords", "pwd", "secret", "secrets",
 	}
 	fieldFirst = []string{
 		"access", "api", "auth", "bearer", "client", "csrf", "encryption", "id", "master", "oauth", "private", "refresh",
 		"secret", "service", "session", "signing", "xsrf",
 	}
-	fieldLast = []string{"key", "token"}
+	fieldLast = []string{"key", "keys", "token"}
 )
 
 // Field reports whether the name of a field of a body means a secret.
@@ -52,7 +54,8 @@ func RequestField(name string) bool {
 	if n := len(list) - 1; n >= 0 && list[n] == "token" {
 		return n == 0 || !slices.Contains(plainTokens, list[n-1])
 	}
-	return Field(name)
+	lower := strings.ToLower(name)
+	return lower == "auth" || lower == "pin" || lower == "otp" || Field(name)
 }
 
 // Query returns a query as a recording keeps it, and remembers the secrets in it:
@@ -62,6 +65,8 @@ func RequestField(name string) bool {
 func (s *Secrets) Query(raw string) string {
 	parts := strings.Split(raw, "&")
 	for i, part := range parts {
+		part, rest := s.semicolons(part)
+		parts[i] = part
 		name, value, ok := strings.Cut(part, "=")
 		plainName, err := url.QueryUnescape(name)
 		if !ok {
@@ -69,6 +74,7 @@ func (s *Secrets) Query(raw string) string {
 				s.Add(plainName)
 				parts[i] = Placeholder
 			}
+			parts[i] += rest
 			continue
 		}
 		plain, valueErr := url.QueryUnescape(value)
@@ -85,8 +91,36 @@ func (s *Secrets) Query(raw string) string {
 				parts[i] = name + "=" + url.QueryEscape(clean)
 			}
 		}
+		parts[i] += rest
 	}
 	return strings.Join(parts, "&")
+}
+
+// semicolons cuts a parameter where one begins after a semicolon, which some servers
+// take for an &, that is named for a secret. The rest is without it.
+func (s *Secrets) semicolons(part string) (before, rest string) {
+	for at := strings.IndexByte(part, ';'); at >= 0; {
+		name, value, ok := strings.Cut(part[at+1:], "=")
+		next := strings.IndexByte(part[at+1:], ';')
+		if next >= 0 && next < len(name) {
+			at += 1 + next
+			continue
+		}
+		if plain, err := url.QueryUnescape(name); ok && value != "" && (err != nil || Name(plain)) {
+			first, _, _ := strings.Cut(value, ";")
+			for _, v := range []string{value, first} {
+				if plain, err := url.QueryUnescape(v); err == nil {
+					s.Add(plain)
+				}
+			}
+			return part[:at], part[at:at+1] + name + "=" + Placeholder
+		}
+		if next < 0 {
+			break
+		}
+		at += 1 + next
+	}
+	return part, ""
 }
 
 // looksRandom reports whether a value may be a token: long, with both letters and
@@ -125,13 +159,65 @@ func (s *Secrets) Credentials(name, value string) {
 		}
 	case "cookie":
 		for pair := range strings.SplitSeq(value, ";") {
-			if _, v, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && strings.ContainsAny(v, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-				s.Add(strings.Trim(v, `"`))
+			name, v, ok := strings.Cut(strings.TrimSpace(pair), "=")
+			if v = strings.Trim(v, `"`); ok && (Name(name) || !isLowerWord(v)) {
+				s.Add(v)
 			}
 		}
 	default:
-		if !IsPlainHeader(name) && (Name(name) || looksRandom(value)) {
+		if IsPlainHeader(name) {
+			return
+		}
+		if scheme, token, ok := strings.Cut(value, " "); ok && slices.Contains(schemes, strings.ToLower(scheme)) {
+			s.Add(token)
+		}
+		if Name(name) || looksRandom(value) {
 			s.Add(value)
 		}
 	}
+}
+
+// isLowerWord reports whether a value may be a word that is a setting.
+func isLowerWord(value string) bool { return isPlainWord(value) && strings.ToLower(value) == value }
+
+// Header remembers the secret values of the header of a request, those first that
+// are the most secret.
+func (s *Secrets) Header(header http.Header) {
+	names := slices.Sorted(maps.Keys(header))
+	slices.SortStableFunc(names, func(a, b string) int { return rank(a) - rank(b) })
+	for _, name := range names {
+		for _, value := range header[name] {
+			s.Credentials(name, value)
+		}
+	}
+}
+
+func rank(name string) int {
+	switch lower := strings.ToLower(name); {
+	case strings.HasSuffix(lower, "authorization"):
+		return 0
+	case lower == "cookie":
+		return 2
+	case Name(name):
+		return 1
+	}
+	return 3
+}
+
+// URL remembers the secrets in the URL of a request: its user information, as it is
+// and as a header has it, and those of its query.
+func (s *Secrets) URL(u *url.URL) {
+	if u == nil {
+		return
+	}
+	if u.User != nil {
+		name := u.User.Username()
+		password, _ := u.User.Password()
+		s.Credentials("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(name+":"+password)))
+		s.Add(u.User.String())
+		if password == "" { // some APIs take a key for the name
+			s.Add(name)
+		}
+	}
+	s.Query(u.RawQuery)
 }

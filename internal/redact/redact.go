@@ -10,6 +10,7 @@ package redact
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -107,11 +108,22 @@ func RequestHeader(name, value string) string {
 	return Placeholder
 }
 
+// links are the URLs of Link, of which those with a query or a user may have a secret
+// (https://www.rfc-editor.org/rfc/rfc8288#section-3).
+var links = regexp.MustCompile(`<[^<>]*[?@][^<>]*>`)
+
 // ResponseHeader returns the value of a response header as it may be shown.
 func ResponseHeader(name, value string) string {
 	switch {
 	case strings.EqualFold(name, "Location"), strings.EqualFold(name, "Content-Location"):
 		return URLText(value)
+	case strings.EqualFold(name, "Refresh"):
+		if i := strings.Index(strings.ToLower(value), "url="); i >= 0 {
+			return value[:i+4] + URLText(strings.Trim(value[i+4:], ` "'`))
+		}
+		return value
+	case strings.EqualFold(name, "Link"):
+		return links.ReplaceAllStringFunc(value, func(link string) string { return "<" + URLText(link[1:len(link)-1]) + ">" })
 	case strings.EqualFold(name, "Www-Authenticate"), strings.EqualFold(name, "Proxy-Authenticate"),
 		strings.HasPrefix(strings.ToLower(name), "access-control-"):
 		return value

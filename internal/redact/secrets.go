@@ -1,6 +1,9 @@
 package redact
 
 import (
+	"cmp"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -14,8 +17,12 @@ const (
 	// piece is the length of a beginning of a secret that is hidden where a text
 	// ends within it.
 	piece = 6
-	// maxKnown bounds the values that are remembered, each spelling counted.
+	// maxKnown bounds the values that are remembered though nothing needs them
+	// any more.
 	maxKnown = 2048
+	// maxOwn bounds the values of one request: that of the headers that a server
+	// takes, and of a body with hundreds of secrets.
+	maxOwn = 4096
 )
 
 // Secrets are values that were seen where a secret stands: in a request's
@@ -29,6 +36,12 @@ type Secrets struct {
 	pairs  pairs // with which one of them may begin; those of values forgotten stay
 
 	changes atomic.Uint64
+
+	kept   map[string]int // how many times something needs a value
+	always []string       // those that are never forgotten
+
+	own    bool     // of one request: nothing is forgotten
+	taught *Secrets // learns what these learn, if not nil
 }
 
 // pairs are a set of two bytes, one after the other. Most texts are looked through
@@ -47,26 +60,130 @@ func (s *Secrets) Add(value string) {
 	if value = strings.TrimSpace(value); len(value) < shortest || value == Placeholder {
 		return
 	}
+	for _, form := range spellings(value) {
+		if s.insert(form, false) && s.taught != nil {
+			s.taught.insert(form, true)
+		}
+	}
+}
+
+// insert adds a value as it is, and reports whether it was not there. If it is to be
+// kept, it is not forgotten until it is released as often.
+func (s *Secrets) insert(form string, keep bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, form := range spellings(value) {
-		list := &s.by[form[0]]
-		if slices.Contains(*list, form) {
-			continue
+	if keep {
+		if s.kept == nil {
+			s.kept = map[string]int{}
 		}
-		if len(s.values) == maxKnown {
-			oldest := s.values[0]
-			old := &s.by[oldest[0]]
-			*old = slices.DeleteFunc(*old, func(v string) bool { return v == oldest })
-			s.values = s.values[1:]
-		}
-		s.values = append(s.values, form)
-		s.pairs.add(form)
-		s.changes.Add(1)
-		// Longest first: a secret may begin with another one.
-		at, _ := slices.BinarySearchFunc(*list, form, func(a, b string) int { return len(b) - len(a) })
-		*list = slices.Insert(slices.Clone(*list), at, form)
+		s.kept[form]++
 	}
+	list := &s.by[form[0]]
+	if slices.Contains(*list, form) {
+		return false
+	}
+	if s.own {
+		if len(s.values) >= maxOwn {
+			return false
+		}
+	} else {
+		s.forget()
+	}
+	s.values = append(s.values, form)
+	s.pairs.add(form)
+	s.changes.Add(1)
+	// Longest first: a secret may begin with another one.
+	at, _ := slices.BinarySearchFunc(*list, form, func(a, b string) int { return len(b) - len(a) })
+	*list = slices.Insert(*list, at, form)
+	return true
+}
+
+// forget makes room for a value. The caller holds the lock.
+func (s *Secrets) forget() {
+	for len(s.values)-len(s.kept) >= maxKnown {
+		i := slices.IndexFunc(s.values, func(v string) bool { return s.kept[v] == 0 })
+		if i < 0 {
+			return
+		}
+		oldest := s.values[i]
+		old := &s.by[oldest[0]]
+		*old = slices.DeleteFunc(*old, func(v string) bool { return v == oldest })
+		s.values = slices.Delete(s.values, i, i+1)
+	}
+}
+
+// Keep adds the values of other for ever.
+func (s *Secrets) Keep(other *Secrets) {
+	other.mu.RLock()
+	values := slices.Clone(other.values)
+	other.mu.RUnlock()
+	for _, form := range values {
+		s.insert(form, true)
+		s.mu.Lock()
+		if !slices.Contains(s.always, form) {
+			s.always = append(s.always, form)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// Own returns the secrets of one request: those of s that are kept for ever, and
+// those that are added. If s is to be taught, it knows them until they are released at
+// least.
+func (s *Secrets) Own(teach bool) *Secrets {
+	own := &Secrets{own: true}
+	s.mu.RLock()
+	always := slices.Clone(s.always)
+	s.mu.RUnlock()
+	for _, form := range always {
+		own.insert(form, false)
+	}
+	if teach {
+		own.taught = s
+	}
+	return own
+}
+
+// Taught ends the teaching of s, and returns the values to be released.
+func (s *Secrets) Taught() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taught = nil
+	return s.values
+}
+
+// Release lets values be forgotten that were taught.
+func (s *Secrets) Release(values []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, form := range values {
+		if slices.Contains(s.always, form) {
+			continue // it was there
+		}
+		if s.kept[form]--; s.kept[form] <= 0 {
+			delete(s.kept, form)
+		}
+	}
+}
+
+// Path returns a path with [Placeholder] for each secret in it. A short word is
+// none there: without the words of its path, one request would be taken for another.
+func (s *Secrets) Path(path string) string {
+	var run Run
+	spans := s.Scan(&run, path)
+	spans = append(spans, s.Finish(&run, len(path))...)
+	return Replace(path, slices.DeleteFunc(spans, func(span Span) bool { return isPlainWord(path[span.From:span.To]) }))
+}
+
+// isPlainWord reports whether a value may be a word of a language.
+func isPlainWord(text string) bool {
+	const longest = 11
+	for i := range len(text) {
+		if c := text[i] | 0x20; (c < 'a' || c > 'z') && text[i] != '-' && text[i] != '_' {
+			return false
+		}
+	}
+	return len(text) <= longest
 }
 
 // Clean returns a whole text with [Placeholder] for each secret in it.
@@ -119,6 +236,26 @@ func (r *Run) Pending() int { return len(r.pending) }
 
 // Clear reports whether nothing of the text so far matters for the rest.
 func (r *Run) Clear() bool { return r.pending == "" && r.inside == nil }
+
+// Shed removes half of the runs, if they are more than most: those with the shortest
+// beginnings of a secret, which most probably are none. It calls removed with each.
+func Shed[K comparable, V any](runs map[K]V, most int, run func(V) *Run, removed func(K, V)) {
+	if len(runs) <= most {
+		return
+	}
+	weight := func(key K) int {
+		if r := run(runs[key]); r.inside == nil {
+			return len(r.pending)
+		}
+		return math.MaxInt
+	}
+	keys := slices.Collect(maps.Keys(runs))
+	slices.SortFunc(keys, func(a, b K) int { return cmp.Compare(weight(a), weight(b)) })
+	for _, key := range keys[:len(keys)-most/2] {
+		removed(key, runs[key])
+		delete(runs, key)
+	}
+}
 
 // Scan adds a piece to a text, and returns the secrets that are decided by it.
 func (s *Secrets) Scan(run *Run, text string) []Span {

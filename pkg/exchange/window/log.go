@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type Limits struct {
 type Log struct {
 	limits  Limits
 	session string
+	hidden  redact.Secrets // of all exchanges
 
 	mu      sync.Mutex // guards the rest, and the entries
 	entries []*entry   // by time
@@ -55,6 +57,15 @@ func New(limits Limits) *Log {
 // Session is a text that no other Log has, so that a page notices that the numbers
 // of exchanges and changes began anew.
 func (l *Log) Session() string { return l.session }
+
+// Hide keeps secrets out of all exchanges that follow, which clients do not send but
+// the upstream gets: the values of a header, and those in a URL, which may be nil.
+func (l *Log) Hide(header http.Header, u *url.URL) {
+	var hidden redact.Secrets
+	hidden.Header(header)
+	hidden.URL(u)
+	l.hidden.Keep(&hidden)
+}
 
 // entrySize is about what an exchange takes beside its bodies and events.
 const entrySize = 4 << 10
@@ -103,7 +114,7 @@ type Body struct {
 func (l *Log) Watch(r *exchange.Request) exchange.Watcher {
 	e := &entry{
 		log: l, start: r.Time, remote: r.Remote, method: r.Method, host: r.Host,
-		header: shown(r.Header, redact.RequestHeader), request: r, secrets: secretsOf(r),
+		header: shown(r.Header, redact.RequestHeader), request: r, secrets: l.secretsOf(r),
 	}
 	if r.URL != nil {
 		e.url = e.secrets.text(redact.URL(r.URL), false)

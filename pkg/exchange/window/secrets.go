@@ -1,7 +1,6 @@
 package window
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +13,7 @@ import (
 // secrets are those of one exchange: the credentials of its request, and keys of
 // well-known forms.
 type secrets struct {
-	known redact.Secrets
+	known *redact.Secrets
 
 	mu sync.Mutex // guards the rest
 
@@ -31,32 +30,30 @@ type secrets struct {
 type place uint64
 
 // mostPlaces bounds the places of a stream that makes up new keys all the time.
-const mostPlaces = 256
+const mostPlaces = 4096
 
-func secretsOf(r *exchange.Request) *secrets {
-	s := &secrets{}
-	for name, values := range r.Header {
-		for _, value := range values {
-			s.known.Credentials(name, value)
-		}
-	}
-	if r.URL != nil {
-		if password, ok := r.URL.User.Password(); ok {
-			s.known.Add(password)
-		}
-		s.known.Query(r.URL.RawQuery)
-	}
+func (l *Log) secretsOf(r *exchange.Request) *secrets {
+	s := &secrets{known: l.hidden.Own(false)}
+	s.known.Header(r.Header)
+	s.known.URL(r.URL)
 	return s
 }
 
 // text returns a whole text without secrets, and without the values of fields
-// whose names mean one if it is that of a request.
+// whose names mean one.
 func (s *secrets) text(text string, isRequest bool) string {
 	if text == "" {
 		return ""
 	}
-	if isRequest {
-		text = s.fields(text)
+	if isRequest && isForm(text) {
+		text = s.known.Query(text)
+	} else {
+		text = cut(text, s.fields(text, isRequest), func(sp span) string {
+			if sp.number {
+				return `"` + redact.Placeholder + `"`
+			}
+			return redact.Placeholder
+		})
 	}
 	text = s.known.Clean(text)
 	// A secret may be written with escapes in JSON.
@@ -69,33 +66,43 @@ func (s *secrets) text(text string, isRequest bool) string {
 	return cut(text, spans, func(span) string { return redact.Placeholder })
 }
 
-// fields hides the values of the fields of a form or a JSON text whose names mean
-// a secret, and remembers them.
-func (s *secrets) fields(text string) string {
-	if _, err := url.ParseQuery(text); err == nil && !strings.ContainsAny(text, "{}[]\"\n ") && strings.Contains(text, "=") {
-		parts := strings.Split(text, "&")
-		for i, part := range parts {
-			name, value, _ := strings.Cut(part, "=")
-			plainName, err := url.QueryUnescape(name)
-			if value == "" || err == nil && !redact.RequestField(plainName) {
-				continue
-			}
-			if plain, err := url.QueryUnescape(value); err == nil {
-				s.known.Add(plain)
-			}
-			parts[i] = name + "=" + redact.Placeholder
+func isForm(text string) bool {
+	return strings.Contains(text, "=") && !strings.ContainsAny(text, "{}[]\"\r\n ")
+}
+
+// fields returns the values of the fields of a form or a JSON text, and of JSON that is
+// a string in it, whose names mean a secret. It remembers them.
+func (s *secrets) fields(text string, isRequest bool) (spans []span) {
+	if isRequest {
+		for _, f := range redact.Parts(text) {
+			s.known.Add(text[f.From:f.To])
+			spans = append(spans, span{start: f.From, end: f.To})
 		}
-		return strings.Join(parts, "&")
 	}
-	var spans []span
-	eachString(text, func(key string, _ place, start, end int) {
-		if key, _ = unescapeAll(key); key != "" && start < end && redact.RequestField(key) {
-			plain, _ := unescapeAll(text[start:end])
-			s.known.Add(plain)
-			spans = append(spans, span{start, end})
+	if !isRequest && !looksLikeJSON(text) {
+		return nil
+	}
+	for _, f := range redact.Members(text, isRequest) {
+		plain, _ := unescapeAll(text[f.From:f.To])
+		s.known.Add(plain)
+		number := text[f.From-1] != '"' && looksLikeJSON(text)
+		spans = append(spans, span{start: f.From, end: f.To, number: number})
+	}
+	eachString(text, func(_ string, _ place, start, end int) {
+		if strings.IndexByte("{[", (text[start:end] + "-")[0]) < 0 || !redact.IsJSON(text[start:end]) {
+			return
+		}
+		plain, at := unescapeAll(text[start:end])
+		if at == nil {
+			return
+		}
+		for _, f := range redact.Members(plain, isRequest) {
+			value, _ := unescapeAll(plain[f.From:f.To])
+			s.known.Add(value)
+			spans = append(spans, span{start: start + at[f.From], end: start + at[f.To]})
 		}
 	})
-	return cut(text, spans, func(span) string { return redact.Placeholder })
+	return spans
 }
 
 // How much of a text there is.
@@ -116,18 +123,19 @@ func (s *secrets) piece(text string, salt place) string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.places == nil || len(s.places) > mostPlaces {
+	if s.places == nil {
 		s.places = map[place]*redact.Run{}
 	}
+	redact.Shed(s.places, mostPlaces, func(r *redact.Run) *redact.Run { return r }, func(place, *redact.Run) {})
 	// Anything that is here as a whole, also outside of strings.
-	spans := s.scan(new(redact.Run), text, 0, len(text), whole)
+	spans := append(s.fields(text, false), s.scan(new(redact.Run), text, 0, len(text), whole)...)
 	match := func(at place, start, end int) {
 		if at ^= salt; start == end {
 			return
 		}
 		if s.met != nil && !s.met[at] {
 			rest := s.known.Rest(text[start:end])
-			spans = append(spans, span{start, start + rest})
+			spans = append(spans, span{start: start, end: start + rest})
 			if start += rest; start == end {
 				return // it may go on
 			}
@@ -179,7 +187,7 @@ func (s *secrets) scan(run *redact.Run, text string, start, end int, scope scope
 	}
 	for _, f := range found {
 		if from, to := place(f.From), place(f.To); from < to {
-			spans = append(spans, span{from, to})
+			spans = append(spans, span{start: from, end: to})
 		}
 	}
 	return spans
@@ -236,7 +244,10 @@ func unescape(text string) (decoded string, size int) {
 }
 
 // A span is a part of a text.
-type span struct{ start, end int }
+type span struct {
+	start, end int
+	number     bool // in JSON, without quotes
+}
 
 // cut returns text with its spans replaced. They may overlap.
 func cut(text string, spans []span, with func(span) string) string {

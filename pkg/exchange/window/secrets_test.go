@@ -1,11 +1,15 @@
 package window
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/ssectl/ssectl/internal/redact"
+)
 
 // TestTokenFields hides a field called token in requests, and leaves that of an
 // answer, unless it is known.
 func TestTokenFields(t *testing.T) {
-	s := &secrets{}
+	s := &secrets{known: new(redact.Secrets)}
 	for _, test := range []struct {
 		text      string
 		isRequest bool

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -169,7 +170,7 @@ func TestQueue(t *testing.T) {
 		open := func() bool {
 			b, ok := q.next()
 			if ok {
-				q.put(b, b.open(&secrets{}))
+				q.put(b, b.open(&secrets{known: new(redact.Secrets)}))
 			}
 			return ok
 		}
@@ -466,7 +467,7 @@ func FuzzSecrets(f *testing.F) {
 	f.Add(`{"a":"sk-12`, `{"a":"345678"}`, "sk-12345678")
 	f.Add(`\u0041`, `"\\`, "AAAAAAAA")
 	f.Fuzz(func(t *testing.T, a, b, secret string) {
-		s := &secrets{}
+		s := &secrets{known: new(redact.Secrets)}
 		s.known.Add(secret)
 		for _, text := range []string{a, b, a + b} {
 			if got := s.piece(text, 0); len(got) != len(text) {
@@ -647,5 +648,88 @@ func TestExportIsExact(t *testing.T) {
 	}
 	if e := file.Log.Entries[0]; len(e.Messages) != 2 || e.Messages[0].Data != " two \n" || e.Request.PostData.Text != `{"a":"b"}` || e.Request.PostData.MimeType != "application/json" {
 		t.Errorf("got %+v", e)
+	}
+}
+
+// The secrets of the upstream, which clients do not send, are not shown either.
+func TestHiddenByFlags(t *testing.T) {
+	l := New(Limits{})
+	upstream, err := url.Parse("https://user:hunter2hunter2@up.test/v1?sig=signed-1234")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Hide(http.Header{"X-Api-Key": {"key-of-the-flag"}}, upstream)
+	basic := base64.StdEncoding.EncodeToString([]byte("user:hunter2hunter2"))
+	w := l.Watch(request(1, "https://up.test/v1", ""))
+	w.Response(&exchange.Response{Time: start, Status: 200, Header: http.Header{"Content-Type": {"text/plain"}, "X-Echo": {"key-of-the-flag"}}})
+	w.Body([]byte("X-Api-Key: key-of-the-flag\nAuthorization: Basic " + basic + "\nuser:hunter2hunter2 signed-1234"))
+	w.End(exchange.End{How: exchange.Whole, Time: start})
+	shown := everything(t, l, 1)
+	for _, secret := range []string{"key-of-the-flag", basic, "hunter2hunter2", "signed-1234"} {
+		if strings.Contains(shown, secret) {
+			t.Errorf("%s is shown: %s", secret, shown)
+		}
+	}
+}
+
+func TestManyCredentials(t *testing.T) {
+	l := New(Limits{})
+	header := []string{"Authorization", "Bearer the-gravest-one"}
+	for i := range 2000 {
+		header = append(header, fmt.Sprintf("A-%d", i), fmt.Sprintf("0a1b2c3d4e5f6a7b-%07d", i))
+	}
+	w := l.Watch(request(1, "https://up.test/v1", "", header...))
+	w.Response(&exchange.Response{Time: start, Status: 200, Header: http.Header{"Content-Type": {"text/plain"}}})
+	w.Body([]byte("the-gravest-one and 0a1b2c3d4e5f6a7b-0000001"))
+	w.End(exchange.End{How: exchange.Whole, Time: start})
+	d, _ := l.Detail(1)
+	if got := d.ResponseBody.Text; got != "REDACTED and REDACTED" {
+		t.Error(got)
+	}
+}
+
+func TestFields(t *testing.T) {
+	for _, test := range []struct {
+		request    bool
+		text, want string
+	}{
+		{true, `{"password":["X"],"b":"c"}`, `{"password":["REDACTED"],"b":"c"}`},
+		{true, `{"api_key":{"value":"X"}}`, `{"api_key":{"value":"REDACTED"}}`},
+		{true, `{"password":123,"\u0070assword":"X"}`, `{"password":"REDACTED","\u0070assword":"REDACTED"}`},
+		{true, `{"auth":"X","m":"{\"password\":\"X\",\"secret\":12}"}`, `{"auth":"REDACTED","m":"{\"password\":\"REDACTED\",\"secret\":REDACTED}"}`},
+		{true, "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nX\r\n--b--", "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nREDACTED\r\n--b--"},
+		{true, "a=1;password=X", "a=1;password=REDACTED"},
+		{false, `{"access_token":"X","expires_in":3600}`, `{"access_token":"REDACTED","expires_in":3600}`},
+		{false, `{"auth":"none"}`, `{"auth":"none"}`},
+	} {
+		s := &secrets{known: new(redact.Secrets)}
+		if got := s.text(test.text, test.request); got != test.want {
+			t.Errorf("%s became %s, want %s", test.text, got, test.want)
+		}
+	}
+	s := &secrets{known: new(redact.Secrets)}
+	if got := s.piece(`{"access_token":"X-y","n":"a"}`, 0); got != `{"access_token":"***","n":"a"}` {
+		t.Error(got)
+	}
+}
+
+// Strings beside a secret that all end with its first letter do not let it out.
+func TestPiecesBesideManyTexts(t *testing.T) {
+	l := New(Limits{})
+	w := l.Watch(request(1, "https://up.test/v1", "", "Authorization", "Bearer sesame-0123456789abcdefghijklmnop"))
+	w.Response(response(true))
+	var tags strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&tags, `"k%d":"yes",`, i)
+	}
+	for i, piece := range []string{"sesame-01", "23456789", "abcdefgh", "ijklmnop"} {
+		w.Event(event(i, fmt.Sprintf(`{%s"delta":%q}`, tags.String(), piece)))
+	}
+	w.End(exchange.End{How: exchange.Whole, Time: start})
+	shown := everything(t, l, 1)
+	for _, piece := range []string{"sesame-01", "23456789", "abcdefgh", "ijklmnop"} {
+		if strings.Contains(shown, piece) {
+			t.Errorf("%s is shown", piece)
+		}
 	}
 }

@@ -33,7 +33,7 @@ const (
 	maxHeld     = 64 // events
 	maxHeldSize = 1 << 20
 	maxHeldTime = 5 * time.Second
-	maxTails    = 256
+	maxTails    = 4096
 )
 
 // A held is an event, and the parts of it to be replaced.
@@ -92,6 +92,10 @@ func (c *cleaner) event(r *record.Record) {
 		if t.value == "" {
 			continue
 		}
+		for _, span := range c.nested(t.value) {
+			c.secrets.Add(unquote(t.value[span.From:span.To]))
+			hold().add(i, span)
+		}
 		var alone redact.Run
 		for _, span := range c.secrets.Scan(&alone, t.value) {
 			hold().add(i, span)
@@ -137,12 +141,11 @@ func (c *cleaner) event(r *record.Record) {
 	for len(c.queue) > 0 && (len(c.queue) > maxHeld || c.size > maxHeldSize || c.tooOld(c.queue[0], r)) && c.queue[0].waits > 0 {
 		c.force()
 	}
-	if len(c.tails) > maxTails {
-		for channel := range c.tails {
-			c.decide(c.tails[channel])
-			delete(c.tails, channel)
-		}
-	}
+	redact.Shed(c.tails, maxTails, func(t *pieces) *redact.Run { return &t.run }, func(_ uint64, t *pieces) {
+		// The rest of a secret would not be found: nothing of it is let out.
+		mark(t.list, redact.Span{From: -t.run.Pending(), To: 0, Begins: true}, 0)
+		c.decide(t)
+	})
 	c.flush()
 }
 
@@ -208,9 +211,17 @@ func (c *cleaner) isClean(r *record.Record) bool {
 	return true
 }
 
+// nested returns the secret members of JSON that is the whole of a string.
+func (c *cleaner) nested(text string) []redact.Span {
+	if !redact.IsJSON(text) {
+		return nil
+	}
+	return redact.Members(text, c.reader.request)
+}
+
 func (c *cleaner) isPlain(text string) bool {
 	var run redact.Run
-	return len(c.secrets.Scan(&run, text)) == 0 && run.Clear()
+	return len(c.nested(text)) == 0 && len(c.secrets.Scan(&run, text)) == 0 && run.Clear()
 }
 
 // A lastEvent is a clean event. Most events of a stream differ from others in one

@@ -58,8 +58,8 @@ func playedBody(secrets *redact.Secrets, contentType, text string, cut int64) Bo
 	if cut == 0 && !isLarge(text, 1) {
 		return bodyOf([]byte(cleanBody(secrets, contentType, text, true)), 0)
 	}
-	// Members that are named for secrets are not looked for.
-	text = secrets.Clean(text)
+	// Members of JSON that are named for secrets are not looked for.
+	text = secrets.Clean(cleanParts(secrets, text))
 	return Body{Bytes: unsafe.Slice(unsafe.StringData(text), len(text)), Known: true, Size: cut, large: true}
 }
 

@@ -185,8 +185,9 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "ssectl serve: reading the request: "+err.Error(), status)
 		return
 	}
-	request := cleanWith(&p.secrets, r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, body[:min(len(body), maxCompared)], size,
-		func(contentType, text string, cut int64) Body { return playedBody(&p.secrets, contentType, text, cut) })
+	own := p.secrets.Own(false)
+	request := cleanWith(own, r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, body[:min(len(body), maxCompared)], size,
+		func(contentType, text string, cut int64) Body { return playedBody(own, contentType, text, cut) })
 	play := Play{Remote: r.RemoteAddr, Method: r.Method, Path: request.Path, Start: start}
 	found, after, key, err := p.find(request)
 	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""

@@ -100,16 +100,20 @@ func (r *Recorder) start() error {
 	}
 	r.open = map[*tape]struct{}{}
 	if base := r.Upstream; base != nil {
-		r.secrets.Query(base.RawQuery)
-		password, _ := base.User.Password()
-		r.secrets.Add(password)
+		var upstream redact.Secrets
+		upstream.URL(base)
+		r.secrets.Keep(&upstream)
 	}
 	return nil
 }
 
 // Hide keeps the value of a request header off all tapes, wherever it appears: that
 // of one which clients do not send, but the upstream gets.
-func (r *Recorder) Hide(name, value string) { r.secrets.Credentials(name, value) }
+func (r *Recorder) Hide(name, value string) {
+	var hidden redact.Secrets
+	hidden.Credentials(name, value)
+	r.secrets.Keep(&hidden)
+}
 
 // numberOf returns the number that the name of a file begins with, 0 if none.
 func numberOf(name string) int {
@@ -171,17 +175,10 @@ func (r *Recorder) Watch(request *exchange.Request) exchange.Watcher {
 		r.failed(err)
 		return nil
 	}
-	t := &tape{recorder: r, request: request, number: number}
+	t := &tape{recorder: r, request: request, number: number, own: r.secrets.Own(true)}
 	t.cleaner = cleaner{secrets: &r.secrets, out: t.clean}
-	for name, values := range request.Header { // before anything of them can come back
-		for _, value := range values {
-			r.secrets.Credentials(name, value)
-		}
-	}
-	if user := request.URL.User; user != nil {
-		password, _ := user.Password()
-		r.secrets.Add(password)
-	}
+	t.own.Header(request.Header) // before anything of it can come back
+	t.own.URL(request.URL)
 	r.mu.Lock()
 	r.open[t] = struct{}{}
 	r.mu.Unlock()
@@ -267,8 +264,10 @@ type tape struct {
 	request  *exchange.Request
 	number   int
 
-	mu      sync.Mutex // guards the fields below
-	file    *os.File   // nil until the request is written
+	mu      sync.Mutex      // guards the fields below
+	own     *redact.Secrets // of the request, until it is written
+	needed  []string        // those, after that
+	file    *os.File        // nil until the request is written
 	closed  bool
 	cleaner cleaner
 	writer  record.Writer      // escapes once the parts that its lines have in common
@@ -379,9 +378,9 @@ func (t *tape) ask() {
 	if t.closed {
 		return
 	}
-	secrets := &t.recorder.secrets
 	path, query := t.recorder.target(request.URL)
-	kept := cleanRequest(secrets, request.Method, path, query, request.Header, text, size)
+	kept := cleanRequest(t.own, request.Method, path, query, request.Header, text, size)
+	t.needed, t.own = t.own.Taught(), nil // an idle stream has no use for it
 	var err error
 	if t.file, err = t.recorder.create(t.number, fileName(request.Method, kept.Path)); err != nil {
 		t.recorder.failed(err)
@@ -602,6 +601,11 @@ func (t *tape) close() (err error) {
 		}
 	}
 	t.file, t.pending, t.closed = nil, nil, true
+	if t.own != nil {
+		t.needed, t.own = t.own.Taught(), nil
+	}
+	t.recorder.secrets.Release(t.needed)
+	t.needed = nil
 	t.recorder.mu.Lock()
 	delete(t.recorder.open, t)
 	t.recorder.mu.Unlock()

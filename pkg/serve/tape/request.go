@@ -55,8 +55,9 @@ func kept(header http.Header) []string {
 	return names
 }
 
-// cleanRequest returns a request as a tape has it, and remembers its secrets. The
-// same is done to the requests that are compared with the tape.
+// cleanRequest returns a request as a tape has it, and adds its secrets to its own
+// ones: with those of others, a request would be another one after them. The same is
+// done to the requests that are compared with the tape.
 func cleanRequest(secrets *redact.Secrets, method, path, query string, header http.Header, body []byte, size int64) *Request {
 	return cleanWith(secrets, method, path, query, header, body, size, func(contentType, text string, cut int64) Body {
 		return bodyOf([]byte(cleanBody(secrets, contentType, text, true)), cut)
@@ -65,11 +66,7 @@ func cleanRequest(secrets *redact.Secrets, method, path, query string, header ht
 
 // cleanWith is cleanRequest with a function for the body.
 func cleanWith(secrets *redact.Secrets, method, path, query string, header http.Header, body []byte, size int64, clean func(contentType, text string, cut int64) Body) *Request {
-	for name, values := range header {
-		for _, value := range values {
-			secrets.Credentials(name, value)
-		}
-	}
+	secrets.Header(header)
 	r := &Request{Method: method, hasPath: true, Query: secrets.Query(query), Header: http.Header{}}
 	contentType := header.Get("Content-Type")
 	if body != nil {
@@ -88,7 +85,7 @@ func cleanWith(secrets *redact.Secrets, method, path, query string, header http.
 			r.Body.Size = cut
 		}
 	}
-	r.Path = secrets.Clean(path)
+	r.Path = secrets.Path(path)
 	for _, name := range kept(header) {
 		for _, value := range header[name] {
 			if strings.EqualFold(name, "Content-Type") {
@@ -126,11 +123,24 @@ func uncoded(header http.Header, body []byte, size int64) ([]byte, int64) {
 	return text, 0
 }
 
+// cleanParts returns a form of several parts without the fields that are secret, and
+// any other text as it is.
+func cleanParts(secrets *redact.Secrets, text string) string {
+	spans := redact.Parts(text)
+	for _, span := range spans {
+		secrets.Add(text[span.From:span.To])
+	}
+	return redact.Replace(text, spans)
+}
+
 // cleanBody returns a whole body without its secrets.
 func cleanBody(secrets *redact.Secrets, contentType, text string, isRequest bool) string {
 	// curl -d calls everything a form.
 	if isRequest && !isJSON(text) && strings.HasPrefix(strings.ToLower(contentType), "application/x-www-form-urlencoded") {
 		return secrets.Query(text)
+	}
+	if isRequest {
+		text = cleanParts(secrets, text)
 	}
 	lines := []string{text}
 	if isJSON(text) && compactJSON([]byte(text)) == nil {

@@ -225,3 +225,102 @@ func TestTokenFields(t *testing.T) {
 		t.Errorf("an answer became %s, want %s", got, want)
 	}
 }
+
+// echo records a request whose answer is text, and returns its tape.
+func echo(t *testing.T, r *Recorder, c call, text string) string {
+	t.Helper()
+	c.method, c.status, c.how, c.text = "POST", 200, exchange.Whole, text
+	if c.target == "" {
+		c.target = "/echo"
+	}
+	if c.answer == nil {
+		c.answer = http.Header{"Content-Type": {"text/plain"}}
+	}
+	take(t, r.Watch, c, 100)
+	return tapes(t, r.Dir)
+}
+
+func TestUpstreamIsHidden(t *testing.T) {
+	r := newRecorder(t)
+	r.Upstream, _ = url.Parse("http://user:hunter2hunter2@upstream.test")
+	r.Hide("X-Api-Key", "key-of-the-flag")
+	for i := range 1500 { // each with a secret of its own
+		take(t, r.Watch, call{method: "GET", target: "/", header: http.Header{"X-Request": {fmt.Sprintf("0a1b2c3d4e5f6a7b-%07d", i)}}, status: 204, how: exchange.Whole}, 1)
+	}
+	basic := base64.StdEncoding.EncodeToString([]byte("user:hunter2hunter2"))
+	tape := echo(t, r, call{}, "key-of-the-flag, "+basic+", user:hunter2hunter2")
+	for _, secret := range []string{"key-of-the-flag", basic, "hunter2hunter2"} {
+		if strings.Contains(tape, secret) {
+			t.Errorf("%s is on the tape", secret)
+		}
+	}
+}
+
+// The secret of one request does not change another, nor a word that is one the path
+// of its own.
+func TestSecretsOfOthers(t *testing.T) {
+	r := newRecorder(t)
+	call := func(path, key string) call {
+		return call{method: "POST", target: path, header: http.Header{"Authorization": {"Bearer " + key}, "Content-Type": {"text/plain"}}, body: "text", status: 200, how: exchange.Whole, answer: http.Header{"Content-Type": {"text/plain"}}, text: path}
+	}
+	take(t, r.Watch, call("/v1/openai/messages", "messages"), 100)
+	take(t, r.Watch, call("/v1/openai/messages-2026", "another-key-1"), 100)
+	take(t, r.Watch, call("/v1/messages-2027", "messages-2026"), 100)
+	_, base := play(t, r.Dir, Options{})
+	for _, c := range []struct{ path, key string }{{"/v1/messages-2027", "messages-2026"}, {"/v1/openai/messages-2026", "x"}, {"/v1/openai/messages", "y"}, {"/v1/openai/messages", "messages"}} {
+		if response, text, err := ask(t, base, call(c.path, c.key)); err != nil || response.StatusCode != 200 {
+			t.Errorf("%s with the key %s: %v %s %v", c.path, c.key, response.Status, text, err)
+		}
+	}
+}
+
+func TestFields(t *testing.T) {
+	const multipart = "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nhunter2hunter2\r\n--b--"
+	for _, test := range []struct {
+		request    bool
+		text, want string
+	}{
+		{true, `{"password":["X"],"b":["c"]}`, `{"password":["REDACTED"],"b":["c"]}`},
+		{true, `{"api_key":{"value":"X"},"b":"c"}`, `{"api_key":{"value":"REDACTED"},"b":"c"}`},
+		{true, `{"apikeys":[[{"a":"X"}],1],"b":2}`, `{"apikeys":[[{"a":"REDACTED"}],"REDACTED"],"b":2}`},
+		{true, "{\"password\"\t:\"X\"}", "{\"password\"\t:\"REDACTED\"}"},
+		{true, `{"auth":"X","pin":"Y"}`, `{"auth":"REDACTED","pin":"REDACTED"}`},
+		{false, `{"auth":"X","pin":13}`, `{"auth":"X","pin":13}`},
+		{true, `{"m":"{\"password\":\"X\"}"}`, `{"m":"{\"password\":\"REDACTED\"}"}`},
+		{false, `{"m":"{\"password\":[\"X\"]}"}`, `{"m":"{\"password\":[\"REDACTED\"]}"}`},
+		{true, multipart, strings.Replace(multipart, "hunter2hunter2", "REDACTED", 1)},
+	} {
+		var secrets redact.Secrets
+		got := cleanBody(&secrets, "multipart/form-data", test.text, test.request)
+		if got != test.want {
+			t.Errorf("%s became %s, want %s", test.text, got, test.want)
+		}
+		if strings.Contains(test.text, "hunter2") && secrets.Clean("hunter2hunter2") != redact.Placeholder {
+			t.Error("the field of a form is not remembered")
+		}
+	}
+	// After an event like it that has nothing in its secret field.
+	r := newRecorder(t)
+	tape := echo(t, r, call{answer: sse}, "data: {\"password\":[\"\"]}\n\ndata: {\"password\":[\"Xyz\"]}\n\n")
+	if strings.Contains(tape, "Xyz") {
+		t.Error("a field is on the tape")
+	}
+}
+
+// Strings beside a secret that all end with its first letter do not let it out.
+func TestPiecesBesideManyTexts(t *testing.T) {
+	tags := strings.Repeat(`"yes",`, 2000) + `"yes"`
+	for _, tags := range []string{tags[:6*100+5], tags} {
+		r := newRecorder(t)
+		var text strings.Builder
+		for _, piece := range []string{"sesame-01", "23456789", "abcdefgh", "ijklmnop"} {
+			fmt.Fprintf(&text, "data: {\"tags\":[%s],\"delta\":%q}\n\n", tags, piece)
+		}
+		tape := echo(t, r, call{answer: sse, header: http.Header{"Authorization": {"Bearer sesame-0123456789abcdefghijklmnop"}}}, text.String())
+		for _, piece := range []string{"sesame-01", "23456789", "abcdefgh", "ijklmnop"} {
+			if strings.Contains(tape, piece) {
+				t.Errorf("%s is on the tape", piece)
+			}
+		}
+	}
+}

@@ -183,6 +183,13 @@ func (r *textReader) walk(s string, where place, offset int) bool {
 	r.at = r.at[:0]
 	current := 0
 	name, is := "", roleNone // of the member whose value comes next
+	depth, hidden := 0, 0    // of the outermost value that is secret as a whole
+	member := func() role {
+		if hidden > 0 && !redact.IsPlainMember(name) {
+			return roleSecret
+		}
+		return is
+	}
 	for i := 0; i < len(s); {
 		if len(r.texts) > maxTexts {
 			return false
@@ -197,7 +204,7 @@ func (r *textReader) walk(s string, where place, offset int) bool {
 				t.kind, t.value = openString, unquote(s[i+1:end])
 			}
 			i = end
-			for i < len(s) && s[i] == ' ' {
+			for i < len(s) && strings.IndexByte(" \t\r\n", s[i]) >= 0 {
 				i++
 			}
 			if i < len(s) && s[i] == ':' {
@@ -209,19 +216,22 @@ func (r *textReader) walk(s string, where place, offset int) bool {
 				}
 				i++
 			} else {
-				r.value(current, name, is, t)
+				r.value(current, name, member(), t)
 			}
 		case c == '-' || '0' <= c && c <= '9':
 			end := i + 1
 			for end < len(s) && (isAlnum(s[end]) || s[end] == '.' || s[end] == '-' || s[end] == '+') {
 				end++
 			}
-			r.value(current, name, is, text{place: where, from: offset + i, to: offset + end, kind: jsonNumber, value: s[i:end]})
+			r.value(current, name, member(), text{place: where, from: offset + i, to: offset + end, kind: jsonNumber, value: s[i:end]})
 			i = end
 		case c == ',':
 			name, is = "", roleNone
 			i++
 		case c == '{' || c == '[':
+			if depth++; hidden == 0 && is == roleSecret {
+				hidden = depth
+			}
 			if !r.light {
 				o := &r.objects[current]
 				wild, exact := o.path(name)
@@ -234,6 +244,10 @@ func (r *textReader) walk(s string, where place, offset int) bool {
 			name, is = "", roleNone
 			i++
 		case c == '}' || c == ']':
+			if depth == hidden {
+				hidden = 0
+			}
+			depth = max(depth-1, 0)
 			if !r.light && r.objects[current].parent >= 0 {
 				current = r.objects[current].parent
 			}
