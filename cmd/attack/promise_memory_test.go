@@ -182,6 +182,12 @@ func memoryOnce(t *testing.T, random *rand.Rand, name string) {
 				copies += 8 * (floodStreams + 4)
 			}
 		}
+		if slices.Contains(args, "--print=json") {
+			copies += floodStreams
+		}
+		if f.coding == "br" || f.coding == "zstd" {
+			copies += 8 * floodStreams // the window of each decoder
+		}
 		f.size = 64 << 20
 		args = append([]string{"serve", "-p", "0", "--print-url", "--max-event-size", "1M", "--upstream", floodServer(t, f)}, args...)
 	}

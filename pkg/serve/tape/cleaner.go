@@ -291,6 +291,10 @@ func (c *cleaner) likeLast(r *record.Record) (value string, ok bool) {
 	return "", false
 }
 
+// maxLines bounds the lines of a block without an end that are texts of their own;
+// those after them are one text, as each takes memory.
+const maxLines = 4096
+
 // read collects the texts of the event.
 func (c *cleaner) read(r *record.Record) {
 	reader := &c.reader
@@ -300,7 +304,12 @@ func (c *cleaner) read(r *record.Record) {
 		return
 	case r.Incomplete || !r.IsEvent && !r.HasComment && !r.HasID:
 		offset, eventType := 0, stream.DefaultType
-		for line := range strings.Lines(string(r.Raw)) {
+		raw := string(r.Raw)
+		for line := range strings.Lines(raw) {
+			if len(reader.texts) >= maxLines {
+				reader.add(raw[offset:], inRaw, offset, "raw")
+				break
+			}
 			value := strings.TrimRight(line, "\r\n")
 			name, rest, _ := strings.Cut(value, ":")
 			at := offset + len(value) - len(strings.TrimPrefix(rest, " "))
