@@ -54,18 +54,23 @@ func (s *session) showInner(b *stream.Block, at time.Time) {
 	raw := b.Raw()
 	cut := b.Incomplete() && raw[len(raw)-1] != '\n' && raw[len(raw)-1] != '\r'
 	var text []byte
-	whole := 0 // the length of text without its last field
+	left := -1 // fields to look at, all of them if it is negative
+	if cut {
+		for range b.Fields() {
+			left++
+		}
+	}
 	for field := range b.Fields() {
-		whole = len(text)
+		if left == 0 {
+			break
+		}
+		left--
 		switch {
 		case len(field.Name) == 0:
 			text = stream.AppendComment(text, string(field.Value))
 		case b.Incomplete() && string(field.Name) == "retry":
 			text = fmt.Appendf(text, "retry: %s\n\n", field.Value)
 		}
-	}
-	if cut {
-		text = text[:whole]
 	}
 	if len(text) == 0 {
 		return
