@@ -39,8 +39,14 @@ func (f *Flags) transport() (*http.Transport, error) {
 		DisableCompression:  true, // --compressed is an affair of decompressing
 		ReadBufferSize:      16 << 10,
 		IdleConnTimeout:     30 * time.Second,
+
+		MaxResponseHeaderBytes: maxHeader,
 	}, nil
 }
+
+// maxHeader bounds the header of a response: its parts take six times their size.
+// curl takes 300 kB.
+const maxHeader = 1 << 20
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
