@@ -9,7 +9,6 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -539,11 +538,10 @@ func (x *passing) limitWrite() {
 	}
 }
 
-// stuck reports whether a write failed for its deadline. HTTP/2 has the error of a
-// stream that was closed.
-func (x *passing) stuck() bool {
-	return errors.Is(x.lostErr, os.ErrDeadlineExceeded) || !x.until.IsZero() && !time.Now().Before(x.until)
-}
+// stuck reports whether a write failed for its deadline. Its error does not tell:
+// HTTP/2 has that of a stream that was closed, and over HTTP/1.1 the server has
+// deadlines of its own where a client leaves.
+func (x *passing) stuck() bool { return !x.until.IsZero() && !time.Now().Before(x.until) }
 
 // unlimit takes the deadline of a write back: HTTP/2 would close a stream that is
 // silent for so long.
