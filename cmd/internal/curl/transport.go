@@ -46,7 +46,7 @@ func (f *Flags) transport() (*http.Transport, error) {
 
 // maxHeader bounds the header of a response: its parts take six times their size.
 // curl takes 300 kB.
-const maxHeader = 1 << 20
+const maxHeader = 3 << 20
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
