@@ -32,6 +32,7 @@ type floor struct {
 // too high.
 var floors = []floor{
 	{folder: "internal/coding", may: []string{"github.com/andybalholm/brotli", "github.com/klauspost/compress"}},
+	{folder: "internal/query", may: []string{module + "/pkg/stream", "github.com/itchyny/gojq"}},
 	{folder: "internal"},
 	{folder: "pkg/stream", mayNot: []string{"net", "os"}},
 	{folder: "pkg/record", may: []string{module + "/pkg/stream"}, mayNot: []string{"net", "os"}},
@@ -42,6 +43,7 @@ var floors = []floor{
 	{folder: "pkg/serve/inspector", may: []string{module + "/internal", module + "/pkg/serve", module + "/pkg/exchange", module + "/pkg/record", module + "/pkg/stream"}},
 	{folder: "pkg/serve/relay", may: []string{module + "/internal", module + "/pkg/serve/fault", module + "/pkg/exchange", module + "/pkg/record", module + "/pkg/stream"}},
 	{folder: "pkg/serve/tape", may: []string{module + "/internal", module + "/pkg/serve/fault", module + "/pkg/exchange", module + "/pkg/record", module + "/pkg/stream"}},
+	{folder: "pkg/serve/fake", may: []string{module + "/internal", module + "/pkg/serve/fault", module + "/pkg/serve/tape", module + "/pkg/exchange", module + "/pkg/record", module + "/pkg/stream", "github.com/goccy/go-yaml"}},
 	{folder: "pkg/serve/internal/figures", may: []string{module + "/pkg"}},
 	{folder: "pkg/serve/servetest", may: []string{module + "/pkg"}},
 	{folder: "pkg/serve", mayNot: []string{module + "/pkg/serve/inspector"}, may: []string{module + "/internal", module + "/pkg/record", module + "/pkg/stream"}},
@@ -54,10 +56,9 @@ var floors = []floor{
 	{folder: "cmd/internal/term", may: []string{"github.com/fatih/color", "github.com/mattn/go-isatty", "golang.org/x/term"}},
 	{folder: "cmd/internal/suggest"},
 	{folder: "cmd/internal/outfile"},
-	{folder: "cmd/internal/query", may: []string{module + "/pkg/stream", "github.com/itchyny/gojq"}},
 	{folder: "cmd/internal/cursor", may: []string{module + "/pkg/listen"}},
 	{folder: "cmd/internal/preset", may: []string{inner + "suggest"}},
-	{folder: "cmd/internal/transcript", may: []string{inner + "preset", inner + "query", module + "/pkg/exchange/window", module + "/pkg/record"}},
+	{folder: "cmd/internal/transcript", may: []string{inner + "preset", module + "/internal/query", module + "/pkg/exchange/window", module + "/pkg/record"}},
 	{folder: "cmd/internal/output", may: []string{inner + "term", module + "/pkg", "golang.org/x/text/width"}},
 	{folder: "cmd/internal/cli", may: []string{module + "/internal", inner + "output", inner + "suggest", inner + "term", "github.com/spf13"}},
 	{folder: "cmd/internal/curl", may: []string{module + "/internal", inner + "cli", inner + "output", inner + "term", "github.com/spf13/pflag"}},

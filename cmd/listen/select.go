@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/preset"
-	"github.com/ssectl/ssectl/cmd/internal/query"
+	"github.com/ssectl/ssectl/internal/query"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 

@@ -14,8 +14,8 @@ import (
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/curl"
-	"github.com/ssectl/ssectl/cmd/internal/query"
 	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/internal/query"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/relay"

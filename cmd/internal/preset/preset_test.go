@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ssectl/ssectl/cmd/internal/query"
+	"github.com/ssectl/ssectl/internal/query"
 )
 
 func TestPresetsCompile(t *testing.T) {

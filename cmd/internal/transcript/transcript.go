@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/ssectl/ssectl/cmd/internal/preset"
-	"github.com/ssectl/ssectl/cmd/internal/query"
+	"github.com/ssectl/ssectl/internal/query"
 	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/record"
 )
