@@ -138,7 +138,11 @@ func (s *Set) Of(method, path string) *Plan {
 	if s.all != nil {
 		return s.all
 	}
-	p := NewPlan(nil, s.stamp)
+	return NewPlan(s.Choose(method, path), s.stamp)
+}
+
+// Choose returns the faults of the next request, and counts it.
+func (s *Set) Choose(method, path string) (chosen []Fault) {
 	for i := range s.faults {
 		f := &s.faults[i]
 		if !f.For.matches(method, path) {
@@ -149,10 +153,10 @@ func (s *Set) Of(method, path string) *Plan {
 		case !f.For.covers(n), f.Kind == "status" && !f.Covers(n):
 		case f.For.Share != 0 && rand.New(rand.NewPCG(s.seed+uint64(i), uint64(n))).Float64() >= f.For.Share:
 		default:
-			p.add(*f)
+			chosen = append(chosen, *f)
 		}
 	}
-	return p
+	return chosen
 }
 
 // Uncounted returns a plan for a request that does not count, with the faults that
