@@ -276,6 +276,10 @@ func (s *Sender) Wait(own time.Duration, next bool) error {
 	return s.sleep(left)
 }
 
+// Idle notes that an answer waited, for so long, for something that has no time: what
+// comes after it is due that much later.
+func (s *Sender) Idle(d time.Duration) { s.due = s.due.Add(d) }
+
 // Flush sends the head and all that was added, as far as faults let it pass. An answer
 // that waits for something that has no time calls it before.
 func (s *Sender) Flush() error { return s.sendAll(false) }
