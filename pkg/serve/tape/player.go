@@ -66,6 +66,10 @@ type Options struct {
 	Faults    []fault.Fault
 	FaultSeed uint64
 
+	// FaultControl, if not nil, has the faults in place of Faults, so that they can be
+	// changed at any time.
+	FaultControl *fault.Control
+
 	// Otherwise answers the requests that no recording matches. Nil means
 	// status 501 with the differences from the nearest one.
 	Otherwise http.Handler
@@ -114,7 +118,12 @@ type Player struct {
 
 // Open returns a Player for the recordings in a directory.
 func Open(dir string, options Options) (*Player, error) {
-	p := &Player{options: options, parts: DefaultParts(), turns: newTurns(), faults: fault.NewSet(options.Faults, false, options.FaultSeed)}
+	p := &Player{options: options, parts: DefaultParts(), turns: newTurns()}
+	control := options.FaultControl
+	if control == nil {
+		control = fault.NewControl(options.Faults)
+	}
+	p.faults = control.NewSet(false, options.FaultSeed)
 	for i := range options.Faults {
 		if err := options.Faults[i].Validate(); err != nil {
 			return nil, err
@@ -197,7 +206,7 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.header(w.Header(), r, nil)
 		http.Error(w, "ssectl serve: "+err.Error(), play.Status)
 	case found != nil:
-		plan := p.faults.Of(r.Method, r.URL.Path)
+		plan := p.faults.Of(r)
 		if plan.NoResume && request.lastEventID() != "" {
 			found, after = p.noResume(found, &key), ""
 		}
