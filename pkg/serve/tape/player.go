@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/internal/pertest"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/internal/socket"
 	"github.com/ssectl/ssectl/pkg/exchange"
@@ -103,6 +104,9 @@ type Play struct {
 // matches it. Where several recordings have the same request, they are played
 // one after the other, and then the last one again. A request with a Last-Event-ID
 // that no recording has is answered with the rest of the stream that has the event.
+//
+// Tests that use a player at the same time name themselves in the header
+// X-Ssectl-Test: each has turns and faults of its own. The header is not compared.
 type Player struct {
 	options Options
 	parts   []Part
@@ -111,9 +115,15 @@ type Player struct {
 	number  atomic.Int64
 	turns   turns
 
-	mu    sync.Mutex // guards plays, and the used and played fields of the recordings
 	list  []*recording
-	plays int64
+	tests pertest.States[progress]
+	mu    sync.Mutex // guards what the tests have got, and the given fields of the recordings
+}
+
+// A progress is how far a test has got: each has the recordings from the beginning.
+type progress struct {
+	plays  int64
+	played map[*recording]int64 // which play was the last one of a recording, from 1
 }
 
 // Open returns a Player for the recordings in a directory.
@@ -198,7 +208,8 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	request := cleanWith(own, r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, body[:min(len(body), maxCompared)], size,
 		func(contentType, text string, cut int64) Body { return playedBody(own, contentType, text, cut) })
 	play := Play{Remote: r.RemoteAddr, Method: r.Method, Path: request.Path, Start: start}
-	found, after, key, err := p.find(request)
+	test := p.test(r.Header)
+	found, after, key, err := p.find(test, request)
 	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 	switch {
 	case err != nil:
@@ -208,7 +219,7 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case found != nil:
 		plan := p.faults.Of(r)
 		if plan.NoResume && request.lastEventID() != "" {
-			found, after = p.noResume(found, &key), ""
+			found, after = p.noResume(test, found, &key), ""
 		}
 		if size > maxCompared && p.options.Otherwise != nil {
 			drain(w, r)
@@ -217,7 +228,7 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.header(w.Header(), r, found)
 		x := &playing{
 			player: p, w: w, control: http.NewResponseController(w), ctx: r.Context(), play: &play, due: time.Now(),
-			watcher: p.watch(start, r, body), end: exchange.ClientLeft, after: after,
+			watcher: p.watch(start, r, body, exchange.Match{Name: play.Name}), end: exchange.ClientLeft, after: after,
 		}
 		defer func() { // also of a panic that cuts the answer
 			play.Duration = time.Since(start)
@@ -240,7 +251,9 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		play.Status = http.StatusNotImplemented
 		p.header(w.Header(), r, nil)
-		play.End = p.refuse(w, p.watch(start, r, body), request, &key)
+		match := p.miss(request, &key)
+		play.End = match.Why
+		p.refuse(w, p.watch(start, r, body, match), match)
 	}
 	play.Duration = time.Since(start)
 	p.played(play)
@@ -265,45 +278,63 @@ func (p *Player) played(play Play) {
 
 // find returns the recording to play for a request, nil if there is none, and the ID
 // of the event that a resumed stream goes on after.
-func (p *Player) find(request *Request) (found *recording, after string, k key, err error) {
+func (p *Player) find(test *progress, request *Request) (found *recording, after string, k key, err error) {
 	if k, err = keyOf(request, p.options.Normalize); err != nil {
 		return nil, "", k, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	id := request.lastEventID()
-	found = p.pick(&k, func(r *recording) bool { return r.request.lastEventID() == id })
+	found = p.pick(test, &k, func(r *recording) bool { return r.request.lastEventID() == id })
 	if found == nil && id != "" {
-		if found = p.resumed(&k, request.Method, id); found != nil {
+		if found = p.resumed(test, &k, request.Method, id); found != nil {
 			return found, id, k, nil // which counts as played already
 		}
 	}
 	if found == nil {
-		found = p.afresh(&k)
+		found = p.afresh(test, &k)
 	}
 	if found == nil && request.Method == http.MethodHead {
 		// The answer to a GET is that to HEAD, without its body.
 		get := *request
 		get.Method = http.MethodGet
 		if k, err := keyOf(&get, p.options.Normalize); err == nil {
-			return p.afresh(&k), "", k, nil // and it is still to be played
+			return p.afresh(test, &k), "", k, nil // and it is still to be played
 		}
 	}
-	p.use(found)
+	p.use(test, found)
 	return found, "", k, nil
 }
 
+// test returns the progress of the test that a request is of.
+func (p *Player) test(header http.Header) *progress {
+	return p.tests.Of(pertest.Name(header), func() *progress { return &progress{played: map[*recording]int64{}} })
+}
+
 // use notes that a recording is played.
-func (p *Player) use(r *recording) {
+func (p *Player) use(test *progress, r *recording) {
 	if r != nil {
-		p.plays++
-		r.used, r.played = true, p.plays
+		test.plays++
+		test.played[r] = test.plays
+		r.given = true
 	}
+}
+
+// Left returns the names of the recordings that were not played so far, in no test.
+func (p *Player) Left() (names []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.list {
+		if !r.given {
+			names = append(names, r.name())
+		}
+	}
+	return names
 }
 
 // pick returns the first recording that matches and fits and was not played, of those
 // with the same request as the first that matches; else the last of them.
-func (p *Player) pick(k *key, fits func(*recording) bool) (found *recording) {
+func (p *Player) pick(test *progress, k *key, fits func(*recording) bool) (found *recording) {
 	for _, r := range p.list {
 		if !p.matches(k, r) || !fits(r) {
 			continue
@@ -311,7 +342,7 @@ func (p *Player) pick(k *key, fits func(*recording) bool) (found *recording) {
 		if found != nil && !p.sameRequest(found, r) {
 			continue
 		}
-		if found = r; !r.used {
+		if found = r; test.played[r] == 0 {
 			break
 		}
 	}
@@ -382,7 +413,7 @@ type refusal struct {
 }
 
 // watch reports a request to Options.Watch.
-func (p *Player) watch(start time.Time, r *http.Request, body []byte) exchange.Watcher {
+func (p *Player) watch(start time.Time, r *http.Request, body []byte, match exchange.Match) exchange.Watcher {
 	if p.options.Watch == nil {
 		return nobody{}
 	}
@@ -394,7 +425,7 @@ func (p *Player) watch(start time.Time, r *http.Request, body []byte) exchange.W
 	} else {
 		request.Number = p.number.Add(1)
 	}
-	w := p.options.Watch(request)
+	w := p.options.Watch.With(match)(request)
 	if w == nil {
 		return nobody{}
 	}
@@ -416,15 +447,13 @@ func (nobody) Event(*record.Record)        {}
 func (nobody) Body([]byte)                 {}
 func (nobody) End(exchange.End)            {}
 
-// refuse answers a request that no recording matches, and returns its message.
-func (p *Player) refuse(w http.ResponseWriter, watcher exchange.Watcher, request *Request, k *key) string {
-	var answer refusal
-	answer.Error.Type, answer.Error.Code = "no_recording", "no_recording"
+// miss returns why no recording matches a request.
+func (p *Player) miss(request *Request, k *key) (m exchange.Match) {
 	target := request.Path
 	if request.Query != "" {
 		target += "?" + request.Query
 	}
-	message := fmt.Sprintf("no recording matches %s %s", request.Method, target)
+	m.Why = fmt.Sprintf("no recording matches %s %s", request.Method, target)
 	var nearest *recording
 	best := -1
 	for _, r := range p.list {
@@ -433,17 +462,23 @@ func (p *Player) refuse(w http.ResponseWriter, watcher exchange.Watcher, request
 		}
 	}
 	if nearest == nil {
-		message += ": there is none"
-	} else {
-		answer.Error.Nearest = nearest.name()
-		answer.Error.Differs = k.differences(&nearest.key, p.parts)
-		var words []string
-		for _, d := range answer.Error.Differs {
-			words = append(words, d.String())
-		}
-		message += fmt.Sprintf("; the nearest is %s: %s", nearest.name(), strings.Join(words, "; "))
+		m.Why += ": there is none"
+		return m
 	}
-	answer.Error.Message = message
+	m.Nearest, m.Differs = nearest.name(), k.differences(&nearest.key, p.parts)
+	var words []string
+	for _, d := range m.Differs {
+		words = append(words, d.String())
+	}
+	m.Why += fmt.Sprintf("; the nearest is %s: %s", m.Nearest, strings.Join(words, "; "))
+	return m
+}
+
+// refuse answers a request that no recording matches.
+func (p *Player) refuse(w http.ResponseWriter, watcher exchange.Watcher, match exchange.Match) {
+	var answer refusal
+	answer.Error.Type, answer.Error.Code = "no_recording", "no_recording"
+	answer.Error.Message, answer.Error.Nearest, answer.Error.Differs = match.Why, match.Nearest, match.Differs
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
@@ -459,8 +494,7 @@ func (p *Player) refuse(w http.ResponseWriter, watcher exchange.Watcher, request
 	watcher.Response(&exchange.Response{Time: time.Now(), Status: http.StatusNotImplemented, Header: header.Clone()})
 	watcher.Body(text.Bytes())
 	watcher.End(exchange.End{How: exchange.Whole, Time: time.Now(), Bytes: int64(text.Len())})
-	p.note(message)
-	return message
+	p.note(match.Why)
 }
 
 // A playing is one answer on its way.
@@ -509,6 +543,7 @@ func (x *playing) run(r *http.Request, found *recording, plan *fault.Plan) {
 		for _, name := range []string{"Content-Encoding", "Content-Length", "Etag", "Last-Modified"} {
 			w.Header().Del(name) // those of the recorded answer
 		}
+		x.watcher.Response(&exchange.Response{Time: time.Now(), Proto: r.Proto, Status: plan.Status, Header: http.Header{}})
 		httpx.WriteError(w, r, plan.Status, http.StatusText(plan.Status), x.player.options.Header)
 		return
 	}
