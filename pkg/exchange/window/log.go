@@ -123,6 +123,7 @@ func (l *Log) Watch(r *exchange.Request) exchange.Watcher {
 		log: l, start: r.Time, remote: r.Remote, method: r.Method, host: r.Host,
 		test: pertest.Name(r.Header), header: shown(r.Header, redact.RequestHeader), request: r, secrets: l.secretsOf(r),
 	}
+	delete(e.header, pertest.Header)
 	e.match = e.matched(r.Match)
 	if r.URL != nil {
 		e.url = e.secrets.text(redact.URL(r.URL), false)
