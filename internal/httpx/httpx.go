@@ -138,20 +138,3 @@ func Scheme(text string) string {
 	}
 	return text[:len(name)+len("://")]
 }
-
-// MatchPath reports whether a path is of a pattern, in which a segment {name} or *
-// stands for any one segment, and {name...} or * at the end for one or more.
-func MatchPath(pattern, path string) bool {
-	want, got := strings.Split(pattern, "/"), strings.Split(path, "/")
-	for i, segment := range want {
-		named := strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "}")
-		last := i == len(want)-1
-		switch {
-		case last && (segment == "*" || named && strings.HasSuffix(segment, "...}")):
-			return len(got) > i && got[i] != ""
-		case i >= len(got), segment != got[i] && (!named && segment != "*" || got[i] == ""):
-			return false
-		}
-	}
-	return len(want) == len(got)
-}

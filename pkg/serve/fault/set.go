@@ -95,6 +95,22 @@ func (f *Fault) isScoped() bool {
 
 // Of returns the plan for the next request, and counts it.
 func (s *Set) Of(r *http.Request) *Plan {
+	all, chosen := s.choose(r)
+	if all != nil {
+		return all
+	}
+	return NewPlan(chosen, s.stamp)
+}
+
+// Choose returns the faults of the next request, and counts it.
+func (s *Set) Choose(r *http.Request) []Fault {
+	_, chosen := s.choose(r)
+	return chosen
+}
+
+// choose returns the faults of the next request, and their plan if that is the same
+// for all requests.
+func (s *Set) choose(r *http.Request) (all *Plan, chosen []Fault) {
 	test := pertest.Name(r.Header)
 	now := s.control.now(test)
 	c := s.tests.Of(test, func() *counts { return new(counts) })
@@ -107,9 +123,8 @@ func (s *Set) Of(r *http.Request) *Plan {
 		}
 	}
 	if c.all != nil {
-		return c.all
+		return c.all, now.faults
 	}
-	p := NewPlan(nil, s.stamp)
 	for i := range now.faults {
 		f := &now.faults[i]
 		if !f.For.matches(r) {
@@ -121,10 +136,10 @@ func (s *Set) Of(r *http.Request) *Plan {
 		case !f.For.covers(n), f.Kind == "status" && !f.Covers(n):
 		case f.For.Share != 0 && rand.New(rand.NewPCG(s.seed+uint64(i), uint64(n))).Float64() >= f.For.Share:
 		default:
-			p.add(*f)
+			chosen = append(chosen, *f)
 		}
 	}
-	return p
+	return nil, chosen
 }
 
 // Uncounted returns a plan for a request that does not count, with the faults that
