@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/internal/pertest"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/internal/answer"
@@ -30,10 +31,11 @@ func checkHeader(header http.Header) error {
 }
 
 // unkept are the headers that belong to a connection or to the coding of a body,
-// which is undone, or that differ with every request.
+// which is undone, that differ with every request, or that are for us.
 var unkept = []string{
 	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 	"Content-Length", "Content-Encoding", "Accept-Encoding", "Date", "Host",
+	pertest.Header,
 	"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded",
 }
 
