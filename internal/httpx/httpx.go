@@ -43,6 +43,22 @@ func Validator(header http.Header) string {
 	return header.Get("Last-Modified")
 }
 
+// LastEventID returns the ID that a request resumes after: the header, or one of the
+// query parameters in use where a client cannot set headers. Mercure renamed its own
+// with version 1.0.
+func LastEventID(r *http.Request) string {
+	if id := r.Header.Get("Last-Event-ID"); id != "" || r.URL.RawQuery == "" {
+		return id
+	}
+	query := r.URL.Query()
+	for _, name := range []string{"lastEventId", "last_event_id", "lastEventID"} {
+		if id := query.Get(name); id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
 // WithoutURL returns the cause of an error of [http.Client], without the URL that
 // may hold secrets.
 func WithoutURL(err error) error {

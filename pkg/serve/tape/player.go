@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/internal/pertest"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
@@ -54,6 +55,10 @@ type Options struct {
 	Faults    []fault.Fault
 	FaultSeed uint64
 
+	// FaultControl, if not nil, has the faults in place of Faults, so that they can be
+	// changed at any time.
+	FaultControl *fault.Control
+
 	// Otherwise answers the requests that no recording matches. Nil means
 	// status 501 with the differences from the nearest one.
 	Otherwise http.Handler
@@ -87,6 +92,9 @@ type Play struct {
 // matches it. Where several recordings have the same request, they are played
 // one after the other, and then the last one again. A request with a Last-Event-ID
 // that no recording has is answered with the rest of the stream that has the event.
+//
+// Tests that use a player at the same time name themselves in the header
+// X-Ssectl-Test: each has turns and faults of its own. The header is not compared.
 type Player struct {
 	options Options
 	parts   []Part
@@ -95,14 +103,25 @@ type Player struct {
 	number  atomic.Int64
 	turns   answer.Turns
 
-	mu    sync.Mutex // guards plays, and the used and played fields of the recordings
 	list  []*recording
-	plays int64
+	tests pertest.States[progress]
+	mu    sync.Mutex // guards what the tests have got, and the given fields of the recordings
+}
+
+// A progress is how far a test has got: each has the recordings from the beginning.
+type progress struct {
+	plays  int64
+	played map[*recording]int64 // which play was the last one of a recording, from 1
 }
 
 // Open returns a Player for the recordings in a directory.
 func Open(dir string, options Options) (*Player, error) {
-	p := &Player{options: options, parts: DefaultParts(), turns: answer.NewTurns(), faults: fault.NewSet(options.Faults, false, options.FaultSeed)}
+	p := &Player{options: options, parts: DefaultParts(), turns: answer.NewTurns()}
+	control := options.FaultControl
+	if control == nil {
+		control = fault.NewControl(options.Faults)
+	}
+	p.faults = control.NewSet(false, options.FaultSeed)
 	for i := range options.Faults {
 		if err := options.Faults[i].Validate(); err != nil {
 			return nil, err
@@ -177,16 +196,17 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	request := cleanWith(own, r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, body[:min(len(body), maxCompared)], size,
 		func(contentType, text string, cut int64) Body { return playedBody(own, contentType, text, cut) })
 	play := Play{Remote: r.RemoteAddr, Method: r.Method, Path: request.Path, Start: start}
-	found, after, key, err := p.find(request)
+	test := p.test(r.Header)
+	found, after, key, err := p.find(test, request)
 	switch {
 	case err != nil:
 		play.Status, play.End = http.StatusInternalServerError, err.Error()
 		p.header(w.Header(), r, nil)
 		http.Error(w, "ssectl serve: "+err.Error(), play.Status)
 	case found != nil:
-		plan := p.faults.Of(r.Method, r.URL.Path)
+		plan := p.faults.Of(r)
 		if plan.NoResume && request.lastEventID() != "" {
-			found, after = p.noResume(found, &key), ""
+			found, after = p.noResume(test, found, &key), ""
 		}
 		if size > maxCompared && p.options.Otherwise != nil {
 			answer.Drain(w, r)
@@ -194,7 +214,7 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		play.Name = found.name()
 		p.header(w.Header(), r, found)
 		sender := answer.New(answer.Options{
-			Wait: p.options.Wait, WriteTimeout: p.options.WriteTimeout, Header: p.options.Header, Watch: p.watch(start, r, body),
+			Wait: p.options.Wait, WriteTimeout: p.options.WriteTimeout, Header: p.options.Header, Watch: p.watch(start, r, body, exchange.Match{Name: play.Name}),
 		}, w, r.Context())
 		defer func() { // also of a panic that cuts the answer
 			play.Status, play.Events, play.Bytes, play.End = sender.Status, sender.Events, sender.Bytes, sender.End
@@ -221,7 +241,9 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		play.Status = http.StatusNotImplemented
 		p.header(w.Header(), r, nil)
-		play.End = p.refuse(w, p.watch(start, r, body), request, &key)
+		match := p.miss(request, &key)
+		play.End = match.Why
+		p.refuse(w, p.watch(start, r, body, match), match)
 	}
 	play.Duration = time.Since(start)
 	p.played(play)
@@ -246,45 +268,63 @@ func (p *Player) played(play Play) {
 
 // find returns the recording to play for a request, nil if there is none, and the ID
 // of the event that a resumed stream goes on after.
-func (p *Player) find(request *Request) (found *recording, after string, k key, err error) {
+func (p *Player) find(test *progress, request *Request) (found *recording, after string, k key, err error) {
 	if k, err = keyOf(request, p.options.Normalize); err != nil {
 		return nil, "", k, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	id := request.lastEventID()
-	found = p.pick(&k, func(r *recording) bool { return r.request.lastEventID() == id })
+	found = p.pick(test, &k, func(r *recording) bool { return r.request.lastEventID() == id })
 	if found == nil && id != "" {
-		if found = p.resumed(&k, request.Method, id); found != nil {
+		if found = p.resumed(test, &k, request.Method, id); found != nil {
 			return found, id, k, nil // which counts as played already
 		}
 	}
 	if found == nil {
-		found = p.afresh(&k)
+		found = p.afresh(test, &k)
 	}
 	if found == nil && request.Method == http.MethodHead {
 		// The answer to a GET is that to HEAD, without its body.
 		get := *request
 		get.Method = http.MethodGet
 		if k, err := keyOf(&get, p.options.Normalize); err == nil {
-			return p.afresh(&k), "", k, nil // and it is still to be played
+			return p.afresh(test, &k), "", k, nil // and it is still to be played
 		}
 	}
-	p.use(found)
+	p.use(test, found)
 	return found, "", k, nil
 }
 
+// test returns the progress of the test that a request is of.
+func (p *Player) test(header http.Header) *progress {
+	return p.tests.Of(pertest.Name(header), func() *progress { return &progress{played: map[*recording]int64{}} })
+}
+
 // use notes that a recording is played.
-func (p *Player) use(r *recording) {
+func (p *Player) use(test *progress, r *recording) {
 	if r != nil {
-		p.plays++
-		r.used, r.played = true, p.plays
+		test.plays++
+		test.played[r] = test.plays
+		r.given = true
 	}
+}
+
+// Left returns the names of the recordings that were not played so far, in no test.
+func (p *Player) Left() (names []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.list {
+		if !r.given {
+			names = append(names, r.name())
+		}
+	}
+	return names
 }
 
 // pick returns the first recording that matches and fits and was not played, of those
 // with the same request as the first that matches; else the last of them.
-func (p *Player) pick(k *key, fits func(*recording) bool) (found *recording) {
+func (p *Player) pick(test *progress, k *key, fits func(*recording) bool) (found *recording) {
 	for _, r := range p.list {
 		if !p.matches(k, r) || !fits(r) {
 			continue
@@ -292,7 +332,7 @@ func (p *Player) pick(k *key, fits func(*recording) bool) (found *recording) {
 		if found != nil && !p.sameRequest(found, r) {
 			continue
 		}
-		if found = r; !r.used {
+		if found = r; test.played[r] == 0 {
 			break
 		}
 	}
@@ -347,25 +387,23 @@ type refusal struct {
 }
 
 // watch reports a request to Options.Watch.
-func (p *Player) watch(start time.Time, r *http.Request, body []byte) exchange.Watcher {
+func (p *Player) watch(start time.Time, r *http.Request, body []byte, match exchange.Match) exchange.Watcher {
 	number := p.options.Number
 	if number == nil {
 		number = func() int64 { return p.number.Add(1) }
 	}
-	return answer.Watch(p.options.Watch, number, start, r, body)
+	return answer.Watch(p.options.Watch.With(match), number, start, r, body)
 }
 
 var emptyKey key
 
-// refuse answers a request that no recording matches, and returns its message.
-func (p *Player) refuse(w http.ResponseWriter, watcher exchange.Watcher, request *Request, k *key) string {
-	var refused refusal
-	refused.Error.Type, refused.Error.Code = "no_recording", "no_recording"
+// miss returns why no recording matches a request.
+func (p *Player) miss(request *Request, k *key) (m exchange.Match) {
 	target := request.Path
 	if request.Query != "" {
 		target += "?" + request.Query
 	}
-	message := fmt.Sprintf("no recording matches %s %s", request.Method, target)
+	m.Why = fmt.Sprintf("no recording matches %s %s", request.Method, target)
 	var nearest *recording
 	best := -1
 	for _, r := range p.list {
@@ -374,20 +412,25 @@ func (p *Player) refuse(w http.ResponseWriter, watcher exchange.Watcher, request
 		}
 	}
 	if nearest == nil {
-		message += ": there is none"
-	} else {
-		refused.Error.Nearest = nearest.name()
-		refused.Error.Differs = k.differences(&nearest.key, p.parts)
-		var words []string
-		for _, d := range refused.Error.Differs {
-			words = append(words, d.String())
-		}
-		message += fmt.Sprintf("; the nearest is %s: %s", nearest.name(), strings.Join(words, "; "))
+		m.Why += ": there is none"
+		return m
 	}
-	refused.Error.Message = message
+	m.Nearest, m.Differs = nearest.name(), k.differences(&nearest.key, p.parts)
+	var words []string
+	for _, d := range m.Differs {
+		words = append(words, d.String())
+	}
+	m.Why += fmt.Sprintf("; the nearest is %s: %s", m.Nearest, strings.Join(words, "; "))
+	return m
+}
+
+// refuse answers a request that no recording matches.
+func (p *Player) refuse(w http.ResponseWriter, watcher exchange.Watcher, match exchange.Match) {
+	var refused refusal
+	refused.Error.Type, refused.Error.Code = "no_recording", "no_recording"
+	refused.Error.Message, refused.Error.Nearest, refused.Error.Differs = match.Why, match.Nearest, match.Differs
 	answer.Refuse(w, watcher, refused)
-	p.note(message)
-	return message
+	p.note(match.Why)
 }
 
 // A playing is a recording that is sent.

@@ -157,6 +157,7 @@ func (s *Sender) Send(r *http.Request, a *Answer, plan *fault.Plan) {
 // refuse sends the answer of a fault that is a status.
 func (s *Sender) refuse(r *http.Request, a *Answer, status int) {
 	s.Status, s.End, s.How = status, "refused by a fault", exchange.Fault
+	s.Watch.Response(&exchange.Response{Time: time.Now(), Proto: r.Proto, Status: status, Header: http.Header{}})
 	for _, name := range []string{"Content-Encoding", "Content-Length", "Etag", "Last-Modified"} {
 		s.w.Header().Del(name) // those of the answer that is not given
 	}
@@ -275,6 +276,10 @@ func (s *Sender) Wait(own time.Duration, next bool) error {
 	}
 	return s.sleep(left)
 }
+
+// Idle notes that an answer waited, for so long, for something that has no time: what
+// comes after it is due that much later.
+func (s *Sender) Idle(d time.Duration) { s.due = s.due.Add(d) }
 
 // Flush sends the head and all that was added, as far as faults let it pass. An answer
 // that waits for something that has no time calls it before.
