@@ -111,39 +111,44 @@ func (opts *options) service(streams *term.Streams) (fake.Service, error) {
 		return nil, err
 	}
 	service, err := opts.standIn().make(&opts.asOptions, text, fake.Pace{First: opts.First, Rate: opts.Rate, Jitter: jitter})
-	return wholeService{service}, err
+	return service, err
 }
 
-// standIn lets the service of --as answer, if there is one.
+// standIn lets the service of --as answer, and the answers in the files of a directory,
+// if there are any. A tape of the same directory has what they leave.
 func (s *session) standIn() error {
 	service, err := s.opts.service(s.streams)
-	if service == nil || err != nil {
+	if err != nil {
 		return err
 	}
-	s.tapes.fakes, err = fake.NewHandler(fake.Options{
-		Service: service,
-		Faults:  s.base.Faults, FaultSeed: s.base.FaultSeed,
+	answers, err := s.opts.answers(service)
+	if err != nil || service == nil && answers == nil {
+		return err
+	}
+	pace := s.base.Pace
+	if s.opts.TapePace == "" { // as the answers have it
+		pace.Recorded, pace.Every = true, 0
+	}
+	options := fake.Options{
+		Answers:      answers,
+		Service:      service,
+		ServiceName:  s.opts.As,
+		Wait:         fake.WaitOf(pace),
+		FaultControl: s.base.FaultControl, FaultSeed: s.base.FaultSeed,
 		Header: s.base.Header, CORS: s.base.CORS, WriteTimeout: s.base.WriteTimeout,
 		Watch:  s.passed.show(),
 		Number: s.tapes.next,
 		Note:   s.log.tell,
-		Played: s.log.answered,
-	})
+		Played: func(p fake.Play) { s.log.played(tape.Play(p)) },
+	}
+	switch {
+	case s.tapes.player != nil:
+		options.Otherwise = s.tapes.player
+	case service != nil:
+		options.Service = wholeService{service}
+	}
+	s.tapes.fakes, err = fake.NewHandler(options)
 	return err
-}
-
-// answered writes the line of an answer of a fake.
-func (l *connectionLog) answered(p *fake.Play) {
-	if !l.quiet {
-		line := fmt.Sprintf("%s %s %s %d", p.Remote, p.Method, p.Path, p.Status)
-		if p.Events > 0 {
-			line += fmt.Sprintf(": %d events, %d bytes, %s: %s", p.Events, p.Bytes, p.Duration.Round(time.Millisecond), p.End)
-		}
-		l.tell(line)
-	}
-	if l.once != nil && p.Events > 0 {
-		l.once()
-	}
 }
 
 // text returns the text of answers.
