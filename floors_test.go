@@ -43,7 +43,7 @@ var floors = []floor{
 	{folder: "pkg/serve/inspector", may: []string{module + "/internal", module + "/pkg/serve", module + "/pkg/exchange", module + "/pkg/record", module + "/pkg/stream"}},
 	{folder: "pkg/serve/relay", may: []string{module + "/internal", module + "/pkg/serve/fault", module + "/pkg/exchange", module + "/pkg/record", module + "/pkg/stream"}},
 	{folder: "pkg/serve/tape", may: []string{module + "/internal", module + "/pkg/serve/fault", module + "/pkg/serve/internal/answer", module + "/pkg/exchange", module + "/pkg/record", module + "/pkg/stream"}},
-	{folder: "pkg/serve/fake", may: []string{module + "/internal", module + "/pkg/serve/fault", module + "/pkg/serve/internal/answer", module + "/pkg/serve/tape", module + "/pkg/exchange", module + "/pkg/record", module + "/pkg/stream", "github.com/goccy/go-yaml"}},
+	{folder: "pkg/serve/fake", may: []string{module + "/internal", module + "/pkg/serve", module + "/pkg/exchange", module + "/pkg/record", module + "/pkg/stream", "go.yaml.in/yaml"}},
 	{folder: "pkg/serve/internal/answer", may: []string{module + "/internal", module + "/pkg/serve/fault", module + "/pkg/exchange", module + "/pkg/record"}},
 	{folder: "pkg/serve/internal/figures", may: []string{module + "/pkg"}},
 	{folder: "pkg/serve/drift", may: []string{module + "/internal", module + "/pkg/record", module + "/pkg/stream"}},

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/ssectl/ssectl/internal/coding"
 )
 
 // Any page that a person opens can send requests to a server on the same machine, so
@@ -82,6 +84,29 @@ func Drain(w http.ResponseWriter, r *http.Request) (int64, error) {
 		err = fmt.Errorf("the body is larger than %d bytes", MaxRequest)
 	}
 	return n, err
+}
+
+// Uncoded returns a body without the codings of its content, and the size of the
+// whole if it is the beginning of one. A body that has more than [MaxBody] bytes then
+// stays as it is: a few bytes may stand for very many.
+func Uncoded(header http.Header, body []byte, size int64) ([]byte, int64) {
+	if size > int64(len(body)) {
+		return body, size
+	}
+	name := coding.Of(header)
+	if name == "" || len(body) == 0 {
+		return body, 0
+	}
+	reader, err := coding.NewReader(name, bytes.NewReader(body))
+	if err != nil {
+		return body, 0
+	}
+	defer reader.Close()
+	text, err := io.ReadAll(io.LimitReader(reader, MaxBody+1))
+	if err != nil || len(text) > MaxBody {
+		return body, 0
+	}
+	return text, 0
 }
 
 // Again makes the body of a request whole again, of which the beginning was read.
