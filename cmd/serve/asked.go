@@ -20,6 +20,7 @@ import (
 type askedOptions struct {
 	Requests string
 	Expect   string
+	Verify   string
 }
 
 // The choices of --expect.
@@ -30,11 +31,15 @@ const (
 
 func (opts *askedOptions) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&opts.Requests, "requests", "", "write each request as a line of JSON to this `file` when its answer has ended, without secrets; - is stdout")
+	flags.StringVar(&opts.Verify, "verify", "", "do not serve, but ask the service at this `URL` what the recordings were asked, and exit with 1 if its answers have drifted from them")
 	flags.Var(cli.Choice(&opts.Expect, expectAll, expectMatched), "expect", "exit with 1 if a request matched nothing (matched), or an answer of the fake was not given as often as it can be, too (all)")
 }
 
 // checkAsked returns the error of flags for tests where there is nothing to test.
 func (opts *options) checkAsked() error {
+	if opts.Verify != "" {
+		return opts.checkVerify()
+	}
 	switch {
 	case opts.Expect != "" && opts.Replay == "":
 		return errors.New("--expect needs a DIR or --replay")
@@ -42,6 +47,21 @@ func (opts *options) checkAsked() error {
 		return errors.New("--requests needs a DIR, --replay or --upstream")
 	case opts.Requests == "-" && opts.Print != "":
 		return errors.New("want only one of --requests - and --print: both write to stdout")
+	}
+	return nil
+}
+
+// checkVerify returns the error of flags that have no meaning where nothing is served.
+func (opts *options) checkVerify() error {
+	switch {
+	case opts.Replay == "":
+		return errors.New("--verify needs a DIR or --replay")
+	case opts.Upstream != "" || opts.Record != "":
+		return errors.New("want only one of --verify and --upstream")
+	case opts.Command != nil || opts.Expect != "" || opts.Requests != "":
+		return errors.New("--verify serves nothing: want no COMMAND, --expect or --requests with it")
+	case opts.Print != "" && opts.Print != "json" && opts.Print != "text":
+		return fmt.Errorf("--print %s: --verify prints text or json", opts.Print)
 	}
 	return nil
 }

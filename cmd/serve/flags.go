@@ -139,7 +139,7 @@ func (opts *options) checkMeaning(given func(flag string) bool) error {
 		return fmt.Errorf("--path has no meaning with %s: it is for the events of a FILE, --exec, --clock or --canary", from)
 	}
 	for _, name := range opts.ofUpstreams() {
-		if opts.Upstream == "" && given(name) {
+		if opts.Upstream == "" && opts.Verify == "" && given(name) {
 			return fmt.Errorf("--%s needs --upstream", name)
 		}
 	}

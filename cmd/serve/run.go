@@ -44,6 +44,9 @@ type session struct {
 
 // run serves until ctx ends, or until there is nothing more to do.
 func run(ctx context.Context, streams *term.Streams, opts *options) error {
+	if opts.Verify != "" {
+		return verify(ctx, streams, opts)
+	}
 	asked := ctx // to stop
 	if opts.Command != nil {
 		ctx = context.WithoutCancel(ctx) // the command decides when it is done

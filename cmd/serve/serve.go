@@ -104,7 +104,9 @@ const examples = `
   ssectl serve --exec "vmstat 1" -p 0
   ssectl serve --upstream https://api.openai.com --print
   ssectl serve --upstream https://api.openai.com --record tape/ -- python app.py
-  ssectl serve tape/`
+  ssectl serve tape/
+  ssectl serve tape/ --expect all -- python test.py
+  ssectl serve tape/ --verify https://api.openai.com --upstream-header @keys.txt`
 
 // New returns the command. The version is that of the tool, for HAR.
 func New(streams *term.Streams, version string) *cobra.Command {
@@ -157,7 +159,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 	cli.AddFlags(c, "Tests", opts.askedOptions.bind)
 	cli.SetHelp(c, streams.Width, cli.ExitCodes(
 		[2]string{"0", "the stream was served; SIGINT and SIGTERM end it"},
-		[2]string{"1", "--expect: a request matched nothing, or an answer was left over"},
+		[2]string{"1", "--expect: a request matched nothing, or an answer was left over; --verify: an answer has drifted"},
 		[2]string{"2", "wrong usage, or a bad input file: nothing was served"},
 		[2]string{"3", "could not listen, or not write --requests"},
 		[2]string{"other", "that of COMMAND, if it failed"},
