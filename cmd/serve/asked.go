@@ -41,10 +41,10 @@ func (opts *options) checkAsked() error {
 		return opts.checkVerify()
 	}
 	switch {
-	case opts.Expect != "" && opts.Replay == "":
+	case opts.Expect != "" && opts.Replay == "": // a service of --as answers everything
 		return errors.New("--expect needs a DIR or --replay")
-	case opts.Requests != "" && opts.Replay == "" && opts.Upstream == "":
-		return errors.New("--requests needs a DIR, --replay or --upstream")
+	case opts.Requests != "" && opts.Replay == "" && opts.As == "" && opts.Upstream == "":
+		return errors.New("--requests needs a DIR, --replay, --as or --upstream")
 	case opts.Requests == "-" && opts.Print != "":
 		return errors.New("want only one of --requests - and --print: both write to stdout")
 	}
@@ -56,8 +56,8 @@ func (opts *options) checkVerify() error {
 	switch {
 	case opts.Replay == "":
 		return errors.New("--verify needs a DIR or --replay")
-	case opts.Upstream != "" || opts.Record != "":
-		return errors.New("want only one of --verify and --upstream")
+	case opts.Upstream != "" || opts.Record != "" || opts.As != "":
+		return errors.New("want only one of --verify, --upstream and --as")
 	case opts.Command != nil || opts.Expect != "" || opts.Requests != "":
 		return errors.New("--verify serves nothing: want no COMMAND, --expect or --requests with it")
 	case opts.Print != "" && opts.Print != "json" && opts.Print != "text":
