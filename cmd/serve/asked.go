@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -73,13 +75,51 @@ const mostMissed = 100
 type askedLog struct {
 	tell func(string)
 
-	mu     sync.Mutex // guards the rest
-	name   string     // of the file
-	out    io.Writer  // nil if requests are not written, or no more
-	file   io.Closer  // nil if there is none
-	err    error      // of a write
-	missed []string   // the first requests that matched nothing
-	more   int        // others
+	mu     sync.Mutex    // guards the rest
+	name   string        // of the file
+	out    io.Writer     // nil if requests are not written, or no more
+	file   io.Closer     // nil if there is none
+	err    error         // of a write
+	missed []string      // the first requests that matched nothing
+	more   int           // others
+	busy   int           // requests under way
+	idle   chan struct{} // closed when none is, if not nil
+}
+
+// watch returns a handler whose requests close waits for.
+func (a *askedLog) watch(h http.Handler) http.Handler {
+	count := func(n int) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.busy += n; a.busy == 0 && a.idle != nil {
+			close(a.idle)
+			a.idle = nil
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		count(1)
+		defer count(-1)
+		h.ServeHTTP(w, r)
+	})
+}
+
+// endTime bounds the wait for requests whose connections are closed.
+const endTime = time.Second
+
+// wait waits until no request is under way.
+func (a *askedLog) wait() {
+	a.mu.Lock()
+	idle := make(chan struct{})
+	if a.busy == 0 {
+		close(idle)
+	} else {
+		a.idle = idle
+	}
+	a.mu.Unlock()
+	select {
+	case <-idle:
+	case <-time.After(endTime):
+	}
 }
 
 // open opens the file of --requests.
@@ -160,8 +200,10 @@ type source interface {
 // close ends the log of requests, and returns the error of what was expected and did
 // not come. All of that is told.
 func (a *askedLog) close(expect string, answers []source) error {
+	a.wait()
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.out = nil
 	if a.file != nil {
 		if err := a.file.Close(); err != nil && a.err == nil {
 			a.failed(err)

@@ -118,6 +118,9 @@ func (s *session) handler(ctx context.Context) (http.Handler, error) {
 	if s.opts.Upstream != "" {
 		handler = s.opts.guard(handler)
 	}
+	if s.passed.seen.Asked != nil {
+		handler = s.asked.watch(handler)
+	}
 	return handler, nil
 }
 

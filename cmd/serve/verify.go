@@ -70,12 +70,12 @@ func verify(ctx context.Context, streams *term.Streams, opts *options) (err erro
 		return cli.Usage(fmt.Errorf("--upstream-header: %w", err))
 	}
 	tell := func(line string) { fmt.Fprintf(streams.Err, "ssectl: %s\n", output.Safe(line)) }
-	all, err := tape.Exchanges(opts.Replay, tell)
+	questions, err := opts.questions(tell)
 	if err != nil {
 		return cli.Usage(err)
 	}
-	for _, e := range all {
-		result, err := v.one(ctx, e)
+	for _, q := range questions {
+		result, err := v.one(ctx, q)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -106,19 +106,42 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// one asks for one recording.
-func (v *verifier) one(ctx context.Context, e *tape.Exchange) (result verified, err error) {
-	result = verified{Name: e.Name, Method: e.Request.Method, Path: e.Request.Path, Findings: []drift.Finding{}}
+// A question is a request that is asked again.
+type question struct {
+	name     string
+	request  *tape.Request // nil if it is not known
+	why      string        // it is not known
+	recorded func() (*drift.Answer, error)
+}
+
+// questions returns those of a directory: its recordings, and its answers that were
+// written by hand.
+func (opts *options) questions(note func(string)) (list []question, err error) {
+	all, err := tape.Exchanges(opts.Replay, note)
+	for _, e := range all {
+		list = append(list, question{name: e.Name, request: e.Request, recorded: func() (*drift.Answer, error) { return recordedAnswer(e) }})
+	}
+	return list, err
+}
+
+// one asks one question.
+func (v *verifier) one(ctx context.Context, q question) (result verified, err error) {
+	result = verified{Name: q.name, Findings: []drift.Finding{}}
 	ctx, cancel := context.WithTimeout(ctx, maxAnswer)
 	defer cancel()
-	request, why := v.request(ctx, e.Request)
+	var request *http.Request
+	why := q.why
+	if q.request != nil {
+		result.Method, result.Path = q.request.Method, q.request.Path
+		request, why = v.request(ctx, q.request)
+	}
 	if request == nil {
 		result.Result, result.Why = resultSkipped, why
 		return result, nil
 	}
-	recorded, err := recordedAnswer(e)
+	recorded, err := q.recorded()
 	if err != nil {
-		return result, cli.Usage(fmt.Errorf("%s: %w", e.Name, err))
+		return result, cli.Usage(fmt.Errorf("%s: %w", q.name, err))
 	}
 	v.asked++
 	response, err := v.transport.RoundTrip(request)
