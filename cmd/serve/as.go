@@ -16,6 +16,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/serve/fake"
 	"github.com/ssectl/ssectl/pkg/serve/fake/llm"
+	"github.com/ssectl/ssectl/pkg/serve/tape"
 )
 
 // asOptions are the values of the flags for a service to stand in for.
@@ -125,30 +126,36 @@ func (s *session) standIn() error {
 	if err != nil || service == nil && answers == nil {
 		return err
 	}
-	pace := s.base.Pace
-	if s.opts.TapePace == "" { // as the answers have it
-		pace.Recorded, pace.Every = true, 0
-	}
 	options := fake.Options{
 		Answers:      answers,
 		Service:      service,
 		ServiceName:  s.opts.As,
-		Wait:         fake.WaitOf(pace),
+		Wait:         fake.WaitOf(s.fakePace(service)),
 		FaultControl: s.base.FaultControl, FaultSeed: s.base.FaultSeed,
 		Header: s.base.Header, CORS: s.base.CORS, WriteTimeout: s.base.WriteTimeout,
 		Watch:  s.passed.show(),
 		Number: s.tapes.next,
 		Note:   s.log.tell,
-		Played: func(p fake.Play) { s.log.played(tape.Play(p)) },
+		Played: s.answered,
 	}
 	switch {
-	case s.tapes.player != nil:
-		options.Otherwise = s.tapes.player
+	case s.tapes.player != nil, s.opts.Upstream != "":
+		options.Otherwise = http.HandlerFunc(s.tapes.rest)
 	case service != nil:
 		options.Service = wholeService{service}
 	}
-	s.tapes.fakes, err = fake.NewHandler(options)
+	if s.tapes.fakes, err = fake.NewHandler(options); err == nil {
+		s.tapes.answers = len(answers)
+	}
 	return err
+}
+
+// answered writes the line of an answer of a fake.
+func (s *session) answered(p fake.Play) {
+	if p.Events == 0 && p.Name == s.opts.As {
+		p.Name = "" // which the first line has
+	}
+	s.log.played(tape.Play(p))
 }
 
 // text returns the text of answers.
