@@ -19,16 +19,16 @@ var standIns = []standIn{
 		as: "openai",
 		scenarios: []string{
 			"openai models", "openai chat", "openai chat stream", "openai chat chunks", "openai responses", "openai responses stream", "openai responses rest",
-			"openai embeddings", "openai json", "vercel text", "vercel stream",
+			"openai embeddings", "openai json", "openai chat forced", "openai responses forced", "vercel text", "vercel stream",
 		},
 		broken: "openai chat,openai chat stream,openai responses stream,vercel stream", statuses: "400 401 404 503",
 	},
 	{
-		as: "anthropic", scenarios: []string{"anthropic message", "anthropic stream", "anthropic limit", "anthropic others"},
+		as: "anthropic", scenarios: []string{"anthropic message", "anthropic stream", "anthropic limit", "anthropic others", "anthropic forced"},
 		broken: "anthropic message,anthropic stream", statuses: "400 401 404 529",
 	},
 	{
-		as: "gemini", scenarios: []string{"google content", "google stream", "google others", "google interaction"},
+		as: "gemini", scenarios: []string{"google content", "google stream", "google others", "google interaction", "google forced"},
 		broken: "google content,google stream", statuses: "400 401 404 429 503",
 	},
 	{as: "vercel-ai", scenarios: []string{"ui chat"}, broken: "ui chat", statuses: "400 429 500"},
