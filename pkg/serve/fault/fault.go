@@ -66,7 +66,7 @@ var kinds = []Kind{
 	{"stall", "stall@5=30s", "send nothing at all, heartbeats included, for 30s after event 5", placeRequired, &durationValue},
 	{"cut", "cut=15s", "cut the connection 15s after the request, heartbeats or not; answer with status 504 if nothing was sent by then, the header included", placeNone, &durationValue},
 	{"delay", "delay=200ms", "send everything, the header included, 200ms late", placeNone, &durationValue},
-	{"status", "status=503@1-2", "answer connections 1 and 2 of each route with status 503", placeOptional, &statusValue},
+	{"status", "status=503@1-2", "answer connections 1 and 2 of each route with status 503; 503@1-2 is the same", placeOptional, &statusValue},
 	{"type", "type=text/plain", "claim another content type", placeNone, &typeValue},
 	{"buffer", "buffer=16k", "hold back all bytes, the header included, until 16k have accumulated or the stream ends", placeNone, &sizeValue},
 	{"chunk", "chunk=1", "write one byte at a time, each in a chunk of its own", placeNone, &sizeValue},
@@ -86,8 +86,13 @@ var kinds = []Kind{
 // by blanks.
 //
 //	drop@5:POST /v1/chat #1-2
+//
+// A number alone is a status: 429@1 is status=429@1.
 func Parse(text string) (Fault, error) {
 	what, scope, isScoped := strings.Cut(text, ":")
+	if len(what) >= 3 && strings.Trim(what[:3], "0123456789") == "" {
+		what = "status=" + what
+	}
 	name := what
 	if i := strings.IndexAny(what, "@="); i >= 0 {
 		name = what[:i]
