@@ -14,7 +14,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
 )
 
-// echoing answers a WebSocket with what the handshake had, and what was sent.
+// echoing answers a WebSocket with the fields of its handshake, and the text sent.
 func echoing(w http.ResponseWriter, r *http.Request) {
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"p"}})
 	if err != nil {

@@ -29,7 +29,7 @@ type WebSocket struct {
 	Send []string
 
 	// Describe returns the ID and the type of the event that a text is, empty if it
-	// has none. An ID is what a reconnection resumes after. It may be nil.
+	// has none. A reconnection resumes after the last ID. It may be nil.
 	Describe func(text []byte) (id, eventType string)
 
 	// ResumeQuery names the parameter of the URL that has the last event ID, where
@@ -344,7 +344,7 @@ func (m *messages) counted() (n int64) {
 	return n
 }
 
-// end says goodbye and closes the connection, at the first call.
+// end closes the connection with a close frame, at the first call.
 func (m *messages) end() {
 	m.ending.Do(func() {
 		m.wire.closing.Store(true)

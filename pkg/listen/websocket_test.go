@@ -313,7 +313,7 @@ func TestWebSocketResume(t *testing.T) {
 	}
 }
 
-// TestWebSocketRequest wants what is sent: subprotocols, the position, and texts.
+// TestWebSocketRequest wants subprotocols, the position and texts to be sent.
 func TestWebSocketRequest(t *testing.T) {
 	type asked struct{ protocol, query, id, accept, text string }
 	var mu sync.Mutex
@@ -382,7 +382,7 @@ func TestWebSocketDeflate(t *testing.T) {
 	}
 }
 
-// TestWebSocketSize wants an event of nearly 16 MiB to pass, and what is larger to
+// TestWebSocketSize wants an event of nearly 16 MiB to pass, and a larger one to
 // take no more memory than that.
 func TestWebSocketSize(t *testing.T) {
 	text := strings.Repeat("é", (16<<20-8)/2)

@@ -35,8 +35,7 @@ const (
 // maxMessage bounds a message of a client. Its text has no meaning to us.
 const maxMessage = 1 << 20
 
-// A webSocket is what a client of a WebSocket has, and one of an event stream has
-// not.
+// A webSocket is the state that only clients of WebSockets have.
 type webSocket struct {
 	frames  Frames
 	pieces  fault.Pieces // in which each message is sent
@@ -199,8 +198,8 @@ type messageWriter struct {
 	buf   []byte
 }
 
-// read reads what the client sends, which has no meaning but that it is there, until
-// the connection ends. The library answers pings and the close frame.
+// read counts and discards the messages of the client until the connection ends.
+// The library answers pings and the close frame.
 func (w *messageWriter) read() {
 	for {
 		_, message, err := w.conn.Reader(context.Background())

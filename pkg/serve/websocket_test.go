@@ -26,7 +26,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// A hang is what these tests wait for at most.
+// hang returns a context that only a hang outlasts.
 func hang(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
@@ -495,7 +495,7 @@ func TestWebSocketStatus(t *testing.T) {
 	}
 }
 
-// TestWebSocketEnds wants the log to know how connections ended, and what they were.
+// TestWebSocketEnds wants the log to know how connections ended, and that they were WebSockets.
 func TestWebSocketEnds(t *testing.T) {
 	ended := make(chan serve.Connection, 1)
 	h := &serve.Handler{History: &serve.History{}, Options: serve.Options{Closed: func(c serve.Connection) { ended <- c }}}
