@@ -136,7 +136,7 @@ func (s *session) standIn() error {
 		Watch:  s.passed.show(),
 		Number: s.tapes.next,
 		Note:   s.log.tell,
-		Played: s.answered,
+		Played: func(p fake.Play) { s.log.played(tape.Play(p)) },
 	}
 	switch {
 	case s.tapes.player != nil, s.opts.Upstream != "":
@@ -148,14 +148,6 @@ func (s *session) standIn() error {
 		s.tapes.answers = len(answers)
 	}
 	return err
-}
-
-// answered writes the line of an answer of a fake.
-func (s *session) answered(p fake.Play) {
-	if p.Events == 0 && p.Name == s.opts.As {
-		p.Name = "" // which the first line has
-	}
-	s.log.played(tape.Play(p))
 }
 
 // text returns the text of answers.

@@ -43,10 +43,10 @@ func (opts *options) checkAsked() error {
 		return opts.checkVerify()
 	}
 	switch {
-	case opts.Expect != "" && opts.Replay == "": // a service of --as answers everything
-		return errors.New("--expect needs a DIR or --replay")
-	case opts.Requests != "" && opts.Replay == "" && opts.As == "" && opts.Upstream == "":
-		return errors.New("--requests needs a DIR, --replay, --as or --upstream")
+	case opts.Expect != "" && opts.Replay == "" && opts.As == "":
+		return errors.New("--expect needs a DIR, --replay or --as")
+	case opts.Requests != "" && opts.Replay == "" && opts.Upstream == "" && opts.As == "":
+		return errors.New("--requests needs a DIR, --replay, --upstream or --as")
 	case opts.Requests == "-" && opts.Print != "":
 		return errors.New("want only one of --requests - and --print: both write to stdout")
 	}

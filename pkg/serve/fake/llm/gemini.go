@@ -105,6 +105,29 @@ func (s *gemini) prompt(request any, model string) *prompt {
 			p.said(said, text(c, "role") != "model")
 		}
 	}
+	config := member(request, "generationConfig")
+	if text(config, "responseMimeType") == "application/json" {
+		p.schema = anyObject
+		for _, name := range []string{"responseSchema", "responseJsonSchema"} {
+			if schema := member(config, name); schema != nil {
+				p.schema = schema
+			}
+		}
+	}
+	calling := member(request, "toolConfig", "functionCallingConfig")
+	wanted := ""
+	if names := list(calling, "allowedFunctionNames"); len(names) > 0 {
+		wanted, _ = names[0].(string)
+	}
+	for _, tool := range list(request, "tools") {
+		for _, declared := range list(tool, "functionDeclarations") {
+			schema := member(declared, "parameters")
+			if schema == nil {
+				schema = member(declared, "parametersJsonSchema")
+			}
+			p.mayCall(text(calling, "mode") == "ANY", wanted, text(declared, "name"), schema)
+		}
+	}
 	return p
 }
 
@@ -124,7 +147,7 @@ func result(response any) string {
 	if s, ok := response.(string); ok {
 		return s
 	}
-	for _, name := range []string{"output", "result"} {
+	for _, name := range []string{"output", "result", "content"} {
 		if s, ok := member(response, name).(string); ok {
 			return s
 		}

@@ -49,6 +49,16 @@ func (s *openAI) respond(r *fake.Request, content *fake.Content) *fake.Reply {
 			return s.wrong(r, fmt.Sprintf("there is no previous response %q", id), "previous_response_id", "previous_response_not_found")
 		}
 	}
+	switch text(r.JSON, "text", "format", "type") {
+	case "json_schema":
+		p.schema = member(r.JSON, "text", "format", "schema")
+	case "json_object":
+		p.schema = anyObject
+	}
+	choice := member(r.JSON, "tool_choice")
+	for _, tool := range list(r.JSON, "tools") {
+		p.mayCall(choice == "required" || text(choice, "type") == "function", text(choice, "name"), text(tool, "name"), member(tool, "parameters"))
+	}
 	x := &response{answer: s.answer(p, content), request: r.JSON, stored: member(r.JSON, "store") != false}
 	background := truth(r.JSON, "background")
 	if background && !x.stored {
