@@ -44,6 +44,9 @@ type session struct {
 
 // run serves until ctx ends, or until there is nothing more to do.
 func run(ctx context.Context, streams *term.Streams, opts *options) error {
+	if opts.Verify != "" {
+		return verify(ctx, streams, opts)
+	}
 	asked := ctx // to stop
 	if opts.Command != nil {
 		ctx = context.WithoutCancel(ctx) // the command decides when it is done
@@ -114,6 +117,9 @@ func (s *session) handler(ctx context.Context) (http.Handler, error) {
 	var handler http.Handler = inspector.NewHandler(s.passed.page(s.mux))
 	if s.opts.Upstream != "" {
 		handler = s.opts.guard(handler)
+	}
+	if s.passed.seen.Asked != nil {
+		handler = s.asked.watch(handler)
 	}
 	return handler, nil
 }
