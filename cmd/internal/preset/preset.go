@@ -168,14 +168,17 @@ var Presets = []Preset{
 		MaxEventSize: maxMedia,
 	},
 	{
-		Name:         "gemini-interactions",
-		About:        "Gemini Interactions",
-		Until:        `.json.event_type? | IN("interaction.completed", "interaction.complete")`,
-		FailIf:       broken + ` and .data != "[DONE]" or .json.event_type? == "error" or .json.error? or (.json.status? | IN("failed", "cancelled"))`,
-		Text:         `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type == "text") | .text`,
-		Fits:         `(.json.event_type? | strings | startswith("interaction.")) // false`,
-		Thinking:     `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type? | IN("thought", "thought_summary")) | .text? // .content.text? // empty`,
-		Tools:        `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type? == "function_call") | {name: .name?, text: (.arguments? | if type == "string" then . else tojson end)}`,
+		Name:     "gemini-interactions",
+		About:    "Gemini Interactions",
+		Until:    `.json.event_type? | IN("interaction.completed", "interaction.complete")`,
+		FailIf:   broken + ` and .data != "[DONE]" or .json.event_type? == "error" or .json.error? or (.json.status? | IN("failed", "cancelled"))`,
+		Text:     `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type == "text") | .text`,
+		Fits:     `(.json.event_type? | strings | startswith("interaction.")) // false`,
+		Thinking: `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type? | IN("thought", "thought_summary")) | .text? // .content.text? // empty`,
+		Tools: `.json | objects | select(.event_type? | IN("step.start", "step.delta", "content.delta")) | {key: .index?} + (
+			(.step? | objects | select(.type? == "function_call") | {name: .name?, text: ""}) //
+			(.delta? | objects | select(.type? == "arguments_delta") | {text: .arguments?}) //
+			(.delta? | objects | select(.type? == "function_call") | {name: .name?, text: (.arguments? | if type == "string" then . else tojson end)}) // empty)`,
 		MaxEventSize: maxMedia,
 		// https://ai.google.dev/api/interactions-api
 		Rest: &Rest{
