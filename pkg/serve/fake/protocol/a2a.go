@@ -127,9 +127,7 @@ func (a *a2a) begin(message map[string]any, content *fake.Content) *task {
 	if t.context == "" {
 		t.context = a.newID("context")
 	}
-	if content == nil {
-		content = &fake.Content{Text: textOfParts(message["parts"])}
-	}
+	content = a.or(content, textOfParts(message["parts"]))
 	for _, piece := range pieces(content.Text) {
 		t.parts = append(t.parts, part{text: piece})
 	}
@@ -203,8 +201,8 @@ func (t *task) stream(form a2aForm, from int) func(context.Context, func(record.
 	}
 }
 
-// subscribe replies with the task as it is now, and the events from there on: those in
-// between are lost.
+// subscribe replies with the task as it is now, and the events from there on. A task
+// waits for its client, so that none is lost.
 func (t *task) subscribe(form a2aForm) *fake.Reply {
 	done, state := t.now()
 	if state != "working" && state != "submitted" && !form.old {

@@ -28,10 +28,7 @@ func (a *agui) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 			run[key] = a.newID(kind)
 		}
 	}
-	if content == nil {
-		content = &fake.Content{Text: lastSaid(list(input["messages"]))}
-	}
-	return fake.Events(a.run(run, content)...)
+	return fake.Events(a.run(run, a.or(content, lastSaid(list(input["messages"]))))...)
 }
 
 // run returns the events of a run.

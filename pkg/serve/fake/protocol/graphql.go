@@ -68,7 +68,7 @@ func (g *graphql) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 	if problem != nil {
 		return problem
 	}
-	results := query.results(content)
+	results := g.results(query, content)
 	if names(r, "text/event-stream") {
 		return fake.Events(g.events("", results)...)
 	}
@@ -127,7 +127,7 @@ func (g *graphql) onStream(r *fake.Request, o *operations, content *fake.Content
 		case !o.begin(id):
 			return g.Error(r, http.StatusConflict, "Operation with ID already exists")
 		}
-		o.feed.append(g.events(id, query.results(content))...)
+		o.feed.append(g.events(id, g.results(query, content))...)
 		return &fake.Reply{Status: http.StatusAccepted}
 	}
 	return notAllowed(http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete)
@@ -216,7 +216,10 @@ func (g *graphql) read(r *fake.Request) (query, *fake.Reply) {
 }
 
 // results returns the results of an operation.
-func (q *query) results(content *fake.Content) []any {
+func (g *graphql) results(q query, content *fake.Content) []any {
+	if content == nil && g.Text != "" {
+		content = &fake.Content{Text: g.Text}
+	}
 	switch {
 	case content == nil:
 		data := q.variables

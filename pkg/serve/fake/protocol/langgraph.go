@@ -191,9 +191,7 @@ func (l *langgraph) newRun(r *fake.Request, of *thread, content *fake.Content) *
 	body := object(r.JSON)
 	run := &run{id: l.newID("run"), thread: of, assistant: body["assistant_id"], resumable: body["stream_resumable"] == true, created: time.Now()}
 	input := messagesOf(body["input"], l.newID("message"))
-	if content == nil {
-		content = &fake.Content{Text: lastSaid(input)}
-	}
+	content = l.or(content, lastSaid(input))
 	reply := l.message(content)
 	before := input
 	if of != nil {

@@ -198,7 +198,7 @@ func (m *mcp) call(msg message, content *fake.Content, version string) (any, *fa
 		result = with(object(content.JSON), result)
 	case content.JSON != nil:
 		// The text is for clients that know no structured content.
-		result["content"] = textContent(textOf(&fake.Content{JSON: content.JSON}, ""))
+		result["content"] = textContent(encode(content.JSON))
 		if _, ok := content.JSON.(map[string]any); ok || version >= stateless {
 			result["structuredContent"] = content.JSON
 		}
@@ -217,6 +217,9 @@ func textContent(text string) []any {
 
 // run returns the text that a tool returns by itself.
 func (m *mcp) run(name string, arguments map[string]any) string {
+	if m.Text != "" {
+		return m.Text
+	}
 	if name == "count" {
 		return strconv.Itoa(steps(name, arguments))
 	}

@@ -8,6 +8,7 @@
 package protocol
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -26,6 +27,9 @@ import (
 
 // Options configure a service. The zero value is right for most.
 type Options struct {
+	// Text, if not empty, is what an answer says that has no content.
+	Text string
+
 	// Pace is the speed at which a text is sent, and a tool reports its progress.
 	Pace fake.Pace
 
@@ -119,15 +123,12 @@ func pieces(text string) []string {
 	return slices.DeleteFunc(strings.SplitAfter(text, " "), func(piece string) bool { return piece == "" })
 }
 
-// textOf returns the text of a content, or another where the content has none.
-func textOf(content *fake.Content, otherwise string) string {
-	switch {
-	case content == nil:
-		return otherwise
-	case content.Text != "" || content.JSON == nil:
-		return content.Text
+// or returns a content, or where there is none, one that repeats what a client said.
+func (b *base) or(content *fake.Content, said string) *fake.Content {
+	if content == nil {
+		content = &fake.Content{Text: cmp.Or(b.Text, said)}
 	}
-	return encode(content.JSON)
+	return content
 }
 
 // event returns a record of an event with a value as JSON.
