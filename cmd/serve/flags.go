@@ -143,10 +143,7 @@ func (opts *options) checkMeaning(given func(flag string) bool) error {
 			return fmt.Errorf("--%s needs --upstream", name)
 		}
 	}
-	switch {
-	case from == "" && given("allow-host"):
-		return errors.New("--allow-host needs --upstream or --replay")
-	case opts.Replay == "" && given("match"):
+	if opts.Replay == "" && given("match") {
 		return errors.New("--match needs --replay")
 	}
 	return nil

@@ -90,9 +90,9 @@ func (e *exchanges) show() exchange.Watch {
 
 // page returns what the pages of the server show: exchanges, if there can be any.
 func (e *exchanges) page(mux *serve.Mux) inspector.Options {
-	page := inspector.Options{Mux: mux, Version: e.opts.Version}
+	page := inspector.Options{Mux: mux, Version: e.opts.Version, Hosts: e.opts.hosts(), Faults: e.tapes.base.FaultControl}
 	if mux.Else != nil {
-		page.Log, page.Hosts, page.Transcript = e.seen, e.opts.hosts(), transcript.Read
+		page.Log, page.Transcript = e.seen, transcript.Read
 	}
 	return page
 }
@@ -131,9 +131,10 @@ func (e *exchanges) relay() (*relay.Relay, error) {
 		Transport:     transport,
 		Header:        header,
 		AnswerHeader:  e.tapes.base.Header,
-		Watch:         e.watch(),
+		Watch:         e.watch().With(exchange.Match{Name: "upstream"}),
 		Ended:         e.log.exchanged,
 		Faults:        e.faults,
+		FaultControl:  e.tapes.base.FaultControl,
 		FaultSeed:     e.seed,
 		HeaderTimeout: opts.HeaderTimeout,
 		IdleTimeout:   opts.IdleTimeout,
@@ -272,8 +273,8 @@ func (opts *options) checkRelay() error {
 		return nil
 	case opts.Print != "" && opts.Replay == "":
 		return errors.New("--print needs --upstream or --replay")
-	case opts.Command != nil:
-		return errors.New("-- COMMAND needs --upstream")
+	case opts.Command != nil && opts.Replay == "":
+		return errors.New("-- COMMAND needs --upstream, a DIR or --replay")
 	}
 	return nil
 }

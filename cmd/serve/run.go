@@ -18,9 +18,9 @@ import (
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/output"
-	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/internal/redact"
+	"github.com/ssectl/ssectl/internal/suggest"
 	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
@@ -39,6 +39,7 @@ type session struct {
 	mux    *serve.Mux // answers with events, and other requests from elsewhere
 	tapes  *deck
 	passed *exchanges
+	asked  *askedLog
 }
 
 // run serves until ctx ends, or until there is nothing more to do.
@@ -50,6 +51,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &session{streams: streams, opts: opts, log: &connectionLog{streams: streams, quiet: opts.Quiet}}
+	s.asked = &askedLog{tell: s.log.tell}
 	if opts.Once {
 		s.log.once = cancel
 	}
@@ -59,6 +61,10 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	}
 	listener, url, err := openListener(opts)
 	if err != nil {
+		return err
+	}
+	if err := s.asked.open(streams, opts.Requests); err != nil {
+		listener.Close()
 		return err
 	}
 	s.announce(url)
@@ -80,7 +86,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	cancel()
 	command.Wait()
 	s.inputs.wait()
-	return cmp.Or(err, status)
+	return cmp.Or(err, status, s.asked.close(opts.Expect, s.tapes.sources()))
 }
 
 // handler returns the handler of all requests.
@@ -122,6 +128,7 @@ func (s *session) options() (err error) {
 		s.base.Faults = append(s.base.Faults, f)
 	}
 	s.base.FaultSeed = s.opts.seed(s.base.Faults, s.log.tell)
+	s.base.FaultControl = fault.NewControl(s.base.Faults)
 	s.base.Closed = s.log.closed
 	return nil
 }
@@ -131,6 +138,9 @@ func (s *session) watch() {
 	s.passed = &exchanges{
 		streams: s.streams, opts: s.opts, log: s.log, faults: s.base.Faults, seed: s.base.FaultSeed, tapes: s.tapes,
 		seen: window.New(window.Limits{}),
+	}
+	if s.opts.Expect != "" || s.opts.Requests != "" {
+		s.passed.seen.Asked = s.asked.ended
 	}
 	if s.opts.Print != "" {
 		s.passed.printer = &printer{streams: s.streams, format: s.opts.Print}

@@ -74,6 +74,7 @@ type options struct {
 
 	relayOptions
 	tapeOptions
+	askedOptions
 }
 
 const long = `
@@ -126,7 +127,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
-			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay(), opts.checkMeaning(c.Flags().Changed)); err != nil {
+			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay(), opts.checkAsked(), opts.checkMeaning(c.Flags().Changed)); err != nil {
 				return cli.Usage(err)
 			}
 			if c.Flags().Changed("pace") {
@@ -153,10 +154,13 @@ func New(streams *term.Streams, version string) *cobra.Command {
 	cli.AddFlags(c, "Faults", opts.bindFaults)
 	cli.AddFlags(c, "Upstream", opts.relayOptions.bind)
 	cli.AddFlags(c, "Tapes", opts.tapeOptions.bind)
+	cli.AddFlags(c, "Tests", opts.askedOptions.bind)
 	cli.SetHelp(c, streams.Width, cli.ExitCodes(
 		[2]string{"0", "the stream was served; SIGINT and SIGTERM end it"},
+		[2]string{"1", "--expect: a request matched nothing, or an answer was left over"},
 		[2]string{"2", "wrong usage, or a bad input file: nothing was served"},
-		[2]string{"3", "could not listen"},
+		[2]string{"3", "could not listen, or not write --requests"},
+		[2]string{"other", "that of COMMAND, if it failed"},
 	))
 	withTopics(c, streams.Width)
 	return c
@@ -190,12 +194,24 @@ const faultAbout = `Faults, for --fault. Events count from 1 on each connection;
 them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.
 
 After a colon come the requests that a fault is for, in any order: a method, a path
-(* or {name} stands for any segment), #N or #N-M for the Nth of those requests, and
-a share of them, chosen at random by --fault-seed.
+(* or {name} stands for any segment), first or again for the attempt of a client, #N or
+#N-M for the Nth of those requests, and a share of them, chosen at random by --fault-seed.
 
   drop@5:POST /v1/chat     each POST to that path
+  drop@5:first             the first connection of each client, and not when it comes back
   status=503:#1-2          the first two requests
-  reset@3:/v1/* #2-9 10%   one in ten of the second to ninth below /v1`
+  reset@3:/v1/* #2-9 10%   one in ten of the second to ninth below /v1
+
+Requests are counted for each fault, each --route, and each test that names itself in the
+header X-Ssectl-Test. A client comes back again where it sends a Last-Event-ID, or
+X-Stainless-Retry-Count above 0, as the libraries of OpenAI and Anthropic do; of one that
+does neither, nothing tells a retry from a request of another client, so give each test a
+name, and count with #1.
+
+While the server runs, POST /.ssectl/fault sets the faults of a test, in place of those
+that it had, with {"fault": ["drop@3:#1"], "test": "NAME"} as application/json; GET shows
+and DELETE clears them, with ?test=NAME. Without a name they are those of the requests that
+have none. Answers under way keep theirs.`
 
 // handler returns a handler with all that the flags say, but no history.
 func (opts *options) handler() (*serve.Handler, error) {

@@ -214,6 +214,14 @@ func (d *deck) Close() error {
 	return errors.Join(errs...)
 }
 
+// sources returns the answers that can be left over.
+func (d *deck) sources() (list []source) {
+	if d.player != nil {
+		list = append(list, d.player)
+	}
+	return list
+}
+
 // what returns a description of the tape for the first line of the log.
 func (d *deck) what() (list []string) {
 	if d.player != nil {
@@ -242,8 +250,8 @@ func (d *deck) open(mode string) error {
 		return fmt.Errorf("--match: %w", err)
 	}
 	options := tape.Options{
-		Match:  parts,
-		Faults: d.base.Faults, FaultSeed: d.base.FaultSeed,
+		Match:        parts,
+		FaultControl: d.base.FaultControl, FaultSeed: d.base.FaultSeed,
 		WriteTimeout: d.base.WriteTimeout,
 		Header:       d.base.Header,
 		CORS:         d.base.CORS,

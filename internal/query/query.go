@@ -70,6 +70,9 @@ func (q *Query) All(ctx context.Context, input map[string]any) iter.Seq[any] {
 	}
 }
 
+// Equal reports whether two values are the same to expressions.
+func Equal(a, b any) bool { return gojq.Compare(a, b) == 0 }
+
 // Marshal returns a result as JSON.
 func Marshal(value any) ([]byte, error) { return gojq.Marshal(value) }
 

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ssectl/ssectl/cmd/internal/suggest"
+	"github.com/ssectl/ssectl/internal/suggest"
 )
 
 // A Preset is a set of flags, as a user who knows the service would give them. Its

@@ -82,7 +82,8 @@ var kinds = []Kind{
 
 // Parse reads a fault: a kind, then perhaps @N or @N-M, the events that it
 // is for, and =VALUE, in any order. After a colon may come the requests that it is
-// for: a method, a path, #N or #N-M, and a share such as 10%, separated by blanks.
+// for: a method, a path, first or again, #N or #N-M, and a share such as 10%, separated
+// by blanks.
 //
 //	drop@5:POST /v1/chat #1-2
 func Parse(text string) (Fault, error) {
@@ -114,6 +115,29 @@ func Parse(text string) (Fault, error) {
 		return Fault{}, fmt.Errorf("fault %q: %w; an example is %s", text, err, kind.Usage)
 	}
 	return fault, nil
+}
+
+// String returns the fault as [Parse] reads it.
+func (f Fault) String() string {
+	text := f.Kind
+	if f.First != 0 {
+		text += "@" + rangeText(f.First, f.Last)
+	}
+	switch kind, err := lookup(f.Kind); {
+	case err != nil || kind.value == nil:
+	case kind.value == &durationValue:
+		text += "=" + f.Duration.String()
+	case kind.value == &eolValue:
+		text += "=" + strings.NewReplacer("\r", "cr", "\n", "lf").Replace(f.Text)
+	case kind.value == &typeValue:
+		text += "=" + f.Text
+	default:
+		text += "=" + strconv.FormatInt(f.Size, 10)
+	}
+	if f.For != (Scope{}) {
+		text += ":" + f.For.String()
+	}
+	return text
 }
 
 // Validate returns an error if the fault is of no kind, or cannot happen as it is:

@@ -1,6 +1,7 @@
 package fault_test
 
 import (
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -52,7 +53,10 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q is taken for %+v: %v", text, got, got.Validate())
 		}
 		if err == nil {
-			fault.NewSet([]fault.Fault{got}, true, 1).Of("POST", "/v1/x")
+			fault.NewSet([]fault.Fault{got}, true, 1).Of(httptest.NewRequest("POST", "/v1/x", nil))
+			if same, err := fault.Parse(got.String()); err != nil || same != got {
+				t.Errorf("%q is %+v, and its text %q is %+v, %v", text, got, got.String(), same, err)
+			}
 		}
 		if err == nil && (got.First < 0 || got.Last < got.First || got.Size < 0 || got.Duration < 0) {
 			t.Errorf("%q is taken for %+v", text, got)

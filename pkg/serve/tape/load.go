@@ -33,9 +33,8 @@ type recording struct {
 	answered time.Time
 	ended    time.Time
 
-	key    key
-	used   bool
-	played int64 // which play was its last one, counted over all recordings
+	key   key
+	given bool // in any test
 }
 
 // name returns the name of the recording for people.
