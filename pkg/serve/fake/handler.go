@@ -231,7 +231,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.options.Service != nil {
 		if reply := h.options.Service.Reply(request, nil); reply != nil {
 			h.mu.Lock()
-			plan := h.plan(t.state, nil, r.Method, r.URL.Path)
+			plan := h.plan(t.state, nil, r)
 			h.mu.Unlock()
 			t.asked.By = ByService
 			t.send(nil, reply, plan, release)
@@ -309,7 +309,7 @@ func (t *turn) find() (*answerer, *fault.Plan) {
 			t.mu.Unlock()
 			continue
 		}
-		plan := t.plan(t.state, a, t.r.Method, t.r.URL.Path)
+		plan := t.plan(t.state, a, t.r)
 		if plan.Status == 0 { // or it is still to be given
 			t.state.given[i]++
 		}
@@ -464,7 +464,7 @@ func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func())
 			h.options.Played(play)
 		}
 	}()
-	out := &answer.Answer{Status: status, Stream: reply.Stream != nil, Before: before, Text: reply.Body, End: exchange.Whole}
+	out := &answer.Answer{Status: status, Stream: reply.Stream != nil, Before: before, Ready: reply.Wait, Text: reply.Body, End: exchange.Whole}
 	if reply.Stream != nil {
 		stream := reply.Stream
 		out.Body = func(s *answer.Sender) error { return sendStream(s, stream) }

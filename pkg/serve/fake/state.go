@@ -2,6 +2,7 @@ package fake
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/ssectl/ssectl/pkg/serve/fault"
@@ -81,10 +82,10 @@ func (h *Handler) isOpen(s *state, a *answerer) string {
 }
 
 // plan returns the faults of a request. The mutex must be held.
-func (h *Handler) plan(s *state, a *answerer, method, path string) *fault.Plan {
-	faults := s.faults.Choose(method, path)
+func (h *Handler) plan(s *state, a *answerer, r *http.Request) *fault.Plan {
+	faults := s.faults.Choose(r)
 	if a != nil && s.own[a.index] != nil {
-		faults = append(faults, s.own[a.index].Choose(method, path)...)
+		faults = append(faults, s.own[a.index].Choose(r)...)
 	}
 	if len(faults) == 0 {
 		return h.noFaults

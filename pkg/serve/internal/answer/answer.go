@@ -51,6 +51,10 @@ type Answer struct {
 	Before  time.Duration // until the head
 	Stream  bool          // is an event stream, to which faults happen
 
+	// Ready, if not nil, returns when the head may be sent, or with an error if the
+	// client leaves before.
+	Ready func(context.Context) error
+
 	// Body sends the body, piece by piece. It is not called where the answer has
 	// none. Text is a body that is there already, sent Later than the head.
 	Body  func(*Sender) error
@@ -135,6 +139,10 @@ func (s *Sender) Send(r *http.Request, a *Answer, plan *fault.Plan) {
 	s.begun = true // there is nothing to send while the head waits
 	if err := s.Wait(a.Before, false); err != nil {
 		s.End = err.Error()
+		panic(http.ErrAbortHandler)
+	}
+	if a.Ready != nil && a.Ready(s.ctx) != nil {
+		s.End = s.Gone().Error()
 		panic(http.ErrAbortHandler)
 	}
 	s.begun = false
