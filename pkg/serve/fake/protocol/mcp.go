@@ -232,7 +232,7 @@ func (m *mcp) run(name string, arguments map[string]any) string {
 // steps returns how often a call reports its progress.
 func steps(name string, arguments map[string]any) int {
 	if name != "count" {
-		return 1
+		return defaultCount
 	}
 	n, err := strconv.Atoi(encode(arguments["to"]))
 	if err != nil {
