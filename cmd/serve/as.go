@@ -1,8 +1,19 @@
 package servecmd
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
+
+	"github.com/ssectl/ssectl/cmd/internal/cli"
+	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/serve/fake"
 	"github.com/ssectl/ssectl/pkg/serve/fake/llm"
 	"github.com/ssectl/ssectl/pkg/serve/fake/protocol"
@@ -22,8 +33,8 @@ type standIn struct {
 	name  string
 	about string // the endpoints that it has, for --help as
 
-	// variables are those of baseURLs that its libraries read; path is what else a
-	// library expects at the end of the URL.
+	// variables are those of baseURLs that its libraries read; path is what a library
+	// expects at the end of the URL.
 	variables []string
 	path      string
 
@@ -45,7 +56,7 @@ var standIns = []standIn{
 	{name: "mcp-2026-07-28", about: "MCP without sessions alone", path: "/mcp", make: newProtocol},
 	{name: "mercure", about: "a Mercure hub, which takes any token", path: "/.well-known/mercure", make: newProtocol},
 	{name: "openai", about: "Chat Completions, Responses (with background and the rest by GET), Completions, embeddings, models", variables: []string{"OPENAI_BASE_URL", "OPENAI_API_BASE"}, path: "/v1", make: newLLM},
-	{name: "vercel-ai", about: "UI message streams of the AI SDK, for useChat, and the rest by GET", path: "/api/chat", make: newLLM},
+	{name: "vercel-ai", about: "UI message streams of the AI SDK, for useChat: any POST, and the rest by GET of /ID/stream", make: newLLM},
 }
 
 // newLLM makes a service of package llm.
@@ -56,4 +67,152 @@ func newLLM(opts *asOptions, text string, pace fake.Pace) (fake.Service, error) 
 // newProtocol makes a service of package protocol.
 func newProtocol(opts *asOptions, text string, pace fake.Pace) (fake.Service, error) {
 	return protocol.New(opts.As, protocol.Options{Text: text, Pace: pace})
+}
+
+func (opts *asOptions) bind(flags *pflag.FlagSet) {
+	var names []string
+	for _, s := range standIns {
+		names = append(names, s.name)
+	}
+	flags.Var(cli.Choice(&opts.As, names...), "as", "answer as this `service` does: "+strings.Join(names, ", ")+"; --help as describes them")
+	flags.StringVar(&opts.Text, "text", "", "answer with this `text` (default the last message of the user); @FILE reads it from a file, - from standard input")
+	flags.DurationVar(&opts.First, "ttft", 0, "wait for this `duration` before the first token")
+	flags.Float64Var(&opts.Rate, "tps", 0, "send this `number` of tokens per second after that; 0 sends all at once")
+	flags.IntVar(&opts.Slots, "slots", 0, "write this `number` of answers at a time, and let other requests wait; 0 is any number")
+}
+
+// ofServices returns the names of the flags that have a meaning for a service alone.
+func ofServices() (names []string) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(asOptions).bind(flags)
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Name != "as" {
+			names = append(names, f.Name)
+		}
+	})
+	return names
+}
+
+// checkAs returns the error of flags that do not fit a service.
+func (opts *options) checkAs() error {
+	switch {
+	case opts.As == "":
+		return nil
+	case opts.Upstream != "":
+		return errors.New("want only one of --as and --upstream")
+	case opts.First < 0 || !(opts.Rate >= 0) || opts.Slots < 0:
+		return errors.New("--ttft, --tps, --slots: want 0 or more")
+	}
+	return nil
+}
+
+// standIn returns the service of --as.
+func (opts *options) standIn() *standIn {
+	return &standIns[slices.IndexFunc(standIns, func(s standIn) bool { return s.name == opts.As })]
+}
+
+// service returns the service to stand in for, nil if there is none.
+func (opts *options) service(streams *term.Streams) (fake.Service, error) {
+	if opts.As == "" {
+		return nil, nil
+	}
+	text, err := opts.text(streams)
+	if err != nil {
+		return nil, fmt.Errorf("--text: %w", err)
+	}
+	jitter, err := parseShare(opts.Jitter)
+	if err != nil {
+		return nil, err
+	}
+	service, err := opts.standIn().make(&opts.asOptions, text, fake.Pace{First: opts.First, Rate: opts.Rate, Jitter: jitter})
+	return wholeService{service}, err
+}
+
+// standIn lets the service of --as answer, if there is one.
+func (s *session) standIn() error {
+	service, err := s.opts.service(s.streams)
+	if service == nil || err != nil {
+		return err
+	}
+	s.tapes.fakes, err = fake.NewHandler(fake.Options{
+		Service: service,
+		Faults:  s.base.Faults, FaultSeed: s.base.FaultSeed,
+		Header: s.base.Header, CORS: s.base.CORS, WriteTimeout: s.base.WriteTimeout,
+		Watch:  s.passed.show(),
+		Number: s.tapes.next,
+		Note:   s.log.tell,
+		Played: s.log.answered,
+	})
+	return err
+}
+
+// answered writes the line of an answer of a fake.
+func (l *connectionLog) answered(p *fake.Play) {
+	if !l.quiet {
+		line := fmt.Sprintf("%s %s %s %d", p.Remote, p.Method, p.Path, p.Status)
+		if p.Events > 0 {
+			line += fmt.Sprintf(": %d events, %d bytes, %s: %s", p.Events, p.Bytes, p.Duration.Round(time.Millisecond), p.End)
+		}
+		l.tell(line)
+	}
+	if l.once != nil && p.Events > 0 {
+		l.once()
+	}
+}
+
+// text returns the text of answers.
+func (opts *options) text(streams *term.Streams) (string, error) {
+	var text []byte
+	var err error
+	switch {
+	case opts.Text == "-":
+		text, err = io.ReadAll(streams.In)
+	case strings.HasPrefix(opts.Text, "@"):
+		text, err = os.ReadFile(opts.Text[1:])
+	default:
+		return opts.Text, nil
+	}
+	return strings.TrimSuffix(string(text), "\n"), err
+}
+
+// A wholeService answers every request: one that is for no endpoint with the error that
+// the service has for that.
+type wholeService struct{ fake.Service }
+
+func (s wholeService) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
+	if reply := s.Service.Reply(r, content); reply != nil {
+		return reply
+	}
+	if r.Method == http.MethodOptions { // of a browser, which asks before it asks
+		return nil
+	}
+	return s.Error(r, http.StatusNotFound, "")
+}
+
+// settings returns the variables that let client libraries find the service at a URL,
+// as NAME=VALUE.
+func (s *standIn) settings(url string) (list []string) {
+	for _, name := range s.variables {
+		list = append(list, name+"="+strings.TrimSuffix(url, "/")+s.path)
+	}
+	return list
+}
+
+const asAbout = `Services, for --as. Each answers the requests of its official client libraries, streams or whole
+as the request asks, with IDs, usage and finish reasons, and refuses requests as the service does; no
+key is checked. An answer is --text, or repeats the last message of the user, or the result of
+a tool if that came last; a token is about a word. Faults work on it: --fault status=429@1 has
+the body and the headers that the service has for that.`
+
+func asHelp(width int) string {
+	width = cli.HelpWidth(width)
+	var list [][2]string
+	for _, s := range standIns {
+		about := s.about
+		if len(s.variables) > 0 {
+			about += ". Set " + s.settings("URL")[0]
+		}
+		list = append(list, [2]string{s.name, about})
+	}
+	return cli.Paragraphs(asAbout, width) + "\n\n" + cli.List(list, width)
 }

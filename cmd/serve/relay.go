@@ -269,12 +269,12 @@ func (opts *options) checkRelay() error {
 		return errors.New("--upstream-header-timeout, --upstream-idle-timeout: want a duration of 0 or more")
 	case opts.Command != nil && len(opts.Command) == 0:
 		return errors.New("no command after --")
-	case opts.Upstream != "":
+	case opts.Upstream != "", opts.As != "":
 		return nil
 	case opts.Print != "" && opts.Replay == "":
-		return errors.New("--print needs --upstream or --replay")
+		return errors.New("--print needs --upstream, --replay or --as")
 	case opts.Command != nil && opts.Replay == "":
-		return errors.New("-- COMMAND needs --upstream, a DIR or --replay")
+		return errors.New("-- COMMAND needs --upstream, a DIR, --replay or --as")
 	}
 	return nil
 }

@@ -105,6 +105,9 @@ func (s *session) handler(ctx context.Context) (http.Handler, error) {
 		return nil, cli.Usage(err)
 	}
 	s.watch()
+	if err := s.standIn(); err != nil {
+		return nil, cli.Usage(err)
+	}
 	if err := s.passOn(); err != nil {
 		return nil, cli.Usage(err)
 	}
@@ -178,6 +181,11 @@ func (s *session) announce(url string) {
 	at := url
 	if s.opts.UnixSocket != "" {
 		at += ", unix socket " + s.opts.UnixSocket
+	}
+	if s.opts.As != "" {
+		if set := s.opts.standIn().settings(url); len(set) > 0 {
+			at += " (" + set[0] + ")"
+		}
 	}
 	fmt.Fprintf(s.streams.Err, "ssectl: serving %s at %s\n", output.Safe(strings.Join(s.inputs.what, ", ")), at)
 	if s.opts.PrintURL {

@@ -75,6 +75,7 @@ type options struct {
 	relayOptions
 	tapeOptions
 	askedOptions
+	asOptions
 }
 
 const long = `
@@ -92,6 +93,8 @@ the log has a line for each, --print its events, --fault breaks them as they pas
 command after -- is started with the base URLs of well-known libraries set to this
 server, which ends with it.
 
+With --as, it stands in for a service: --as openai answers as OpenAI does.
+
 A directory is a tape: recordings of exchanges, made by --upstream and --record or by
 hand, of which each request gets the one that matches (see --help tapes).`
 
@@ -104,6 +107,7 @@ const examples = `
   ssectl serve --exec "vmstat 1" -p 0
   ssectl serve --upstream https://api.openai.com --print
   ssectl serve --upstream https://api.openai.com --record tape/ -- python app.py
+  ssectl serve --as openai --text "Hello" --fault status=429@1
   ssectl serve tape/`
 
 // New returns the command. The version is that of the tool, for HAR.
@@ -127,7 +131,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
-			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay(), opts.checkAsked(), opts.checkMeaning(c.Flags().Changed)); err != nil {
+			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay(), opts.checkAs(), opts.checkAsked(), opts.checkMeaning(c.Flags().Changed)); err != nil {
 				return cli.Usage(err)
 			}
 			if c.Flags().Changed("pace") {
@@ -152,6 +156,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 	cli.AddFlags(c, "Address", opts.bindAddress)
 	cli.AddFlags(c, "Answers", opts.bindAnswers)
 	cli.AddFlags(c, "Faults", opts.bindFaults)
+	cli.AddFlags(c, "Services", opts.asOptions.bind)
 	cli.AddFlags(c, "Upstream", opts.relayOptions.bind)
 	cli.AddFlags(c, "Tapes", opts.tapeOptions.bind)
 	cli.AddFlags(c, "Tests", opts.askedOptions.bind)
@@ -166,7 +171,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 	return c
 }
 
-// withTopics adds "--help faults" and "--help tapes".
+// withTopics adds "--help faults", "--help tapes" and "--help as".
 func withTopics(c *cobra.Command, width int) {
 	general := c.HelpFunc()
 	c.SetHelpFunc(func(c *cobra.Command, args []string) {
@@ -175,6 +180,8 @@ func withTopics(c *cobra.Command, width int) {
 			fmt.Fprint(c.OutOrStdout(), faultHelp(width))
 		case slices.Contains(args, "tapes"):
 			fmt.Fprint(c.OutOrStdout(), tapeHelp(width))
+		case slices.Contains(args, "as"):
+			fmt.Fprint(c.OutOrStdout(), asHelp(width))
 		default:
 			general(c, args)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/ssectl/ssectl/internal/query"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fake"
 	"github.com/ssectl/ssectl/pkg/serve/relay"
 	"github.com/ssectl/ssectl/pkg/serve/tape"
 )
@@ -110,6 +111,7 @@ type deck struct {
 	log  *connectionLog
 	base *serve.Handler // has the options of answers
 
+	fakes    *fake.Handler  // of --as, nil if there is none; the others have what it leaves
 	player   *tape.Player   // nil if nothing is played
 	recorder *tape.Recorder // nil if nothing is recorded
 	upstream *relay.Relay   // nil if there is none
@@ -183,7 +185,7 @@ func (d *deck) use(upstream *relay.Relay) {
 func (d *deck) next() int64 { return d.number.Add(1) }
 
 // isUsed reports whether there is anything that answers.
-func (d *deck) isUsed() bool { return d.player != nil || d.upstream != nil }
+func (d *deck) isUsed() bool { return d.fakes != nil || d.player != nil || d.upstream != nil }
 
 // ServeHTTP answers from the tape or from the upstream, if there is room for one
 // more client.
@@ -195,11 +197,14 @@ func (d *deck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.log.closed(serve.Connection{Remote: r.RemoteAddr, Method: r.Method, Path: r.URL.Path, Status: http.StatusServiceUnavailable})
 		return
 	}
-	if d.player != nil {
+	switch {
+	case d.fakes != nil:
+		d.fakes.ServeHTTP(w, r)
+	case d.player != nil:
 		d.player.ServeHTTP(w, r)
-		return
+	default:
+		d.upstream.ServeHTTP(w, r)
 	}
-	d.upstream.ServeHTTP(w, r)
 }
 
 // Close ends the exchanges with the upstream, and their recordings.
@@ -224,6 +229,9 @@ func (d *deck) sources() (list []source) {
 
 // what returns a description of the tape for the first line of the log.
 func (d *deck) what() (list []string) {
+	if d.fakes != nil {
+		list = append(list, d.opts.As)
+	}
 	if d.player != nil {
 		count := "1 recording"
 		if n := d.player.Len(); n != 1 {
