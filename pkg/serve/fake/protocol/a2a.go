@@ -190,19 +190,21 @@ func (t *task) stream(form a2aForm, from int) func(context.Context, func(record.
 			if _, state := t.now(); state == "canceled" {
 				return send(form.event(t.status(form, state)))
 			}
-			if err := send(t.event(form, i)); err != nil {
-				return err
-			}
+			// An event that breaks off came to pass all the same, and the task that a new
+			// subscription begins with has it.
 			t.mu.Lock()
 			t.done = max(t.done, i+1)
 			t.mu.Unlock()
+			if err := send(t.event(form, i)); err != nil {
+				return err
+			}
 		}
 		return nil
 	}
 }
 
 // subscribe replies with the task as it is now, and the events from there on. A task
-// waits for its client, so that none is lost.
+// that streams waits for its client.
 func (t *task) subscribe(form a2aForm) *fake.Reply {
 	done, state := t.now()
 	if state != "working" && state != "submitted" && !form.old {

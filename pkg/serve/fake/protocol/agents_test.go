@@ -115,7 +115,7 @@ func TestA2AResume(t *testing.T) {
 				got += part
 				state = data
 			}
-			if err == nil {
+			if err == nil || strings.Contains(strings.ToLower(state), "completed") {
 				break
 			}
 			reply = s.Reply(a2aCall(again, `{"id":`+id+`}`), nil)

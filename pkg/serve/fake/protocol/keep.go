@@ -99,7 +99,7 @@ type answer struct {
 	records []record.Record // never change
 
 	mu   sync.Mutex // guards sent
-	sent int        // records that the client which is furthest was sent
+	sent int        // records that the client which is furthest was sent, or may have been
 }
 
 // after returns the place after the record of an ID.
@@ -112,12 +112,12 @@ func (a *answer) after(id string) (place int, ok bool) {
 func (a *answer) stream(from int) func(context.Context, func(record.Record) error) error {
 	return func(_ context.Context, send func(record.Record) error) error {
 		for i := from; i < len(a.records); i++ {
-			if err := send(a.records[i]); err != nil {
-				return err
-			}
 			a.mu.Lock()
 			a.sent = max(a.sent, i+1)
 			a.mu.Unlock()
+			if err := send(a.records[i]); err != nil {
+				return err
+			}
 		}
 		return nil
 	}

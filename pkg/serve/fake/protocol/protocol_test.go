@@ -66,11 +66,12 @@ type client struct {
 	lastID string
 }
 
-// read reads a stream, of which it gets no more than some of the events if cut is not
-// negative. Every event goes over the wire.
+// read reads a stream, which is cut after some events if cut is not negative: the last of
+// them comes, though sending it fails, as with a fault of serve. Every event goes over the
+// wire.
 func (c *client) read(ctx context.Context, reply *fake.Reply, cut int) error {
 	return reply.Stream(ctx, func(r record.Record) error {
-		if cut == 0 && r.IsEvent {
+		if cut == 0 {
 			return errCut
 		}
 		wire, err := r.AppendText(nil)
@@ -94,6 +95,9 @@ func (c *client) read(ctx context.Context, reply *fake.Reply, cut int) error {
 				}
 				cut--
 			}
+		}
+		if cut == 0 && r.IsEvent {
+			return errCut
 		}
 		return nil
 	})
