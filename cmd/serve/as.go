@@ -17,6 +17,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/serve/fake"
 	"github.com/ssectl/ssectl/pkg/serve/fake/llm"
 	"github.com/ssectl/ssectl/pkg/serve/fake/protocol"
+	"github.com/ssectl/ssectl/pkg/serve/tape"
 )
 
 // asOptions are the values of the flags for a service to stand in for.
@@ -135,29 +136,15 @@ func (s *session) standIn() error {
 		return err
 	}
 	s.tapes.fakes, err = fake.NewHandler(fake.Options{
-		Service: service,
-		Faults:  s.base.Faults, FaultSeed: s.base.FaultSeed,
+		Service: service, ServiceName: s.opts.As,
+		FaultControl: s.base.FaultControl, FaultSeed: s.base.FaultSeed,
 		Header: s.base.Header, CORS: s.base.CORS, WriteTimeout: s.base.WriteTimeout,
 		Watch:  s.passed.show(),
 		Number: s.tapes.next,
 		Note:   s.log.tell,
-		Played: s.log.answered,
+		Played: func(p fake.Play) { s.log.played(tape.Play(p)) },
 	})
 	return err
-}
-
-// answered writes the line of an answer of a fake.
-func (l *connectionLog) answered(p *fake.Play) {
-	if !l.quiet {
-		line := fmt.Sprintf("%s %s %s %d", p.Remote, p.Method, p.Path, p.Status)
-		if p.Events > 0 {
-			line += fmt.Sprintf(": %d events, %d bytes, %s: %s", p.Events, p.Bytes, p.Duration.Round(time.Millisecond), p.End)
-		}
-		l.tell(line)
-	}
-	if l.once != nil && p.Events > 0 {
-		l.once()
-	}
 }
 
 // text returns the text of answers.

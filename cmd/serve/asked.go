@@ -36,10 +36,10 @@ func (opts *askedOptions) bind(flags *pflag.FlagSet) {
 // checkAsked returns the error of flags for tests where there is nothing to test.
 func (opts *options) checkAsked() error {
 	switch {
-	case opts.Expect != "" && opts.Replay == "":
-		return errors.New("--expect needs a DIR or --replay")
-	case opts.Requests != "" && opts.Replay == "" && opts.Upstream == "":
-		return errors.New("--requests needs a DIR, --replay or --upstream")
+	case opts.Expect != "" && opts.Replay == "" && opts.As == "":
+		return errors.New("--expect needs a DIR, --replay or --as")
+	case opts.Requests != "" && opts.Replay == "" && opts.Upstream == "" && opts.As == "":
+		return errors.New("--requests needs a DIR, --replay, --upstream or --as")
 	case opts.Requests == "-" && opts.Print != "":
 		return errors.New("want only one of --requests - and --print: both write to stdout")
 	}

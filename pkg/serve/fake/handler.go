@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/internal/pertest"
 	"github.com/ssectl/ssectl/internal/query"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
@@ -26,8 +27,9 @@ type Options struct {
 	Answers []Answer
 
 	// Service answers the requests that no answer matches, if it has the endpoint,
-	// and tells the contents of answers.
-	Service Service
+	// and tells the contents of answers. ServiceName is its name for people.
+	Service     Service
+	ServiceName string
 
 	// Otherwise answers what is left. Nil means status 501 with the nearest answer and
 	// why it does not match.
@@ -36,11 +38,12 @@ type Options struct {
 	// Wait is the pace; nil waits as the answers have it.
 	Wait Wait
 
-	// Faults break answers on purpose, in each test by its own count. A status that is
-	// a fault is told by Service. FaultSeed chooses the requests of faults that are for
-	// a share.
-	Faults    []fault.Fault
-	FaultSeed uint64
+	// FaultControl holds the faults that break answers on purpose; nil means that of
+	// Faults. A status that is a fault is told by Service. FaultSeed chooses the
+	// requests of faults that are for a share.
+	FaultControl *fault.Control
+	Faults       []fault.Fault
+	FaultSeed    uint64
 
 	// Header is added to every answer, over its own.
 	Header http.Header
@@ -53,59 +56,29 @@ type Options struct {
 	// negative one forever.
 	WriteTimeout time.Duration
 
-	// Watch watches each answer that is given, if not nil, and Number is the number of
-	// the exchange; nil counts from 1.
+	// Watch watches each answer that is given, if not nil, and is told where it comes
+	// from, or why there is none. Number is the number of the exchange; nil counts from 1.
 	Watch  exchange.Watch
 	Number func() int64
 
-	// Note is called with problems, each as a line for people; Asked with each request
-	// once it is decided who answers it, and Played once it was answered, unless
-	// Otherwise did. All may be nil.
+	// Note is called with problems, each as a line for people; Played with each request
+	// that was answered here. Both may be nil.
 	Note   func(string)
-	Asked  func(*Asked)
-	Played func(*Play)
-}
-
-// Who answers a request.
-const (
-	ByAnswer    = "answer"
-	ByService   = "service"
-	ByOtherwise = "otherwise"
-	ByFault     = "fault" // in place of an answer or the service
-	ByNobody    = "nobody"
-)
-
-// An Asked is a request and who answers it.
-type Asked struct {
-	Test    string
-	Remote  string // address of the client
-	Start   time.Time
-	Request *Request // not to be changed
-
-	By    string
-	Name  string // of the answer
-	Place string
-
-	// Where no answer matches, the nearest one and why it does not.
-	Nearest string
-	Differs []string
+	Played func(Play)
 }
 
 // A Play is a request that was answered.
 type Play struct {
-	Test     string
-	Number   int64 // of the request, from 1, within its test
-	Remote   string
+	Remote   string // address of the client
 	Method   string
 	Path     string
-	By, Name string
-
 	Status   int
+	Name     string // of the answer or the service, empty if none answered
 	Events   int64
 	Bytes    int64 // of the body
 	Start    time.Time
 	Duration time.Duration
-	End      string // for people
+	End      string // for people; of a request that nothing matches, the differences
 }
 
 // A Handler answers requests with answers that were written for them.
@@ -114,11 +87,11 @@ type Handler struct {
 	answers  []answerer
 	turns    answer.Turns
 	number   atomic.Int64
+	faults   *fault.Set
 	noFaults *fault.Plan
+	tests    pertest.States[state]
 
-	mu       sync.Mutex // guards requests, tests, and the states in it
-	requests int64
-	tests    map[string]*state
+	mu sync.Mutex // guards the states of tests, and the field most of answers
 }
 
 // An answerer is an Answer that is ready.
@@ -126,15 +99,21 @@ type answerer struct {
 	Answer
 	index int
 	match *matcher
-	after []int // indices
+	after []int      // indices
+	own   *fault.Set // nil if it has none
+	most  int64      // times that it was given in one test
 }
 
 // NewHandler returns a Handler.
 func NewHandler(options Options) (*Handler, error) {
-	h := &Handler{options: options, turns: answer.NewTurns(), noFaults: fault.NewPlan(nil, false), tests: map[string]*state{}}
+	h := &Handler{options: options, turns: answer.NewTurns(), noFaults: fault.NewPlan(nil, false)}
 	if err := validFaults(options.Faults); err != nil {
 		return nil, err
 	}
+	if options.FaultControl == nil {
+		h.options.FaultControl = fault.NewControl(options.Faults)
+	}
+	h.faults = h.options.FaultControl.NewSet(false, options.FaultSeed)
 	names := map[string]int{}
 	for i, a := range options.Answers {
 		if a.Name == "" {
@@ -154,6 +133,9 @@ func NewHandler(options Options) (*Handler, error) {
 		}
 		if err := validFaults(a.Faults); err != nil {
 			return nil, fmt.Errorf("%s: %w", a.Name, err)
+		}
+		if len(a.Faults) > 0 {
+			a.own = fault.NewSet(a.Faults, false, options.FaultSeed+uint64(i))
 		}
 		for _, name := range a.After {
 			at, ok := names[name]
@@ -189,15 +171,15 @@ type turn struct {
 	*Handler
 	w     http.ResponseWriter
 	r     *http.Request
+	start time.Time
 	body  []byte // as it came
 	state *state
 	q     question
-	asked Asked
 }
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	t := &turn{Handler: h, w: w, r: r, asked: Asked{Test: testOf(r), Remote: r.RemoteAddr, Start: time.Now()}}
+	t := &turn{Handler: h, w: w, r: r, start: time.Now()}
 	body, release, err := h.turns.Read(w, r)
 	defer release()
 	if err == nil && len(body) > answer.MaxBody {
@@ -222,19 +204,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.body = body
 	request := t.request()
 	defer t.q.end()
-	given, plan := t.find()
-	if given != nil {
-		t.asked.By, t.asked.Name, t.asked.Place = ByAnswer, given.Name, given.Place
+	if given, plan := t.find(); given != nil {
 		t.give(given, plan, release)
 		return
 	}
 	if h.options.Service != nil {
 		if reply := h.options.Service.Reply(request, nil); reply != nil {
-			h.mu.Lock()
-			plan := h.plan(t.state, nil, r)
-			h.mu.Unlock()
-			t.asked.By = ByService
-			t.send(nil, reply, plan, release)
+			t.send(nil, reply, h.plan(nil, r), release)
 			return
 		}
 	}
@@ -243,19 +219,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.header(nil)
 		w.WriteHeader(http.StatusNoContent)
 	case h.options.Otherwise != nil:
-		t.asked.By = ByOtherwise
-		t.told()
 		answer.Again(r, body, release)
-		t.body, t.q, t.asked.Request = nil, question{}, nil
+		t.body, t.q = nil, question{}
 		h.options.Otherwise.ServeHTTP(w, r)
 	default:
 		t.refuse()
 	}
-}
-
-func testOf(r *http.Request) string {
-	name := r.Header.Get(TestHeader)
-	return name[:min(len(name), maxTestName)]
 }
 
 // maxValues bounds the values of JSON, about: they take many times the bytes of its
@@ -264,8 +233,8 @@ const maxValues = 200_000
 
 // request reads the request, and counts it.
 func (t *turn) request() *Request {
+	t.state = t.tests.Of(pertest.Name(t.r.Header), t.newState)
 	t.mu.Lock()
-	t.state = t.Handler.state(t.asked.Test)
 	t.state.requests++
 	number := t.state.requests
 	t.mu.Unlock()
@@ -281,7 +250,7 @@ func (t *turn) request() *Request {
 			t.note(fmt.Sprintf("the body of %s %s has too many values to look at", t.r.Method, t.r.URL.Path))
 		}
 	}
-	t.q.Request, t.asked.Request = request, request
+	t.q.Request = request
 	return request
 }
 
@@ -309,9 +278,9 @@ func (t *turn) find() (*answerer, *fault.Plan) {
 			t.mu.Unlock()
 			continue
 		}
-		plan := t.plan(t.state, a, t.r)
+		plan := t.plan(a, t.r)
 		if plan.Status == 0 { // or it is still to be given
-			t.state.given[i]++
+			t.state.use(a)
 		}
 		t.mu.Unlock()
 		return a, plan
@@ -401,30 +370,24 @@ func (t *turn) header(reply *Reply) {
 	httpx.ReplaceFields(header, t.options.Header, isStream)
 }
 
-// told calls Options.Asked.
-func (t *turn) told() {
-	if t.options.Asked != nil {
-		asked := t.asked
-		t.options.Asked(&asked)
-	}
-}
-
-func (t *turn) watch() exchange.Watcher {
+func (t *turn) watch(match exchange.Match) exchange.Watcher {
 	number := t.options.Number
 	if number == nil {
 		number = func() int64 { return t.number.Add(1) }
 	}
-	return answer.Watch(t.options.Watch, number, t.asked.Start, t.r, t.body)
+	return answer.Watch(t.options.Watch.With(match), number, t.start, t.r, t.body)
+}
+
+func (t *turn) play() Play {
+	return Play{Remote: t.r.RemoteAddr, Method: t.r.Method, Path: t.r.URL.Path, Start: t.start}
 }
 
 // send sends a reply: that of an answer, or of the service if there is none. A fault
 // that is a status needs no reply.
 func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func()) {
 	h := t.Handler
-	if plan.Status != 0 {
-		t.asked.By = ByFault
-	}
-	t.told()
+	play := t.play()
+	play.Name = h.options.ServiceName
 	t.header(reply)
 	if reply == nil {
 		reply = &Reply{}
@@ -432,7 +395,7 @@ func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func())
 	request, service := t.q.Request, h.options.Service
 	wait, before := h.options.Wait, time.Duration(0)
 	if a != nil {
-		before = a.Delay
+		before, play.Name = a.Delay, a.Name
 		if a.Wait != nil {
 			wait = a.Wait
 		}
@@ -445,14 +408,12 @@ func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func())
 		status = http.StatusOK
 	}
 	if status < 200 || status > 999 { // which net/http does not send as an answer
-		h.note(fmt.Sprintf("%s: an answer cannot have status %d", t.asked.Name, status))
+		h.note(fmt.Sprintf("%s: an answer cannot have status %d", play.Name, status))
 		status = http.StatusInternalServerError
 	}
-	sender := answer.New(answer.Options{Wait: wait, WriteTimeout: h.options.WriteTimeout, Header: h.options.Header, Watch: t.watch()}, t.w, t.r.Context())
-	play := &Play{
-		Test: t.asked.Test, Number: request.Number, Remote: t.asked.Remote, Method: t.r.Method, Path: t.r.URL.Path,
-		By: t.asked.By, Name: t.asked.Name, Start: t.asked.Start,
-	}
+	sender := answer.New(answer.Options{
+		Wait: wait, WriteTimeout: h.options.WriteTimeout, Header: h.options.Header, Watch: t.watch(exchange.Match{Name: play.Name}),
+	}, t.w, t.r.Context())
 	defer func() { // also of a panic that cuts the answer
 		play.Status, play.Events, play.Bytes, play.End = sender.Status, sender.Events, sender.Bytes, sender.End
 		play.Duration = time.Since(play.Start)
@@ -479,7 +440,7 @@ func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func())
 // end frees what a request took, but the request itself, which its reply may need.
 func (t *turn) end(release func()) {
 	t.q.end()
-	t.body, t.q, t.asked = nil, question{}, Asked{}
+	t.body, t.q = nil, question{}
 	release()
 }
 
@@ -539,58 +500,55 @@ func (h *Handler) refuseBy(w http.ResponseWriter, r *http.Request, service Servi
 // in which APIs of models have their errors.
 type refusal struct {
 	Error struct {
-		Message string   `json:"message"`
-		Type    string   `json:"type"`
-		Code    string   `json:"code"`
-		Nearest string   `json:"nearest,omitempty"`
-		Differs []string `json:"differs,omitempty"`
+		Message string                `json:"message"`
+		Type    string                `json:"type"`
+		Code    string                `json:"code"`
+		Nearest string                `json:"nearest,omitempty"`
+		Differs []exchange.Difference `json:"differs,omitempty"`
 	} `json:"error"`
 }
 
 // refuse answers a request that nothing matches.
 func (t *turn) refuse() {
-	t.mu.Lock()
-	t.state.unmatched++
-	t.mu.Unlock()
-	t.asked.By = ByNobody
-	t.asked.Nearest, t.asked.Differs = t.nearest()
+	match := t.miss()
 	var refused refusal
-	e := &refused.Error
-	e.Type, e.Code, e.Nearest, e.Differs = "no_answer", "no_answer", t.asked.Nearest, t.asked.Differs
-	e.Message = fmt.Sprintf("no answer matches %s %s", t.r.Method, t.r.URL.Path)
-	if e.Nearest == "" {
-		e.Message += ": there is none"
-	} else {
-		e.Message += fmt.Sprintf("; the nearest is %s: %s", e.Nearest, strings.Join(e.Differs, "; "))
-	}
-	t.told()
+	refused.Error.Type, refused.Error.Code = "no_answer", "no_answer"
+	refused.Error.Message, refused.Error.Nearest, refused.Error.Differs = match.Why, match.Nearest, match.Differs
 	t.header(nil)
-	answer.Refuse(t.w, t.watch(), refused)
-	t.note(e.Message)
+	answer.Refuse(t.w, t.watch(match), refused)
+	t.note(match.Why)
 	if t.options.Played != nil {
-		t.options.Played(&Play{
-			Test: t.asked.Test, Number: t.q.Number, Remote: t.asked.Remote, Method: t.r.Method, Path: t.r.URL.Path, By: ByNobody,
-			Status: http.StatusNotImplemented, Start: t.asked.Start, Duration: time.Since(t.asked.Start), End: e.Message,
-		})
+		play := t.play()
+		play.Status, play.Duration, play.End = http.StatusNotImplemented, time.Since(t.start), match.Why
+		t.options.Played(play)
 	}
 }
 
-// nearest returns the name of the answer that is nearest to matching, and why it does
-// not match.
-func (t *turn) nearest() (name string, differs []string) {
-	best := -1
+// miss returns why no answer matches a request.
+func (t *turn) miss() (m exchange.Match) {
+	m.Why = fmt.Sprintf("no answer matches %s %s", t.r.Method, t.r.URL.Path)
+	best, words := -1, []string(nil)
 	for i := range t.answers {
 		a := &t.answers[i]
 		list, nearness := a.match.differences(t.r.Context(), &t.q)
+		if nearness <= best {
+			continue
+		}
+		m.Nearest, m.Differs, best, words = a.Name, nil, nearness, nil
+		for _, d := range list {
+			m.Differs = append(m.Differs, d.Difference)
+			words = append(words, d.String())
+		}
 		if len(list) == 0 {
 			t.mu.Lock()
-			why := t.isOpen(t.state, a)
+			words = append(words, t.isOpen(t.state, a))
 			t.mu.Unlock()
-			list = []string{why}
-		}
-		if nearness > best {
-			name, differs, best = a.Name, list, nearness
 		}
 	}
-	return name, differs
+	if m.Nearest == "" {
+		m.Why += ": there is none"
+	} else {
+		m.Why += fmt.Sprintf("; the nearest is %s: %s", m.Nearest, strings.Join(words, "; "))
+	}
+	return m
 }

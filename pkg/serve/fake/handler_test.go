@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/pertest"
+	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
@@ -140,18 +142,21 @@ func TestNearest(t *testing.T) {
 		{Name: "later", Match: Match{Path: "/later"}, After: []string{"models"}, Reply: text("")},
 		{Name: "jq", Match: Match{Path: "/jq", JQ: ".json.x == 1"}, Reply: text("")},
 	}
-	var asked []*Asked
-	_, base := play(t, Options{Answers: answers, Asked: func(a *Asked) { asked = append(asked, a) }})
+	var last exchange.Match
+	_, base := play(t, Options{Answers: answers, Watch: func(r *exchange.Request) exchange.Watcher {
+		last = r.Match
+		return nil
+	}})
 	ask(t, base, "GET /once", "")
 	for _, test := range []struct{ request, body, want string }{
 		{"POST /v1/chat", `{"a":{"b c":false}}`, `chat: json .a."b c" is false, wanted true`},
 		{"POST /v1/chat", `{"a":{}}`, `chat: json .a."b c" is absent, wanted true`},
-		{"POST /v1/chat", `x`, `chat: the body is no JSON`},
+		{"POST /v1/chat", `x`, `chat: body is no JSON, wanted JSON`},
 		{"PUT /v1/chats", `{"a":{"b c":true}}`, `chat: path is /v1/chats, wanted /v1/chat; method is PUT, wanted POST`},
 		{"GET /key", ``, `key: header Authorization is another one, wanted "Bearer right"`},
 		{"GET /once", ``, `once: it was given already`},
 		{"GET /later", ``, `later: it comes after "models", which was not given yet`},
-		{"GET /jq", `{"x":2}`, `jq: jq .json.x == 1 is false`},
+		{"GET /jq", `{"x":2}`, `jq: jq .json.x == 1 is false, wanted true`},
 	} {
 		got := ask(t, base, test.request, test.body, "Authorization: Bearer wrong")
 		var refused refusal
@@ -159,8 +164,7 @@ func TestNearest(t *testing.T) {
 			t.Errorf("%s: %s", test.request, got)
 			continue
 		}
-		last := asked[len(asked)-1]
-		if got := last.Nearest + ": " + strings.Join(last.Differs, "; "); got != test.want || refused.Error.Nearest != last.Nearest || last.By != ByNobody {
+		if _, got, _ := strings.Cut(refused.Error.Message, "; the nearest is "); got != test.want || last.Why != refused.Error.Message || last.Nearest != refused.Error.Nearest {
 			t.Errorf("%s: %q, want %q (%+v)", test.request, got, test.want, refused)
 		}
 	}
@@ -178,7 +182,7 @@ func TestTurns(t *testing.T) {
 	}
 	h, base := play(t, Options{Answers: answers})
 	for _, test := range []string{"", "x"} {
-		header := TestHeader + ": " + test
+		header := pertest.Header + ": " + test
 		for i, want := range []string{"1", "2", "2", "3", "3"} {
 			if got := ask(t, base, "GET /a", "", header); got != "200 "+want {
 				t.Errorf("test %q, request %d: %s, want %s", test, i+1, got, want)
@@ -188,47 +192,29 @@ func TestTurns(t *testing.T) {
 	if got := ask(t, base, "GET /b", ""); got != "200 out" {
 		t.Error(got)
 	}
-	ask(t, base, "GET /login", "", TestHeader+": x")
+	ask(t, base, "GET /login", "", pertest.Header+": x")
 	if got := ask(t, base, "GET /b", ""); got != "200 out" {
 		t.Error("the login of another test counts: ", got)
 	}
-	if got := ask(t, base, "GET /b", "", TestHeader+": x"); got != "200 in" {
+	if got := ask(t, base, "GET /b", "", pertest.Header+": x"); got != "200 in" {
 		t.Error(got)
 	}
-	names := func(test string) (names []string) {
-		for _, left := range h.Left(test) {
-			names = append(names, left.Name)
-		}
-		return names
-	}
-	if got := fmt.Sprint(names(""), names("x"), names("new")); got != "[open login] [closed] [first second rest open closed login]" {
+	if got := fmt.Sprint(h.Left()); got != "[]" {
 		t.Error(got)
-	}
-	h.Reset("")
-	if got := ask(t, base, "GET /a", ""); got != "200 1" {
-		t.Error("after Reset: ", got)
 	}
 }
 
-func TestManyTests(t *testing.T) {
-	h, err := NewHandler(Options{Answers: []Answer{{Reply: text("")}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 2 * maxTests {
-		r := httptest.NewRequest("GET", "/", nil)
-		if i%2 == 0 {
-			r.Header.Set(TestHeader, fmt.Sprint("test ", i))
+func TestLeft(t *testing.T) {
+	h, base := play(t, Options{Answers: []Answer{
+		{Name: "a", Match: Match{Path: "/a"}, Times: 2, Reply: text("")}, {Name: "b", Match: Match{Path: "/b"}, Reply: text("")}, {Name: "c", Match: Match{Path: "/c"}, Reply: text("")},
+	}})
+	for _, request := range []string{"GET /a", "GET /c"} {
+		for _, test := range []string{"1", "2"} {
+			ask(t, base, request, "", pertest.Header+": "+test)
 		}
-		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
-	for i := range maxTests {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.Header.Set(TestHeader, fmt.Sprint("more ", i))
-		h.ServeHTTP(httptest.NewRecorder(), r)
-	}
-	if names := h.Tests(); len(names) != maxTests || names[0] != "" {
-		t.Errorf("%d tests, the first %q", len(names), names[0])
+	if got := fmt.Sprintf("%q", h.Left()); got != `["a: given 1 of 2 times" "b"]` {
+		t.Error(got)
 	}
 }
 
@@ -239,9 +225,10 @@ func TestFaults(t *testing.T) {
 		{Name: "a", Match: Match{Path: "/a"}, Times: 1, Reply: text("A")},
 		{Name: "s", Match: Match{Path: "/s"}, Reply: Events(event("1", "x"), event("2", "y")), Faults: faults(t, "drop@1:#1")},
 	}
-	h, base := play(t, Options{Answers: answers, Faults: faults(t, "status=429@1:/a")})
+	control := fault.NewControl(faults(t, "status=429@1:/a"))
+	_, base := play(t, Options{Answers: answers, FaultControl: control})
 	for _, test := range []string{"", "other"} {
-		header := TestHeader + ": " + test
+		header := pertest.Header + ": " + test
 		if got := ask(t, base, "GET /a", "{}", header); got != `429 {"error":{"code":429,"message":"Too Many Requests"}}`+"\n" {
 			t.Error(got)
 		}
@@ -255,10 +242,8 @@ func TestFaults(t *testing.T) {
 			t.Error(got)
 		}
 	}
-	if err := h.SetFaults("other", faults(t, "status=503")); err != nil {
-		t.Fatal(err)
-	}
-	if got := ask(t, base, "GET /s", "", TestHeader+": other"); !strings.HasPrefix(got, "503") {
+	control.Replace("other", faults(t, "status=503"))
+	if got := ask(t, base, "GET /s", "", pertest.Header+": other"); !strings.HasPrefix(got, "503") {
 		t.Error(got)
 	}
 	if got := ask(t, base, "GET /s", ""); !strings.HasPrefix(got, "200") {
@@ -293,13 +278,14 @@ func TestService(t *testing.T) {
 			{Name: "told", Match: Match{Path: "/shop", Method: "PUT"}, Content: &Content{Text: "x"}},
 			{Name: "elsewhere", Match: Match{Path: "/none"}, Content: &Content{Text: "x"}},
 		},
-		Service:   shop{},
-		Otherwise: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }),
-		Faults:    faults(t, "status=429:POST"),
-		Played: func(p *Play) {
+		Service:     shop{},
+		Otherwise:   http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }),
+		Faults:      faults(t, "status=429:POST"),
+		ServiceName: "shop",
+		Played: func(p Play) {
 			mu.Lock()
 			defer mu.Unlock()
-			plays = append(plays, fmt.Sprint(p.Number, p.By, p.Name, p.Status))
+			plays = append(plays, fmt.Sprint(p.Name, " ", p.Status))
 		},
 	})
 	for _, test := range []struct{ request, want string }{
@@ -315,7 +301,7 @@ func TestService(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if got := fmt.Sprint(plays); got != "[1answertold200 2service200 3fault429 4answerelsewhere500]" {
+	if got := fmt.Sprint(plays); got != "[told 200 shop 200 shop 429 elsewhere 500]" {
 		t.Error(got)
 	}
 }
@@ -386,8 +372,8 @@ func TestChannel(t *testing.T) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.tests[""].channels) > 0 {
-		t.Errorf("listeners are left: %v", h.tests[""].channels)
+	if c := h.tests.Of("", h.newState).channels; len(c) > 0 {
+		t.Errorf("listeners are left: %v", c)
 	}
 }
 

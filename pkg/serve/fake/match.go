@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/query"
+	"github.com/ssectl/ssectl/internal/redact"
+	"github.com/ssectl/ssectl/pkg/exchange"
 )
 
 // A Match is the requests that an answer is for: those that fit all of it. The zero
@@ -305,13 +308,28 @@ func shown(value any) string {
 	return httpx.Clip(string(text), maxShown)
 }
 
+// A miss is a part of a request that does not fit.
+type miss struct {
+	exchange.Difference
+}
+
+func (m miss) String() string {
+	at := m.Part
+	if m.Path != "" {
+		at += " " + m.Path
+	}
+	return fmt.Sprintf("%s is %s, wanted %s", at, m.Request, m.Recording)
+}
+
 // differences returns why a request does not fit, and how near it is all the same.
-func (c *matcher) differences(ctx context.Context, q *question) (list []string, nearness int) {
-	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+func (c *matcher) differences(ctx context.Context, q *question) (list []miss, nearness int) {
+	add := func(part, path, got, want string) {
+		list = append(list, miss{exchange.Difference{Part: part, Path: path, Request: got, Recording: want}})
+	}
 	if c.path == nil || c.path.Match(q.Path) {
 		nearness += 1000
 	} else {
-		add("path is %s, wanted %s", q.Path, c.Path)
+		add("path", "", q.Path, c.Path)
 		same := 0
 		for same < len(q.Path) && same < len(c.Path) && q.Path[same] == c.Path[same] {
 			same++
@@ -321,29 +339,26 @@ func (c *matcher) differences(ctx context.Context, q *question) (list []string, 
 	if c.hasMethod(q.Method) {
 		nearness += 50
 	} else {
-		add("method is %s, wanted %s", q.Method, c.Method)
+		add("method", "", q.Method, c.Method)
 	}
-	texts := func(what string, patterns []pattern, values map[string][]string) {
+	texts := func(part string, patterns []pattern, values map[string][]string) {
 		for i := range patterns {
 			p := &patterns[i]
 			if p.matches(values[p.name]) {
 				nearness += 10
 				continue
 			}
-			got, want := "absent", "no value"
+			got, want := "absent", "absent"
 			if list := values[p.name]; len(list) > 0 {
 				got = strconv.Quote(httpx.Clip(strings.Join(list, ", "), maxShown))
+				if part == "header" && redact.RequestHeader(p.name, list[0]) != list[0] {
+					got = "another one" // which is a secret
+				}
 			}
 			if p.text != Absent {
 				want = strconv.Quote(p.text)
 			}
-			if what == "header" && isCredential(p.name) {
-				got = "another one" // which is a secret
-				if len(values[p.name]) == 0 {
-					got = "absent"
-				}
-			}
-			add("%s %s is %s, wanted %s", what, p.name, got, want)
+			add(part, p.name, got, want)
 		}
 	}
 	texts("query", c.query, q.Query)
@@ -351,35 +366,26 @@ func (c *matcher) differences(ctx context.Context, q *question) (list []string, 
 	if c.json != nil {
 		switch place, values, differs := difference("", q.JSON, c.json); {
 		case q.JSON == nil:
-			add("the body is no JSON")
+			add("body", "", "no JSON", "JSON")
 		case differs:
-			add("json %s is %s, wanted %s", place, shown(values[0]), shown(values[1]))
+			add("json", place, shown(values[0]), shown(values[1]))
 		default:
 			nearness += 20
 		}
 	}
 	if c.body != nil && !c.body.fits(string(q.Body)) {
-		add("body is %s, wanted %q", strconv.Quote(httpx.Clip(string(q.Body), maxShown)), c.Body)
+		add("body", "", strconv.Quote(httpx.Clip(string(q.Body), maxShown)), strconv.Quote(c.Body))
 	}
 	if c.code != nil && len(list) == 0 {
 		q.Params = c.params(q.Path)
 		switch result, err := c.code.First(q.context(ctx), q.values()); {
 		case err != nil:
-			add("%s", httpx.Clip(err.Error(), maxShown))
+			add("jq", c.JQ, "an error ("+httpx.Clip(errors.Unwrap(err).Error(), maxShown)+")", "true")
 		case result == nil || result == false:
-			add("jq %s is %s", c.JQ, shown(result))
+			add("jq", c.JQ, shown(result), "true")
 		default:
 			nearness += 20
 		}
 	}
 	return list, nearness
-}
-
-// isCredential reports whether a header is not to be shown.
-func isCredential(name string) bool {
-	switch name {
-	case "Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "X-Goog-Api-Key", "Api-Key":
-		return true
-	}
-	return false
 }

@@ -86,13 +86,22 @@ func (s *anthropic) prompt(r *fake.Request) (*prompt, *fake.Reply) {
 		}
 		for _, block := range blocks {
 			if text(block, "type") == "tool_result" {
-				p.said(parts(member(block, "content"), "text"), true)
+				p.brought(parts(member(block, "content"), "text"))
 			}
 		}
 		// Texts of a message come after its results of tools.
 		if said != "" || blocks == nil {
 			p.said(said, user)
 		}
+	}
+	for _, format := range []any{member(r.JSON, "output_config", "format"), member(r.JSON, "output_format")} {
+		if text(format, "type") == "json_schema" {
+			p.schema = member(format, "schema")
+		}
+	}
+	choice := member(r.JSON, "tool_choice")
+	for _, tool := range list(r.JSON, "tools") {
+		p.mayCall(text(choice, "type") == "any" || text(choice, "type") == "tool", text(choice, "name"), text(tool, "name"), member(tool, "input_schema"))
 	}
 	return p, nil
 }

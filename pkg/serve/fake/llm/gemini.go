@@ -98,11 +98,34 @@ func (s *gemini) prompt(request any, model string) *prompt {
 		all := list(c, "parts")
 		for _, part := range all {
 			if response := member(part, "functionResponse", "response"); response != nil {
-				p.said(result(response), true)
+				p.brought(result(response))
 			}
 		}
 		if said := geminiText(all); said != "" {
 			p.said(said, text(c, "role") != "model")
+		}
+	}
+	config := member(request, "generationConfig")
+	if text(config, "responseMimeType") == "application/json" {
+		p.schema = anyObject
+		for _, name := range []string{"responseSchema", "responseJsonSchema"} {
+			if schema := member(config, name); schema != nil {
+				p.schema = schema
+			}
+		}
+	}
+	calling := member(request, "toolConfig", "functionCallingConfig")
+	wanted := ""
+	if names := list(calling, "allowedFunctionNames"); len(names) > 0 {
+		wanted, _ = names[0].(string)
+	}
+	for _, tool := range list(request, "tools") {
+		for _, declared := range list(tool, "functionDeclarations") {
+			schema := member(declared, "parameters")
+			if schema == nil {
+				schema = member(declared, "parametersJsonSchema")
+			}
+			p.mayCall(text(calling, "mode") == "ANY", wanted, text(declared, "name"), schema)
 		}
 	}
 	return p

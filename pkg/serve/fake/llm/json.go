@@ -36,25 +36,43 @@ func (o object) with(pairs ...any) object {
 // MarshalJSON encodes the object.
 func (o object) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
-	b.WriteByte('{')
-	for i, f := range o {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		if err := appendValue(&b, f.name); err != nil {
-			return nil, err
-		}
-		b.WriteByte(':')
-		if err := appendValue(&b, f.value); err != nil {
-			return nil, err
-		}
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
+	err := appendValue(&b, o)
+	return b.Bytes(), err
 }
 
 // appendValue encodes a value. Texts keep their <, > and &, as in the services' answers.
+// Objects are encoded here: encoding/json would read all of what each one encodes again.
 func appendValue(b *bytes.Buffer, value any) error {
+	switch v := value.(type) {
+	case object:
+		b.WriteByte('{')
+		for i, f := range v {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			if err := appendValue(b, f.name); err != nil {
+				return err
+			}
+			b.WriteByte(':')
+			if err := appendValue(b, f.value); err != nil {
+				return err
+			}
+		}
+		b.WriteByte('}')
+		return nil
+	case []object:
+		b.WriteByte('[')
+		for i, o := range v {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			if err := appendValue(b, o); err != nil {
+				return err
+			}
+		}
+		b.WriteByte(']')
+		return nil
+	}
 	encoder := json.NewEncoder(b)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {

@@ -284,7 +284,7 @@ func TestContents(t *testing.T) {
 	}
 	t.Logf("SSECTL_TEST_SEED=%d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	for range 300 {
+	for range 150 {
 		a := apis[rng.IntN(len(apis))]
 		c := drawContent(rng)
 		reply := newService(t, a.service, Options{}).Reply(a.ask(t, "hi", true, ""), c)

@@ -17,8 +17,24 @@ func (s *openAI) chatPrompt(r *fake.Request) *prompt {
 		p.limit = number(r.JSON, "max_tokens")
 	}
 	for _, m := range list(r.JSON, "messages") {
-		role := text(m, "role")
-		p.said(parts(member(m, "content"), "text"), role == "user" || role == "tool" || role == "function")
+		content := parts(member(m, "content"), "text")
+		switch role := text(m, "role"); role {
+		case "tool", "function":
+			p.brought(content)
+		default:
+			p.said(content, role == "user")
+		}
+	}
+	switch text(r.JSON, "response_format", "type") {
+	case "json_schema":
+		p.schema = member(r.JSON, "response_format", "json_schema", "schema")
+	case "json_object":
+		p.schema = anyObject
+	}
+	choice := member(r.JSON, "tool_choice")
+	for _, tool := range list(r.JSON, "tools") {
+		p.mayCall(choice == "required" || text(choice, "type") == "function", text(choice, "function", "name"),
+			text(tool, "function", "name"), member(tool, "function", "parameters"))
 	}
 	return p
 }

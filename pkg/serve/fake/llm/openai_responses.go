@@ -36,7 +36,7 @@ func (s *openAI) respond(r *fake.Request, content *fake.Content) *fake.Reply {
 			case "", "message":
 				p.said(parts(member(item, "content"), "input_text", "output_text", "text"), text(item, "role") == "user")
 			case "function_call_output", "custom_tool_call_output":
-				p.said(parts(member(item, "output"), "input_text", "output_text", "text"), true)
+				p.brought(parts(member(item, "output"), "input_text", "output_text", "text"))
 			}
 		}
 	default:
@@ -48,6 +48,16 @@ func (s *openAI) respond(r *fake.Request, content *fake.Content) *fake.Reply {
 		if _, ok := s.kept.get(id); !ok {
 			return s.wrong(r, fmt.Sprintf("there is no previous response %q", id), "previous_response_id", "previous_response_not_found")
 		}
+	}
+	switch text(r.JSON, "text", "format", "type") {
+	case "json_schema":
+		p.schema = member(r.JSON, "text", "format", "schema")
+	case "json_object":
+		p.schema = anyObject
+	}
+	choice := member(r.JSON, "tool_choice")
+	for _, tool := range list(r.JSON, "tools") {
+		p.mayCall(choice == "required" || text(choice, "type") == "function", text(choice, "name"), text(tool, "name"), member(tool, "parameters"))
 	}
 	x := &response{answer: s.answer(p, content), request: r.JSON, stored: member(r.JSON, "store") != false}
 	background := truth(r.JSON, "background")

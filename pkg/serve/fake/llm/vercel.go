@@ -82,7 +82,7 @@ func (s *vercel) prompt(r *fake.Request) (*prompt, *fake.Reply) {
 		}
 		for _, part := range list(m, "parts") { // tools ran in the browser
 			if output := member(part, "output"); output != nil {
-				p.said(result(output), true)
+				p.brought(result(output))
 			}
 		}
 	}
