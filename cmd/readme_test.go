@@ -98,7 +98,7 @@ var recipeWants = map[string]string{
 	"agent-card.json":            "1.0\n",
 	"SendStreamingMessage":       "Low water is at noon.",
 	"/agent -d":                  `"type":"RUN_FINISHED"`,
-	"stream_resumable":           "is at noon.",
+	"stream_resumable":           "noon.",
 	"--as graphql --text --json": `{"data":{"tide":"Low water is at noon."}}`,
 	"?token=":                    `data: {"id":"a","payload":{"data":{"tide":"Low water is at noon."}}}`,
 	"--last-event-id \"$id\"":    "taken",

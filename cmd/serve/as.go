@@ -67,6 +67,9 @@ func newLLM(opts *asOptions, text string, pace fake.Pace) (fake.Service, error) 
 
 // newProtocol makes a service of package protocol.
 func newProtocol(opts *asOptions, text string, pace fake.Pace) (fake.Service, error) {
+	if opts.Slots > 0 {
+		return nil, fmt.Errorf("--slots: %s has no engine that writes so many answers at a time", opts.As)
+	}
 	return protocol.New(opts.As, protocol.Options{Text: text, Pace: pace})
 }
 

@@ -77,7 +77,7 @@ func (a *agui) run(run map[string]any, content *fake.Content) []record.Record {
 		spell("TOOL_CALL_ARGS", call, arguments(tool))
 		add("TOOL_CALL_END", call)
 	}
-	if content.Finish == "error" {
+	if strings.HasSuffix(content.Finish, "error") {
 		add("RUN_ERROR", map[string]any{"message": "the run failed"})
 		return records
 	}

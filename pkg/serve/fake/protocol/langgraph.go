@@ -303,7 +303,7 @@ func (l *langgraph) record(run *run, modes []string, before, reply map[string]an
 	if in("values") {
 		add("values", run.values, 0)
 	}
-	if content.Finish == "error" {
+	if strings.HasSuffix(content.Finish, "error") {
 		add("error", map[string]any{"error": "RunError", "message": "the run failed"}, 0)
 	}
 }

@@ -36,7 +36,7 @@ type mcp struct {
 type Tool struct {
 	Name        string
 	Description string
-	InputSchema map[string]any // nil takes any object
+	InputSchema map[string]any // nil takes any object; x-mcp-header wants a property in a header too
 }
 
 var defaultTools = []Tool{
@@ -190,6 +190,9 @@ func (m *mcp) call(msg message, content *fake.Content, version string) (any, *fa
 	if content == nil && !known {
 		return nil, &failure{Code: invalidParams, Message: "Unknown tool: " + name}
 	}
+	if content != nil && object(content.JSON)["resultType"] != nil {
+		return content.JSON, nil // of another kind: more input is wanted
+	}
 	result := map[string]any{"isError": false}
 	switch {
 	case content == nil:
@@ -205,7 +208,7 @@ func (m *mcp) call(msg message, content *fake.Content, version string) (any, *fa
 	default:
 		result["content"] = textContent(content.Text)
 	}
-	if content != nil && content.Finish == "error" {
+	if content != nil && strings.HasSuffix(content.Finish, "error") {
 		result["isError"] = true
 	}
 	return result, nil

@@ -3,9 +3,12 @@ package protocol
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ssectl/ssectl/pkg/record"
@@ -113,10 +116,10 @@ func (m *mcp) validate(r *fake.Request, msg message) *failure {
 	case method != msg.method:
 		return mismatch("Mcp-Method", method, msg.method)
 	}
-	return validateName(r, msg)
+	return m.validateName(r, msg)
 }
 
-func validateName(r *fake.Request, msg message) *failure {
+func (m *mcp) validateName(r *fake.Request, msg message) *failure {
 	var want any
 	switch msg.method {
 	case "tools/call", "prompts/get":
@@ -134,7 +137,59 @@ func validateName(r *fake.Request, msg message) *failure {
 	case !ok || name != want:
 		return mismatch("Mcp-Name", header, want)
 	}
+	if msg.method == "tools/call" {
+		return m.validateParams(r, text(want), object(msg.params["arguments"]))
+	}
 	return nil
+}
+
+// validateParams compares the arguments that a tool wants in headers too.
+func (m *mcp) validateParams(r *fake.Request, tool string, arguments map[string]any) *failure {
+	i := slices.IndexFunc(m.tools, func(t Tool) bool { return t.Name == tool })
+	if i < 0 {
+		return nil
+	}
+	return compareParams(r, m.tools[i].InputSchema, arguments)
+}
+
+// compareParams compares the arguments of an object with a schema.
+func compareParams(r *fake.Request, schema, arguments map[string]any) *failure {
+	properties := object(schema["properties"])
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		property, argument := object(properties[name]), arguments[name]
+		if inner, ok := argument.(map[string]any); ok {
+			if f := compareParams(r, property, inner); f != nil {
+				return f
+			}
+		}
+		header := text(property["x-mcp-header"])
+		if header == "" {
+			continue
+		}
+		header = "Mcp-Param-" + header
+		got, ok := decodeName(r.Header.Get(header))
+		switch {
+		case argument == nil && got == "":
+		case argument == nil || !ok || !sameParam(got, argument):
+			return mismatch(header, r.Header.Get(header), argument)
+		}
+	}
+	return nil
+}
+
+// sameParam reports whether a header has an argument: numbers are compared as such.
+func sameParam(header string, argument any) bool {
+	switch a := argument.(type) {
+	case string:
+		return header == a
+	case bool:
+		return header == strconv.FormatBool(a)
+	case json.Number:
+		want, err := a.Float64()
+		got, gotErr := strconv.ParseFloat(header, 64)
+		return err == nil && gotErr == nil && got == want
+	}
+	return false
 }
 
 func mismatch(name, header string, body any) *failure {

@@ -165,6 +165,7 @@ func TestMCPContent(t *testing.T) {
 		{fake.Content{JSON: []any{1}}, "tools/call", `{"content":[{"text":"[1]","type":"text"}],"isError":false}`},
 		{fake.Content{JSON: map[string]any{"content": []any{map[string]any{"type": "image", "data": "AA==", "mimeType": "image/png"}}}}, "tools/call",
 			`{"content":[{"data":"AA==","mimeType":"image/png","type":"image"}],"isError":false}`},
+		{fake.Content{JSON: map[string]any{"resultType": "input_required"}}, "tools/call", `{"resultType":"input_required"}`},
 		{fake.Content{JSON: map[string]any{"contents": []any{}}}, "resources/read", `{"contents":[]}`},
 		{fake.Content{Text: "06:40"}, "prompts/list", `{"prompts":[]}`},
 	}
@@ -251,6 +252,27 @@ func TestMCPStateless(t *testing.T) {
 	wantStatus(t, "initialize of a server without sessions", later.Reply(request("POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`, both), nil), 400)
 	earlier := service(t, "mcp-2025-11-25", protocol.Options{})
 	wantStatus(t, "server/discover of a server with sessions", earlier.Reply(tests[0].r, nil), 400)
+}
+
+// TestMCPParams wants the arguments that a tool names to be in headers.
+func TestMCPParams(t *testing.T) {
+	schema := map[string]any{"type": "object", "properties": map[string]any{
+		"port": map[string]any{"type": "string", "x-mcp-header": "Port"},
+		"day":  map[string]any{"type": "object", "properties": map[string]any{"n": map[string]any{"type": "integer", "x-mcp-header": "Day"}}},
+	}}
+	s := service(t, "mcp", protocol.Options{Tools: []protocol.Tool{{Name: "tide", InputSchema: schema}}})
+	for arguments, cases := range map[string]map[string]int{
+		`{"port":"Wick"}`:   {"Port: Wick": 200, "Port: =?base64?V2ljaw==?=": 200, "Port: Oban": 400, "Other: x": 400, "Port: =?base64?V2l?=": 400},
+		`{"port":null}`:     {"Other: x": 200, "Port: Wick": 400},
+		`{"day":{"n":42}}`:  {"Day: 42": 200, "Day: 42.0": 200, "Day: 43": 400, "Day: x": 400},
+		`{"day":{"n":"4"}}`: {"Day: 4": 200},
+	} {
+		for header, status := range cases {
+			body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tide","arguments":` + arguments + `,` + meta + `}}`
+			r := request("POST", "/mcp", body, both, "Mcp-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: tide", "Mcp-Param-"+header)
+			wantStatus(t, arguments+" "+header, s.Reply(r, nil), status)
+		}
+	}
 }
 
 func TestMCPSubscription(t *testing.T) {
