@@ -30,6 +30,35 @@ async function ui(stream, seen) {
 
 const question = (text) => [{ id: 'u1', role: 'user', parts: [{ type: 'text', text }] }];
 
+// A tool in two turns: the model calls it, and has its result.
+async function responsesTools(url, choice) {
+  const tools = [{ type: 'function', name: 'tide', parameters: port, strict: true }];
+  const input = [{ role: 'user', content: 'call the tide at Wick' }];
+  const first = await openai(url).responses.stream({ model: 'm', input, tools, tool_choice: choice }).finalResponse();
+  const call = first.output.find((item) => item.type === 'function_call');
+  input.push(...first.output, { type: 'function_call_output', call_id: call.call_id, output: `06:40 at ${JSON.parse(call.arguments).port}` });
+  return (await openai(url).responses.create({ model: 'm', input, tools })).output_text;
+}
+
+async function anthropicTools(url, choice) {
+  const tools = [{ name: 'tide', input_schema: port }];
+  const turns = [{ role: 'user', content: 'call the tide at Wick' }];
+  const first = await anthropic(url).messages.stream({ model: 'm', max_tokens: 100, messages: turns, tools, tool_choice: { type: choice } }).finalMessage();
+  const call = first.content.find((block) => block.type === 'tool_use');
+  turns.push({ role: 'assistant', content: first.content }, { role: 'user', content: [{ type: 'tool_result', tool_use_id: call.id, content: `06:40 at ${call.input.port}` }] });
+  const second = await anthropic(url).messages.create({ model: 'm', max_tokens: 100, messages: turns, tools });
+  return { kinds: first.content.map((block) => block.type), stop: first.stop_reason, text: second.content[0].text };
+}
+
+async function googleTools(url, choice) {
+  const config = { tools: [{ functionDeclarations: [{ name: 'tide', parametersJsonSchema: port }] }] };
+  const contents = [{ role: 'user', parts: [{ text: 'call the tide at Wick' }] }];
+  const first = await google(url).models.generateContent({ model: 'm', contents, config: { ...config, toolConfig: { functionCallingConfig: { mode: choice } } } });
+  const [call] = first.functionCalls;
+  contents.push(first.candidates[0].content, { role: 'user', parts: [{ functionResponse: { name: call.name, response: { output: `06:40 at ${call.args.port}` } } }] });
+  return (await google(url).models.generateContent({ model: 'm', contents, config })).text;
+}
+
 await run({
   async 'openai models'(url, seen) {
     for await (const model of openai(url).models.list()) seen.push(model.id);
@@ -55,6 +84,14 @@ await run({
     runner.on('functionToolCall', (call) => seen.push(`${call.name} ${call.arguments}`));
     return await runner.finalContent();
   },
+  async 'openai chat forced'(url) {
+    const tools = [{ type: 'function', function: { name: 'tide', parameters: port } }];
+    const turns = [{ role: 'user', content: 'Wick' }];
+    const first = await openai(url).chat.completions.stream({ model: 'm', messages: turns, tools, tool_choice: 'required' }).finalMessage();
+    const [call] = first.tool_calls;
+    turns.push(first, { role: 'tool', tool_call_id: call.id, content: `06:40 at ${JSON.parse(call.function.arguments).port}` });
+    return (await openai(url).chat.completions.create({ model: 'm', messages: turns, tools })).choices[0].message.content;
+  },
   async 'openai json'(url) {
     const schema = { type: 'object', properties: { name: { type: 'string' }, high: { type: 'boolean' }, hours: { type: 'array', items: { type: 'integer' } } }, required: ['name', 'high', 'hours'], additionalProperties: false };
     const { choices } = await openai(url).chat.completions.parse({ model: 'm', messages, response_format: { type: 'json_schema', json_schema: { name: 'tide', strict: true, schema } } });
@@ -70,14 +107,8 @@ await run({
     const { output_text, status } = await stream.finalResponse();
     return { output_text, status };
   },
-  async 'openai responses tools'(url) {
-    const tools = [{ type: 'function', name: 'tide', parameters: port, strict: true }];
-    const input = [{ role: 'user', content: 'call the tide at Wick' }];
-    const first = await openai(url).responses.stream({ model: 'm', input, tools }).finalResponse();
-    const call = first.output.find((item) => item.type === 'function_call');
-    input.push(...first.output, { type: 'function_call_output', call_id: call.call_id, output: `06:40 at ${JSON.parse(call.arguments).port}` });
-    return (await openai(url).responses.create({ model: 'm', input, tools })).output_text;
-  },
+  'openai responses tools': (url) => responsesTools(url, 'auto'),
+  'openai responses forced': (url) => responsesTools(url, 'required'),
   // The rest of an answer, after its reader left in the middle.
   async 'openai responses rest'(url) {
     const client = openai(url);
@@ -111,15 +142,8 @@ await run({
   async 'anthropic limit'(url) {
     return (await anthropic(url).messages.stream({ model: 'm', max_tokens: 2, messages }).finalMessage()).stop_reason;
   },
-  async 'anthropic tools'(url) {
-    const tools = [{ name: 'tide', input_schema: port }];
-    const turns = [{ role: 'user', content: 'call the tide at Wick' }];
-    const first = await anthropic(url).messages.stream({ model: 'm', max_tokens: 100, messages: turns, tools }).finalMessage();
-    const call = first.content.find((block) => block.type === 'tool_use');
-    turns.push({ role: 'assistant', content: first.content }, { role: 'user', content: [{ type: 'tool_result', tool_use_id: call.id, content: `06:40 at ${call.input.port}` }] });
-    const second = await anthropic(url).messages.create({ model: 'm', max_tokens: 100, messages: turns, tools });
-    return { kinds: first.content.map((block) => block.type), stop: first.stop_reason, text: second.content[0].text };
-  },
+  'anthropic tools': (url) => anthropicTools(url, 'auto'),
+  'anthropic forced': (url) => anthropicTools(url, 'any'),
   async 'anthropic others'(url, seen) {
     for await (const model of anthropic(url).models.list()) seen.push(model.id);
     return await anthropic(url).messages.countTokens({ model: 'm', messages });
@@ -137,14 +161,8 @@ await run({
     }
     return { finish: last.candidates[0].finishReason, usage: last.usageMetadata.totalTokenCount };
   },
-  async 'google tools'(url) {
-    const config = { tools: [{ functionDeclarations: [{ name: 'tide', parametersJsonSchema: port }] }] };
-    const contents = [{ role: 'user', parts: [{ text: 'call the tide at Wick' }] }];
-    const first = await google(url).models.generateContent({ model: 'm', contents, config });
-    const [call] = first.functionCalls;
-    contents.push(first.candidates[0].content, { role: 'user', parts: [{ functionResponse: { name: call.name, response: { output: `06:40 at ${call.args.port}` } } }] });
-    return (await google(url).models.generateContent({ model: 'm', contents, config })).text;
-  },
+  'google tools': (url) => googleTools(url, 'AUTO'),
+  'google forced': (url) => googleTools(url, 'ANY'),
   async 'google others'(url, seen) {
     const { models } = google(url);
     for await (const model of await models.list()) seen.push(model.name);

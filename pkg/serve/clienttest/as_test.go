@@ -1,6 +1,8 @@
 package clienttest
 
 import (
+	"io"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,16 +21,16 @@ var standIns = []standIn{
 		as: "openai",
 		scenarios: []string{
 			"openai models", "openai chat", "openai chat stream", "openai chat chunks", "openai responses", "openai responses stream", "openai responses rest",
-			"openai embeddings", "openai json", "vercel text", "vercel stream",
+			"openai embeddings", "openai json", "openai chat forced", "openai responses forced", "vercel text", "vercel stream",
 		},
 		broken: "openai chat,openai chat stream,openai responses stream,vercel stream", statuses: "400 401 404 503",
 	},
 	{
-		as: "anthropic", scenarios: []string{"anthropic message", "anthropic stream", "anthropic limit", "anthropic others"},
+		as: "anthropic", scenarios: []string{"anthropic message", "anthropic stream", "anthropic limit", "anthropic others", "anthropic forced"},
 		broken: "anthropic message,anthropic stream", statuses: "400 401 404 529",
 	},
 	{
-		as: "gemini", scenarios: []string{"google content", "google stream", "google others", "google interaction"},
+		as: "gemini", scenarios: []string{"google content", "google stream", "google others", "google interaction", "google forced"},
 		broken: "google content,google stream", statuses: "400 401 404 429 503",
 	},
 	{as: "vercel-ai", scenarios: []string{"ui chat"}, broken: "ui chat", statuses: "400 429 500"},
@@ -69,23 +71,39 @@ func TestAs(t *testing.T) {
 				}
 				golden.check(scenario, got)
 			}
+			// Faults change while the server runs. Those that count begin anew.
+			at = serve(t, "--as", s.as, "-H", "Retry-After-Ms: 1")
 			for _, scenario := range strings.Split(s.broken, ",") {
 				for _, fault := range []string{"drop@2", "reset@2", "truncate@2"} {
 					if !strings.Contains(scenario, "stream") && scenario != "ui chat" {
 						continue
 					}
-					got := app.run(scenarioOf(scenario), serve(t, "--as", s.as, "--fault", fault).url).withoutIDs()
+					at.fault(t, fault)
+					got := app.run(scenarioOf(scenario), at.url).withoutIDs()
 					if got.Error == nil {
 						t.Errorf("%s, %s: a cut answer is taken for a whole one: %s", scenario, fault, got)
 					}
 					golden.check(scenario+", "+fault, got)
 				}
 				for status := range strings.FieldsSeq(s.statuses) {
-					got := app.run(scenarioOf(scenario), serve(t, "--as", s.as, "--fault", "status="+status, "-H", "Retry-After-Ms: 1").url).withoutIDs()
-					golden.check(scenario+", status="+status, got)
+					at.fault(t, "status="+status)
+					golden.check(scenario+", status="+status, app.run(scenarioOf(scenario), at.url).withoutIDs())
 				}
 			}
 		})
+	}
+}
+
+// fault sets the faults of a server.
+func (s *server) fault(t *testing.T, fault string) {
+	t.Helper()
+	response, err := http.Post(s.url+"/.ssectl/fault", "application/json", strings.NewReader(`{"fault": ["`+fault+`"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, _ := io.ReadAll(response.Body); response.StatusCode >= 300 {
+		t.Fatalf("setting the fault %s: %s %s", fault, response.Status, body)
 	}
 }
 
@@ -95,6 +113,7 @@ func scenarioOf(name string) scenario { return scenario{name: name} }
 // Retry-After is over.
 func TestAsRetry(t *testing.T) {
 	wantNode(t)
+	t.Parallel()
 	app := startApp(t, "as.mjs")
 	for scenario, as := range map[string]string{
 		"openai chat": "openai", "openai responses stream": "openai", "vercel text": "openai", "anthropic stream": "anthropic",
@@ -110,6 +129,7 @@ func TestAsRetry(t *testing.T) {
 // that.
 func TestAsResume(t *testing.T) {
 	wantNode(t)
+	t.Parallel()
 	app := startApp(t, "as.mjs")
 	at := serve(t, "--as", "vercel-ai", "--fault", "drop@4:#1")
 	const want = `{"result":{"cut":true,"text":["step-start","Harbour tide — 满潮 at 06:40 🌊"],"left":null}}`

@@ -86,7 +86,7 @@ func (s *anthropic) prompt(r *fake.Request) (*prompt, *fake.Reply) {
 		}
 		for _, block := range blocks {
 			if text(block, "type") == "tool_result" {
-				p.brought(parts(member(block, "content"), "text"))
+				p.said(parts(member(block, "content"), "text"), true)
 			}
 		}
 		// Texts of a message come after its results of tools.

@@ -98,7 +98,7 @@ func (s *gemini) prompt(request any, model string) *prompt {
 		all := list(c, "parts")
 		for _, part := range all {
 			if response := member(part, "functionResponse", "response"); response != nil {
-				p.brought(result(response))
+				p.said(result(response), true)
 			}
 		}
 		if said := geminiText(all); said != "" {
@@ -147,7 +147,7 @@ func result(response any) string {
 	if s, ok := response.(string); ok {
 		return s
 	}
-	for _, name := range []string{"output", "result"} {
+	for _, name := range []string{"output", "result", "content"} {
 		if s, ok := member(response, name).(string); ok {
 			return s
 		}

@@ -42,7 +42,7 @@ func (s *gemini) interact(r *fake.Request, content *fake.Content) *fake.Reply {
 	for _, turn := range list(input) {
 		switch kind := text(turn, "type"); {
 		case kind == "function_result":
-			p.brought(result(member(turn, "result")))
+			p.said(result(member(turn, "result")), true)
 		case member(turn, "content") != nil:
 			p.said(parts(member(turn, "content"), "text"), kind == "user_input" || kind == "" && text(turn, "role") != "model")
 		}

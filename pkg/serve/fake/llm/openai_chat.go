@@ -18,12 +18,8 @@ func (s *openAI) chatPrompt(r *fake.Request) *prompt {
 	}
 	for _, m := range list(r.JSON, "messages") {
 		content := parts(member(m, "content"), "text")
-		switch role := text(m, "role"); role {
-		case "tool", "function":
-			p.brought(content)
-		default:
-			p.said(content, role == "user")
-		}
+		role := text(m, "role")
+		p.said(content, role == "user" || role == "tool" || role == "function")
 	}
 	switch text(r.JSON, "response_format", "type") {
 	case "json_schema":

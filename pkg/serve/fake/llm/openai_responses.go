@@ -36,7 +36,7 @@ func (s *openAI) respond(r *fake.Request, content *fake.Content) *fake.Reply {
 			case "", "message":
 				p.said(parts(member(item, "content"), "input_text", "output_text", "text"), text(item, "role") == "user")
 			case "function_call_output", "custom_tool_call_output":
-				p.brought(parts(member(item, "output"), "input_text", "output_text", "text"))
+				p.said(parts(member(item, "output"), "input_text", "output_text", "text"), true)
 			}
 		}
 	default:

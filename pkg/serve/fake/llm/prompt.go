@@ -14,7 +14,6 @@ type prompt struct {
 	limit  int // of tokens of the answer, 0 for none
 
 	last   string // what the user, or a tool, said last
-	result bool   // last is the result of a tool
 	tokens int    // of all that was said
 
 	schema any    // of the JSON that the answer has to be; nil if it may be any text
@@ -26,25 +25,20 @@ type prompt struct {
 var anyObject = map[string]any{"type": "object", "properties": map[string]any{"text": map[string]any{"type": "string"}}}
 
 // mayCall notes a tool, of which one has to be called: that of a name, or else the first.
-// A result of a tool is answered with a text all the same, or the calls had no end.
+// So it is after the result of a tool too: a client that does not stop asking for calls
+// gets them, and libraries refuse a text.
 func (p *prompt) mayCall(forced bool, wanted, name string, schema any) {
 	if forced && p.call == "" && name != "" && (wanted == "" || wanted == name) {
 		p.call, p.tool = name, schema
 	}
 }
 
-// said adds a text to the prompt. Those of the user are said again.
+// said adds a text to the prompt. Those of the user and of tools are said again.
 func (p *prompt) said(text string, again bool) {
 	p.tokens += len(tokens(text))
 	if again {
-		p.last, p.result = text, false
+		p.last = text
 	}
-}
-
-// brought adds the result of a tool to the prompt.
-func (p *prompt) brought(text string) {
-	p.said(text, true)
-	p.result = true
 }
 
 // echo returns an answer that says again what came last, in the form that is asked for.
@@ -54,7 +48,7 @@ func (p *prompt) echo() fake.Content {
 		said = "Hello."
 	}
 	switch {
-	case p.call != "" && !p.result:
+	case p.call != "":
 		return fake.Content{Tools: []fake.ToolCall{{Name: p.call, Arguments: json.RawMessage(encode(example(p.tool, said)))}}}
 	case p.schema != nil:
 		return fake.Content{Text: encode(example(p.schema, said))}

@@ -32,15 +32,14 @@ func TestExample(t *testing.T) {
 	}
 }
 
-// TestForms wants JSON where the request asks for a schema, and a call where it wants one,
-// but a text after its result.
+// TestForms wants JSON where the request asks for a schema, and a call where it wants one.
 func TestForms(t *testing.T) {
 	const schema = `{"type":"object","properties":{"port":{"type":"string"}}}`
 	for _, c := range []struct{ service, path, body, want string }{
 		{"openai", "/chat/completions", `"messages":[{"role":"user","content":"Wick"}],"response_format":{"type":"json_schema","json_schema":{"schema":SCHEMA}}`, `"content":"{\"port\":\"Wick\"}"`},
 		{"openai", "/chat/completions", `"messages":[{"role":"user","content":"Wick"}],"response_format":{"type":"json_object"}`, `"content":"{\"text\":\"Wick\"}"`},
 		{"openai", "/chat/completions", `"messages":[{"role":"user","content":"Wick"}],"tool_choice":"required","tools":[{"type":"function","function":{"name":"tide","parameters":SCHEMA}}]`, `"function":{"name":"tide","arguments":"{\"port\":\"Wick\"}"}`},
-		{"openai", "/chat/completions", `"messages":[{"role":"tool","content":"06:40"}],"tool_choice":"required","tools":[{"type":"function","function":{"name":"tide","parameters":SCHEMA}}]`, `"content":"06:40"`},
+		{"openai", "/chat/completions", `"messages":[{"role":"tool","content":"06:40"}],"tool_choice":"required","tools":[{"type":"function","function":{"name":"tide","parameters":SCHEMA}}]`, `"arguments":"{\"port\":\"06:40\"}"`},
 		{"openai", "/responses", `"input":"Wick","text":{"format":{"type":"json_schema","schema":SCHEMA}}`, `"text":"{\"port\":\"Wick\"}"`},
 		{"openai", "/responses", `"input":"Wick","tool_choice":{"type":"function","name":"b"},"tools":[{"name":"a"},{"name":"b","parameters":SCHEMA}]`, `"name":"b","arguments":"{\"port\":\"Wick\"}"`},
 		{"anthropic", "/v1/messages", `"messages":[{"role":"user","content":"Wick"}],"output_config":{"format":{"type":"json_schema","schema":SCHEMA}}`, `"text":"{\"port\":\"Wick\"}"`},

@@ -56,7 +56,7 @@ func (s *store[T]) remove(id string, value T) {
 // written: an answer goes on whether its client is there or not.
 func (a *answer) rest(records iter.Seq[record.Record], n int) iter.Seq[record.Record] {
 	return func(yield func(record.Record) bool) {
-		due := a.created.Sub(time.Now())
+		due := time.Until(a.created)
 		for r := range records {
 			due += r.Delay
 			if n--; n >= 0 {

@@ -82,7 +82,7 @@ func (s *vercel) prompt(r *fake.Request) (*prompt, *fake.Reply) {
 		}
 		for _, part := range list(m, "parts") { // tools ran in the browser
 			if output := member(part, "output"); output != nil {
-				p.brought(result(output))
+				p.said(result(output), true)
 			}
 		}
 	}
@@ -125,7 +125,11 @@ func (a *answer) uiEvents() iter.Seq[event] {
 			write(false, "abort")
 		default:
 			write(false, "finish-step")
-			write(false, "finish")
+			if a.Finish != "" { // which version 5 has no place for
+				write(false, "finish", "finishReason", a.Finish)
+			} else {
+				write(false, "finish")
+			}
 		}
 		if more {
 			yield(event{data: "[DONE]"})
