@@ -46,6 +46,7 @@ var floors = []floor{
 	{folder: "pkg/serve/fake", may: []string{module + "/internal", module + "/pkg/serve", module + "/pkg/exchange", module + "/pkg/record", module + "/pkg/stream", "go.yaml.in/yaml"}},
 	{folder: "pkg/serve/internal/answer", may: []string{module + "/internal", module + "/pkg/serve/fault", module + "/pkg/exchange", module + "/pkg/record"}},
 	{folder: "pkg/serve/internal/figures", may: []string{module + "/pkg"}},
+	{folder: "pkg/serve/drift", may: []string{module + "/internal", module + "/pkg/record", module + "/pkg/stream"}},
 	{folder: "pkg/serve/servetest", may: []string{module + "/pkg"}},
 	{folder: "pkg/serve", mayNot: []string{module + "/pkg/serve/inspector"}, may: []string{module + "/internal", module + "/pkg/record", module + "/pkg/stream"}},
 	{folder: "pkg/diag/internal/seen", may: []string{module + "/internal", module + "/pkg/stream"}},

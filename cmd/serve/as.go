@@ -129,24 +129,41 @@ func (opts *options) service(streams *term.Streams) (fake.Service, error) {
 		return nil, err
 	}
 	service, err := opts.standIn().make(&opts.asOptions, text, fake.Pace{First: opts.First, Rate: opts.Rate, Jitter: jitter})
-	return wholeService{service}, err
+	return service, err
 }
 
-// standIn lets the service of --as answer, if there is one.
+// standIn lets the service of --as answer, and the answers in the files of a directory,
+// if there are any. A tape of the same directory has what they leave.
 func (s *session) standIn() error {
 	service, err := s.opts.service(s.streams)
-	if service == nil || err != nil {
+	if err != nil {
 		return err
 	}
-	s.tapes.fakes, err = fake.NewHandler(fake.Options{
-		Service: service, ServiceName: s.opts.As,
+	answers, err := s.opts.answers(service)
+	if err != nil || service == nil && answers == nil {
+		return err
+	}
+	options := fake.Options{
+		Answers:      answers,
+		Service:      service,
+		ServiceName:  s.opts.As,
+		Wait:         fake.WaitOf(s.fakePace(service)),
 		FaultControl: s.base.FaultControl, FaultSeed: s.base.FaultSeed,
 		Header: s.base.Header, CORS: s.base.CORS, WriteTimeout: s.base.WriteTimeout,
 		Watch:  s.passed.show(),
 		Number: s.tapes.next,
 		Note:   s.log.tell,
 		Played: func(p fake.Play) { s.log.played(tape.Play(p)) },
-	})
+	}
+	switch {
+	case s.tapes.player != nil, s.opts.Upstream != "":
+		options.Otherwise = http.HandlerFunc(s.tapes.rest)
+	case service != nil:
+		options.Service = wholeService{service}
+	}
+	if s.tapes.fakes, err = fake.NewHandler(options); err == nil {
+		s.tapes.answers = len(answers)
+	}
 	return err
 }
 

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -20,6 +22,7 @@ import (
 type askedOptions struct {
 	Requests string
 	Expect   string
+	Verify   string
 }
 
 // The choices of --expect.
@@ -30,11 +33,15 @@ const (
 
 func (opts *askedOptions) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&opts.Requests, "requests", "", "write each request as a line of JSON to this `file` when its answer has ended, without secrets; - is stdout")
+	flags.StringVar(&opts.Verify, "verify", "", "do not serve, but ask the service at this `URL` what the recordings were asked, and exit with 1 if its answers have drifted from them")
 	flags.Var(cli.Choice(&opts.Expect, expectAll, expectMatched), "expect", "exit with 1 if a request matched nothing (matched), or an answer of the fake was not given as often as it can be, too (all)")
 }
 
 // checkAsked returns the error of flags for tests where there is nothing to test.
 func (opts *options) checkAsked() error {
+	if opts.Verify != "" {
+		return opts.checkVerify()
+	}
 	switch {
 	case opts.Expect != "" && opts.Replay == "" && opts.As == "":
 		return errors.New("--expect needs a DIR, --replay or --as")
@@ -46,6 +53,21 @@ func (opts *options) checkAsked() error {
 	return nil
 }
 
+// checkVerify returns the error of flags that have no meaning where nothing is served.
+func (opts *options) checkVerify() error {
+	switch {
+	case opts.Replay == "":
+		return errors.New("--verify needs a DIR or --replay")
+	case opts.Upstream != "" || opts.Record != "" || opts.As != "":
+		return errors.New("want only one of --verify, --upstream and --as")
+	case opts.Command != nil || opts.Expect != "" || opts.Requests != "":
+		return errors.New("--verify serves nothing: want no COMMAND, --expect or --requests with it")
+	case opts.Print != "" && opts.Print != "json" && opts.Print != "text":
+		return fmt.Errorf("--print %s: --verify prints text or json", opts.Print)
+	}
+	return nil
+}
+
 // mostMissed bounds the requests without an answer that are named at the end.
 const mostMissed = 100
 
@@ -53,13 +75,51 @@ const mostMissed = 100
 type askedLog struct {
 	tell func(string)
 
-	mu     sync.Mutex // guards the rest
-	name   string     // of the file
-	out    io.Writer  // nil if requests are not written, or no more
-	file   io.Closer  // nil if there is none
-	err    error      // of a write
-	missed []string   // the first requests that matched nothing
-	more   int        // others
+	mu     sync.Mutex    // guards the rest
+	name   string        // of the file
+	out    io.Writer     // nil if requests are not written, or no more
+	file   io.Closer     // nil if there is none
+	err    error         // of a write
+	missed []string      // the first requests that matched nothing
+	more   int           // others
+	busy   int           // requests under way
+	idle   chan struct{} // closed when none is, if not nil
+}
+
+// watch returns a handler whose requests close waits for.
+func (a *askedLog) watch(h http.Handler) http.Handler {
+	count := func(n int) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.busy += n; a.busy == 0 && a.idle != nil {
+			close(a.idle)
+			a.idle = nil
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		count(1)
+		defer count(-1)
+		h.ServeHTTP(w, r)
+	})
+}
+
+// endTime bounds the wait for requests whose connections are closed.
+const endTime = time.Second
+
+// wait waits until no request is under way.
+func (a *askedLog) wait() {
+	a.mu.Lock()
+	idle := make(chan struct{})
+	if a.busy == 0 {
+		close(idle)
+	} else {
+		a.idle = idle
+	}
+	a.mu.Unlock()
+	select {
+	case <-idle:
+	case <-time.After(endTime):
+	}
 }
 
 // open opens the file of --requests.
@@ -140,8 +200,10 @@ type source interface {
 // close ends the log of requests, and returns the error of what was expected and did
 // not come. All of that is told.
 func (a *askedLog) close(expect string, answers []source) error {
+	a.wait()
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.out = nil
 	if a.file != nil {
 		if err := a.file.Close(); err != nil && a.err == nil {
 			a.failed(err)

@@ -146,7 +146,7 @@ func (opts *options) checkMeaning(given func(flag string) bool) error {
 		}
 	}
 	for _, name := range opts.ofUpstreams() {
-		if opts.Upstream == "" && given(name) {
+		if opts.Upstream == "" && opts.Verify == "" && given(name) {
 			return fmt.Errorf("--%s needs --upstream", name)
 		}
 	}

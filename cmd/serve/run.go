@@ -44,6 +44,9 @@ type session struct {
 
 // run serves until ctx ends, or until there is nothing more to do.
 func run(ctx context.Context, streams *term.Streams, opts *options) error {
+	if opts.Verify != "" {
+		return verify(ctx, streams, opts)
+	}
 	asked := ctx // to stop
 	if opts.Command != nil {
 		ctx = context.WithoutCancel(ctx) // the command decides when it is done
@@ -116,6 +119,9 @@ func (s *session) handler(ctx context.Context) (http.Handler, error) {
 	// (https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#security-warning).
 	if s.opts.Upstream != "" || strings.HasPrefix(s.opts.As, "mcp") {
 		handler = s.opts.guard(handler)
+	}
+	if s.passed.seen.Asked != nil {
+		handler = s.asked.watch(handler)
 	}
 	return handler, nil
 }

@@ -95,8 +95,9 @@ server, which ends with it.
 
 With --as, it stands in for a service: --as openai answers as OpenAI does.
 
-A directory is a tape: recordings of exchanges, made by --upstream and --record or by
-hand, of which each request gets the one that matches (see --help tapes).`
+A directory has answers to requests: recordings of exchanges, made by --upstream and
+--record (see --help tapes), and answers that are written by hand (see --help fakes). Each
+request gets the one that matches.`
 
 const examples = `
   ssectl serve events.jsonl
@@ -108,7 +109,9 @@ const examples = `
   ssectl serve --upstream https://api.openai.com --print
   ssectl serve --upstream https://api.openai.com --record tape/ -- python app.py
   ssectl serve --as openai --text "Hello" --fault status=429@1
-  ssectl serve tape/`
+  ssectl serve tape/
+  ssectl serve tape/ --expect all -- python test.py
+  ssectl serve tape/ --verify https://api.openai.com --upstream-header @keys.txt`
 
 // New returns the command. The version is that of the tool, for HAR.
 func New(streams *term.Streams, version string) *cobra.Command {
@@ -131,7 +134,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
-			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay(), opts.checkAs(), opts.checkAsked(), opts.checkMeaning(c.Flags().Changed)); err != nil {
+			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay(), opts.checkAs(), opts.checkAsked(), opts.checkCheck(), opts.checkMeaning(c.Flags().Changed)); err != nil {
 				return cli.Usage(err)
 			}
 			if c.Flags().Changed("pace") {
@@ -146,6 +149,9 @@ func New(streams *term.Streams, version string) *cobra.Command {
 					return cli.Usage(fmt.Errorf("--addr %q: want host:port", opts.Addr))
 				}
 				opts.Addr = net.JoinHostPort(host, fmt.Sprint(opts.Port))
+			}
+			if opts.Check {
+				return check(streams, &opts)
 			}
 			return run(c.Context(), streams, &opts)
 		},
@@ -162,7 +168,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 	cli.AddFlags(c, "Tests", opts.askedOptions.bind)
 	cli.SetHelp(c, streams.Width, cli.ExitCodes(
 		[2]string{"0", "the stream was served; SIGINT and SIGTERM end it"},
-		[2]string{"1", "--expect: a request matched nothing, or an answer was left over"},
+		[2]string{"1", "--expect: a request matched nothing, or an answer was left over; --verify: an answer has drifted"},
 		[2]string{"2", "wrong usage, or a bad input file: nothing was served"},
 		[2]string{"3", "could not listen, or not write --requests"},
 		[2]string{"other", "that of COMMAND, if it failed"},
@@ -178,6 +184,8 @@ func withTopics(c *cobra.Command, width int) {
 		switch {
 		case slices.Contains(args, "faults"):
 			fmt.Fprint(c.OutOrStdout(), faultHelp(width))
+		case slices.Contains(args, "fakes"):
+			fmt.Fprint(c.OutOrStdout(), fakesHelp(width))
 		case slices.Contains(args, "tapes"):
 			fmt.Fprint(c.OutOrStdout(), tapeHelp(width))
 		case slices.Contains(args, "as"):

@@ -17,13 +17,12 @@ const (
 	maxName = 200  // bytes
 )
 
-// Name returns the name of the test that a request is of, "" if it names none. A
-// client must not be able to fill the memory with names, so the rest of a long one
-// does not count.
-func Name(header http.Header) string {
-	name := header.Get(Header)
-	return name[:min(len(name), maxName)]
-}
+// Name returns the name of the test that a request is of, "" if it names none.
+func Name(header http.Header) string { return Clip(header.Get(Header)) }
+
+// Clip returns a name as far as it counts: a client must not be able to fill the memory
+// with names.
+func Clip(name string) string { return name[:min(len(name), maxName)] }
 
 // A States has a state for each test, made when it is asked for first. It keeps those
 // of the 1,000 tests that were used last, and that of the requests without a name.

@@ -47,11 +47,17 @@ func (q *Query) String() string { return q.source }
 // First returns the first result of the expression for a value, nil if there is
 // none.
 func (q *Query) First(ctx context.Context, input map[string]any) (any, error) {
-	value, ok := q.code.RunWithContext(ctx, input).Next()
+	value, _, err := q.Result(ctx, input)
+	return value, err
+}
+
+// Result is First, and reports whether there is a result.
+func (q *Query) Result(ctx context.Context, input map[string]any) (value any, ok bool, err error) {
+	value, ok = q.code.RunWithContext(ctx, input).Next()
 	if err, failed := value.(error); ok && failed {
-		return nil, q.problem(err)
+		return nil, false, q.problem(err)
 	}
-	return value, nil
+	return value, ok, nil
 }
 
 // All returns the results of the expression up to the first error, none for a nil

@@ -27,13 +27,18 @@ func (h *handler) serveRequests(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	var test *string
-	if name := r.Header.Get(pertest.Header); name != "" || query.Has("test") {
-		if query.Has("test") {
-			name = query.Get("test")
-		}
+	if name := testOf(r); name != "" || query.Has("test") {
 		test = &name
 	}
 	answer(w, h.Log.Requests(after, test))
+}
+
+// testOf returns the name of the test that a request is about, or of.
+func testOf(r *http.Request) string {
+	if query := r.URL.Query(); query.Has("test") {
+		return pertest.Clip(query.Get("test"))
+	}
+	return pertest.Name(r.Header)
 }
 
 // faults is what the API of faults takes and answers.
@@ -54,15 +59,12 @@ func (l *stringList) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(l))
 }
 
-const maxFaults = 1 << 20 // bytes of a request
+const maxFaults = 64 << 10 // bytes of a request: they are kept for each test
 
 // serveFault shows the faults of a test, sets others in their place, or clears them.
 func (h *handler) serveFault(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status int, err error) { http.Error(w, "ssectl: "+err.Error(), status) }
-	test := pertest.Name(r.Header)
-	if query := r.URL.Query(); query.Has("test") {
-		test = query.Get("test")
-	}
+	test := testOf(r)
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodDelete:
@@ -79,7 +81,7 @@ func (h *handler) serveFault(w http.ResponseWriter, r *http.Request) {
 			refuse(http.StatusBadRequest, err)
 			return
 		}
-		test = asked.Test
+		test = pertest.Clip(asked.Test)
 		h.Faults.Replace(test, list)
 	default:
 		w.Header().Set("Allow", "GET, POST, DELETE")

@@ -60,6 +60,9 @@ func TestFaultControl(t *testing.T) {
 		{"POST", "?test=b", `{"fault":["stall@2=1m","big@2=1k:POST /v1/* 10%"]}`, []string{isJSON + "; charset=utf-8"}, 200, `{"test":"b","fault":["stall@2=1m0s","big@2=1024:POST /v1/* 10%"]}`},
 		{"GET", "?test=a", "", nil, 200, `{"test":"a","fault":["status=429:first"]}`},
 		{"GET", "", "", []string{"X-Ssectl-Test: b"}, 200, `"test":"b","fault":["stall@2=1m0s"`},
+		{"POST", "?test=" + strings.Repeat("n", 300), `{"fault":"drop@1"}`, []string{isJSON}, 200, `"fault":["drop@1"]`},
+		{"GET", "", "", []string{"X-Ssectl-Test: " + strings.Repeat("n", 400)}, 200, `"fault":["drop@1"]`},
+		{"POST", "", `{"fault":"` + strings.Repeat("x", 100_000) + `"}`, []string{isJSON}, 400, "too large"},
 		{"DELETE", "?test=b", "", nil, 200, `{"test":"b","fault":[]}`},
 		{"GET", "", "", nil, 200, `{"test":"","fault":["drop@3:#1"]}`},
 

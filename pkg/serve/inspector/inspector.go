@@ -103,6 +103,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.api.ServeHTTP(w, r)
 	case h.Log != nil && path == "requests":
 		h.api.ServeHTTP(w, r)
+	case path == "requests": // and no stream in its place, which may have no end
+		http.Error(w, "ssectl: no log of requests is kept here: it is for tapes, fakes and upstreams", http.StatusNotFound)
 	case h.Faults != nil && path == "fault":
 		h.guard(false, h.serveFault)(w, r)
 	default:
