@@ -94,6 +94,17 @@ var recipeWants = map[string]string{
 	"answers/tide.yaml":     `{"name":"tide","arguments":"{\"port\":\"Wick\"}"}` + "\n",
 	"-r .content":           "06:40\n",
 	"--slots 2":             "POST /v1/chat/completions 200 from openai",
+
+	"mcp-listen":                 "0 failed  3 passed",
+	"/sse":                       "event: endpoint\ndata: /messages?sessionId=session-",
+	"agent-card.json":            "1.0\n",
+	"SendStreamingMessage":       "Low water is at noon.",
+	"/agent -d":                  `"type":"RUN_FINISHED"`,
+	"stream_resumable":           "noon.",
+	"--as graphql --text --json": `{"data":{"tide":"Low water is at noon."}}`,
+	"?token=":                    `data: {"id":"a","payload":{"data":{"tide":"Low water is at noon."}}}`,
+	"--last-event-id \"$id\"":    "taken",
+	"hold --cors":                "Access-Control-Allow-Credentials: true",
 }
 
 // TestRecipesOfFakes runs the shell blocks of docs/recipes.md that are of fakes, as those of the

@@ -115,7 +115,9 @@ func (s *session) handler(ctx context.Context) (http.Handler, error) {
 		return nil, cli.Usage(err)
 	}
 	var handler http.Handler = inspector.NewHandler(s.passed.page(s.mux))
-	if s.opts.Upstream != "" {
+	// A server of MCP has to refuse pages of other origins
+	// (https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#security-warning).
+	if s.opts.Upstream != "" || strings.HasPrefix(s.opts.As, "mcp") {
 		handler = s.opts.guard(handler)
 	}
 	if s.passed.seen.Asked != nil {

@@ -92,8 +92,8 @@ var Presets = []Preset{
 		About:        "Agent2Agent tasks",
 		Headers:      []string{"Accept: application/json, text/event-stream"},
 		Until:        `.json.result? | (.statusUpdate.status.state? // .task.status.state? // "" | IN("TASK_STATE_COMPLETED", "TASK_STATE_INPUT_REQUIRED")) or .final? == true`,
-		FailIf:       broken + ` or .json.error? or (.json.result.statusUpdate.status.state? // "" | IN("TASK_STATE_FAILED", "TASK_STATE_REJECTED", "TASK_STATE_CANCELED"))`,
-		Text:         `(.json.result.artifactUpdate.artifact.parts[].text)? // empty`,
+		FailIf:       broken + ` or .json.error? or (.json.result? | objects | (.statusUpdate? // .) | .status?.state? // "" | IN("TASK_STATE_FAILED", "TASK_STATE_REJECTED", "TASK_STATE_CANCELED", "failed", "rejected", "canceled"))`,
+		Text:         `.json.result? | objects | .artifactUpdate? // select(.kind? == "artifact-update") | .artifact?.parts[]?.text? // empty`,
 		Fits:         `.json.result? | objects | has("statusUpdate") or has("artifactUpdate") or has("task") or (.kind? | IN("task", "status-update", "artifact-update", "message"))`,
 		MaxEventSize: maxMedia,
 		// The task may have gone on in between: a subscription begins where it is then

@@ -19,7 +19,7 @@ func TestRecipes(t *testing.T) {
 	_, fakes, _ := strings.Cut(string(text), "\n## Fakes\n")
 	command := regexp.MustCompile(`(?m)^ssectl serve (--as \S+)(?: --text "(.*?)")?((?: --\S+ \S+)*)(?: -q)? &$`)
 	script := regexp.MustCompile("(?ms)^```js\n(.*?)^```$")
-	output := regexp.MustCompile(`(?m)^console\.log\(.*\); // (.*)$`)
+	output := regexp.MustCompile(`(?m)^ *console\.log\(.*\); // (.*)$`)
 	ran := 0
 	for _, section := range strings.Split(fakes, "\n### ") {
 		name, _, _ := strings.Cut(section, "\n")
