@@ -14,8 +14,7 @@ import (
 // An Answer is what the requests that match it get. The first answer of a [Handler] that
 // matches a request and is not used up is given.
 type Answer struct {
-	Name  string // for people, and for After; one is made up if it is empty
-	Place string // of the file that it is written in, for people
+	Name string // for people, and for After; one is made up if it is empty
 
 	Match Match
 	After []string // names of answers that must have been given before

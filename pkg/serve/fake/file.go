@@ -120,7 +120,7 @@ func (l *loader) value(n *node) (hasCode bool) {
 
 // answer reads an answer.
 func (l *loader) answer(n *node, name string) {
-	a := Answer{Name: name, Place: fmt.Sprintf("%s:%d", l.file, n.line)}
+	a := Answer{Name: name}
 	p := place{file: l.path(), node: n}
 	m := &maker{loader: l, service: l.options.Service}
 	as := l.as
