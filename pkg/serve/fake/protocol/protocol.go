@@ -71,10 +71,27 @@ func Names() []string {
 func New(name string, options Options) (fake.Service, error) {
 	for _, s := range services {
 		if s.name == name {
-			return s.make(newBase(options)), nil
+			return plain{s.make(newBase(options))}, nil
 		}
 	}
 	return nil, fmt.Errorf("no service %q; want one of %s", name, strings.Join(Names(), ", "))
+}
+
+// A plain is a service whose contents have values that are plain: maps, lists, texts,
+// numbers, truths. Those of a file are texts of JSON.
+type plain struct{ fake.Service }
+
+func (p plain) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
+	if content != nil && content.JSON != nil {
+		same := *content
+		d := json.NewDecoder(strings.NewReader(encode(content.JSON)))
+		d.UseNumber()
+		if err := d.Decode(&same.JSON); err != nil {
+			return p.Error(r, http.StatusInternalServerError, "the answer is no JSON")
+		}
+		content = &same
+	}
+	return p.Service.Reply(r, content)
 }
 
 // A base is the part that all services have.
