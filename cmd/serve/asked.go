@@ -58,8 +58,8 @@ func (opts *options) checkVerify() error {
 	switch {
 	case opts.Replay == "":
 		return errors.New("--verify needs a DIR or --replay")
-	case opts.Upstream != "" || opts.Record != "" || opts.As != "":
-		return errors.New("want only one of --verify, --upstream and --as")
+	case opts.Upstream != "" || opts.Record != "":
+		return errors.New("want only one of --verify and --upstream")
 	case opts.Command != nil || opts.Expect != "" || opts.Requests != "":
 		return errors.New("--verify serves nothing: want no COMMAND, --expect or --requests with it")
 	case opts.Print != "" && opts.Print != "json" && opts.Print != "text":

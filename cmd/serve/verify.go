@@ -70,7 +70,7 @@ func verify(ctx context.Context, streams *term.Streams, opts *options) (err erro
 		return cli.Usage(fmt.Errorf("--upstream-header: %w", err))
 	}
 	tell := func(line string) { fmt.Fprintf(streams.Err, "ssectl: %s\n", output.Safe(line)) }
-	questions, err := opts.questions(tell)
+	questions, err := opts.questions(streams, tell)
 	if err != nil {
 		return cli.Usage(err)
 	}
@@ -114,9 +114,20 @@ type question struct {
 	recorded func() (*drift.Answer, error)
 }
 
-// questions returns those of a directory: its recordings, and its answers that were
-// written by hand.
-func (opts *options) questions(note func(string)) (list []question, err error) {
+// questions returns those of a directory: its answers that were written by hand, and its
+// recordings.
+func (opts *options) questions(streams *term.Streams, note func(string)) (list []question, err error) {
+	service, err := opts.service(streams)
+	if err != nil {
+		return nil, err
+	}
+	answers, err := opts.answers(service)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range answers {
+		list = append(list, fakeQuestion(a, service))
+	}
 	all, err := tape.Exchanges(opts.Replay, note)
 	for _, e := range all {
 		list = append(list, question{name: e.Name, request: e.Request, recorded: func() (*drift.Answer, error) { return recordedAnswer(e) }})

@@ -20,16 +20,16 @@ import (
 
 // fakeQuestion returns the question that an answer which was written by hand is for, if
 // what it matches is a whole request.
-func fakeQuestion(a fake.Answer) question {
+func fakeQuestion(a fake.Answer, service fake.Service) question {
 	q := question{name: a.Name}
-	if a.Content != nil && a.Service == nil {
-		q.why = "it is a text, which a service tells"
+	if a.Content != nil && a.Service == nil && service == nil {
+		q.why = "it is a text, which a service of --as tells"
 		return q
 	}
 	if q.request, q.why = wholeRequest(&a.Match); q.request == nil {
 		return q
 	}
-	q.recorded = func() (*drift.Answer, error) { return writtenAnswer(a, q.request) }
+	q.recorded = func() (*drift.Answer, error) { return writtenAnswer(a, service, q.request) }
 	return q
 }
 
@@ -76,11 +76,11 @@ func wholeRequest(m *fake.Match) (*tape.Request, string) {
 }
 
 // writtenAnswer returns the shape of an answer, which is given for that.
-func writtenAnswer(a fake.Answer, r *tape.Request) (*drift.Answer, error) {
+func writtenAnswer(a fake.Answer, service fake.Service, r *tape.Request) (*drift.Answer, error) {
 	a.After, a.Times, a.Faults, a.Delay, a.Channel, a.Tell = nil, 0, nil, 0, nil, nil
 	none := func(time.Duration, bool) time.Duration { return 0 }
 	a.Wait = none
-	handler, err := fake.NewHandler(fake.Options{Answers: []fake.Answer{a}, Wait: none, FaultControl: fault.NewControl(nil)})
+	handler, err := fake.NewHandler(fake.Options{Answers: []fake.Answer{a}, Service: service, Wait: none, FaultControl: fault.NewControl(nil)})
 	if err != nil {
 		return nil, err
 	}

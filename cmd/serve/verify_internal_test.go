@@ -18,7 +18,7 @@ func TestFakeQuestions(t *testing.T) {
 		Name: "chat", Match: fake.Match{Method: "POST", Path: "/v1/a b", Query: map[string]string{"v": "1", "w": fake.Absent}, JSON: map[string]any{"n": 1}},
 		Times: 1, After: []string{"other"}, Reply: fake.Events(data(`{"a":1}`), data("[DONE]")),
 	}
-	q := fakeQuestion(a)
+	q := fakeQuestion(a, nil)
 	if q.request == nil || q.request.Path != "/v1/a%20b" || q.request.Query != "v=1" || string(q.request.Body.Bytes) != `{"n":1}` {
 		t.Fatalf("%+v, %s", q.request, q.why)
 	}
@@ -27,7 +27,7 @@ func TestFakeQuestions(t *testing.T) {
 		t.Fatalf("%+v, %v", recorded, err)
 	}
 	a.Reply = fake.JSON(429, map[string]any{"error": "slow"})
-	other, err := fakeQuestion(a).recorded()
+	other, err := fakeQuestion(a, nil).recorded()
 	if err != nil || other.Status != 429 {
 		t.Fatalf("%+v, %v", other, err)
 	}
@@ -41,7 +41,7 @@ func TestFakeQuestions(t *testing.T) {
 		"it names no body":            {Method: "POST", Path: "/x"},
 		"it matches by a pattern":     {Method: "GET", Path: "/x", Query: map[string]string{"a": "b*"}},
 	} {
-		if q := fakeQuestion(fake.Answer{Match: m}); q.request != nil || q.why != why {
+		if q := fakeQuestion(fake.Answer{Match: m}, nil); q.request != nil || q.why != why {
 			t.Errorf("%+v: %q, want %q", m, q.why, why)
 		}
 	}

@@ -137,3 +137,27 @@ func TestAsResume(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+// TestAsAnswers has the answers of a directory told by each service: a call of a tool
+// after some thinking, and what the tool brought in the next turn.
+func TestAsAnswers(t *testing.T) {
+	wantNode(t)
+	t.Parallel()
+	golden := openGolden(t, "as-answers")
+	app := startApp(t, "as.mjs")
+	for _, s := range []standIn{
+		{as: "openai", scenarios: []string{"openai chat tools", "openai responses tools", "openai chat"}},
+		{as: "anthropic", scenarios: []string{"anthropic tools"}},
+		{as: "gemini", scenarios: []string{"google tools"}},
+		{as: "vercel-ai", scenarios: []string{"ui tools"}},
+	} {
+		at := serve(t, "testdata/answers", "--as", s.as)
+		for _, scenario := range s.scenarios {
+			got := app.run(scenarioOf(scenario), at.url).withoutIDs()
+			if got.Error != nil {
+				t.Errorf("%s: %s", scenario, got)
+			}
+			golden.check(scenario, got)
+		}
+	}
+}

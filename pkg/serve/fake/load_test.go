@@ -159,6 +159,7 @@ func TestLoadErrors(t *testing.T) {
 		{"- x", "an answer is text, want an object"},
 		{"", "there are no answers in it"},
 		{"a: b: c", "line 1"},
+		{"match: {path: /a/{b}}\nanswer: {}", "line 1: did not find expected ',' or '}' (within braces, a text with {"},
 		{"answer: {json: {a: 1, a: 2}}", `line 1, column 23: "a" comes twice`},
 		{"answer: &a\n  json: *a", "nested more than"},
 		{"x: &a [1,1,1,1,1,1,1,1,1,1]\ny: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nz: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nu: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\nv: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nw: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]", "aliases stand for more than 100000 values"},

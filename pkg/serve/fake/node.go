@@ -203,6 +203,9 @@ var yamlLine = regexp.MustCompile(`^yaml: line (\d+): (.*)$`)
 
 // yamlError returns an error of package yaml with its line.
 func yamlError(err error) error {
+	if strings.HasSuffix(err.Error(), "did not find expected ',' or '}'") {
+		err = fmt.Errorf("%w (within braces, a text with {, }, [, ] or a comma needs quotes, as a path with {name} does)", err)
+	}
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		placed := &placeError{err: errors.New(m[2])}
 		fmt.Sscan(m[1], &placed.line)

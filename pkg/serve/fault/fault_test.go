@@ -137,3 +137,19 @@ func TestCovers(t *testing.T) {
 		}
 	}
 }
+
+// A number alone is a status.
+func TestParseStatus(t *testing.T) {
+	for short, long := range map[string]string{"429": "status=429", "429@1": "status=429@1", "503@1-2:POST /a": "status=503@1-2:POST /a"} {
+		a, err := fault.Parse(short)
+		b, _ := fault.Parse(long)
+		if err != nil || a != b {
+			t.Errorf("%s: %+v, %v, want %+v", short, a, err, b)
+		}
+	}
+	for _, bad := range []string{"42", "4290", "999@1", "429x"} {
+		if f, err := fault.Parse(bad); err == nil {
+			t.Errorf("%s: %+v", bad, f)
+		}
+	}
+}

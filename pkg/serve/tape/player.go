@@ -197,14 +197,19 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		func(contentType, text string, cut int64) Body { return playedBody(own, contentType, text, cut) })
 	play := Play{Remote: r.RemoteAddr, Method: r.Method, Path: request.Path, Start: start}
 	test := p.test(r.Header)
-	found, after, key, err := p.find(test, request)
+	key, err := keyOf(request, p.options.Normalize)
+	var found *recording
+	var after string
+	var plan *fault.Plan
+	if err == nil {
+		found, after, plan = p.next(test, r, request, &key)
+	}
 	switch {
 	case err != nil:
 		play.Status, play.End = http.StatusInternalServerError, err.Error()
 		p.header(w.Header(), r, nil)
 		http.Error(w, "ssectl serve: "+err.Error(), play.Status)
 	case found != nil:
-		plan := p.faults.Of(r)
 		if plan.NoResume && request.lastEventID() != "" {
 			found, after = p.noResume(test, found, &key), ""
 		}
@@ -266,34 +271,45 @@ func (p *Player) played(play Play) {
 	}
 }
 
-// find returns the recording to play for a request, nil if there is none, and the ID
-// of the event that a resumed stream goes on after.
-func (p *Player) find(test *progress, request *Request) (found *recording, after string, k key, err error) {
-	if k, err = keyOf(request, p.options.Normalize); err != nil {
-		return nil, "", k, err
-	}
+// next returns the recording to play for a request, nil if there is none, the ID of the
+// event that a resumed stream goes on after, and the faults.
+func (p *Player) next(test *progress, r *http.Request, request *Request, k *key) (found *recording, after string, plan *fault.Plan) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	found, after, counts := p.find(test, request, k)
+	if found == nil {
+		return nil, "", nil
+	}
+	plan = p.faults.Of(r)
+	if counts && plan.Status == 0 { // or it is still to be played, when the client comes back
+		p.use(test, found)
+	}
+	return found, after, plan
+}
+
+// find returns the recording for a request, and whether it counts as played now. The
+// caller holds the mutex.
+func (p *Player) find(test *progress, request *Request, k *key) (found *recording, after string, counts bool) {
 	id := request.lastEventID()
-	found = p.pick(test, &k, func(r *recording) bool { return r.request.lastEventID() == id })
+	found = p.pick(test, k, func(r *recording) bool { return r.request.lastEventID() == id })
 	if found == nil && id != "" {
-		if found = p.resumed(test, &k, request.Method, id); found != nil {
-			return found, id, k, nil // which counts as played already
+		if found = p.resumed(test, k, request.Method, id); found != nil {
+			return found, id, false // which counts as played already
 		}
 	}
 	if found == nil {
-		found = p.afresh(test, &k)
+		found = p.afresh(test, k)
 	}
 	if found == nil && request.Method == http.MethodHead {
 		// The answer to a GET is that to HEAD, without its body.
 		get := *request
 		get.Method = http.MethodGet
-		if k, err := keyOf(&get, p.options.Normalize); err == nil {
-			return p.afresh(test, &k), "", k, nil // and it is still to be played
+		if other, err := keyOf(&get, p.options.Normalize); err == nil {
+			*k = other
+			return p.afresh(test, k), "", false // and it is still to be played
 		}
 	}
-	p.use(test, found)
-	return found, "", k, nil
+	return found, "", true
 }
 
 // test returns the progress of the test that a request is of.
@@ -303,11 +319,9 @@ func (p *Player) test(header http.Header) *progress {
 
 // use notes that a recording is played.
 func (p *Player) use(test *progress, r *recording) {
-	if r != nil {
-		test.plays++
-		test.played[r] = test.plays
-		r.given = true
-	}
+	test.plays++
+	test.played[r] = test.plays
+	r.given = true
 }
 
 // Left returns the names of the recordings that were not played so far, in no test.
