@@ -21,10 +21,12 @@ func TestProtocols(t *testing.T) {
 	wantNode(t)
 	tests := []struct {
 		scenario, service string
+		answers           string // a directory
 		cut               string // a fault
 		notices           bool   // the cut, as the protocol has no way to go on
 	}{
 		{scenario: "mcp session", service: "mcp"},
+		{scenario: "mcp session", service: "mcp", answers: "testdata/answers"},
 		{scenario: "mcp session", service: "mcp-2025-11-25"},
 		{scenario: "mcp session", service: "mcp", cut: "drop@3:POST /mcp"},
 		{scenario: "mcp session", service: "mcp", cut: "reset@2:POST /mcp"},
@@ -35,13 +37,18 @@ func TestProtocols(t *testing.T) {
 		{scenario: "a2a task", service: "a2a"},
 		{scenario: "a2a task", service: "a2a", cut: "drop@3:POST / #1"},
 		{scenario: "a2a message", service: "a2a"},
+		{scenario: "a2a message", service: "a2a", answers: "testdata/answers"},
 		{scenario: "ag-ui run", service: "ag-ui"},
+		{scenario: "ag-ui run", service: "ag-ui", answers: "testdata/answers"},
 		{scenario: "ag-ui run", service: "ag-ui", cut: "drop@3", notices: true},
 		{scenario: "graphql distinct", service: "graphql"},
+		{scenario: "graphql distinct", service: "graphql", answers: "testdata/answers"},
 		{scenario: "graphql distinct", service: "graphql", cut: "drop@1", notices: true},
 		{scenario: "graphql single", service: "graphql"},
+		{scenario: "graphql single", service: "graphql", answers: "testdata/answers"},
 		{scenario: "graphql single", service: "graphql", cut: "drop@1", notices: true},
 		{scenario: "langgraph run", service: "langgraph"},
+		{scenario: "langgraph run", service: "langgraph", answers: "testdata/answers"},
 		{scenario: "langgraph run", service: "langgraph", cut: "drop@4:POST"},
 		{scenario: "mercure updates", service: "mercure"},
 		{scenario: "mercure updates", service: "mercure", cut: "drop@2"},
@@ -51,6 +58,10 @@ func TestProtocols(t *testing.T) {
 	for _, test := range tests {
 		args := []string{"-q", "--as", test.service}
 		name := test.scenario
+		if test.answers != "" {
+			args = append(args, test.answers)
+			name += ", " + test.answers
+		}
 		if test.cut != "" {
 			args = append(args, "--fault", test.cut)
 		}
