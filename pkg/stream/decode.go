@@ -458,7 +458,11 @@ func (d *Decoder) room() (room []byte, shift int, err error) {
 		limit = DefaultMaxEventSize
 	}
 	if d.buf == nil {
-		d.buf, d.piece = make([]byte, min(firstSize, limit)+loadSize), pieceSize
+		first := firstSize
+		if known, ok := d.r.(interface{ Len() int }); ok { // a text in memory
+			first = max(first, min(known.Len(), roomSize))
+		}
+		d.buf, d.piece = make([]byte, min(first, limit)+loadSize), pieceSize
 	}
 	size := len(d.buf) - loadSize
 	if d.pos > 0 && size-d.end < min(roomSize, size/2) {
