@@ -116,6 +116,7 @@ func Run(ctx context.Context, request *http.Request, options Options) (*Report, 
 		report.interrupt(o)
 	}
 	report.settle(options)
+	report.drawTimelines(o)
 	return report, nil
 }
 
