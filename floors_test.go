@@ -57,6 +57,7 @@ var floors = []floor{
 	{folder: "cmd/internal/suggest"},
 	{folder: "cmd/internal/outfile"},
 	{folder: "cmd/internal/chart"},
+	{folder: "cmd/internal/progress", may: []string{inner + "term"}},
 	{folder: "cmd/internal/cursor", may: []string{module + "/pkg/listen"}},
 	{folder: "cmd/internal/preset", may: []string{inner + "suggest"}},
 	{folder: "cmd/internal/transcript", may: []string{inner + "preset", module + "/internal/query", module + "/pkg/exchange/window", module + "/pkg/record"}},

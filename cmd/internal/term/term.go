@@ -25,8 +25,10 @@ type Streams struct {
 	OutTerminal bool
 	ErrTerminal bool
 
-	// Width is the number of columns of the terminal, 0 if unknown.
-	Width int
+	// Width is the number of columns of the terminal, 0 if unknown. It is that of the
+	// start; Columns follows changes.
+	Width   int
+	columns func() int // nil in tests
 
 	// Unicode is true if the terminal shows characters beyond ASCII.
 	Unicode bool
@@ -50,10 +52,19 @@ func System() *Streams {
 		OutTerminal: isTerminal(os.Stdout),
 		ErrTerminal: isTerminal(os.Stderr),
 		Width:       width(),
+		columns:     width,
 		Unicode:     os.Getenv("TERM") != "dumb" && isUnicode(runtime.GOOS, os.Getenv),
 		CanErase:    isTerminal(os.Stderr) && os.Getenv("TERM") != "dumb",
 		NoColor:     os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb",
 	}
+}
+
+// Columns returns the number of columns that the terminal has now, 0 if unknown.
+func (s *Streams) Columns() int {
+	if s.columns == nil {
+		return s.Width
+	}
+	return s.columns()
 }
 
 // isUnicode reports whether the locale is one of UTF-8. A console of Windows gets UTF-16
