@@ -147,7 +147,7 @@ func thin(list []Arrival, most int) ([]Arrival, time.Duration) {
 	part := func(a Arrival) int {
 		return int(float64(a.From-begun) / float64(max(1, list[len(list)-1].From-begun)) * float64(parts-1))
 	}
-	thinned := list[:1:1]
+	thinned := []Arrival{list[0]}
 	var lost time.Duration
 	for i, a := range list[1:] {
 		last := &thinned[len(thinned)-1]

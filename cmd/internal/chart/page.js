@@ -43,6 +43,7 @@ class Figure {
     this.to = this.data.to;
     this.row = Math.max(0, this.rows.findIndex((r) => r.x.length > 0));
     this.stop = -1; // of the row; none yet
+    figure.classList.add("live");
     figure.querySelector(".tools").hidden = false;
     for (const button of figure.querySelectorAll("button")) {
       button.addEventListener("click", () => this.zoom(button.dataset.do));

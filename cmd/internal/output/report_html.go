@@ -23,7 +23,7 @@ var reportMarkup string
 
 var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
 	"safe": Safe, "plain": plainText, "top": topRemedies, "rest": restRemedies, "size": func(n int) string { return units.Size(int64(n)) },
-	"role": roleName, "evidence": evidence, "source": isSource, "headers": requestHeaders, "took": seconds, "plural": plural, "seconds": func(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) },
+	"role": roleName, "evidence": evidence, "source": isSource, "headers": requestHeaders, "took": func(ms int64) string { return fmt.Sprintf("%.1f", float64(ms)/1000) }, "plural": plural, "seconds": func(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) },
 }).Parse(reportMarkup))
 
 // WriteReportHTML writes the report as a page, with a picture of the streams: one file,
@@ -198,7 +198,14 @@ func streamRow(t *diag.Timeline) chart.Row {
 		row.Base, row.Min = float64(past), units.Size(int64(past))
 	}
 	for _, s := range t.Spans {
-		row.Spans = append(row.Spans, chart.Span{From: at(s.From), To: at(s.To), Kind: spanKinds[s.Kind]})
+		drawn := chart.Span{From: at(s.From), To: at(s.To), Kind: spanKinds[s.Kind]}
+		// What several reasons speak for is no darker than the rest.
+		i := slices.IndexFunc(row.Spans, func(o chart.Span) bool { return o.Kind == drawn.Kind && o.From <= drawn.To && drawn.From <= o.To })
+		if i >= 0 {
+			row.Spans[i].From, row.Spans[i].To = min(row.Spans[i].From, drawn.From), max(row.Spans[i].To, drawn.To)
+			continue
+		}
+		row.Spans = append(row.Spans, drawn)
 	}
 	switch t.EndedBy {
 	case "reset", "error":
