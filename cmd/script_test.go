@@ -149,7 +149,9 @@ func scriptServing(ts *testscript.TestScript, neg bool, args []string) {
 		c.Wait()
 		ts.Fatalf("serve %v printed no URL:\n%s", args[1:], ts.ReadFile(name+".log"))
 	}
-	ts.Setenv(name, strings.TrimSuffix(lines.Text(), "/"))
+	url := strings.TrimSuffix(lines.Text(), "/")
+	ts.Setenv(name, url)
+	ts.Setenv(name+"WS", "ws"+strings.TrimPrefix(url, "http"))
 	go func() {
 		for lines.Scan() {
 		}

@@ -19,7 +19,7 @@ func parseListen(t *testing.T, line string) (*options, error) {
 	t.Helper()
 	o := &options{Curl: curl.New(&term.Streams{}, "")}
 	flags := pflag.NewFlagSet("listen", pflag.ContinueOnError)
-	for _, bind := range []func(*pflag.FlagSet){o.bindOutput, o.bindEnding, o.bindReconnection, o.bindResume, o.bindRecording, o.Curl.Bind} {
+	for _, bind := range []func(*pflag.FlagSet){o.bindOutput, o.bindEnding, o.bindReconnection, o.bindResume, o.bindWebSocket, o.bindRecording, o.Curl.Bind} {
 		bind(flags)
 	}
 	return o, flags.Parse(strings.Fields(line))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,12 +30,17 @@ func (s *session) target() string {
 	if isFile(s.opts.Source) {
 		return output.Safe(s.opts.Source)
 	}
-	u, err := curl.ParseURL(s.opts.Source)
+	u, err := curl.ParseURL(s.opts.Source, socketSchemes...)
 	if err != nil {
 		return output.Safe(s.opts.Source)
 	}
 	u.RawQuery = ""
 	return redact.URL(u)
+}
+
+// isWebSocket reports whether the source is one.
+func (s *session) isWebSocket() bool {
+	return slices.Contains(socketSchemes, strings.ToLower(httpx.Scheme(s.opts.Source)))
 }
 
 // bodyOf returns the part of an answer that fits into a message.
@@ -56,6 +62,9 @@ const proxyHint = "-x http://user:password@host:port gives credentials to a prox
 // refusedHint returns a remedy for an answer that is not a stream.
 func (s *session) refusedHint(refused *listen.ResponseError) string {
 	essence, _, _ := strings.Cut(refused.ContentType, ";")
+	if s.isWebSocket() && refused.Status == http.StatusOK {
+		return "this is no WebSocket; try http:// or https://"
+	}
 	switch status := refused.Status; {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		if s.opts.Curl.GivesCredentials() {
@@ -68,6 +77,8 @@ func (s *session) refusedHint(refused *listen.ResponseError) string {
 		return "try another method: -X POST, or -d with a body"
 	case s.opts.RetryOn == "" && (status == http.StatusTooManyRequests || status >= 500):
 		return "--retry-on " + strconv.Itoa(status) + " tries again"
+	case status == http.StatusUpgradeRequired && !s.isWebSocket() && strings.EqualFold(refused.Header.Get("Upgrade"), "websocket"):
+		return "this is a WebSocket: try ws:// or wss://"
 	case status != http.StatusOK:
 		return ""
 	case essence == "application/json":
@@ -110,6 +121,9 @@ func (s *session) unreachedHint(err error) string {
 	case isFile(s.opts.Source), s.source.Stats().Connections > 0:
 		return ""
 	case strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		if s.isWebSocket() {
+			return "try ws://"
+		}
 		return "try http://"
 	case errors.As(err, &cert) && httpx.Interceptor(httpx.Issuers(cert.UnverifiedCertificates)) != "":
 		return cli.InterceptorHint(httpx.Interceptor(httpx.Issuers(cert.UnverifiedCertificates)))

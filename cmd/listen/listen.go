@@ -64,6 +64,11 @@ type options struct {
 	Cursor       string
 	MaxEventSize cli.ByteSize
 
+	Send        []string
+	IDFrom      string
+	TypeFrom    string
+	ResumeQuery string
+
 	Record  string
 	SaveHAR string
 	UI      uiPort
@@ -80,8 +85,9 @@ drops, reconnect and continue after the last event, as a browser's EventSource
 does.
 
 A command line for curl works with "curl" replaced by "ssectl listen". A URL may
-omit http:// and, as in :8080/path, the host. FILE and - (standard input) are
-saved streams.`
+omit http:// and, as in :8080/path, the host. With ws:// or wss:// it is that of a
+WebSocket, each of whose messages is an event. FILE and - (standard input) are saved
+streams.`
 
 const examples = `
   ssectl listen https://example.com/events
@@ -91,11 +97,13 @@ const examples = `
   ssectl listen URL --until-event done --idle-timeout 30s --no-reconnect || echo "cut or silent"
   ssectl listen URL --cursor position.json >> events.jsonl
   ssectl listen URL --ui
+  ssectl listen wss://example.com/feed --send '{"subscribe":"trades"}' --id-from .json.seq
   ssectl listen URL --record session.jsonl; ssectl serve session.jsonl --pace recorded`
 
 // New returns the command. The version is that of the tool, for User-Agent and HAR.
 func New(streams *term.Streams, version string) *cobra.Command {
 	opts := &options{Version: version, Curl: curl.New(streams, version)}
+	opts.Curl.Schemes = socketSchemes
 	c := &cobra.Command{
 		Use:     "listen [flags] URL | FILE | -",
 		Short:   "Read an event stream",
@@ -115,6 +123,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 	cli.AddFlags(c, "Ending", opts.bindEnding)
 	cli.AddFlags(c, "Reconnection", opts.bindReconnection)
 	cli.AddFlags(c, "Resuming", opts.bindResume)
+	cli.AddFlags(c, "WebSocket", opts.bindWebSocket)
 	cli.AddFlags(c, "Recording", opts.bindRecording)
 	cli.AddFlags(c, "Connection, as in curl", opts.Curl.Bind)
 	cli.SetHelp(c, streams.Width, presetHelp(), cli.HelpSection{Title: "Expressions", Text: expressionHelp}, cli.HelpSection{Title: "Rest of an answer", Text: restHelp}, cli.ExitCodes(

@@ -222,7 +222,7 @@ func TestExitCodes(t *testing.T) {
 		{ok + " --retry-on abc", 2, "--retry-on"},
 		{ok + " --resume range --compressed", 2, "--compressed"},
 		{ok + " --cacert /does/not/exist", 2, "--cacert"},
-		{"ftp://localhost", 2, "want http or https"},
+		{"ftp://localhost", 2, "want http, https, ws or wss"},
 		{closed, 3, "connection refused"},
 		{closed + " --retry 2 --retry-delay 0", 3, "gave up after 2 retries"},
 		{"http://host.invalid", 3, "host.invalid"},

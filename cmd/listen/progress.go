@@ -103,6 +103,10 @@ func (s *session) hintStart(c listen.Waiting) {
 		return
 	}
 	s.hinted = true
+	if s.isWebSocket() {
+		fmt.Fprintln(s.progress.w, "hint: without IDs a stream starts again; --id-from finds them in messages, --no-reconnect makes one connection")
+		return
+	}
 	fmt.Fprintln(s.progress.w, "hint: without event IDs a stream starts again, as in a browser; --no-reconnect makes one connection")
 }
 
@@ -139,6 +143,8 @@ func (s *session) connectedLine(c listen.Connected) string {
 func droppedLine(c listen.Dropped) string {
 	line := ""
 	switch {
+	case c.Err == io.EOF && c.Close != nil:
+		line = "the " + c.Close.Error()
 	case c.Err == io.EOF:
 		line = "the server closed the stream"
 	case c.Err == listen.ErrGoodbye:

@@ -262,6 +262,9 @@ func (s *session) openSource() error {
 		if s.opts.UI.port != nil {
 			return cli.Usage(errors.New("--ui needs a URL, not a file"))
 		}
+		if err := s.opts.checkNoWebSocket(); err != nil {
+			return cli.Usage(err)
+		}
 		s.once = true
 		saved, err := openSaved(s.ctx, s.streams, s.opts.Source, config.MaxEventSize, s.flush, s.copied)
 		if err != nil {
@@ -275,6 +278,9 @@ func (s *session) openSource() error {
 	}
 	req, err := s.opts.Curl.Request(s.ctx, s.opts.Source)
 	if err != nil {
+		return cli.Usage(err)
+	}
+	if config.WebSocket, err = s.webSocket(req); err != nil {
 		return cli.Usage(err)
 	}
 	if config.Client, err = s.opts.Curl.Client(); err != nil {

@@ -53,6 +53,8 @@ func (s *session) verdict(parent context.Context, why error) error {
 		return cli.Fail(cli.ExitFailed, s.early(why), s.cutHint(why))
 	case why == io.EOF:
 		return nil
+	case errors.As(why, &cut) && s.isWebSocket():
+		return cli.Fail(cli.ExitNoRun, fmt.Errorf("%s: %w", s.target(), why), "")
 	case errors.As(why, &cut):
 		return cli.Fail(cli.ExitNoRun, fmt.Errorf("%s: %w", s.target(), why), "the answer was cut, or the server leaves out the blank line after its last event")
 	}

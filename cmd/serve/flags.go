@@ -65,6 +65,7 @@ func (opts *options) bindAnswers(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&opts.Headers, "header", "H", nil, "add this `header`, \"Name: value\", to every answer; repeatable")
 	flags.BoolVar(&opts.NoIncremental, "no-incremental", false, "do not send \"Incremental: ?1\", which asks proxies to forward the stream as it comes")
 	flags.Var(cli.Text(&opts.CORS, "*"), "cors", "let pages of this `origin` read the stream, with cookies unless it is *; \"\" allows no other origin")
+	flags.Var(cli.Choice(&opts.WS, "data", "json"), "ws", "send a WebSocket the data of events alone, or events as JSON lines (default data, or as ?format= of its URL has it)")
 	flags.DurationVar(&opts.RetryHint, "retry-hint", 0, "set the reconnection time of clients to this `duration`")
 	flags.DurationVar(&opts.Heartbeat, "heartbeat", serve.DefaultHeartbeat, "send a comment after this `duration` of silence; 0 means never")
 	flags.IntVar(&opts.MaxClients, "max-clients", 0, "answer 503 beyond this `number` of simultaneous clients")
@@ -104,7 +105,7 @@ func (opts *options) check() error {
 var (
 	ofEvents = []string{ // of an input or a route
 		"from", "ids", "history", "loop", "shared", "on-unknown-id", "at-end", "close-event", "no-incremental", "retry-hint",
-		"heartbeat", "stamp",
+		"heartbeat", "stamp", "ws",
 	}
 	ofTapes  = []string{"pace", "speed", "jitter"} // and of events
 	ofPasses = []string{"max-event-size"}          // of an upstream, and of events

@@ -121,6 +121,7 @@ func (e *exchanges) relay() (*relay.Relay, error) {
 		return nil, err
 	}
 	transport.MaxIdleConnsPerHost = 100
+	transport.WriteBufferSize = relay.WriteBufferSize
 	transport.ExpectContinueTimeout = time.Second
 	header, err := opts.Curl.Header()
 	if err != nil {

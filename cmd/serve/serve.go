@@ -59,6 +59,7 @@ type options struct {
 	Headers       []string
 	NoIncremental bool
 	CORS          string
+	WS            string
 	RetryHint     time.Duration
 	Heartbeat     time.Duration
 	MaxClients    int
@@ -84,7 +85,8 @@ recognized by the first bytes. Standard input may be live: events go out as they
 come in.
 
 Every path and method is answered with the stream, so that it can stand in for
-any API. A browser that opens / gets a page that shows the stream.
+any API. A request for a WebSocket gets the same events as text messages. A browser
+that opens / gets a page that shows the stream.
 
 With --upstream, requests go on to a real server, and its answers come back unchanged:
 the log has a line for each, --print its events, --fault breaks them as they pass. A
@@ -218,6 +220,7 @@ func (opts *options) handler() (*serve.Handler, error) {
 		Heartbeat:     orNever(opts.Heartbeat),
 		RetryHint:     opts.RetryHint,
 		CORS:          opts.CORS,
+		Frames:        serve.Frames(opts.WS),
 		NoIncremental: opts.NoIncremental,
 		MaxClients:    opts.MaxClients,
 		WriteTimeout:  orNever(opts.WriteTimeout),
@@ -288,6 +291,9 @@ func (l *connectionLog) closed(c serve.Connection) {
 		}
 		if c.Streamed() {
 			line += fmt.Sprintf(": %d events, %d bytes, %s: %s", c.Events, c.Bytes, c.Duration.Round(time.Millisecond), c.End)
+			if c.Received > 0 {
+				line += fmt.Sprintf("; it sent messages: %d", c.Received)
+			}
 		}
 		l.tell(line)
 	}

@@ -27,6 +27,18 @@ func IsToken(name string) bool {
 	})
 }
 
+// HasToken reports whether a field that is a list of tokens has one, whatever its case.
+func HasToken(header http.Header, name, token string) bool {
+	for _, line := range header.Values(name) {
+		for item := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(item), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // IsFieldValue reports whether value can be the value of a header
 // (https://www.rfc-editor.org/rfc/rfc9110#section-5.5). Package net/http sends no
 // request with another one.

@@ -99,3 +99,12 @@ func TestWithoutURL(t *testing.T) {
 		}
 	}
 }
+
+func TestHasToken(t *testing.T) {
+	header := http.Header{"Connection": {"keep-alive, Upgrade", "x"}}
+	for token, want := range map[string]bool{"upgrade": true, "X": true, "keep": false, "": false} {
+		if got := HasToken(header, "connection", token); got != want {
+			t.Errorf("HasToken(%v, %q) = %v", header, token, got)
+		}
+	}
+}

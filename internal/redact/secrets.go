@@ -32,8 +32,7 @@ const (
 type Secrets struct {
 	mu     sync.RWMutex // guards the fields below
 	values []string     // oldest first
-	by     [256][]string
-	pairs  pairs // with which one of them may begin; those of values forgotten stay
+	starts starts
 
 	changes atomic.Uint64
 
@@ -42,6 +41,50 @@ type Secrets struct {
 
 	own    bool     // of one request: nothing is forgotten
 	taught *Secrets // learns what these learn, if not nil
+}
+
+// starts are values by their first bytes. Those of a request have few, and must take
+// little memory.
+type starts struct {
+	index [256]uint16 // by the first byte, from 1; 0 for none
+	lists []start
+}
+
+// A start is the values that begin with the same byte, the longest first: one may begin
+// with another one.
+type start struct {
+	values  []string
+	seconds [4]uint64 // the bytes after it, as a set; those of values forgotten stay
+}
+
+// with returns the values that begin with a byte.
+func (s *starts) with(c byte) []string {
+	if i := s.index[c]; i > 0 {
+		return s.lists[i-1].values
+	}
+	return nil
+}
+
+// has reports whether a value may begin with two bytes, given that one does with the first.
+func (s *starts) has(a, b byte) bool {
+	return s.lists[s.index[a]-1].seconds[b/64]&(1<<(b%64)) != 0
+}
+
+func (s *starts) add(value string) {
+	i := &s.index[value[0]]
+	if *i == 0 {
+		s.lists = append(s.lists, start{})
+		*i = uint16(len(s.lists))
+	}
+	l := &s.lists[*i-1]
+	l.seconds[value[1]/64] |= 1 << (value[1] % 64)
+	at, _ := slices.BinarySearchFunc(l.values, value, func(a, b string) int { return len(b) - len(a) })
+	l.values = slices.Insert(l.values, at, value)
+}
+
+func (s *starts) remove(value string) {
+	l := &s.lists[s.index[value[0]]-1]
+	l.values = slices.DeleteFunc(l.values, func(v string) bool { return v == value })
 }
 
 // pairs are a set of two bytes, one after the other. Most texts are looked through
@@ -78,8 +121,7 @@ func (s *Secrets) insert(form string, keep bool) bool {
 		}
 		s.kept[form]++
 	}
-	list := &s.by[form[0]]
-	if slices.Contains(*list, form) {
+	if slices.Contains(s.starts.with(form[0]), form) {
 		return false
 	}
 	if s.own {
@@ -90,11 +132,8 @@ func (s *Secrets) insert(form string, keep bool) bool {
 		s.forget()
 	}
 	s.values = append(s.values, form)
-	s.pairs.add(form)
 	s.changes.Add(1)
-	// Longest first: a secret may begin with another one.
-	at, _ := slices.BinarySearchFunc(*list, form, func(a, b string) int { return len(b) - len(a) })
-	*list = slices.Insert(*list, at, form)
+	s.starts.add(form)
 	return true
 }
 
@@ -106,8 +145,7 @@ func (s *Secrets) forget() {
 			return
 		}
 		oldest := s.values[i]
-		old := &s.by[oldest[0]]
-		*old = slices.DeleteFunc(*old, func(v string) bool { return v == oldest })
+		s.starts.remove(oldest)
 		s.values = slices.Delete(s.values, i, i+1)
 	}
 }
@@ -330,12 +368,12 @@ func (s *Secrets) scan(run *Run, text string, start int, whole bool) (spans []Sp
 	defer s.mu.RUnlock()
 	for i := at; i < len(text); i++ {
 		c := text[i]
-		known, forms := s.by[c], formsBy[c]
+		known, forms := s.starts.with(c), formsBy[c]
 		if known == nil && forms == nil {
 			continue
 		}
 		if i+1 < len(text) {
-			if known != nil && !s.pairs.has(c, text[i+1]) {
+			if known != nil && !s.starts.has(c, text[i+1]) {
 				known = nil
 			}
 			if !formPairs.has(c, text[i+1]) {
@@ -417,7 +455,7 @@ func (s *Secrets) begins(text string, boundary bool) bool {
 	if len(text) < piece {
 		return false
 	}
-	for _, value := range s.by[text[0]] {
+	for _, value := range s.starts.with(text[0]) {
 		if len(text) < len(value) && value[:len(text)] == text {
 			return true
 		}

@@ -9,7 +9,7 @@ type Change interface{ change() }
 // Connected reports that the server answered with the stream.
 type Connected struct {
 	Status int
-	Proto  string // "HTTP/1.1"
+	Proto  string // "HTTP/1.1", or "WebSocket"
 	URL    string // after redirects
 
 	// Resumed reports whether the request asked for the events after Asked.
@@ -21,6 +21,9 @@ type Connected struct {
 type Dropped struct {
 	Err        error // io.EOF for an orderly end, [ErrGoodbye], or the cause
 	Unfinished int   // bytes of an event that had begun
+
+	// Close is the close frame of a WebSocket, nil without one.
+	Close *CloseError
 }
 
 // Waiting reports that the next connection is made after Delay.

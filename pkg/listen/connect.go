@@ -52,9 +52,14 @@ func (s *Stream) connect() error {
 	if req.Header == nil {
 		req.Header = http.Header{}
 	}
-	httpx.SetDefault(req.Header, "Accept", stream.ContentType)
+	connect := s.options.Client.Do
+	if s.isWebSocket {
+		connect = s.dial
+	} else {
+		httpx.SetDefault(req.Header, "Accept", stream.ContentType)
+	}
 	httpx.SetDefault(req.Header, "Cache-Control", "no-cache")
-	s.resumed = s.ask(req.Header)
+	s.resumed = s.ask(req)
 	if s.stats.Started.IsZero() {
 		s.stats.Started = time.Now()
 	}
@@ -66,7 +71,7 @@ func (s *Stream) connect() error {
 	}
 
 	s.watch.start()
-	resp, err := s.options.Client.Do(req)
+	resp, err := connect(req)
 	s.watch.stop()
 	if err != nil {
 		cause := s.watch.cause()
@@ -104,11 +109,14 @@ func (s *Stream) connect() error {
 func (s *Stream) accept(resp *http.Response, cancel context.CancelCauseFunc) error {
 	ranged := resp.Request.Header.Get("Range") != ""
 	switch {
+	case s.isWebSocket && resp.StatusCode == http.StatusSwitchingProtocols:
+		return nil
 	case resp.StatusCode == http.StatusNoContent:
 		s.tell(Ended{})
 		return errNoContent
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && ranged:
 		return s.nothingNew(resp)
+	case s.isWebSocket:
 	case resp.StatusCode == http.StatusOK && s.isStream(resp.Header.Get("Content-Type")),
 		resp.StatusCode == http.StatusPartialContent && ranged && s.isStream(resp.Header.Get("Content-Type")):
 		return s.locate(resp)
@@ -118,6 +126,7 @@ func (s *Stream) accept(resp *http.Response, cancel context.CancelCauseFunc) err
 		Header:      resp.Header,
 		ContentType: resp.Header.Get("Content-Type"),
 		retryAfter:  retryAfter(resp.Header, time.Now()),
+		webSocket:   s.isWebSocket,
 	}
 	timer := time.AfterFunc(excerptTime, func() { cancel(nil) })
 	defer timer.Stop()
@@ -141,6 +150,9 @@ func (s *Stream) open(resp *http.Response) {
 	s.got = false
 	s.decoder.Reset(&reader{s: s, body: resp.Body})
 	connected := Connected{Status: resp.StatusCode, Proto: resp.Proto, URL: resp.Request.URL.String(), Resumed: s.resumed, Asked: s.Position()}
+	if s.isWebSocket {
+		connected.Proto = "WebSocket"
+	}
 	s.follow(resp.Header)
 	s.tell(connected)
 	if connected.Resumed && s.LastEventID() != connected.Asked.LastEventID {
@@ -151,6 +163,9 @@ func (s *Stream) open(resp *http.Response) {
 // disconnect ends the connection, if there is one.
 func (s *Stream) disconnect() {
 	if s.response != nil {
+		if m, ok := s.response.Body.(*messages); ok {
+			m.end() // the end of the watch would cut the connection
+		}
 		s.watch.end()
 		s.response.Body.Close()
 		s.response = nil
@@ -179,7 +194,11 @@ func (r *reader) Read(p []byte) (int, error) {
 		if s.stats.FirstByte.IsZero() && n > 0 {
 			s.stats.FirstByte = s.readAt
 		}
-		s.stats.Bytes += int64(n)
+		if m, ok := r.body.(*messages); ok {
+			s.stats.Bytes += m.counted()
+		} else {
+			s.stats.Bytes += int64(n)
+		}
 		n, other := s.position.skip(p[:n])
 		if other != nil {
 			return 0, other

@@ -21,5 +21,8 @@
 // request is never repeated unless the options allow it. [Options.Continue] has the
 // rest of its answer fetched by another request.
 //
+// A request whose URL has the scheme ws or wss opens a WebSocket, whose messages are
+// the events of the stream ([WebSocket]).
+//
 // Package stream decodes the format itself.
 package listen

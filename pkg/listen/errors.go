@@ -24,9 +24,13 @@ type ResponseError struct {
 	Body        []byte // the first bytes of the answer, as they came
 
 	retryAfter time.Duration // negative if the server named none
+	webSocket  bool          // the request was for one
 }
 
 func (e *ResponseError) Error() string {
+	if e.webSocket && e.Status < http.StatusBadRequest {
+		return strings.TrimSpace(fmt.Sprintf("server answered %d %s", e.Status, http.StatusText(e.Status))) + ", want 101 for a WebSocket"
+	}
 	if e.Status != http.StatusOK {
 		return strings.TrimSpace(fmt.Sprintf("server answered %d %s", e.Status, http.StatusText(e.Status)))
 	}
@@ -132,8 +136,9 @@ func isFinal(err error) bool {
 		certificate *tls.CertificateVerificationError
 		redirect    *redirectError
 		caller      *callerError
+		protocol    *ProtocolError
 	)
-	return errors.As(err, &size) || errors.As(err, &certificate) || errors.As(err, &redirect) || errors.As(err, &caller)
+	return errors.As(err, &protocol) || errors.As(err, &size) || errors.As(err, &certificate) || errors.As(err, &redirect) || errors.As(err, &caller)
 }
 
 // isPassing reports whether a status is one of a server, or of a proxy before it,

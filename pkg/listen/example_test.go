@@ -138,3 +138,30 @@ func ExampleResponseError() {
 	}
 	// Output: 404 text/plain; charset=utf-8
 }
+
+// A URL with ws opens a WebSocket. Where messages have IDs is up to the caller.
+func ExampleWebSocket() {
+	url, stop := newServer()
+	defer stop()
+	url = strings.Replace(url, "http://", "ws://", 1) + "?format=jsonl"
+	req, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
+	s := listen.New(req, listen.Options{
+		Backoff: listen.Backoff{Delay: time.Millisecond},
+		WebSocket: listen.WebSocket{Describe: func(text []byte) (id, eventType string) {
+			var message struct{ ID string }
+			json.Unmarshal(text, &message)
+			return message.ID, ""
+		}},
+	})
+	for event, err := range s.Events() {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(event.ID, event.Data)
+	}
+	// Output:
+	// 1 {"event":"message","id":"1","data":"a"}
+	// 2 {"event":"message","id":"2","data":"b"}
+	// 3 {"event":"message","id":"3","data":"c"}
+}

@@ -77,6 +77,9 @@ type Options struct {
 	// MaxEventSize is that of [stream.Decoder].
 	MaxEventSize int
 
+	// WebSocket is for a request whose URL has the scheme ws or wss.
+	WebSocket WebSocket
+
 	// OnChange is called with each change of state, within Next.
 	OnChange func(Change)
 
@@ -134,6 +137,9 @@ type Stream struct {
 	options Options
 	request *http.Request
 	ctx     context.Context
+
+	isWebSocket bool
+
 	decoder *stream.Decoder
 	err     error // final
 
@@ -165,7 +171,10 @@ func New(req *http.Request, options Options) *Stream {
 	}
 	options.Resume = cmp.Or(options.Resume, ResumeID)
 	options.Reconnect = cmp.Or(options.Reconnect, ReconnectGET)
-	s := &Stream{options: options, request: req, ctx: req.Context(), rest: options.Continued, err: options.check()}
+	s := &Stream{options: options, request: req, ctx: req.Context(), rest: options.Continued, err: options.check(), isWebSocket: isWebSocket(req)}
+	if s.isWebSocket && s.err == nil {
+		s.err = options.checkWebSocket(req)
+	}
 	s.decoder = stream.NewDecoder(nil)
 	s.decoder.MaxEventSize = options.MaxEventSize
 	s.watch = newWatch(options.IdleTimeout, options.EventTimeout)
@@ -311,13 +320,19 @@ func (s *Stream) drop(err error) {
 		err = cause
 	}
 	s.goodbye = false
+	var closed *CloseError
+	if s.response != nil {
+		if m, ok := s.response.Body.(*messages); ok {
+			closed = m.closed
+		}
+	}
 	if n := len(s.decoder.Unfinished()); n > 0 && err != ErrGoodbye {
 		s.unfinished = n
 	}
 	s.leave(err)
 	s.disconnect()
 	if s.ctx.Err() == nil && !isFinal(err) {
-		s.tell(Dropped{Err: err, Unfinished: s.unfinished})
+		s.tell(Dropped{Err: err, Unfinished: s.unfinished, Close: closed})
 	}
 	s.fail(err, nil)
 }

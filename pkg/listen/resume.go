@@ -108,7 +108,8 @@ func (s *Stream) offset() int64 {
 
 // ask adds to a request where to resume. It reports whether there was anything
 // to ask for.
-func (s *Stream) ask(header http.Header) bool {
+func (s *Stream) ask(req *http.Request) bool {
+	header := req.Header
 	header.Del("Last-Event-ID")
 	switch s.options.Resume {
 	case ResumeOff:
@@ -127,6 +128,10 @@ func (s *Stream) ask(header http.Header) bool {
 	id := s.LastEventID()
 	if id == "" {
 		return false
+	}
+	if s.isWebSocket {
+		s.options.WebSocket.askByQuery(req.URL, id)
+		return true
 	}
 	// No header can hold a control character, and net/http refuses to send one,
 	// so such an ID would fail again and again.

@@ -101,6 +101,13 @@ func (w *watch) stop() {
 	}
 }
 
+// alive is called when bytes came that are not handed over yet.
+func (w *watch) alive() {
+	if w.idle != nil {
+		w.idle.Reset(w.idleFor)
+	}
+}
+
 // cause returns the [*TimeoutError] that ended the connection, if one did.
 func (w *watch) cause() error {
 	if w.ending == nil {

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/ssectl/ssectl/internal/socket"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 )
@@ -43,6 +45,7 @@ type client struct {
 	late          atomic.Bool  // a fault ended it for its age
 	ended         string       // how it did, once it did
 
+	ws     *webSocket      // nil for an event stream
 	conn   net.Conn        // nil if the connection is not ours
 	answer *httpWriter     // nil if it is
 	socket syscall.RawConn // under it; nil if only a read shows that the peer left
@@ -90,13 +93,13 @@ func (c *client) connect(conn net.Conn) {
 		under = secure.NetConn()
 	}
 	socket := rawOf(under)
-	if under == conn && c.pacer == nil && !c.faults.Breaks {
+	if under == conn && c.pacer == nil && !c.faults.Breaks && c.ws == nil {
 		c.raw = socket
 	}
 	c.h.mu.Lock()
 	c.conn, c.socket = conn, socket
 	c.h.mu.Unlock()
-	if socket == nil {
+	if socket == nil && c.ws == nil {
 		c.h.wg.Go(func() {
 			var b [512]byte
 			for {
@@ -118,11 +121,21 @@ func (c *client) refuse(status int) {
 }
 
 func (c *client) connection() Connection {
-	return Connection{
+	connection := c.soFar()
+	connection.Status, connection.End = c.status, c.ended
+	return connection
+}
+
+// soFar describes a connection that goes on.
+func (c *client) soFar() Connection {
+	connection := Connection{
 		ID: c.id, Remote: c.remote, Method: c.method, Path: c.path, LastEventID: c.lastEventID,
-		Status: c.status, Start: c.start, Duration: time.Since(c.start),
-		Events: c.events.Load(), Bytes: c.bytes.Load(), End: c.ended,
+		Start: c.start, Duration: time.Since(c.start), Events: c.events.Load(), Bytes: c.bytes.Load(),
 	}
+	if c.ws != nil {
+		connection.WebSocket, connection.Received = true, c.ws.received.Load()
+	}
+	return connection
 }
 
 // end asks the client to end its connection, from any goroutine. The first
@@ -160,6 +173,7 @@ type responseWriter interface {
 type cutError struct {
 	cause string
 	reset bool
+	code  int // of a close frame of a WebSocket, which makes it an orderly end
 }
 
 func (e *cutError) Error() string { return e.cause }
@@ -186,7 +200,10 @@ func (c *client) run(out responseWriter) (cut bool) {
 		if broken.reset && c.cause.Load() == nil {
 			socket.Drain(c.socket, c.sleep)
 		}
-		if cut = broken.cause != EndedServer; cut {
+		if broken.code != 0 {
+			c.ws.code = websocket.StatusCode(broken.code)
+		}
+		if cut = broken.cause != EndedServer && broken.code == 0; cut {
 			out.cut(broken.reset)
 		} else {
 			out.finish()

@@ -19,6 +19,9 @@
 // package record reads from JSON lines, a saved stream, text or a HAR file. A
 // [Mux] serves several histories by method and path.
 //
+// A request for a WebSocket gets the events as text messages, in the form that
+// [Frames] names.
+//
 // An event is encoded once, and all clients share its bytes. Over plain HTTP/1.1,
 // a client is a goroutine with a place in the log, and takes a few kilobytes; a
 // client that stops reading does not slow down the others.

@@ -166,6 +166,9 @@ func (c *client) send(out responseWriter, b *batch) error {
 	c.busy.Store(true)
 	err := out.batch(b)
 	c.busy.Store(false)
+	if c.ws != nil {
+		size = 0 // its writer counts the bytes it sends
+	}
 	switch {
 	case c.faults.Breaks: // its writer counts the events it sends
 		c.position.Add(events)
@@ -186,7 +189,7 @@ func (c *client) text(out responseWriter, text []byte) error {
 	c.busy.Store(true)
 	err := out.text(text)
 	c.busy.Store(false)
-	if err == nil && !c.faults.Breaks {
+	if err == nil && !c.faults.Breaks && c.ws == nil {
 		c.bytes.Add(int64(len(text)))
 	}
 	return err
@@ -265,4 +268,6 @@ func (c *client) await(out responseWriter, wake <-chan struct{}, due <-chan time
 	}
 }
 
-var heartbeat = []byte(": heartbeat\n\n")
+const heartbeatComment = "heartbeat"
+
+var heartbeat = []byte(": " + heartbeatComment + "\n\n")

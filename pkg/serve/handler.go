@@ -65,6 +65,10 @@ type Options struct {
 	Rounds int
 	AtEnd  AtEnd
 
+	// Frames is the form in which a WebSocket gets events, unless the query
+	// parameter "format" of its request is data or jsonl; [FramesData] if empty.
+	Frames Frames
+
 	// CloseEvent is the type of a last event before the response ends, if any.
 	CloseEvent string
 
@@ -165,6 +169,9 @@ func (o *Options) check() error {
 	if !slices.Contains([]UnknownID{"", UnknownStart, UnknownLive, UnknownGap, UnknownStop, UnknownConflict}, o.OnUnknownID) {
 		return fmt.Errorf("unknown OnUnknownID %q: want start, live, gap, 204 or 409", o.OnUnknownID)
 	}
+	if !slices.Contains([]Frames{"", FramesData, FramesJSON}, o.Frames) {
+		return fmt.Errorf("unknown Frames %q: want data or json", o.Frames)
+	}
 	for i := range o.Faults {
 		if err := o.Faults[i].Validate(); err != nil {
 			return err
@@ -216,7 +223,7 @@ func (h *Handler) Close() error {
 }
 
 // ServeHTTP answers one request. The method does not matter, but for HEAD and
-// for a preflight of CORS.
+// for a preflight of CORS. A request for a WebSocket gets the events as messages.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.init()
 	if h.err != nil {
@@ -242,6 +249,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.refuse(status)
 		return
 	}
+	if isUpgrade(r) {
+		c.expectMessages(r)
+	}
 	h.readBody(w, r) // it may take its time, so it is not yet a client
 	c.faults.SetHeader(w.Header())
 	if status := c.begin(w.Header(), r); status != 0 {
@@ -253,6 +263,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "5")
 		h.answer(w, r, http.StatusServiceUnavailable)
 		c.refuse(http.StatusServiceUnavailable)
+		return
+	}
+	if c.ws != nil {
+		h.upgrade(w, r, c)
 		return
 	}
 	for _, name := range httpx.ErrorFields {
@@ -421,11 +435,20 @@ type Connection struct {
 	Events      int64
 	Bytes       int64 // of the stream, without the framing of HTTP
 	End         string
+
+	WebSocket bool
+	Received  int64 // messages of the client of a WebSocket
 }
 
 // Streamed reports whether the answer was a stream of events.
 func (c *Connection) Streamed() bool {
-	return c.Status == http.StatusOK && c.End != endRefused || c.Status == http.StatusPartialContent
+	switch c.Status {
+	case http.StatusOK:
+		return c.End != endRefused
+	case http.StatusPartialContent, http.StatusSwitchingProtocols:
+		return true
+	}
+	return false
 }
 
 // How a connection ended, the End of a [Connection], if it was not a fault.

@@ -56,7 +56,7 @@ func (h *Handler) lookAfter(c *client, now time.Time, look bool) {
 	switch timeout, beat := h.writeTimeout(), h.heartbeat(); {
 	case busy && timeout > 0 && silent >= timeout:
 		h.unblock(c, EndedStuck)
-	case look && c.socket != nil && !isAlive(c.socket):
+	case look && c.socket != nil && c.ws == nil && !isAlive(c.socket):
 		h.unblock(c, EndedClient)
 	case !busy && beat > 0 && silent >= beat:
 		c.unchanged = now
@@ -74,6 +74,8 @@ func (h *Handler) unblock(c *client, cause string) {
 // setWriteDeadline bounds the write under way; h.mu is held.
 func (c *client) setWriteDeadline(at time.Time) {
 	switch {
+	case c.ws != nil && c.conn != nil:
+		c.conn.SetDeadline(at) // it may wait for a close frame
 	case c.conn != nil:
 		c.conn.SetWriteDeadline(at)
 	case c.answer != nil:

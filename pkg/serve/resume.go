@@ -98,7 +98,7 @@ func (c *client) exact() bool {
 	h := c.h
 	beat := h.heartbeat()
 	inTime := h.Pace.Instant() || beat < 0 || !h.Pace.Recorded && h.Pace.longest() < beat
-	return inTime && h.History.Ended() && !h.History.broken.Load() && h.History.Limit == 0 && h.endsAfterTail() && h.RetryHint == 0 && !c.faults.Changes
+	return c.ws == nil && inTime && h.History.Ended() && !h.History.broken.Load() && h.History.Limit == 0 && h.endsAfterTail() && h.RetryHint == 0 && !c.faults.Changes
 }
 
 // describe announces byte ranges in the header.

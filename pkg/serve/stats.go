@@ -58,13 +58,7 @@ func (h *Handler) Clients() iter.Seq[Client] {
 	return func(yield func(Client) bool) {
 		h.init()
 		for _, c := range h.snapshot() {
-			client := Client{
-				Connection: Connection{
-					ID: c.id, Remote: c.remote, Method: c.method, Path: c.path, LastEventID: c.lastEventID,
-					Start: c.start, Duration: time.Since(c.start), Events: c.events.Load(), Bytes: c.bytes.Load(),
-				},
-				Token: c.token, position: c.position.Load(), history: h.History,
-			}
+			client := Client{Connection: c.soFar(), Token: c.token, position: c.position.Load(), history: h.History}
 			if !yield(client) {
 				return
 			}

@@ -44,7 +44,9 @@ func (c *client) withFaults(out responseWriter) responseWriter {
 	s.broken = c.faults.NewWriter(faultOutput{out, c})
 	s.broken.Counted = func(events, bytes int64) {
 		c.events.Add(events)
-		c.bytes.Add(bytes)
+		if c.ws == nil {
+			c.bytes.Add(bytes)
+		}
 	}
 	return s
 }
@@ -72,7 +74,7 @@ func (s *faultWriter) batch(b *batch) error {
 func cutBy(err error) error {
 	var cut *fault.Cut
 	if errors.As(err, &cut) {
-		return &cutError{cause: cut.Cause, reset: cut.Reset}
+		return &cutError{cause: cut.Cause, reset: cut.Reset, code: cut.Code}
 	}
 	return err
 }
@@ -102,4 +104,10 @@ type faultOutput struct {
 
 func (o faultOutput) Send(text []byte) error { return o.out.text(text) }
 
-func (o faultOutput) Sleep(wait time.Duration) error { return o.c.sleep(wait) }
+func (o faultOutput) Sleep(wait time.Duration) error {
+	if o.c.ws != nil {
+		o.c.ws.silent.Store(true)
+		defer o.c.ws.silent.Store(false)
+	}
+	return o.c.sleep(wait)
+}

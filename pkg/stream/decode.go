@@ -15,7 +15,8 @@ import (
 const DefaultMaxEventSize = 16 << 20
 
 const (
-	firstSize = 32 << 10 // of the buffer
+	firstSize = 2 << 10  // of the buffer: most streams are slow, and a server has many
+	roomSize  = 32 << 10 // for a read, in a buffer that has grown
 
 	// maxRead bounds one read. A source that fills its room gets more, up to
 	// this, since each read costs a system call.
@@ -460,7 +461,7 @@ func (d *Decoder) room() (room []byte, shift int, err error) {
 		d.buf, d.piece = make([]byte, min(firstSize, limit)+loadSize), pieceSize
 	}
 	size := len(d.buf) - loadSize
-	if d.pos > 0 && size-d.end < firstSize {
+	if d.pos > 0 && size-d.end < min(roomSize, size/2) {
 		rest := d.buf[d.pos:d.end]
 		if d.full && size < min(maxRead, limit) {
 			size = min(2*size, limit)

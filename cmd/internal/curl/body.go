@@ -81,6 +81,11 @@ func (f *Flags) partData(part bodyPart) ([]byte, error) {
 	return data, err
 }
 
+// ReadData returns a text of the command line, or that of @file.
+func (f *Flags) ReadData(text string) ([]byte, error) {
+	return f.partData(bodyPart{value: text})
+}
+
 // readAll reads all of r, up to maxFile.
 func readAll(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))

@@ -21,6 +21,8 @@ type Flags struct {
 	version string // of the tool, for the User-Agent
 	prefix  string // of the names of the flags
 
+	Schemes []string // that a URL may have besides http and https
+
 	Method    string
 	URL       string // of --url, for lines that do not give it as an argument
 	Headers   []string

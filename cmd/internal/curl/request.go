@@ -17,7 +17,7 @@ import (
 // Request returns the request for a URL as it may be typed: :8080/path is on
 // this host, and no scheme means http.
 func (f *Flags) Request(ctx context.Context, rawURL string) (*http.Request, error) {
-	target, err := ParseURL(rawURL)
+	target, err := ParseURL(rawURL, f.Schemes...)
 	if err != nil {
 		return nil, err
 	}

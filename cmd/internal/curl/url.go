@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,14 +13,16 @@ import (
 )
 
 // ParseURL reads a URL as people type it, and returns one that can be requested:
-// without blanks, and without /../ in its path.
-func ParseURL(raw string) (*url.URL, error) {
+// without blanks, and without /../ in its path. Its scheme is http, https or one of
+// those given.
+func ParseURL(raw string, schemes ...string) (*url.URL, error) {
+	schemes = append([]string{"http", "https"}, schemes...)
 	text := strings.ReplaceAll(raw, " ", "%20")
 	if strings.HasPrefix(text, ":") {
 		text = "localhost" + text
 	}
 	if httpx.Scheme(text) == "" {
-		if strings.HasPrefix(text, "http:/") || strings.HasPrefix(text, "https:/") {
+		if slices.ContainsFunc(schemes, func(scheme string) bool { return strings.HasPrefix(text, scheme+":/") }) {
 			return nil, fmt.Errorf("not a URL: %q; want two slashes after the scheme", redact.WithoutSecrets(raw))
 		}
 		text = "http://" + text
@@ -32,8 +35,9 @@ func ParseURL(raw string) (*url.URL, error) {
 		return nil, fmt.Errorf("not a URL: %q", redact.WithoutSecrets(raw))
 	}
 	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("unsupported scheme %q; want http or https", u.Scheme)
+	case !slices.Contains(schemes, u.Scheme):
+		last := len(schemes) - 1
+		return nil, fmt.Errorf("unsupported scheme %q; want %s or %s", u.Scheme, strings.Join(schemes[:last], ", "), schemes[last])
 	case u.Host == "":
 		return nil, fmt.Errorf("URL without a host: %q", redact.WithoutSecrets(raw))
 	}

@@ -28,7 +28,7 @@ type Fault struct {
 	For Scope // the requests that the fault is for
 
 	Duration time.Duration // of stall, cut and delay
-	Size     int64         // of buffer, chunk and big, in bytes; status is here too
+	Size     int64         // of buffer, chunk and big, in bytes; status and close code are here too
 	Text     string        // of type and eol
 }
 
@@ -64,6 +64,7 @@ var kinds = []Kind{
 	{"reset", "reset@5", "the same by a TCP reset; over HTTP/2, a reset of the stream", placeRequired, nil},
 	{"truncate", "truncate@5", "close the connection in the middle of event 5", placeRequired, nil},
 	{"stall", "stall@5=30s", "send nothing at all, heartbeats included, for 30s after event 5", placeRequired, &durationValue},
+	{"close", "close=1011@3", "close a WebSocket with the code 1011 after event 3; an event stream has no such codes, and goes on", placeRequired, &codeValue},
 	{"cut", "cut=15s", "cut the connection 15s after the request, heartbeats or not; answer with status 504 if nothing was sent by then, the header included", placeNone, &durationValue},
 	{"delay", "delay=200ms", "send everything, the header included, 200ms late", placeNone, &durationValue},
 	{"status", "status=503@1-2", "answer connections 1 and 2 of each route with status 503", placeOptional, &statusValue},
@@ -228,6 +229,19 @@ var statusValue = value{
 			return fmt.Errorf("want a status from 200 to 599")
 		}
 		return nil
+	},
+}
+
+// codeValue is a close code that may be sent
+// (https://www.rfc-editor.org/rfc/rfc6455#section-7.4).
+var codeValue = value{
+	parse: statusValue.parse,
+	valid: func(f *Fault) error {
+		switch code := f.Size; {
+		case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014, code >= 3000 && code <= 4999:
+			return nil
+		}
+		return fmt.Errorf("want a close code: 1000 to 1003, 1007 to 1014, or 3000 to 4999")
 	},
 }
 

@@ -25,11 +25,41 @@ type Plan struct {
 	stamp    bool
 	onEvent  []Fault
 	buffer   int
-	chunk    int
-	split    bool
+	parts    Pieces
 	bom      bool
 	compress bool
 	eol      string
+	messages bool // a WebSocket carries the stream
+}
+
+// Pieces are the sizes in which the faults want a text to be written. The zero value
+// is all at once.
+type Pieces struct {
+	chunk int
+	split bool
+}
+
+// Next returns the size of the piece that text begins with.
+func (p Pieces) Next(text []byte) int {
+	n := len(text)
+	if p.split && n > 0 {
+		n = splitInRune(text)
+	}
+	if p.chunk > 0 {
+		n = min(n, p.chunk)
+	}
+	return n
+}
+
+// OfMessages returns the plan for a stream whose events are messages of a WebSocket.
+// Faults of line ends and of codings have no meaning there. The pieces are those of
+// each message; the [Writer] of the plan does not write in pieces. garbles reports
+// whether some events are overwritten by bytes that are not UTF-8.
+func (p *Plan) OfMessages() (plan *Plan, pieces Pieces, garbles bool) {
+	q := *p
+	q.messages = true
+	q.parts, q.bom, q.compress, q.eol, q.stamp = Pieces{}, false, false, "", false
+	return &q, p.parts, slices.ContainsFunc(p.onEvent, func(f Fault) bool { return f.Kind == "garble" })
 }
 
 // NewPlan returns the plan of faults that all happen, whatever their scopes. The
@@ -67,9 +97,9 @@ func (p *Plan) add(f Fault) {
 	case "buffer":
 		p.buffer = int(f.Size)
 	case "chunk":
-		p.chunk = int(f.Size)
+		p.parts.chunk = int(f.Size)
 	case "split-utf8":
-		p.split = true
+		p.parts.split = true
 	case "bom":
 		p.bom = true
 	case "gzip":

@@ -21,6 +21,7 @@ type Output interface {
 type Cut struct {
 	Cause string
 	Reset bool // by a TCP reset, if possible
+	Code  int  // by a close frame with this code, if it is not zero
 }
 
 func (e *Cut) Error() string { return e.Cause }
@@ -102,6 +103,13 @@ func (s *Writer) afterEvent() error {
 			return s.broken("dropped after event "+n, false)
 		case "reset":
 			return s.broken("reset after event "+n, true)
+		case "close":
+			if s.messages {
+				if err := s.Flush(true); err != nil {
+					return err
+				}
+				return &Cut{Cause: "closed with " + strconv.FormatInt(on.Size, 10) + " after event " + n, Code: int(on.Size)}
+			}
 		case "stall":
 			if err := s.Flush(false); err != nil {
 				return err
@@ -181,17 +189,11 @@ func (s *Writer) Flush(last bool) error {
 
 // pieces writes text in the pieces that the faults want.
 func (s *Writer) pieces(text []byte) error {
-	if len(text) == 0 || s.chunk == 0 && !s.split {
+	if len(text) == 0 || s.parts == (Pieces{}) {
 		return s.out.Send(text)
 	}
 	for len(text) > 0 {
-		n := len(text)
-		if s.split {
-			n = splitInRune(text)
-		}
-		if s.chunk > 0 {
-			n = min(n, s.chunk)
-		}
+		n := s.parts.Next(text)
 		if err := s.out.Send(text[:n]); err != nil {
 			return err
 		}

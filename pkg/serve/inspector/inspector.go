@@ -182,6 +182,7 @@ type client struct {
 	Lag         int64     `json:"lag"`           // events that are there and were not sent
 	LastEventID string    `json:"last_event_id"` // in force after the events that were sent
 	Token       string    `json:"token,omitempty"`
+	WebSocket   bool      `json:"websocket,omitempty"`
 }
 
 func (h *handler) serveStats(w http.ResponseWriter, r *http.Request) {
@@ -213,7 +214,7 @@ func (h *handler) stats(token string) stats {
 			}
 			all.Clients = append(all.Clients, client{
 				ID: c.ID, Remote: c.Remote, Path: c.Path, Since: c.Start.UTC(), Events: c.Events, Bytes: c.Bytes,
-				Lag: c.Lag(), LastEventID: c.Position(), Token: c.Token,
+				Lag: c.Lag(), LastEventID: c.Position(), Token: c.Token, WebSocket: c.WebSocket,
 			})
 		}
 	}

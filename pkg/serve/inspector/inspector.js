@@ -1,5 +1,5 @@
 // The inspector page of ssectl serve: one event stream as the browser's own
-// EventSource sees it. What comes from the stream is shown as text only.
+// EventSource sees it, or a WebSocket. What comes from the stream is shown as text only.
 
 import { $, clockTime, copyText, count, duration, facts, hue, isoTime, plural, pretty, size } from "/.ssectl/common.js";
 
@@ -21,6 +21,64 @@ $("url").textContent = streamURL;
 // the stream may be called "open" or "error", too: it is a MessageEvent then.
 const types = new Set(["message", "open", "error"]);
 
+// With ?client=websocket the page uses a WebSocket in place of an EventSource. Its
+// messages are JSON lines of events, which have types and IDs.
+const clients = ["EventSource", "WebSocket"];
+if (new URLSearchParams(location.search).get("client") === "websocket") clients.reverse();
+const [clientName, otherClient] = clients;
+$("switch").textContent = `Use ${otherClient}`;
+$("switch").href = `?client=${otherClient.toLowerCase()}`;
+
+const reconnectAfter = 3000; // ms, as EventSource waits
+
+// A SocketSource is a WebSocket with the interface of an EventSource, as far as the
+// page uses it. It connects again, but not after an orderly end: no status of a
+// handshake reaches a page, so nothing else could end it.
+class SocketSource extends EventTarget {
+  readyState = EventSource.CONNECTING;
+  why = ""; // it ended
+
+  constructor(url, lastEventId) {
+    super();
+    this.url = url;
+    this.lastEventId = lastEventId;
+    this.open();
+  }
+
+  open() {
+    const url = new URL(this.url);
+    url.searchParams.set("format", "jsonl");
+    url.searchParams.set("last_event_id", this.lastEventId ?? "");
+    this.socket = new WebSocket(url);
+    this.socket.onopen = () => this.become(EventSource.OPEN, "open");
+    this.socket.onmessage = ({ data }) => this.hear(JSON.parse(data));
+    this.socket.onclose = ({ code }) => {
+      this.why = code === 1006 ? "no close frame" : `close code ${code}`;
+      if (code === 1000) return this.become(EventSource.CLOSED, "error");
+      this.become(EventSource.CONNECTING, "error");
+      this.timer = setTimeout(() => this.open(), reconnectAfter);
+    };
+  }
+
+  become(state, type) {
+    this.readyState = state;
+    this.dispatchEvent(new Event(type));
+  }
+
+  hear(event) {
+    this.lastEventId = event.id ?? this.lastEventId;
+    const init = { data: event.data, lastEventId: this.lastEventId ?? "" };
+    this.onevent(new MessageEvent(event.event, init));
+  }
+
+  close() {
+    this.readyState = EventSource.CLOSED;
+    clearTimeout(this.timer);
+    this.socket.onclose = null;
+    this.socket.close();
+  }
+}
+
 let source;
 let lastEventId = "";
 let reconnects = 0;
@@ -32,8 +90,14 @@ function connect(after, why = "") {
   if (after) url.searchParams.set("last_event_id", after);
   lastEventId = after ?? "";
   lostAt = undefined;
-  source = new EventSource(url);
-  for (const type of types) source.addEventListener(type, hear);
+  if (clientName === "WebSocket") {
+    source = new SocketSource(url, after);
+    source.onevent = take; // of any type
+    for (const type of ["open", "error"]) source.addEventListener(type, hear);
+  } else {
+    source = new EventSource(url);
+    for (const type of types) source.addEventListener(type, hear);
+  }
   changeState(why);
 }
 
@@ -54,10 +118,12 @@ function opened() {
 
 function lost() {
   lostAt ??= Date.now();
-  if (source.readyState === EventSource.CLOSED) {
+  if (source.why && source.readyState === EventSource.CLOSED) {
+    changeState(`the server ended the stream, ${source.why}; reload to connect again`);
+  } else if (source.readyState === EventSource.CLOSED) {
     changeState("the server ended the stream (204) or sent none; reload to connect again");
   } else {
-    changeState(`lost after ${plural(received, "event")}`);
+    changeState(`lost after ${plural(received, "event")}${source.why ? `, ${source.why}` : ""}`);
   }
 }
 
@@ -194,6 +260,7 @@ function draw() {
   const held = received - receivedAtPause;
   $("pause").textContent = frozen ? (held > 0 ? `Resume, ${count(held)} held back` : "Resume") : "Pause";
   facts($("connection"), {
+    client: clientName,
     readyState: `${source.readyState} ${stateName().toUpperCase()}`,
     reconnects: count(reconnects),
     "last event ID": lastEventId || "none",
@@ -382,7 +449,7 @@ function learn(names) {
   if (fresh.length === 0) return;
   for (const name of fresh) types.add(name);
   learned = performance.now();
-  if (source) catchUp(fresh);
+  if (source instanceof EventSource) catchUp(fresh);
 }
 
 function drawStats(stats) {
@@ -398,7 +465,8 @@ function drawStats(stats) {
     const line = document.createElement("tr");
     const me = client.token === token;
     line.classList.toggle("me", me);
-    for (const text of [me ? "this page" : client.remote, count(client.events), count(client.lag)]) {
+    const name = me ? "this page" : client.remote;
+    for (const text of [client.websocket ? `${name}, WebSocket` : name, count(client.events), count(client.lag)]) {
       line.insertCell().textContent = text;
     }
     return line;

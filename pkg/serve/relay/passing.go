@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -449,53 +448,6 @@ func (x *passing) copy(watch func([]byte)) {
 	}
 }
 
-// follow lets an event stream pass, and finds its events. The decoder reads when it
-// has nothing left to hand over, and each piece that it reads is written at once:
-// nothing is copied, and the client is served before the watchers.
-func (x *passing) follow() {
-	decoder := stream.NewDecoder(passThrough{x})
-	decoder.MaxEventSize = x.MaxEventSize
-	var err error
-	for err == nil {
-		err = x.block(decoder)
-	}
-	var size *stream.SizeError
-	if errors.As(err, &size) {
-		x.end.Unseen = err
-		x.copy(nil) // what the decoder has read has passed
-	}
-}
-
-// block hands the next block over.
-func (x *passing) block(decoder *stream.Decoder) error {
-	if x.watcher == nil {
-		_, err := decoder.Next()
-		if err == nil {
-			x.countEvent()
-		}
-		return err
-	}
-	b, err := decoder.Block()
-	if err != nil {
-		return err
-	}
-	x.watchBlock(b, x.at)
-	return nil
-}
-
-// A passThrough is the body of an answer to its decoder: it passes all it reads.
-type passThrough struct{ x *passing }
-
-func (p passThrough) Read(buf []byte) (int, error) {
-	n, err := p.x.read(buf)
-	if n > 0 {
-		if err := p.x.write(buf[:n]); err != nil {
-			return 0, err
-		}
-	}
-	return n, err
-}
-
 // read reads from the upstream.
 func (x *passing) read(buf []byte) (int, error) {
 	n, err := x.body.Read(buf)
@@ -549,12 +501,5 @@ func (x *passing) unlimit() {
 	if !x.until.IsZero() && x.lostErr == nil && x.ctx.Err() == nil {
 		x.until = time.Time{}
 		x.control.SetWriteDeadline(time.Time{})
-	}
-}
-
-func (x *passing) countEvent() {
-	x.end.Events++
-	if x.end.First.IsZero() {
-		x.end.First = cmp.Or(x.at, time.Now())
 	}
 }

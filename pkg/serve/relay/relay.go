@@ -128,10 +128,15 @@ func (h *Relay) init() {
 	})
 }
 
+// WriteBufferSize is that of a transport with many long streams, in bytes: a connection
+// keeps its buffer, which a request fills once. Large bodies do not pass through it.
+const WriteBufferSize = 1 << 10
+
 // newTransport returns a transport that leaves codings alone, and sends the body
 // of a request that expects a 100 Continue when the server asks for it.
 func newTransport() *http.Transport {
 	return &http.Transport{
+		WriteBufferSize:       WriteBufferSize,
 		Proxy:                 http.ProxyFromEnvironment,
 		TLSClientConfig:       &tls.Config{},
 		ForceAttemptHTTP2:     true,

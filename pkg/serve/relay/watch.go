@@ -15,10 +15,7 @@ import (
 // watchBlock counts a block of an event stream, and gives it to the watcher.
 func (x *passing) watchBlock(b *stream.Block, at time.Time) {
 	if b.IsEvent() {
-		x.end.Events++
-		if x.end.First.IsZero() {
-			x.end.First = at
-		}
+		x.countEvent(at)
 	}
 	switch w := x.watcher.(type) {
 	case nil:
@@ -27,6 +24,13 @@ func (x *passing) watchBlock(b *stream.Block, at time.Time) {
 	default:
 		x.record = record.FromBlock(b, at) // valid until Event returns, so one is enough
 		w.Event(&x.record)
+	}
+}
+
+func (x *passing) countEvent(at time.Time) {
+	x.end.Events++
+	if x.end.First.IsZero() {
+		x.end.First = at
 	}
 }
 
@@ -54,11 +58,6 @@ type side struct {
 	gaveUp error // why the rest is not decoded
 	rest   int   // bytes decoded since the end
 	at     time.Time
-}
-
-type piece struct {
-	bytes []byte
-	at    time.Time // when it was read
 }
 
 // watchAside begins to decode the answer.

@@ -1,12 +1,10 @@
 package tape
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"strings"
 	"time"
-	"unsafe"
 
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/record"
@@ -20,11 +18,12 @@ type cleaner struct {
 	secrets *redact.Secrets
 	out     func(*record.Record)
 
-	reader textReader
-	last   lastEvent
-	queue  []*held // in order; the first is held back
-	size   int     // bytes of the queue, about
-	tails  map[uint64]*pieces
+	reader  textReader
+	shapes  []shape // of the stream, the latest first
+	changes uint64  // of the secrets, when these were clean
+	queue   []*held // in order; the first is held back
+	size    int     // bytes of the queue, about
+	tails   map[uint64]*pieces
 }
 
 // Limits of the held events. Beyond them, texts are decided as they are: a beginning of a
@@ -182,12 +181,10 @@ func (c *cleaner) tooOld(h *held, latest *record.Record) bool {
 // isClean reports whether there is nothing secret in an event, nor the possible
 // beginning of a secret at the end of a text in it. It is quick.
 func (c *cleaner) isClean(r *record.Record) bool {
-	if r.Raw == nil && !r.HasComment {
-		if value, ok := c.likeLast(r); ok && c.last.changes == c.secrets.Changes() {
-			return c.isPlain(value) && c.isPlain(r.ID)
-		}
+	isEvent := r.IsEvent && r.Raw == nil && !r.HasComment
+	if isEvent && c.hasShape(bytesOf(cmp.Or(r.Type, stream.DefaultType)), bytesOf(r.Data)) {
+		return c.isPlain(r.ID)
 	}
-	c.last.texts, c.last.before, c.last.after = c.last.texts[:0], nil, nil
 	changes := c.secrets.Changes()
 	c.reader.light = true
 	c.read(r)
@@ -200,13 +197,8 @@ func (c *cleaner) isClean(r *record.Record) bool {
 		// Fields that dispatch nothing are in the raw bytes alone.
 		return c.isPlain(string(r.Raw))
 	}
-	if r.IsEvent && !r.HasComment && len(r.Data) < maxLast {
-		c.last.data, c.last.kind, c.last.changes = append(c.last.data[:0], r.Data...), strings.Clone(cmp.Or(r.Type, stream.DefaultType)), changes
-		for i := range c.reader.texts {
-			if t := &c.reader.texts[i]; t.kind == jsonString && !t.secret {
-				c.last.texts = append(c.last.texts, [2]int{t.from + 1, t.to - 1})
-			}
-		}
+	if isEvent {
+		c.learn(r, changes)
 	}
 	return true
 }
@@ -224,73 +216,6 @@ func (c *cleaner) isPlain(text string) bool {
 	return len(c.nested(text)) == 0 && len(c.secrets.Scan(&run, text)) == 0 && run.Clear()
 }
 
-// A lastEvent is a clean event. Most events of a stream differ from others in one
-// string alone, so only that one has to be looked at.
-type lastEvent struct {
-	data    []byte
-	kind    string
-	texts   [][2]int // the strings in it, without their quotes
-	changes uint64   // of the secrets, when it was looked at
-
-	// before and after are the data around the string in which a later one
-	// differed.
-	before, after []byte
-}
-
-const maxLast = 16 << 10
-
-// isCleanBlock is isClean for an event that differs from the last one in the same
-// string as others did. It reports false for all that take a longer look.
-func (c *cleaner) isCleanBlock(b *stream.Block) bool {
-	last := &c.last
-	if len(last.texts) == 0 || len(c.queue) > 0 || len(c.tails) > 0 || !b.IsEvent() || last.changes != c.secrets.Changes() ||
-		string(b.Type()) != last.kind || !record.IsCanonical(b) {
-		return false
-	}
-	if id := b.ID(); len(id) > 0 && !c.isPlain(string(id)) {
-		return false
-	}
-	data := b.Data()
-	if len(last.before) == 0 || len(data) < len(last.before)+len(last.after) || !bytes.HasPrefix(data, last.before) || !bytes.HasSuffix(data, last.after) {
-		return bytes.Equal(data, last.data)
-	}
-	value := data[len(last.before) : len(data)-len(last.after)]
-	if bytes.IndexByte(value, '"') >= 0 || bytes.IndexByte(value, '\\') >= 0 {
-		return false
-	}
-	return c.isPlain(unsafe.String(unsafe.SliceData(value), len(value))) // which keeps nothing of it
-}
-
-// likeLast returns the string in which an event differs from the last one, if
-// that is the only difference.
-func (c *cleaner) likeLast(r *record.Record) (value string, ok bool) {
-	last := &c.last
-	if len(last.texts) == 0 || !r.IsEvent || cmp.Or(r.Type, stream.DefaultType) != last.kind {
-		return "", false
-	}
-	most := min(len(last.data), len(r.Data))
-	before := 0
-	for before < most && last.data[before] == r.Data[before] {
-		before++
-	}
-	after := 0
-	for after < most-before && last.data[len(last.data)-1-after] == r.Data[len(r.Data)-1-after] {
-		after++
-	}
-	for _, t := range last.texts {
-		if t[0] > before || t[1] < len(last.data)-after {
-			continue
-		}
-		end := len(r.Data) - (len(last.data) - t[1])
-		if to, closed := stringEnd(r.Data, t[0]-1); !closed || to != end+1 {
-			return "", false
-		}
-		last.before, last.after = last.data[:t[0]], last.data[t[1]:]
-		return unquote(r.Data[t[0]:end]), true
-	}
-	return "", false
-}
-
 // maxLines bounds the lines of a block without an end that are texts of their own;
 // those after them are one text, as each takes memory.
 const maxLines = 4096
@@ -298,7 +223,7 @@ const maxLines = 4096
 // read collects the texts of the event.
 func (c *cleaner) read(r *record.Record) {
 	reader := &c.reader
-	reader.texts = reader.texts[:0]
+	reader.texts, reader.free = reader.texts[:0], reader.free[:0]
 	switch {
 	case r.Meta != nil:
 		return

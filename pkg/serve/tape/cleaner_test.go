@@ -14,9 +14,17 @@ import (
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
-// streamTape returns the tape of a stream. With asRecords, it is
-// not told of blocks.
-func streamTape(t *testing.T, text string, asRecords bool) string {
+// A telling is a way in which a tape learns of a stream.
+type telling int
+
+const (
+	asBlocks telling = iota
+	asRecords
+	withoutShapes // each event is looked at as if it was the first
+)
+
+// streamTape returns the tape of a stream.
+func streamTape(t *testing.T, text string, how telling) string {
 	t.Helper()
 	r := newRecorder(t)
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -28,7 +36,10 @@ func streamTape(t *testing.T, text string, asRecords bool) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if asRecords {
+		if how == withoutShapes {
+			w.(*tape).cleaner.shapes = nil
+		}
+		if how == asRecords {
 			r := record.FromBlock(block, at)
 			w.Event(&r)
 		} else {
@@ -62,7 +73,37 @@ func TestBlocksAsRecords(t *testing.T) {
 			}
 			fmt.Fprintf(&text, shape, pieces[random.IntN(len(pieces))])
 		}
-		if got, want := streamTape(t, text.String(), false), streamTape(t, text.String(), true); got != want {
+		if got, want := streamTape(t, text.String(), asBlocks), streamTape(t, text.String(), asRecords); got != want {
+			t.Fatalf("of %q\ngot  %s\nwant %s", text.String(), got, want)
+		}
+	}
+}
+
+// Events that have the shape of an earlier one are on tape as if each was looked at whole.
+func TestShapes(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	values := []string{
+		`""`, `" word"`, `"s"`, `" sk"`, `"sk-proj-0123456789abcdefABCDEF"`, `"Abcdefg-Secret-1234"`, `"Abcdefg"`, `"-Secret-1234"`, `"a\n"`, `"\""`, `"\\"`,
+		`"\u0041bcdefg-Secret-1234"`, `"{\"password\":\"hunter2hunter2\"}"`, `"`, `1`, `-2.5e7`, `12345678`, `123456789012`, `12a`, `null`, `{}`, `[1,"x"]`, `"ü"`, "\"\xff\"", `"eyJ"`,
+	}
+	forms := []string{
+		`{"a":%s,"n":%s,"b":"c"}`, `{"a":%s,"token":%s}`, `[%s,%s]`, `{"index":%s,"id":%s}`, `{"password":%s,"x":{"y":%s}}`, `{"a":"b","c":[{"d":%s},{"d":%s}]}`, `0:%s %s`, `%s%s`,
+	}
+	for range 300 {
+		var text strings.Builder
+		form := forms[random.IntN(len(forms))]
+		for range 2 + random.IntN(30) {
+			if random.IntN(8) == 0 {
+				form = forms[random.IntN(len(forms))]
+			}
+			if random.IntN(3) == 0 {
+				text.WriteString("event: e\n")
+			}
+			fmt.Fprintf(&text, "data: "+form+"\n\n", values[random.IntN(len(values))], values[random.IntN(len(values))])
+		}
+		if got, want := streamTape(t, text.String(), asBlocks), streamTape(t, text.String(), withoutShapes); got != want {
 			t.Fatalf("of %q\ngot  %s\nwant %s", text.String(), got, want)
 		}
 	}
@@ -73,7 +114,7 @@ func TestLikeTheLastOne(t *testing.T) {
 	for _, name := range []string{"password", "a"} {
 		empty := fmt.Sprintf("data: {%q:\"\",\"b\":\"c\"}\n\n", name)
 		text := empty + strings.Replace(empty, `""`, `"hunter2hunter2"`, 1) + strings.Replace(empty, `""`, `"hunter2"`, 1)
-		if got := streamTape(t, text, false); strings.Contains(got, "hunter2") != (name == "a") {
+		if got := streamTape(t, text, asBlocks); strings.Contains(got, "hunter2") != (name == "a") {
 			t.Errorf("%s: %s", name, got)
 		}
 	}

@@ -30,7 +30,8 @@ const (
 	DefaultMaxBody = 8 << 20
 
 	flushAfter = 5 * time.Millisecond // of the first line that is not written
-	flushSize  = 64 << 10
+	flushSize  = 128 << 10
+	pageSize   = 4 << 10
 	maxLine    = 1 << 20 // bytes of a body of lines without a line end
 	maxEarly   = 1 << 20 // bytes of an answer that wait for the end of the request
 	maxName    = 60      // bytes of the path in the name of a file
@@ -176,6 +177,7 @@ func (r *Recorder) Watch(request *exchange.Request) exchange.Watcher {
 		return nil
 	}
 	t := &tape{recorder: r, request: request, number: number, own: r.secrets.Own(true)}
+	t.idle.L = &t.mu
 	t.cleaner = cleaner{secrets: &r.secrets, out: t.clean}
 	t.own.Header(request.Header) // before anything of it can come back
 	t.own.URL(request.URL)
@@ -279,6 +281,10 @@ type tape struct {
 	body    []byte             // of it
 	size    int64              // of it, so far
 	pending []byte             // lines that are not yet written
+	written int64              // bytes of the file
+	writing bool               // a goroutine writes some lines to the file
+	idle    sync.Cond          // signals that it has
+	spare   []byte             // the memory of lines that were written, for pending
 	timer   *time.Timer        // writes them
 	busy    bool               // there were many lines since it was set
 }
@@ -301,7 +307,7 @@ func (r *Recorder) maxBody() int {
 func (t *tape) Response(head *exchange.Response) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.wait(early{head: head}, 1024) {
+	if t.waits(early{head: head}, 1024) {
 		return
 	}
 	t.response(head)
@@ -329,7 +335,7 @@ func (t *tape) Block(b *stream.Block, at time.Time) {
 
 func (t *tape) event(r *record.Record) {
 	if !t.asked || len(t.early) > 0 {
-		if t.wait(early{event: &newHeld(r, nil).record}, len(r.Data)+len(r.Raw)+512) {
+		if t.waits(early{event: &newHeld(r, nil).record}, len(r.Data)+len(r.Raw)+512) {
 			return
 		}
 	}
@@ -341,16 +347,16 @@ func (t *tape) Body(piece []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.asked || len(t.early) > 0 {
-		if t.wait(early{piece: append([]byte(nil), piece...)}, len(piece)) {
+		if t.waits(early{piece: append([]byte(nil), piece...)}, len(piece)) {
 			return
 		}
 	}
 	t.piece(piece)
 }
 
-// wait keeps a part of the answer while the request is not whole: its secrets
+// waits keeps a part of the answer while the request is not whole: its secrets
 // may be in the rest of it. It reports whether the part is kept.
-func (t *tape) wait(part early, size int) bool {
+func (t *tape) waits(part early, size int) bool {
 	if t.asked {
 		return false
 	}
@@ -558,29 +564,70 @@ func (t *tape) writeSoon() {
 	switch {
 	case len(t.pending) >= flushSize:
 		t.busy = true
-		t.flush()
+		t.writeBeside()
 	case t.timer == nil:
 		t.timer = time.AfterFunc(flushAfter, func() {
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			t.timer = nil
-			if !t.busy && len(t.pending) < cap(t.pending)/8 { // an idle stream has no buffer
-				defer func() { t.pending = nil }()
+			small := len(t.pending) < cap(t.pending)/8
+			t.flush()
+			if !t.busy { // an idle stream has no buffer
+				if t.spare = nil; small {
+					t.pending = nil
+				}
 			}
 			t.busy = false
-			t.flush()
 		})
 	}
 }
 
+// writeBeside writes the pending lines as others are added. Of the last page of the
+// file it leaves what is not whole: writing a part costs the kernel a copy more.
+func (t *tape) writeBeside() {
+	t.wait()
+	if t.file == nil || len(t.pending) < flushSize { // the timer was first
+		return
+	}
+	lines, file := t.pending, t.file
+	n := len(lines) - int((t.written+int64(len(lines)))%pageSize)
+	t.pending, t.spare, t.writing = append(t.spare, lines[n:]...), nil, true
+	go func() {
+		_, err := file.Write(lines[:n])
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.writing = false
+		t.idle.Broadcast()
+		if cap(lines) <= 2*flushSize {
+			t.spare = lines[:0]
+		}
+		t.wrote(n, err)
+	}()
+}
+
+// wait waits for the lines that are written beside.
+func (t *tape) wait() {
+	for t.writing {
+		t.idle.Wait()
+	}
+}
+
+// flush writes the pending lines.
 func (t *tape) flush() {
+	t.wait()
 	if t.file == nil || len(t.pending) == 0 {
 		return
 	}
-	_, err := t.file.Write(t.pending)
+	n, err := t.file.Write(t.pending)
 	if t.pending = t.pending[:0]; cap(t.pending) > 2*flushSize {
 		t.pending = nil
 	}
+	t.wrote(n, err)
+}
+
+// wrote counts bytes that were written, and ends the recording where they were not.
+func (t *tape) wrote(n int, err error) {
+	t.written += int64(n)
 	if err != nil {
 		t.recorder.failed(fmt.Errorf("recording: %w", err))
 		t.close()
@@ -589,6 +636,7 @@ func (t *tape) flush() {
 
 // close closes the file.
 func (t *tape) close() (err error) {
+	t.wait()
 	if t.timer != nil {
 		t.timer.Stop()
 	}

@@ -77,8 +77,9 @@ type object struct {
 // as far as it goes: an event may be cut.
 type textReader struct {
 	texts   []text
-	light   bool // finds no channels
-	request bool // the texts are those of a request
+	free    [][2]int // places of numbers that are no texts, as they are short; of a light reader
+	light   bool     // finds no channels
+	request bool     // the texts are those of a request
 	objects []object
 	at      []int           // the object of each text
 	fields  map[string]role // by name, for names that came before
@@ -219,10 +220,7 @@ func (r *textReader) walk(s string, where place, offset int) bool {
 				r.value(current, name, member(), t)
 			}
 		case c == '-' || '0' <= c && c <= '9':
-			end := i + 1
-			for end < len(s) && (isAlnum(s[end]) || s[end] == '.' || s[end] == '-' || s[end] == '+') {
-				end++
-			}
+			end := numberEnd(s, i)
 			r.value(current, name, member(), text{place: where, from: offset + i, to: offset + end, kind: jsonNumber, value: s[i:end]})
 			i = end
 		case c == ',':
@@ -286,11 +284,14 @@ func (o *object) path(name string) (wild, exact uint64) {
 
 func (r *textReader) value(current int, name string, is role, t text) {
 	t.secret = is == roleSecret || is == roleToken && t.kind != jsonNumber
-	if t.kind == jsonNumber && !t.secret && is == roleNone && (len(t.value) < 8 || strings.IndexByte(t.value, '.') >= 0) {
-		if !r.light {
+	if t.kind == jsonNumber && !t.secret && is == roleNone && isFree(t.value) { // there may be very many
+		switch {
+		case !r.light:
 			r.objects[current].items++
+		case len(r.free) <= maxShapeValues:
+			r.free = append(r.free, [2]int{t.from, t.to})
 		}
-		return // no secret; there may be very many
+		return
 	}
 	if r.light {
 		r.texts = append(r.texts, t)
@@ -307,6 +308,20 @@ func (r *textReader) value(current int, name string, is role, t text) {
 	}
 	r.texts = append(r.texts, t)
 	r.at = append(r.at, current)
+}
+
+// isFree reports whether a number is no secret, as it is short or has a fraction.
+func isFree(number string) bool { return len(number) < 8 || strings.IndexByte(number, '.') >= 0 }
+
+// numberEnd returns the end of the number that begins at i, or i if none does.
+func numberEnd(s string, i int) int {
+	if i >= len(s) || s[i] != '-' && (s[i] < '0' || s[i] > '9') {
+		return i
+	}
+	for i++; i < len(s) && (isAlnum(s[i]) || s[i] == '.' || s[i] == '-' || s[i] == '+'); {
+		i++
+	}
+	return i
 }
 
 // stringEnd returns the end of the JSON string that begins at i, and whether it

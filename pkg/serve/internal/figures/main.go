@@ -7,7 +7,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"flag"
 	"fmt"
 	"io"
@@ -18,20 +17,20 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/exchange/window"
-	format "github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/relay"
 	"github.com/ssectl/ssectl/pkg/serve/tape"
-	"github.com/ssectl/ssectl/pkg/stream"
 )
 
 var (
@@ -46,6 +45,7 @@ var (
 
 func main() {
 	flag.Parse()
+	defer os.RemoveAll(tapes)
 	if *child != "" {
 		debug.SetGCPercent(30) // as serve --upstream does
 		url, _ := serve(newRelay(*child, true, *records))
@@ -61,7 +61,9 @@ func main() {
 		{"with page and tape", start(newRelay(upstream, true, true))},
 	}
 	latency(ways)
-	throughput(ways)
+	for _, corpus := range []string{"chat", "responses"} {
+		throughput(ways, corpus)
+	}
 	for _, recording := range []bool{false, true} {
 		memory(upstream, recording)
 	}
@@ -100,7 +102,8 @@ func newRelay(upstream string, page, records bool) http.Handler {
 		watches = append(watches, window.New(window.Limits{}).Watch)
 	}
 	if records {
-		watches = append(watches, record)
+		recorder := &tape.Recorder{Dir: tapes, Failed: func(err error) { log.Print(err) }}
+		watches = append(watches, recorder.Watch)
 	}
 	if watches != nil {
 		h.Watch = exchange.Watches(watches...)
@@ -108,26 +111,53 @@ func newRelay(upstream string, page, records bool) http.Handler {
 	return h
 }
 
-// record records an exchange into a directory of its own, which goes with it.
-func record(r *exchange.Request) exchange.Watcher {
-	dir, err := os.MkdirTemp("", "figures")
-	if err != nil {
-		log.Fatal(err)
+// tapes is the directory of the recordings.
+var tapes = filepath.Join(os.TempDir(), fmt.Sprintf("figures-%d", os.Getpid()))
+
+func removeTapes() {
+	files, _ := filepath.Glob(filepath.Join(tapes, "*.jsonl"))
+	for _, file := range files {
+		os.Remove(file)
 	}
-	recorder := &tape.Recorder{Dir: dir, Failed: func(err error) { log.Print(err) }}
-	return exchange.Watches(recorder.Watch, func(*exchange.Request) exchange.Watcher { return remover{dir} })(r)
 }
 
-// A remover removes a directory at the end of an exchange.
-type remover struct{ dir string }
+// The corpora are what a large stream repeats: deltas of a chat, of which each has another
+// word, and events that also differ in a number and in a text that pads them.
+var corpora = map[string][]byte{"chat": corpus(chat), "responses": corpus(responses)}
 
-func (remover) Response(*exchange.Response)    {}
-func (remover) Event(*format.Record)           {}
-func (remover) Block(*stream.Block, time.Time) {}
-func (remover) Body([]byte)                    {}
-func (r remover) End(exchange.End)             { os.RemoveAll(r.dir) }
+var delta = chat(0)
 
-var delta = []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1795000000,"model":"m","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}` + "\n\n")
+func chat(i int) []byte {
+	return fmt.Appendf(nil, `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1795000000,"model":"m","choices":[{"index":0,"delta":{"content":%q},"finish_reason":null}]}`+"\n\n", word(i))
+}
+
+func responses(i int) []byte {
+	const letters = "pO8xqZ3mKd0Lr7TbY4nVcG6w"
+	padding := strings.Repeat(letters, 2)[i%len(letters):]
+	return fmt.Appendf(nil, "event: response.output_text.delta\n"+
+		`data: {"type":"response.output_text.delta","sequence_number":%d,"item_id":"msg_0a1b2c3d","output_index":0,"content_index":0,"delta":%q,"logprobs":[],"obfuscation":%q}`+"\n\n",
+		i, word(i), padding[:1+i*7%16])
+}
+
+// word returns one of a thousand words, some with escapes.
+func word(i int) string {
+	const letters = "etaoinshrdlucmfwypvbgk"
+	text := []byte{' '}
+	for n := i*i%7919 + 1; n > 0; n /= len(letters) {
+		text = append(text, letters[n%len(letters)])
+	}
+	if i%50 == 0 {
+		text = append(text, '\n')
+	}
+	return string(text)
+}
+
+func corpus(event func(int) []byte) (all []byte) {
+	for i := range 1000 {
+		all = append(all, event(i)...)
+	}
+	return all
+}
 
 // answer is the upstream: paced events, as many bytes as it can, or one event and
 // silence.
@@ -146,11 +176,14 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		}
 	case "/large":
 		mb, _ := strconv.ParseInt(r.URL.Query().Get("mb"), 10, 64)
-		piece := bytes.Repeat(delta, 32<<10/len(delta))
-		for sent := int64(0); sent < mb<<20; sent += int64(len(piece)) {
-			if _, err := w.Write(piece); err != nil {
+		all := corpora[r.URL.Query().Get("corpus")]
+		const piece = 32 << 10
+		for sent, at := int64(0), 0; sent < mb<<20; {
+			n := min(piece, len(all)-at)
+			if _, err := w.Write(all[at : at+n]); err != nil {
 				return
 			}
+			sent, at = sent+int64(n), (at+n)%len(all)
 		}
 	case "/idle":
 		w.Write(delta)
@@ -192,8 +225,8 @@ func latency(ways []way) {
 	}
 }
 
-func throughput(ways []way) {
-	took := map[string][]float64{}
+func throughput(ways []way, corpus string) {
+	took, used := map[string][]float64{}, map[string][]float64{}
 	for round := range *rounds {
 		for i, way := range ways {
 			if *profile != "" && round == *rounds-1 && i == len(ways)-1 {
@@ -203,8 +236,9 @@ func throughput(ways []way) {
 				}
 				pprof.StartCPUProfile(f)
 			}
-			begin := time.Now()
-			response, err := http.Get(fmt.Sprintf("%s/large?mb=%d", way.url, *size))
+			removeTapes() // before the time counts
+			begin, before := time.Now(), processorTime()
+			response, err := http.Get(fmt.Sprintf("%s/large?mb=%d&corpus=%s", way.url, *size, corpus))
 			if err != nil {
 				log.Fatal(err)
 			}
@@ -214,19 +248,31 @@ func throughput(ways []way) {
 				log.Fatal(n, err)
 			}
 			took[way.name] = append(took[way.name], time.Since(begin).Seconds())
+			used[way.name] = append(used[way.name], processorTime()-before)
 		}
 	}
 	pprof.StopCPUProfile()
-	fmt.Printf("a stream of %d MB, medians of %d rounds:\n", *size, *rounds)
+	fmt.Printf("a stream of %d MB of %s, medians of %d rounds:\n", *size, corpus, *rounds)
 	proxy := median(took["ReverseProxy"])
 	for _, way := range ways {
 		s := median(took[way.name])
-		fmt.Printf("  %-20s %6.0f MB/s, %.2f of ReverseProxy\n", way.name, float64(*size)/s, proxy/s)
+		fmt.Printf("  %-20s %6.0f MB/s, %.2f of ReverseProxy; %.2f s of processor time with server and client\n",
+			way.name, float64(*size)/s, proxy/s, median(used[way.name]))
 	}
+}
+
+// processorTime returns the seconds that the process has run on a processor.
+func processorTime() float64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		log.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
 }
 
 func memory(upstream string, recording bool) {
 	command := exec.Command(os.Args[0], "-child", upstream, fmt.Sprintf("-records=%v", recording))
+	command.Env = append(os.Environ(), "TMPDIR="+tapes) // which goes with its recordings
 	out, err := command.StdoutPipe()
 	if err != nil {
 		log.Fatal(err)
@@ -246,7 +292,7 @@ func memory(upstream string, recording bool) {
 		}
 		return response
 	}
-	warm := get("/large?mb=1")
+	warm := get("/large?mb=1&corpus=chat")
 	io.Copy(io.Discard, warm.Body)
 	warm.Body.Close()
 	before := rss()
@@ -264,7 +310,7 @@ func memory(upstream string, recording bool) {
 	for _, r := range responses {
 		r.Body.Close()
 	}
-	endless := get("/large?mb=100000")
+	endless := get("/large?mb=100000&corpus=chat")
 	defer endless.Body.Close()
 	var at []string
 	for i := range 4 {

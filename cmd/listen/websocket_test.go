@@ -1,0 +1,114 @@
+package listencmd_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+
+	"github.com/ssectl/ssectl/cmd/internal/cmdtest"
+)
+
+// echoing answers a WebSocket with the fields of its handshake, and the text sent.
+func echoing(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"p"}})
+	if err != nil {
+		return
+	}
+	_, sent, _ := conn.Read(r.Context())
+	for _, text := range []string{
+		r.Method + " " + r.URL.RequestURI(), r.Host, r.Header.Get("Authorization"), r.Header.Get("Cookie"), conn.Subprotocol(), string(sent),
+	} {
+		conn.Write(r.Context(), websocket.MessageText, []byte(text))
+	}
+	conn.Close(websocket.StatusNormalClosure, "\x1b[31mbye")
+}
+
+const echoed = "GET /feed?a=1\nexample.test:%\nBearer t\nc=1\np\nhello\n"
+
+// TestWebSocketFlags reaches a WebSocket by the flags of curl: over TLS, through a
+// proxy, over a Unix socket, by another address.
+func TestWebSocketFlags(t *testing.T) {
+	plain := httptest.NewServer(http.HandlerFunc(echoing))
+	defer plain.Close()
+	secure := httptest.NewTLSServer(http.HandlerFunc(echoing))
+	defer secure.Close()
+	connects := 0
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connects++
+		to, err := net.Dial("tcp", secure.Listener.Addr().String())
+		if err != nil || r.Method != http.MethodConnect {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		conn, _, _ := http.NewResponseController(w).Hijack()
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
+		go func() {
+			io.Copy(to, conn)
+			to.Close()
+		}()
+		io.Copy(conn, to)
+		conn.Close()
+	}))
+	defer proxy.Close()
+	path := filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := &http.Server{Handler: http.HandlerFunc(echoing)}
+	go local.Serve(listener)
+	defer local.Close()
+
+	port := func(s *httptest.Server) string {
+		_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+		return port
+	}
+	for _, test := range []struct{ url, port, flags string }{
+		{"ws://example.test:%/feed?a=1", port(plain), "--resolve example.test:%:127.0.0.1"},
+		{"wss://example.test:%/feed?a=1", port(secure), "-k --connect-to ::127.0.0.1:%"},
+		{"wss://example.test:%/feed?a=1", "1", "-k -x " + proxy.URL},
+		{"ws://example.test:%/feed?a=1", "1", "--compressed --unix-socket " + path},
+	} {
+		line := strings.Fields("listen --no-reconnect --format data -b c=1 --oauth2-bearer t --send hello " + strings.ReplaceAll(test.flags, "%", test.port))
+		line = append(line, "-H", "Sec-WebSocket-Protocol: p, q", "-v", strings.ReplaceAll(test.url, "%", test.port))
+		r := cmdtest.Run(t, "", line...)
+		r.Check(t, 0)
+		if want := strings.ReplaceAll(echoed, "%", test.port); r.Out != want {
+			t.Errorf("%q: got %q, want %q", line, r.Out, want)
+		}
+		if !strings.Contains(r.Err, `1000 (normal closure): "`) || strings.Contains(r.Err, "\x1b") || strings.Contains(r.Err, "Bearer t") {
+			t.Errorf("%q: stderr %q", line, r.Err)
+		}
+	}
+	if connects != 1 {
+		t.Errorf("%d requests to the proxy", connects)
+	}
+}
+
+// TestWebSocketEscapes wants nothing of a server to reach a terminal raw.
+func TestWebSocketEscapes(t *testing.T) {
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		conn.Write(r.Context(), websocket.MessageText, []byte("\x1b]0;x\a\u009b"))
+		conn.Close(4000, "\x1b[2J\u202e")
+	})
+	r := cmdtest.Run(t, "", "listen", "ws"+strings.TrimPrefix(url, "http"), "--no-reconnect", "--format", "text")
+	r.Check(t, 3)
+	for _, raw := range []string{"\x1b[2J", "\u202e"} {
+		if strings.Contains(r.Err, raw) {
+			t.Errorf("stderr has %q: %q", raw, r.Err)
+		}
+	}
+	if !strings.Contains(r.Err, "connection lost: server closed the WebSocket with 4000") {
+		t.Errorf("stderr %q", r.Err)
+	}
+}
