@@ -110,7 +110,7 @@ func run(parent context.Context, streams *term.Streams, opts *options) (err erro
 	}
 	stats := s.source.Stats()
 	if s.page != nil {
-		err = errors.Join(err, wrapWrite("--stats", s.summary.writePage(s.page, opts.Version, s.target(), stats, s.reason(why))))
+		err = errors.Join(err, wrapWrite("--stats", s.summary.writePage(s.page, opts.Version, s.target(), stats, s.reason(why), time.Now())))
 	}
 	if s.summary != nil && (opts.Stats != "" || s.streams.ErrTerminal && stats.Connections > 0) {
 		ended := s.reason(why)

@@ -170,12 +170,16 @@ func (s *summary) pictures(streams *term.Streams) []string {
 	for i, b := range bins {
 		counts[i] = float64(b.Count)
 	}
-	rates, _ := s.rate.PerSecond(took, columns)
+	rates, _ := s.rate.PerSecond(took, s.parts(columns))
 	return []string{
 		fmt.Sprintf("gaps %s |%s| %s", output.Duration(time.Duration(bins[0].From*1e9)), chart.Spark(counts, streams.Unicode), output.Duration(time.Duration(bins[len(bins)-1].To*1e9))),
 		fmt.Sprintf("rate |%s| up to %s in %s", chart.Spark(rates, streams.Unicode), perSecond(slices.Max(rates)), output.Duration(took)),
 	}
 }
+
+// parts returns in how many parts of the time to show the rate: in shorter ones than
+// hold a few events there would be none or one.
+func (s *summary) parts(most int) int { return min(most, max(5, s.events/4)) }
 
 // gapBins returns the gaps in seconds.
 func (s *summary) gapBins(most int) []chart.Bin {

@@ -22,13 +22,13 @@ var summaryPage = template.Must(template.New("summary").Parse(summaryMarkup))
 type fact struct{ Name, Value string }
 
 // writePage writes the summary as a page with charts, one file that needs no network.
-func (s *summary) writePage(w io.Writer, version, target string, stats listen.Stats, ended string) error {
+func (s *summary) writePage(w io.Writer, version, target string, stats listen.Stats, ended string, now time.Time) error {
 	view := struct {
 		Version, Target, Ended string
 		Time                   time.Time
 		Facts                  []fact
 		Figures                []template.HTML
-	}{Version: version, Target: target, Ended: output.Safe(ended), Time: stats.Started, Facts: s.facts(stats)}
+	}{Version: version, Target: target, Ended: output.Safe(ended), Time: stats.Started, Facts: s.facts(stats, now)}
 	for _, f := range s.figures() {
 		markup, err := f.HTML()
 		if err != nil {
@@ -48,14 +48,14 @@ func (s *summary) writePage(w io.Writer, version, target string, stats listen.St
 }
 
 // facts are the figures that are single numbers.
-func (s *summary) facts(stats listen.Stats) []fact {
+func (s *summary) facts(stats listen.Stats, now time.Time) []fact {
 	facts := []fact{
 		{"events", fmt.Sprint(s.events)},
 		{"bytes", units.Size(stats.Bytes)},
 		{"connections", fmt.Sprint(stats.Connections)},
 	}
 	if !stats.Started.IsZero() {
-		facts = append(facts, fact{"duration", output.Duration(time.Since(stats.Started))})
+		facts = append(facts, fact{"duration", output.Duration(now.Sub(stats.Started))})
 	}
 	for _, at := range []struct {
 		name string
@@ -87,11 +87,11 @@ func (s *summary) figures() []*chart.Figure {
 	}
 	figures := []*chart.Figure{s.rateFigure()}
 	if s.events > 1 {
-		figures = append(figures, chart.Histogram("Gaps between events", "gaps", s.gapBins(48), func(v float64) string {
+		figures = append(figures, chart.Histogram("Gaps between events", "gap", s.gapBins(48), func(v float64) string {
 			return output.Duration(time.Duration(v * float64(time.Second)))
 		}))
 	}
-	return append(figures, chart.Histogram("Sizes of events", "events", chart.LogBins(distribution(s.sizes, 1), 1, 48), func(v float64) string {
+	return append(figures, chart.Histogram("Sizes of events", "event", chart.LogBins(distribution(s.sizes, 1), 1, 48), func(v float64) string {
 		return units.Size(int64(v))
 	}))
 }
@@ -104,11 +104,14 @@ func (s *summary) rateFigure() *chart.Figure {
 		}
 	}
 	took := max(end.Sub(s.begun), time.Millisecond)
-	rates, width := s.rate.PerSecond(took, 240)
+	rates, width := s.rate.PerSecond(took, s.parts(240))
 	row := chart.Row{Name: "events per second"}
 	most := 0.0
 	for i, rate := range rates {
-		from, to := time.Duration(i)*width, min(time.Duration(i+1)*width, took)
+		from, to := time.Duration(i)*width, time.Duration(i+1)*width
+		if i == len(rates)-1 {
+			to = took
+		}
 		row.Bars = append(row.Bars, chart.Bar{From: from.Seconds(), To: to.Seconds(), Value: rate})
 		row.Stops = append(row.Stops, chart.Stop{At: ((from + to) / 2).Seconds(), Text: fmt.Sprintf("%s to %s: %s", output.Duration(from), output.Duration(to), perSecond(rate))})
 		most = max(most, rate)

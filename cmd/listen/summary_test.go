@@ -2,7 +2,10 @@ package listencmd
 
 import (
 	"bytes"
+	"flag"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +13,8 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/listen"
 )
+
+var updateSummary = flag.Bool("update-summary", false, "rewrite testdata/summary.html")
 
 // sampleSummary is one of 100 events in 10 s, the later half twice as fast, with a drop
 // between.
@@ -60,10 +65,19 @@ func TestPictures(t *testing.T) {
 func TestSummaryPage(t *testing.T) {
 	s, stats := sampleSummary()
 	var page bytes.Buffer
-	if err := s.writePage(&page, "1.0.0", "http://x/<script>alert(1)</script>", stats, "</p><img src=x>\x1b[2J"); err != nil {
+	if err := s.writePage(&page, "1.0.0", "http://x/<script>alert(1)</script>", stats, "</p><img src=x>\x1b[2J", s.last); err != nil {
 		t.Fatal(err)
 	}
 	text := page.String()
+	file := filepath.Join("testdata", "summary.html") // which Chromium shows in another test
+	if *updateSummary {
+		if err := os.WriteFile(file, page.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(file); err != nil || !bytes.Equal(want, page.Bytes()) {
+		t.Errorf("%s differs, %v; -update-summary rewrites it", file, err)
+	}
 	for _, want := range []string{"<dt>events</dt><dd>100</dd>", "<dt>first event after</dt><dd>150ms</dd>", "1 reconnection.", "Gaps between events", "Sizes of events", "default-src &#39;none&#39;"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %s", want)
@@ -79,7 +93,7 @@ func TestSummaryPage(t *testing.T) {
 // TestSummaryPageEmpty is that of a server that sent nothing.
 func TestSummaryPageEmpty(t *testing.T) {
 	var page bytes.Buffer
-	if err := newSummary().writePage(&page, "1.0.0", "http://x/", listen.Stats{}, ""); err != nil || !strings.Contains(page.String(), "<dt>events</dt><dd>0</dd>") {
+	if err := newSummary().writePage(&page, "1.0.0", "http://x/", listen.Stats{}, "", time.Now()); err != nil || !strings.Contains(page.String(), "<dt>events</dt><dd>0</dd>") {
 		t.Errorf("%v: %s", err, page.String())
 	}
 }
@@ -95,7 +109,7 @@ func TestSummaryIsBounded(t *testing.T) {
 		s.event(at.Add(time.Millisecond), 1)
 	}
 	var page bytes.Buffer
-	if err := s.writePage(&page, "1.0.0", "http://x/", stats, ""); err != nil {
+	if err := s.writePage(&page, "1.0.0", "http://x/", stats, "", s.last); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.drops) > maxMarks || page.Len() > 200_000 || !strings.Contains(page.String(), "10001 reconnections, of which the first 200 are marked.") {

@@ -74,7 +74,9 @@ const (
 	Bad   Kind = "bad"   // a fault
 	Doubt Kind = "doubt" // of interest
 	Quiet Kind = "quiet" // for completeness
-	End   Kind = "end"   // of what a row shows
+	End   Kind = "end"   // of what a row shows, in order
+
+	Broken Kind = "broken" // its end, where that is a fault
 )
 
 // A Span is a stretch of the axis that is shaded.

@@ -43,8 +43,8 @@ func (r *Rate) Add(at time.Duration, n float64) {
 	r.counts[at/r.width] += n
 }
 
-// PerSecond returns the rates until a time, in parts of equal length but for the last,
-// and that length. There are at most so many parts.
+// PerSecond returns the rates until a time, in parts of equal length, and that length.
+// There are at most so many parts, and the last is up to half a part longer or shorter.
 func (r *Rate) PerSecond(until time.Duration, most int) (rates []float64, width time.Duration) {
 	if r.width == 0 || most < 1 {
 		return nil, 0
@@ -52,13 +52,24 @@ func (r *Rate) PerSecond(until time.Duration, most int) (rates []float64, width 
 	all := max(len(r.counts), int((until+r.width-1)/r.width))
 	group := (all + most - 1) / most
 	width = time.Duration(group) * r.width
+	var sums []float64
 	for i := 0; i < all; i += group {
 		sum := 0.0
 		for j := i; j < min(i+group, len(r.counts)); j++ {
 			sum += r.counts[j]
 		}
-		// The last part may be cut; a rate of a moment is none.
-		length := max(min(width, until-time.Duration(i)*r.width), width/4)
+		sums = append(sums, sum)
+	}
+	// The rate of a moment is none: a rest that is short is part of the one before.
+	if n := len(sums); n > 1 && until-time.Duration(n-1)*width < width/2 {
+		sums[n-2] += sums[n-1]
+		sums = sums[:n-1]
+	}
+	for i, sum := range sums {
+		length := width
+		if i == len(sums)-1 {
+			length = max(until-time.Duration(i)*width, width/2)
+		}
 		rates = append(rates, sum/length.Seconds())
 	}
 	return rates, width
@@ -103,6 +114,13 @@ func LogBins(values iter.Seq2[float64, int64], least float64, most int) []Bin {
 	return bins
 }
 
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 // Histogram draws bins. The noun names the values that are counted, show formats a value.
 func Histogram(title, noun string, bins []Bin, show func(float64) string) *Figure {
 	f := &Figure{Title: title, Label: title + ", a histogram. Arrow keys move along its bars.", Axis: Axis{To: float64(max(1, len(bins))), Ticks: []Tick{}}}
@@ -110,7 +128,7 @@ func Histogram(title, noun string, bins []Bin, show func(float64) string) *Figur
 	for i, b := range bins {
 		x := float64(i)
 		row.Bars = append(row.Bars, Bar{x, x + 1, float64(b.Count)})
-		row.Stops = append(row.Stops, Stop{x + .5, fmt.Sprintf("%s to %s: %d %s", show(b.From), show(b.To), b.Count, noun)})
+		row.Stops = append(row.Stops, Stop{x + .5, fmt.Sprintf("%s to %s: %s", show(b.From), show(b.To), plural(b.Count, noun))})
 		if every := max(1, (len(bins)+5)/6); i%every == 0 {
 			f.Axis.Ticks = append(f.Axis.Ticks, Tick{x, show(b.From)})
 		}

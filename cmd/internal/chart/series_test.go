@@ -29,7 +29,7 @@ func TestRateKeepsSum(t *testing.T) {
 		for i, rate := range rates {
 			length := width
 			if i == len(rates)-1 {
-				length = max(last-time.Duration(i)*width, width/4)
+				length = max(last-time.Duration(i)*width, width/2)
 			}
 			sum += rate * length.Seconds()
 		}

@@ -139,14 +139,15 @@ func streamsFigure(lines []diag.Timeline) *chart.Figure {
 		Label: "Timelines of the connections. Arrow keys move along the arrivals of a row, up and down change the row.",
 	}
 	shown := map[diag.SpanKind]bool{}
-	ends := false
+	ends, cut := false, false
 	for _, t := range lines {
 		f.Axis.To = max(f.Axis.To, t.End.Seconds())
 		f.Rows = append(f.Rows, streamRow(&t))
 		for _, s := range t.Spans {
 			shown[s.Kind] = true
 		}
-		ends = ends || t.EndedBy == "eof" || t.EndedBy == "reset"
+		ends = ends || t.EndedBy == "eof"
+		cut = cut || t.EndedBy == "reset" || t.EndedBy == "error"
 	}
 	f.Legend = []chart.Entry{{Kind: chart.Line, Text: "bytes so far"}, {Kind: chart.Dot, Text: "an event ends here"}, {Kind: chart.Bars, Text: "events at once, higher for more"}}
 	for _, kind := range []struct {
@@ -163,7 +164,10 @@ func streamsFigure(lines []diag.Timeline) *chart.Figure {
 		}
 	}
 	if ends {
-		f.Legend = append(f.Legend, chart.Entry{Kind: chart.End, Text: "the stream ended"})
+		f.Legend = append(f.Legend, chart.Entry{Kind: chart.End, Text: "the server ended the stream"})
+	}
+	if cut {
+		f.Legend = append(f.Legend, chart.Entry{Kind: chart.Broken, Text: "the connection was cut"})
 	}
 	return f
 }
@@ -209,7 +213,7 @@ func streamRow(t *diag.Timeline) chart.Row {
 	}
 	switch t.EndedBy {
 	case "reset", "error":
-		row.Marks = append(row.Marks, chart.Mark{At: at(t.End), Kind: chart.Bad})
+		row.Marks = append(row.Marks, chart.Mark{At: at(t.End), Kind: chart.Broken})
 	case "eof":
 		row.Marks = append(row.Marks, chart.Mark{At: at(t.End), Kind: chart.End})
 	}

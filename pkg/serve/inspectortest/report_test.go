@@ -17,7 +17,12 @@ import (
 // openReport shows a report of diag that the tests of the formats keep.
 func openReport(t *testing.T, actions ...chromedp.Action[chromedp.Void]) *page {
 	t.Helper()
-	file, err := filepath.Abs("../../../cmd/internal/output/testdata/report-whole.html")
+	return openFile(t, "../../../cmd/internal/output/testdata/report-whole.html", actions...)
+}
+
+func openFile(t *testing.T, name string, actions ...chromedp.Action[chromedp.Void]) *page {
+	t.Helper()
+	file, err := filepath.Abs(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,6 +89,28 @@ func TestReportZoomByMouse(t *testing.T) {
 	}
 	p.do(chromedp.Click(chromedp.CSS(`[data-do="all"]`)))
 	p.await(view + ` === "0 0 100 10"`)
+}
+
+// TestSummary looks at the charts of listen: each has its bars, and shows their values.
+func TestSummary(t *testing.T) {
+	for _, width := range []int64{400, 1200} {
+		t.Run(fmt.Sprint(width), func(t *testing.T) {
+			p := openFile(t, "../../../cmd/listen/testdata/summary.html", chromedp.EmulateViewport(width, 1000))
+			if over := eval[int](p, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
+				t.Errorf("the page is %d px wider than the window", over)
+			}
+			if n := eval[int](p, `[...document.querySelectorAll(".plot .bars")].filter((bars) => bars.getBoundingClientRect().height > 30).length`); n != 3 {
+				t.Errorf("%d charts have bars, want 3", n)
+			}
+			p.do(hover(p, ".plot svg", .1))
+			p.await(`/s to .*: [\d.]+\/s$/.test(document.querySelector(".now").textContent)`)
+			eval[any](p, `document.querySelectorAll(".rows")[1].focus()`)
+			p.do(chromedp.KeyEvent(kb.End))
+			p.await(`/ to 350ms: 1 gap$/.test(document.querySelectorAll(".readout")[1].textContent)`)
+			eval[any](p, `scrollTo(0, 0)`)
+			p.shoot(fmt.Sprintf("summary-%d", width))
+		})
+	}
 }
 
 // TestReportPrinted: on paper there is no tool, and the figure is.
