@@ -131,7 +131,7 @@ func TestRecipes(t *testing.T) {
 		title, _, _ := strings.Cut(section, "\n")
 		at := strings.LastIndex(section, "\nCheck")
 		if at < 0 {
-			if !slices.Contains([]string{"# Settings that let events through", "Around ssectl serve --upstream", "Watch a stream", "What was tried"}, title) {
+			if !slices.Contains([]string{"# Settings that let events through", "Around ssectl serve --upstream", "Watch a stream", "What was tried", "Fakes", "Protocols"}, title) {
 				t.Errorf("%s: no check proves it", title)
 			}
 			continue

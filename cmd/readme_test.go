@@ -24,7 +24,8 @@ var notRun = map[string]bool{"go run . demo\n": true, "go test ./...\n": true}
 
 // wants are parts of the output of a block, by a line of the block.
 var wants = map[string]string{
-	"--as openai --text":       "Harbour tide",
+	"--as openai --text\n":     "Harbour tide",
+	"--ttft 50ms":              "Low water is at noon.",
 	"/.ssectl/exchanges":       "\nwhole\n",
 	"--as openai-responses":    ", for the rest after 7",
 	"--jq .json.symbol":        "ACME\n",
@@ -80,6 +81,65 @@ func TestREADME(t *testing.T) {
 	}
 	if seen != len(wants) {
 		t.Errorf("%d of %d expectations are of a block", seen, len(wants))
+	}
+}
+
+// recipeWants are parts of the output of a block of the recipes, by a line of the block.
+var recipeWants = map[string]string{
+	"jq -r .error.code":     "rate_limit_exceeded\n",
+	"--as openai-responses": "\nLow water is at noon.",
+	"jq -r '.content[0]":    "Low water is at noon.\n",
+	"?alt=sse":              `"finishReason":"STOP"`,
+	"/api/chat/c1/stream":   "\n204\n",
+	"--slots 2":             "POST /v1/chat/completions 200 from openai",
+
+	"mcp-listen":                 "0 failed  3 passed",
+	"/sse":                       "event: endpoint\ndata: /messages?sessionId=session-",
+	"agent-card.json":            "1.0\n",
+	"SendStreamingMessage":       "Low water is at noon.",
+	"/agent -d":                  `"type":"RUN_FINISHED"`,
+	"stream_resumable":           "noon.",
+	"--as graphql --text --json": `{"data":{"tide":"Low water is at noon."}}`,
+	"?token=":                    `data: {"id":"a","payload":{"data":{"tide":"Low water is at noon."}}}`,
+	"--last-event-id \"$id\"":    "taken",
+	"hold --cors":                "Access-Control-Allow-Credentials: true",
+}
+
+// TestRecipesOfFakes runs the shell blocks of docs/recipes.md that are of fakes, as those of the
+// README. Its settings for other programs are above them.
+func TestRecipesOfFakes(t *testing.T) {
+	for _, program := range []string{"bash", "curl", "jq"} {
+		if _, err := exec.LookPath(program); err != nil {
+			if os.Getenv("SSECTL_TEST_ALL") != "" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+	}
+	text, err := os.ReadFile("../docs/recipes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, fakes, ok := strings.Cut(string(text), "\n## Fakes\n")
+	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(fakes, -1)
+	if !ok || len(blocks) < 5 {
+		t.Fatalf("found %d blocks", len(blocks))
+	}
+	for i, block := range blocks {
+		t.Run(fmt.Sprintf("%d", i+1), func(t *testing.T) {
+			t.Parallel()
+			out := runBlock(t, "", block[1])
+			for line, want := range recipeWants {
+				if strings.Contains(block[1], line) && !strings.Contains(out, want) {
+					t.Errorf("%s\nprinted\n%s\nwant %q in it", block[1], out, want)
+				}
+			}
+		})
+	}
+	for line := range recipeWants {
+		if !strings.Contains(fakes, line) {
+			t.Errorf("no block has %q", line)
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { cmdtest.Main(m) }
 //	                              until the script ends; its URL is $NAME, its
 //	                              standard error the file NAME.log
 //	await FILE REGEXP             wait until FILE matches, 10 seconds at most
-//	end NAME                      end the server, check that it exits with 0
+//	end NAME [CODE]               end the server, check that it exits with CODE, or 0
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "../testdata/script",
@@ -162,15 +162,24 @@ func scriptServing(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func scriptEnd(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: end NAME")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: end NAME [CODE]")
+	}
+	want := "0"
+	if len(args) == 2 {
+		want = args[1]
 	}
 	s := ts.Value(serversKey{}).(servers)[args[0]]
 	if s == nil {
 		ts.Fatalf("no server %q", args[0])
 	}
-	if err := s.end(); err != nil {
-		ts.Fatalf("server %s: %v", args[0], err)
+	err, code := s.end(), 0
+	var exit *exec.ExitError
+	if asExit(err, &exit) {
+		code, err = exit.ExitCode(), nil
+	}
+	if err != nil || strconv.Itoa(code) != want {
+		ts.Fatalf("server %s: exit code %d, %v; want %s\n%s", args[0], code, err, want, ts.ReadFile(args[0]+".log"))
 	}
 }
 

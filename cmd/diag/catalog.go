@@ -7,8 +7,8 @@ import (
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/output"
-	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/internal/suggest"
 	"github.com/ssectl/ssectl/pkg/diag"
 )
 

@@ -85,14 +85,28 @@ type app struct {
 // command, where something that it started still has it open.
 const leftOpen = 5 * time.Second
 
+// environment returns the environment of the command: with the variables for the
+// service that --as stands in for, or else for the upstream.
+func (opts *options) environment(environment []string, url string) []string {
+	if opts.As != "" {
+		set := append(environment, "SSECTL_URL="+strings.TrimSuffix(url, "/"))
+		return append(set, opts.standIn().settings(url)...)
+	}
+	return variables(environment, url, parsed(opts.Upstream))
+}
+
+// parsed returns the URL of an upstream, an empty one if it is none.
+func parsed(upstream string) *url.URL {
+	if u, err := curl.ParseURL(upstream); err == nil {
+		return u
+	}
+	return &url.URL{}
+}
+
 // startApp starts the command.
 func startApp(streams *term.Streams, opts *options, relay string) (*app, error) {
-	upstream := &url.URL{} // none that is known
-	if u, err := curl.ParseURL(opts.Upstream); err == nil {
-		upstream = u
-	}
 	command := exec.Command(opts.Command[0], opts.Command[1:]...)
-	command.Env = variables(os.Environ(), relay, upstream)
+	command.Env = opts.environment(os.Environ(), relay)
 	command.Stdin, command.Stdout, command.Stderr = streams.In, streams.Process(), streams.Err
 	command.WaitDelay = leftOpen
 	a := &app{command: command, own: !streams.InTerminal}

@@ -118,7 +118,9 @@ func (opts *options) checkMeaning(given func(flag string) bool) error {
 	input := opts.File != "" || opts.Exec != "" || opts.Clock > 0 || opts.Canary
 	from, none := "--upstream", []string(nil)
 	switch {
-	case opts.Upstream == "" && opts.Replay == "":
+	case opts.As != "" && !input && len(opts.Routes) == 0:
+		from, none = "--as", slices.Concat(ofEvents, []string{"pace", "speed"}, ofPasses)
+	case opts.Upstream == "" && opts.Replay == "" && opts.As == "":
 		from = ""
 	case input || len(opts.Routes) > 0:
 	case opts.Upstream == "":
@@ -139,15 +141,17 @@ func (opts *options) checkMeaning(given func(flag string) bool) error {
 	if from != "" && !input && given("path") {
 		return fmt.Errorf("--path has no meaning with %s: it is for the events of a FILE, --exec, --clock or --canary", from)
 	}
+	for _, name := range ofServices() {
+		if opts.As == "" && given(name) {
+			return fmt.Errorf("--%s needs --as", name)
+		}
+	}
 	for _, name := range opts.ofUpstreams() {
-		if opts.Upstream == "" && given(name) {
+		if opts.Upstream == "" && opts.Verify == "" && given(name) {
 			return fmt.Errorf("--%s needs --upstream", name)
 		}
 	}
-	switch {
-	case from == "" && given("allow-host"):
-		return errors.New("--allow-host needs --upstream or --replay")
-	case opts.Replay == "" && given("match"):
+	if opts.Replay == "" && given("match") {
 		return errors.New("--match needs --replay")
 	}
 	return nil

@@ -69,7 +69,8 @@ func TestFlagsHaveAMeaning(t *testing.T) {
 		{options{relayOptions: relayOptions{Upstream: "x"}, tapeOptions: tapeOptions{Replay: "x"}}, "loop stamp path"},
 		{options{relayOptions: relayOptions{Upstream: "x"}, Routes: []string{"x"}}, "path match"},
 		{options{relayOptions: relayOptions{Upstream: "x"}, File: "x"}, "match"},
-		{options{File: "x"}, "match upstream-cert upstream-header-timeout allow-host"},
+		{options{asOptions: asOptions{As: "openai"}}, "loop stamp pace max-event-size path match upstream-cert upstream-header-timeout"},
+		{options{File: "x"}, "match upstream-cert upstream-header-timeout"},
 	} {
 		var refused []string
 		for _, flag := range []string{"loop", "stamp", "pace", "max-event-size", "path", "match", "upstream-cert", "upstream-header-timeout", "allow-host", "header", "max-clients", "once"} {

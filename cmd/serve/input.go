@@ -64,8 +64,8 @@ func (f *feeder) mux(base *serve.Handler) (*serve.Mux, error) {
 		return nil
 	}
 	history, err := f.input()
-	if err == nil && history != nil && (f.opts.Upstream != "" || f.opts.Replay != "") && f.opts.Path == "" {
-		err = cli.Usage(errors.New("the input would answer everything, and the upstream or the tape nothing: want a --path for the input"))
+	if err == nil && history != nil && (f.opts.Upstream != "" || f.opts.Replay != "" || f.opts.As != "") && f.opts.Path == "" {
+		err = cli.Usage(errors.New("the input would answer everything, and the upstream, the tape or the service nothing: want a --path for the input"))
 	}
 	if err == nil && history != nil {
 		err = add("", f.opts.Path, history)
@@ -136,7 +136,7 @@ func (f *feeder) input() (*serve.History, error) {
 		return history, nil
 	case opts.Exec != "":
 		return f.exec(), nil
-	case len(opts.Routes) > 0, opts.Upstream != "", opts.Replay != "":
+	case len(opts.Routes) > 0, opts.Upstream != "", opts.Replay != "", opts.As != "":
 		return nil, nil
 	case f.streams.InTerminal:
 		return nil, cli.Fail(cli.ExitUsage, errors.New("no events to serve"), "give a FILE, a pipe, --clock 1s or --exec COMMAND")

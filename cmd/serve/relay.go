@@ -90,9 +90,9 @@ func (e *exchanges) show() exchange.Watch {
 
 // page returns what the pages of the server show: exchanges, if there can be any.
 func (e *exchanges) page(mux *serve.Mux) inspector.Options {
-	page := inspector.Options{Mux: mux, Version: e.opts.Version}
+	page := inspector.Options{Mux: mux, Version: e.opts.Version, Hosts: e.opts.hosts(), Faults: e.tapes.base.FaultControl}
 	if mux.Else != nil {
-		page.Log, page.Hosts, page.Transcript = e.seen, e.opts.hosts(), transcript.Read
+		page.Log, page.Transcript = e.seen, transcript.Read
 	}
 	return page
 }
@@ -132,9 +132,10 @@ func (e *exchanges) relay() (*relay.Relay, error) {
 		Transport:     transport,
 		Header:        header,
 		AnswerHeader:  e.tapes.base.Header,
-		Watch:         e.watch(),
+		Watch:         e.watch().With(exchange.Match{Name: "upstream"}),
 		Ended:         e.log.exchanged,
 		Faults:        e.faults,
+		FaultControl:  e.tapes.base.FaultControl,
 		FaultSeed:     e.seed,
 		HeaderTimeout: opts.HeaderTimeout,
 		IdleTimeout:   opts.IdleTimeout,
@@ -269,12 +270,12 @@ func (opts *options) checkRelay() error {
 		return errors.New("--upstream-header-timeout, --upstream-idle-timeout: want a duration of 0 or more")
 	case opts.Command != nil && len(opts.Command) == 0:
 		return errors.New("no command after --")
-	case opts.Upstream != "":
+	case opts.Upstream != "", opts.As != "":
 		return nil
 	case opts.Print != "" && opts.Replay == "":
-		return errors.New("--print needs --upstream or --replay")
-	case opts.Command != nil:
-		return errors.New("-- COMMAND needs --upstream")
+		return errors.New("--print needs --upstream, --replay or --as")
+	case opts.Command != nil && opts.Replay == "":
+		return errors.New("-- COMMAND needs --upstream, a DIR, --replay or --as")
 	}
 	return nil
 }

@@ -18,9 +18,9 @@ import (
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/output"
-	"github.com/ssectl/ssectl/cmd/internal/suggest"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/internal/redact"
+	"github.com/ssectl/ssectl/internal/suggest"
 	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
@@ -39,10 +39,14 @@ type session struct {
 	mux    *serve.Mux // answers with events, and other requests from elsewhere
 	tapes  *deck
 	passed *exchanges
+	asked  *askedLog
 }
 
 // run serves until ctx ends, or until there is nothing more to do.
 func run(ctx context.Context, streams *term.Streams, opts *options) error {
+	if opts.Verify != "" {
+		return verify(ctx, streams, opts)
+	}
 	asked := ctx // to stop
 	if opts.Command != nil {
 		ctx = context.WithoutCancel(ctx) // the command decides when it is done
@@ -50,6 +54,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &session{streams: streams, opts: opts, log: &connectionLog{streams: streams, quiet: opts.Quiet}}
+	s.asked = &askedLog{tell: s.log.tell}
 	if opts.Once {
 		s.log.once = cancel
 	}
@@ -62,6 +67,10 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	}
 	listener, url, err := openListener(opts)
 	if err != nil {
+		return err
+	}
+	if err := s.asked.open(streams, opts.Requests); err != nil {
+		listener.Close()
 		return err
 	}
 	s.announce(url)
@@ -83,7 +92,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	cancel()
 	command.Wait()
 	s.inputs.wait()
-	return cmp.Or(err, status)
+	return cmp.Or(err, status, s.asked.close(opts.Expect, s.tapes.sources()))
 }
 
 // handler returns the handler of all requests.
@@ -102,12 +111,20 @@ func (s *session) handler(ctx context.Context) (http.Handler, error) {
 		return nil, cli.Usage(err)
 	}
 	s.watch()
+	if err := s.standIn(); err != nil {
+		return nil, cli.Usage(err)
+	}
 	if err := s.passOn(); err != nil {
 		return nil, cli.Usage(err)
 	}
 	var handler http.Handler = inspector.NewHandler(s.passed.page(s.mux))
-	if s.opts.Upstream != "" {
+	// A server of MCP has to refuse pages of other origins
+	// (https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#security-warning).
+	if s.opts.Upstream != "" || strings.HasPrefix(s.opts.As, "mcp") {
 		handler = s.opts.guard(handler)
+	}
+	if s.passed.seen.Asked != nil {
+		handler = s.asked.watch(handler)
 	}
 	return handler, nil
 }
@@ -125,6 +142,7 @@ func (s *session) options() (err error) {
 		s.base.Faults = append(s.base.Faults, f)
 	}
 	s.base.FaultSeed = s.opts.seed(s.base.Faults, s.log.tell)
+	s.base.FaultControl = fault.NewControl(s.base.Faults)
 	s.base.Closed = s.log.closed
 	return nil
 }
@@ -134,6 +152,9 @@ func (s *session) watch() {
 	s.passed = &exchanges{
 		streams: s.streams, opts: s.opts, log: s.log, faults: s.base.Faults, seed: s.base.FaultSeed, tapes: s.tapes,
 		seen: window.New(window.Limits{}),
+	}
+	if s.opts.Expect != "" || s.opts.Requests != "" {
+		s.passed.seen.Asked = s.asked.ended
 	}
 	if s.opts.Print != "" {
 		s.passed.printer = &printer{streams: s.streams, format: s.opts.Print}
@@ -171,6 +192,11 @@ func (s *session) announce(url string) {
 	at := url
 	if s.opts.UnixSocket != "" {
 		at += ", unix socket " + s.opts.UnixSocket
+	}
+	if s.opts.As != "" {
+		if set := s.opts.standIn().settings(url); len(set) > 0 {
+			at += " (" + set[0] + ")"
+		}
 	}
 	fmt.Fprintf(s.streams.Err, "ssectl: serving %s at %s\n", output.Safe(strings.Join(s.inputs.what, ", ")), at)
 	if s.opts.PrintURL {

@@ -75,6 +75,8 @@ type options struct {
 
 	relayOptions
 	tapeOptions
+	askedOptions
+	asOptions
 }
 
 const long = `
@@ -93,8 +95,11 @@ the log has a line for each, --print its events, --fault breaks them as they pas
 command after -- is started with the base URLs of well-known libraries set to this
 server, which ends with it.
 
-A directory is a tape: recordings of exchanges, made by --upstream and --record or by
-hand, of which each request gets the one that matches (see --help tapes).`
+With --as, it stands in for a service: --as openai answers as OpenAI does.
+
+A directory has answers to requests: recordings of exchanges, made by --upstream and
+--record (see --help tapes), and answers that are written by hand (see --help fakes). Each
+request gets the one that matches.`
 
 const examples = `
   ssectl serve events.jsonl
@@ -105,7 +110,10 @@ const examples = `
   ssectl serve --exec "vmstat 1" -p 0
   ssectl serve --upstream https://api.openai.com --print
   ssectl serve --upstream https://api.openai.com --record tape/ -- python app.py
-  ssectl serve tape/`
+  ssectl serve --as openai --text "Hello" --fault status=429@1
+  ssectl serve tape/
+  ssectl serve tape/ --expect all -- python test.py
+  ssectl serve tape/ --verify https://api.openai.com --upstream-header @keys.txt`
 
 // New returns the command. The version is that of the tool, for HAR.
 func New(streams *term.Streams, version string) *cobra.Command {
@@ -128,7 +136,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 			if len(args) > 0 {
 				opts.File = args[0]
 			}
-			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay(), opts.checkMeaning(c.Flags().Changed)); err != nil {
+			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay(), opts.checkAs(), opts.checkAsked(), opts.checkCheck(), opts.checkMeaning(c.Flags().Changed)); err != nil {
 				return cli.Usage(err)
 			}
 			if c.Flags().Changed("pace") {
@@ -144,6 +152,9 @@ func New(streams *term.Streams, version string) *cobra.Command {
 				}
 				opts.Addr = net.JoinHostPort(host, fmt.Sprint(opts.Port))
 			}
+			if opts.Check {
+				return check(streams, &opts)
+			}
 			return run(c.Context(), streams, &opts)
 		},
 	}
@@ -153,26 +164,34 @@ func New(streams *term.Streams, version string) *cobra.Command {
 	cli.AddFlags(c, "Address", opts.bindAddress)
 	cli.AddFlags(c, "Answers", opts.bindAnswers)
 	cli.AddFlags(c, "Faults", opts.bindFaults)
+	cli.AddFlags(c, "Services", opts.asOptions.bind)
 	cli.AddFlags(c, "Upstream", opts.relayOptions.bind)
 	cli.AddFlags(c, "Tapes", opts.tapeOptions.bind)
+	cli.AddFlags(c, "Tests", opts.askedOptions.bind)
 	cli.SetHelp(c, streams.Width, cli.ExitCodes(
 		[2]string{"0", "the stream was served; SIGINT and SIGTERM end it"},
+		[2]string{"1", "--expect: a request matched nothing, or an answer was left over; --verify: an answer has drifted"},
 		[2]string{"2", "wrong usage, or a bad input file: nothing was served"},
-		[2]string{"3", "could not listen"},
+		[2]string{"3", "could not listen, or not write --requests"},
+		[2]string{"other", "that of COMMAND, if it failed"},
 	))
 	withTopics(c, streams.Width)
 	return c
 }
 
-// withTopics adds "--help faults" and "--help tapes".
+// withTopics adds "--help faults", "--help tapes" and "--help as".
 func withTopics(c *cobra.Command, width int) {
 	general := c.HelpFunc()
 	c.SetHelpFunc(func(c *cobra.Command, args []string) {
 		switch {
 		case slices.Contains(args, "faults"):
 			fmt.Fprint(c.OutOrStdout(), faultHelp(width))
+		case slices.Contains(args, "fakes"):
+			fmt.Fprint(c.OutOrStdout(), fakesHelp(width))
 		case slices.Contains(args, "tapes"):
 			fmt.Fprint(c.OutOrStdout(), tapeHelp(width))
+		case slices.Contains(args, "as"):
+			fmt.Fprint(c.OutOrStdout(), asHelp(width))
 		default:
 			general(c, args)
 		}
@@ -192,12 +211,24 @@ const faultAbout = `Faults, for --fault. Events count from 1 on each connection;
 them. Several faults work together. Sizes are in bytes: 512, 16k, 8m.
 
 After a colon come the requests that a fault is for, in any order: a method, a path
-(* or {name} stands for any segment), #N or #N-M for the Nth of those requests, and
-a share of them, chosen at random by --fault-seed.
+(* or {name} stands for any segment), first or again for the attempt of a client, #N or
+#N-M for the Nth of those requests, and a share of them, chosen at random by --fault-seed.
 
   drop@5:POST /v1/chat     each POST to that path
+  drop@5:first             the first connection of each client, and not when it comes back
   status=503:#1-2          the first two requests
-  reset@3:/v1/* #2-9 10%   one in ten of the second to ninth below /v1`
+  reset@3:/v1/* #2-9 10%   one in ten of the second to ninth below /v1
+
+Requests are counted for each fault, each --route, and each test that names itself in the
+header X-Ssectl-Test. A client comes back again where it sends a Last-Event-ID, or
+X-Stainless-Retry-Count above 0, as the libraries of OpenAI and Anthropic do; of one that
+does neither, nothing tells a retry from a request of another client, so give each test a
+name, and count with #1.
+
+While the server runs, POST /.ssectl/fault sets the faults of a test, in place of those
+that it had, with {"fault": ["drop@3:#1"], "test": "NAME"} as application/json; GET shows
+and DELETE clears them, with ?test=NAME. Without a name they are those of the requests that
+have none. Answers under way keep theirs.`
 
 // handler returns a handler with all that the flags say, but no history.
 func (opts *options) handler() (*serve.Handler, error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/ssectl/ssectl/internal/query"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fake"
 	"github.com/ssectl/ssectl/pkg/serve/relay"
 	"github.com/ssectl/ssectl/pkg/serve/tape"
 )
@@ -29,6 +30,7 @@ type tapeOptions struct {
 	Mode    string
 	Match   string
 	MatchJQ string
+	Check   bool
 
 	// TapePace is --pace, if it is given: a tape has a pace of its own.
 	TapePace string
@@ -47,6 +49,7 @@ func (opts *tapeOptions) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&opts.Replay, "replay", "", "answer requests from the recordings in this `directory`, and the others from the upstream, if there is one")
 	flags.Var(cli.Choice(&opts.Mode, modeOnce, modeNew, modeReplay, modePass), "mode", "with --replay and --upstream: record into an empty directory and only replay from others (once), record what is new, only replay, or pass all on (default new)")
 	flags.StringVar(&opts.Match, "match", "method,path,query,body", "compare these `parts` of requests, of method, path, query, body and header:NAME")
+	flags.BoolVar(&opts.Check, "check", false, "read the files of the DIR, report what is wrong with them, and serve nothing")
 	flags.StringVar(&opts.MatchJQ, "match-jq", "", "compare what this jq `expression` makes of requests, such as 'del(.json.user)'; --help tapes has more")
 }
 
@@ -110,6 +113,8 @@ type deck struct {
 	log  *connectionLog
 	base *serve.Handler // has the options of answers
 
+	fakes    *fake.Handler  // of --as and of files, nil if there are none; the others have what it leaves
+	answers  int            // of files
 	player   *tape.Player   // nil if nothing is played
 	recorder *tape.Recorder // nil if nothing is recorded
 	upstream *relay.Relay   // nil if there is none
@@ -143,6 +148,8 @@ func (d *deck) load() error {
 			dir = cmp.Or(dir, opts.Replay)
 		case mode == modeOnce && known == 0:
 			d.player, dir = nil, cmp.Or(dir, opts.Replay)
+		case known == 0 && hasAnswers(opts.Replay):
+			d.player, dir = nil, ""
 		case known == 0:
 			return fmt.Errorf("%s: no recordings in it", opts.Replay)
 		default:
@@ -183,7 +190,7 @@ func (d *deck) use(upstream *relay.Relay) {
 func (d *deck) next() int64 { return d.number.Add(1) }
 
 // isUsed reports whether there is anything that answers.
-func (d *deck) isUsed() bool { return d.player != nil || d.upstream != nil }
+func (d *deck) isUsed() bool { return d.fakes != nil || d.player != nil || d.upstream != nil }
 
 // ServeHTTP answers from the tape or from the upstream, if there is room for one
 // more client.
@@ -195,6 +202,15 @@ func (d *deck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.log.closed(serve.Connection{Remote: r.RemoteAddr, Method: r.Method, Path: r.URL.Path, Status: http.StatusServiceUnavailable})
 		return
 	}
+	if d.fakes != nil {
+		d.fakes.ServeHTTP(w, r)
+		return
+	}
+	d.rest(w, r)
+}
+
+// rest answers what no fake does.
+func (d *deck) rest(w http.ResponseWriter, r *http.Request) {
 	if d.player != nil {
 		d.player.ServeHTTP(w, r)
 		return
@@ -214,14 +230,31 @@ func (d *deck) Close() error {
 	return errors.Join(errs...)
 }
 
+// sources returns the answers that can be left over.
+func (d *deck) sources() (list []source) {
+	if d.fakes != nil {
+		list = append(list, d.fakes)
+	}
+	if d.fakes != nil {
+		list = append(list, d.fakes)
+	}
+	if d.player != nil {
+		list = append(list, d.player)
+	}
+	return list
+}
+
 // what returns a description of the tape for the first line of the log.
 func (d *deck) what() (list []string) {
+	recordings := 0
 	if d.player != nil {
-		count := "1 recording"
-		if n := d.player.Len(); n != 1 {
-			count = fmt.Sprintf("%d recordings", n)
-		}
-		list = append(list, fmt.Sprintf("%s (%s)", d.opts.Replay, count))
+		recordings = d.player.Len()
+	}
+	if d.answers > 0 || d.player != nil {
+		list = append(list, fmt.Sprintf("%s (%s)", d.opts.Replay, contents(d.answers, recordings)))
+	}
+	if d.opts.As != "" {
+		list = append(list, d.opts.As)
 	}
 	return list
 }
@@ -242,8 +275,8 @@ func (d *deck) open(mode string) error {
 		return fmt.Errorf("--match: %w", err)
 	}
 	options := tape.Options{
-		Match:  parts,
-		Faults: d.base.Faults, FaultSeed: d.base.FaultSeed,
+		Match:        parts,
+		FaultControl: d.base.FaultControl, FaultSeed: d.base.FaultSeed,
 		WriteTimeout: d.base.WriteTimeout,
 		Header:       d.base.Header,
 		CORS:         d.base.CORS,

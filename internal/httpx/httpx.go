@@ -55,6 +55,22 @@ func Validator(header http.Header) string {
 	return header.Get("Last-Modified")
 }
 
+// LastEventID returns the ID that a request resumes after: the header, or one of the
+// query parameters in use where a client cannot set headers. Mercure renamed its own
+// with version 1.0.
+func LastEventID(r *http.Request) string {
+	if id := r.Header.Get("Last-Event-ID"); id != "" || r.URL.RawQuery == "" {
+		return id
+	}
+	query := r.URL.Query()
+	for _, name := range []string{"lastEventId", "last_event_id", "lastEventID"} {
+		if id := query.Get(name); id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
 // WithoutURL returns the cause of an error of [http.Client], without the URL that
 // may hold secrets.
 func WithoutURL(err error) error {
@@ -133,21 +149,4 @@ func Scheme(text string) string {
 		}
 	}
 	return text[:len(name)+len("://")]
-}
-
-// MatchPath reports whether a path is of a pattern, in which a segment {name} or *
-// stands for any one segment, and {name...} or * at the end for one or more.
-func MatchPath(pattern, path string) bool {
-	want, got := strings.Split(pattern, "/"), strings.Split(path, "/")
-	for i, segment := range want {
-		named := strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "}")
-		last := i == len(want)-1
-		switch {
-		case last && (segment == "*" || named && strings.HasSuffix(segment, "...}")):
-			return len(got) > i && got[i] != ""
-		case i >= len(got), segment != got[i] && (!named && segment != "*" || got[i] == ""):
-			return false
-		}
-	}
-	return len(want) == len(got)
 }

@@ -47,11 +47,17 @@ func (q *Query) String() string { return q.source }
 // First returns the first result of the expression for a value, nil if there is
 // none.
 func (q *Query) First(ctx context.Context, input map[string]any) (any, error) {
-	value, ok := q.code.RunWithContext(ctx, input).Next()
+	value, _, err := q.Result(ctx, input)
+	return value, err
+}
+
+// Result is First, and reports whether there is a result.
+func (q *Query) Result(ctx context.Context, input map[string]any) (value any, ok bool, err error) {
+	value, ok = q.code.RunWithContext(ctx, input).Next()
 	if err, failed := value.(error); ok && failed {
-		return nil, q.problem(err)
+		return nil, false, q.problem(err)
 	}
-	return value, nil
+	return value, ok, nil
 }
 
 // All returns the results of the expression up to the first error, none for a nil
@@ -69,6 +75,9 @@ func (q *Query) All(ctx context.Context, input map[string]any) iter.Seq[any] {
 		}
 	}
 }
+
+// Equal reports whether two values are the same to expressions.
+func Equal(a, b any) bool { return gojq.Compare(a, b) == 0 }
 
 // Marshal returns a result as JSON.
 func Marshal(value any) ([]byte, error) { return gojq.Marshal(value) }

@@ -24,6 +24,7 @@ type Request struct {
 	URL    *url.URL // on the server: with its scheme, host and path
 	Host   string   // that the client named
 	Header http.Header
+	Match  Match // where the answer comes from
 
 	mu   sync.Mutex
 	body Body

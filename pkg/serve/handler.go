@@ -114,6 +114,10 @@ type Options struct {
 	Faults    []fault.Fault
 	FaultSeed uint64
 
+	// FaultControl, if not nil, has the faults in place of Faults, so that they can be
+	// changed at any time.
+	FaultControl *fault.Control
+
 	// Closed is called after each connection, from its goroutine.
 	Closed func(Connection)
 }
@@ -155,7 +159,11 @@ func (h *Handler) init() {
 			h.History = &History{}
 		}
 		h.History.init()
-		h.faults = fault.NewSet(h.Faults, h.Stamp, h.FaultSeed)
+		control := h.FaultControl
+		if control == nil {
+			control = fault.NewControl(h.Faults)
+		}
+		h.faults = control.NewSet(h.Stamp, h.FaultSeed)
 		h.err = h.Options.check()
 		h.clients = map[*client]struct{}{}
 	})

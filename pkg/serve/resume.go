@@ -15,23 +15,9 @@ import (
 // of all. The word is Mercure's.
 const earliest = "earliest"
 
-// lastEventID returns the ID that a request resumes after: the header, or one
-// of the query parameters in use where a client cannot set headers. Mercure
-// renamed its own with version 1.0.
+// lastEventID returns the ID that a request resumes after, in UTF-8.
 func lastEventID(r *http.Request) string {
-	if id := r.Header.Get("Last-Event-ID"); id != "" {
-		return validUTF8(id)
-	}
-	query := r.URL.Query()
-	for _, name := range []string{"lastEventId", "last_event_id", "lastEventID"} {
-		if id := query.Get(name); id != "" {
-			return validUTF8(id)
-		}
-	}
-	return ""
-}
-
-func validUTF8(id string) string {
+	id := httpx.LastEventID(r)
 	if utf8.ValidString(id) {
 		return id
 	}

@@ -4,6 +4,7 @@ package serve
 
 import (
 	"net"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func TestSlowReaderFreesTheSendQueue(t *testing.T) {
 
 	h := &Handler{}
 	h.init()
-	c := &client{h: h, conn: conn, socket: rawOf(conn), faults: h.faults.Uncounted(), signal: make(chan struct{}, 1)}
+	c := &client{h: h, conn: conn, socket: rawOf(conn), faults: h.faults.Uncounted(httptest.NewRequest("GET", "/", nil)), signal: make(chan struct{}, 1)}
 	full := func() (n int) { // writes until the connection takes no more
 		conn.SetWriteDeadline(time.Now().Add(time.Minute))
 		for failed := error(nil); failed == nil; {

@@ -474,7 +474,6 @@ func TestWebSocketStatus(t *testing.T) {
 		{"status=503", "", serve.Options{}, 503},
 		{"", "?lastEventId=3", serve.Options{}, 204},
 		{"", "?lastEventId=9", serve.Options{OnUnknownID: serve.UnknownConflict}, 409},
-		{"cut=20ms", "", serve.Options{Pace: serve.Pace{Every: time.Hour}, StartLive: true, AtEnd: serve.EndHold}, 101},
 		{"cut=20ms delay=1h", "", serve.Options{}, 504},
 	} {
 		h := &serve.Handler{History: numbered(3), Options: test.options}

@@ -12,9 +12,9 @@ import (
 // count.
 func (h *Handler) faultsOf(r *http.Request) *fault.Plan {
 	if r.Method == http.MethodHead {
-		return h.faults.Uncounted()
+		return h.faults.Uncounted(r)
 	}
-	return h.faults.Of(r.Method, r.URL.Path)
+	return h.faults.Of(r)
 }
 
 // endAfter ends the client when its answer is so old, as a proxy does whose timeout

@@ -120,7 +120,8 @@ class Figure {
     const width = this.to - this.from;
     if (x[stop] < this.from || x[stop] > this.to) this.view(x[stop] - width / 2, x[stop] + width / 2);
     this.show(row, stop);
-    this.readout.textContent = this.rows[row].node.querySelector("b").textContent + ": " + this.rows[row].text[stop];
+    const name = this.rows[row].node.querySelector("b").textContent;
+    this.readout.textContent = (name && name + ": ") + this.rows[row].text[stop];
   }
 
   // show puts the cursor at a stop of a row, and has each row tell its own last one.

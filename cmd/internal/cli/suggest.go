@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/ssectl/ssectl/cmd/internal/suggest"
+	"github.com/ssectl/ssectl/internal/suggest"
 )
 
 // SuggestFlag adds to the error of a flag that c does not have a hint which one may

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ssectl/ssectl/cmd/internal/suggest"
+	"github.com/ssectl/ssectl/internal/suggest"
 )
 
 // A Preset is a set of flags, as a user who knows the service would give them. Its
@@ -92,8 +92,8 @@ var Presets = []Preset{
 		About:        "Agent2Agent tasks",
 		Headers:      []string{"Accept: application/json, text/event-stream"},
 		Until:        `.json.result? | (.statusUpdate.status.state? // .task.status.state? // "" | IN("TASK_STATE_COMPLETED", "TASK_STATE_INPUT_REQUIRED")) or .final? == true`,
-		FailIf:       broken + ` or .json.error? or (.json.result.statusUpdate.status.state? // "" | IN("TASK_STATE_FAILED", "TASK_STATE_REJECTED", "TASK_STATE_CANCELED"))`,
-		Text:         `(.json.result.artifactUpdate.artifact.parts[].text)? // empty`,
+		FailIf:       broken + ` or .json.error? or (.json.result? | objects | (.statusUpdate? // .) | .status?.state? // "" | IN("TASK_STATE_FAILED", "TASK_STATE_REJECTED", "TASK_STATE_CANCELED", "failed", "rejected", "canceled"))`,
+		Text:         `.json.result? | objects | .artifactUpdate? // select(.kind? == "artifact-update") | .artifact?.parts[]?.text? // empty`,
 		Fits:         `.json.result? | objects | has("statusUpdate") or has("artifactUpdate") or has("task") or (.kind? | IN("task", "status-update", "artifact-update", "message"))`,
 		MaxEventSize: maxMedia,
 		// The task may have gone on in between: a subscription begins where it is then
@@ -168,14 +168,17 @@ var Presets = []Preset{
 		MaxEventSize: maxMedia,
 	},
 	{
-		Name:         "gemini-interactions",
-		About:        "Gemini Interactions",
-		Until:        `.json.event_type? | IN("interaction.completed", "interaction.complete")`,
-		FailIf:       broken + ` and .data != "[DONE]" or .json.event_type? == "error" or .json.error? or (.json.status? | IN("failed", "cancelled"))`,
-		Text:         `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type == "text") | .text`,
-		Fits:         `(.json.event_type? | strings | startswith("interaction.")) // false`,
-		Thinking:     `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type? | IN("thought", "thought_summary")) | .text? // .content.text? // empty`,
-		Tools:        `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type? == "function_call") | {name: .name?, text: (.arguments? | if type == "string" then . else tojson end)}`,
+		Name:     "gemini-interactions",
+		About:    "Gemini Interactions",
+		Until:    `.json.event_type? | IN("interaction.completed", "interaction.complete")`,
+		FailIf:   broken + ` and .data != "[DONE]" or .json.event_type? == "error" or .json.error? or (.json.status? | IN("failed", "cancelled"))`,
+		Text:     `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type == "text") | .text`,
+		Fits:     `(.json.event_type? | strings | startswith("interaction.")) // false`,
+		Thinking: `select(.json.event_type? | IN("step.delta", "content.delta")) | .json.delta | objects | select(.type? | IN("thought", "thought_summary")) | .text? // .content.text? // empty`,
+		Tools: `.json | objects | select(.event_type? | IN("step.start", "step.delta", "content.delta")) | {key: .index?} + (
+			(.step? | objects | select(.type? == "function_call") | {name: .name?, text: ""}) //
+			(.delta? | objects | select(.type? == "arguments_delta") | {text: .arguments?}) //
+			(.delta? | objects | select(.type? == "function_call") | {name: .name?, text: (.arguments? | if type == "string" then . else tojson end)}) // empty)`,
 		MaxEventSize: maxMedia,
 		// https://ai.google.dev/api/interactions-api
 		Rest: &Rest{

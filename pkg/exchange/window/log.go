@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/pertest"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
@@ -30,6 +31,10 @@ type Limits struct {
 // that are over go first, and then the oldest events. It may be used by several
 // goroutines at once.
 type Log struct {
+	// Asked, if not nil, is called with each request whose answer has ended, one after
+	// the other for one client, at once for several. It must be set before the first.
+	Asked func(Request)
+
 	limits  Limits
 	session string
 	hidden  redact.Secrets // of all exchanges
@@ -81,6 +86,8 @@ type entry struct {
 
 	start                     time.Time
 	remote, method, url, host string
+	test                      string // that the request names
+	match                     exchange.Match
 	header                    http.Header
 	request                   *exchange.Request // until the body is there; nothing else is taken from it
 	body                      Body
@@ -114,8 +121,10 @@ type Body struct {
 func (l *Log) Watch(r *exchange.Request) exchange.Watcher {
 	e := &entry{
 		log: l, start: r.Time, remote: r.Remote, method: r.Method, host: r.Host,
-		header: shown(r.Header, redact.RequestHeader), request: r, secrets: l.secretsOf(r),
+		test: pertest.Name(r.Header), header: shown(r.Header, redact.RequestHeader), request: r, secrets: l.secretsOf(r),
 	}
+	delete(e.header, pertest.Header)
+	e.match = e.matched(r.Match)
 	if r.URL != nil {
 		e.url = e.secrets.text(redact.URL(r.URL), false)
 	}
@@ -351,8 +360,11 @@ func (e *entry) Body(piece []byte) {
 
 // End implements [exchange.Watcher].
 func (e *entry) End(end exchange.End) {
-	e.takeBody()
 	l := e.log
+	if l.Asked != nil {
+		defer func() { l.Asked(e.asked()) }()
+	}
+	e.takeBody()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.request = nil // of a body that is not whole there is no more to come

@@ -31,6 +31,10 @@ type Summary struct {
 	Dropped int64 `json:"dropped,omitempty"` // of the records, the oldest ones: kept no more
 	Bytes   int64 `json:"bytes,omitempty"`   // of an answer that is over
 
+	Test      string `json:"test,omitempty"`
+	Match     string `json:"match,omitempty"`     // the name of what the answer comes from
+	Unmatched string `json:"unmatched,omitempty"` // why nothing matches
+
 	How   exchange.How `json:"how,omitempty"`
 	Ended string       `json:"ended,omitempty"` // in words
 }
@@ -69,7 +73,7 @@ func (e *entry) summary() Summary {
 	s := Summary{
 		Number: e.number, Time: e.start.UTC(), Method: e.method, URL: e.url, Status: e.status, Stream: e.stream,
 		Events: e.count, Records: e.events.dropped + int64(e.events.count), Dropped: e.events.dropped,
-		Headers: e.since(e.answered), First: e.since(e.first),
+		Headers: e.since(e.answered), First: e.since(e.first), Test: e.test, Match: e.match.Name, Unmatched: e.match.Why,
 	}
 	if e.ended != nil {
 		s.Total, s.Bytes, s.How = e.since(e.ended.Time), e.ended.Bytes, e.ended.How
@@ -103,6 +107,11 @@ type Detail struct {
 	Curl   string `json:"curl"`   // the request as a command of a shell
 	Listen string `json:"listen"` // the same for ssectl listen
 
+	// Of an unmatched request, Nearest is the name of what differs least, and Differs
+	// the differences.
+	Nearest string                `json:"nearest,omitempty"`
+	Differs []exchange.Difference `json:"differs,omitempty"`
+
 	// Before is the number of the latest request before this one with the same
 	// method and path, and Differences is how the bodies differ.
 	Before      int64        `json:"before,omitempty"`
@@ -119,6 +128,7 @@ func (l *Log) Detail(number int64) (Detail, bool) {
 	l.mu.Lock()
 	d := Detail{
 		Summary: e.summary(), Remote: e.remote, Host: e.host, Proto: e.proto, Cut: e.cut,
+		Nearest: e.match.Nearest, Differs: e.match.Differs,
 		RequestHeader: headerLines(e.header), ResponseHeader: headerLines(e.responseHeader),
 	}
 	request, answer, header := e.body, slices.Clone(e.answer), e.responseHeader

@@ -14,6 +14,11 @@ type Reply struct {
 	Header http.Header
 	Body   []byte // if Stream is nil
 
+	// Wait, if not nil, is called before anything of the reply is sent, and returns when
+	// that may begin. It is for the time that an answer takes which comes whole. ctx ends
+	// when the client leaves; Wait then returns its error, and nothing is sent.
+	Wait func(ctx context.Context) error
+
 	// Stream, if not nil, sends the blocks of an event stream, one after the other.
 	// The delay of a record is waited for before it. The answer ends in order when
 	// Stream returns nil, and is cut when it returns an error. ctx ends when the client

@@ -67,7 +67,7 @@ var kinds = []Kind{
 	{"close", "close=1011@3", "close a WebSocket with the code 1011 after event 3; an event stream has no such codes, and goes on", placeRequired, &codeValue},
 	{"cut", "cut=15s", "cut the connection 15s after the request, heartbeats or not; answer with status 504 if nothing was sent by then, the header included", placeNone, &durationValue},
 	{"delay", "delay=200ms", "send everything, the header included, 200ms late", placeNone, &durationValue},
-	{"status", "status=503@1-2", "answer connections 1 and 2 of each route with status 503", placeOptional, &statusValue},
+	{"status", "status=503@1-2", "answer connections 1 and 2 of each route with status 503; 503@1-2 is the same", placeOptional, &statusValue},
 	{"type", "type=text/plain", "claim another content type", placeNone, &typeValue},
 	{"buffer", "buffer=16k", "hold back all bytes, the header included, until 16k have accumulated or the stream ends", placeNone, &sizeValue},
 	{"chunk", "chunk=1", "write one byte at a time, each in a chunk of its own", placeNone, &sizeValue},
@@ -83,11 +83,17 @@ var kinds = []Kind{
 
 // Parse reads a fault: a kind, then perhaps @N or @N-M, the events that it
 // is for, and =VALUE, in any order. After a colon may come the requests that it is
-// for: a method, a path, #N or #N-M, and a share such as 10%, separated by blanks.
+// for: a method, a path, first or again, #N or #N-M, and a share such as 10%, separated
+// by blanks.
 //
 //	drop@5:POST /v1/chat #1-2
+//
+// A number alone is a status: 429@1 is status=429@1.
 func Parse(text string) (Fault, error) {
 	what, scope, isScoped := strings.Cut(text, ":")
+	if len(what) >= 3 && strings.Trim(what[:3], "0123456789") == "" {
+		what = "status=" + what
+	}
 	name := what
 	if i := strings.IndexAny(what, "@="); i >= 0 {
 		name = what[:i]
@@ -115,6 +121,29 @@ func Parse(text string) (Fault, error) {
 		return Fault{}, fmt.Errorf("fault %q: %w; an example is %s", text, err, kind.Usage)
 	}
 	return fault, nil
+}
+
+// String returns the fault as [Parse] reads it.
+func (f Fault) String() string {
+	text := f.Kind
+	if f.First != 0 {
+		text += "@" + rangeText(f.First, f.Last)
+	}
+	switch kind, err := lookup(f.Kind); {
+	case err != nil || kind.value == nil:
+	case kind.value == &durationValue:
+		text += "=" + f.Duration.String()
+	case kind.value == &eolValue:
+		text += "=" + strings.NewReplacer("\r", "cr", "\n", "lf").Replace(f.Text)
+	case kind.value == &typeValue:
+		text += "=" + f.Text
+	default:
+		text += "=" + strconv.FormatInt(f.Size, 10)
+	}
+	if f.For != (Scope{}) {
+		text += ":" + f.For.String()
+	}
+	return text
 }
 
 // Validate returns an error if the fault is of no kind, or cannot happen as it is:

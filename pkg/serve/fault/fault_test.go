@@ -1,6 +1,7 @@
 package fault_test
 
 import (
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -52,7 +53,10 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q is taken for %+v: %v", text, got, got.Validate())
 		}
 		if err == nil {
-			fault.NewSet([]fault.Fault{got}, true, 1).Of("POST", "/v1/x")
+			fault.NewSet([]fault.Fault{got}, true, 1).Of(httptest.NewRequest("POST", "/v1/x", nil))
+			if same, err := fault.Parse(got.String()); err != nil || same != got {
+				t.Errorf("%q is %+v, and its text %q is %+v, %v", text, got, got.String(), same, err)
+			}
 		}
 		if err == nil && (got.First < 0 || got.Last < got.First || got.Size < 0 || got.Duration < 0) {
 			t.Errorf("%q is taken for %+v", text, got)
@@ -130,6 +134,22 @@ func TestCovers(t *testing.T) {
 		}
 		if got != test.want {
 			t.Errorf("%+v covers %s, want %s", test.fault, got, test.want)
+		}
+	}
+}
+
+// A number alone is a status.
+func TestParseStatus(t *testing.T) {
+	for short, long := range map[string]string{"429": "status=429", "429@1": "status=429@1", "503@1-2:POST /a": "status=503@1-2:POST /a"} {
+		a, err := fault.Parse(short)
+		b, _ := fault.Parse(long)
+		if err != nil || a != b {
+			t.Errorf("%s: %+v, %v, want %+v", short, a, err, b)
+		}
+	}
+	for _, bad := range []string{"42", "4290", "999@1", "429x"} {
+		if f, err := fault.Parse(bad); err == nil {
+			t.Errorf("%s: %+v", bad, f)
 		}
 	}
 }

@@ -2,10 +2,9 @@ package fault
 
 import (
 	"fmt"
-	"math/rand/v2"
+	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/ssectl/ssectl/internal/httpx"
 )
@@ -16,6 +15,10 @@ type Scope struct {
 	Method string // any if empty
 	Path   string // any if empty; a segment {name} or * stands for any one, {name...} or * at the end for more
 
+	// Attempt is the requests of a client that the fault is for, as far as the client
+	// says which attempt one is. Empty means all.
+	Attempt Attempt
+
 	// First and Last are the requests, counted from 1, that the fault is for.
 	// A First of zero means all, a Last of zero means First alone.
 	First, Last int64
@@ -25,7 +28,29 @@ type Scope struct {
 	Share float64
 }
 
-// parseScope reads a scope: a method, a path, #N or #N-M, and N%, each at most once.
+// An Attempt is a request of a client that may have asked for the same before. Which
+// one it is cannot be counted here for each client: many come from one address at
+// once, over connections that they share or not. But those that come back say so: with
+// the ID of the last event that they have, or, as the libraries of OpenAI, Anthropic and
+// others that Stainless makes, with the number of the attempt.
+type Attempt string
+
+// The attempts.
+const (
+	FirstAttempt Attempt = "first"
+	NextAttempt  Attempt = "again"
+)
+
+// attemptOf returns the attempt that a request says it is.
+func attemptOf(r *http.Request) Attempt {
+	if n := r.Header.Get("X-Stainless-Retry-Count"); n != "" && n != "0" || httpx.LastEventID(r) != "" {
+		return NextAttempt
+	}
+	return FirstAttempt
+}
+
+// parseScope reads a scope: a method, a path, first or again, #N or #N-M, and N%, each
+// at most once.
 func parseScope(text string) (s Scope, err error) {
 	words := strings.Fields(text)
 	if len(words) == 0 {
@@ -49,10 +74,12 @@ func parseScope(text string) (s Scope, err error) {
 			if s.Share = share / 100; err != nil || !(s.Share > 0 && s.Share <= 1) {
 				return s, fmt.Errorf("want a share above 0%% up to 100%%, not %q", word)
 			}
+		case word == string(FirstAttempt), word == string(NextAttempt):
+			taken, s.Attempt = s.Attempt != "", Attempt(word)
 		case isMethod(word):
 			taken, s.Method = s.Method != "", word
 		default:
-			return s, fmt.Errorf("%q is no method, path, #N or N%%", word)
+			return s, fmt.Errorf("%q is no method, path, first, again, #N or N%%", word)
 		}
 		if taken {
 			return s, fmt.Errorf("%q is the second of its kind after the colon", word)
@@ -90,82 +117,46 @@ func (s *Scope) validate() error {
 		return fmt.Errorf("requests from First = %d to Last = %d: want numbers from 1 on, or 0", s.First, s.Last)
 	case !(s.Share >= 0 && s.Share <= 1):
 		return fmt.Errorf("a share of %v: want 0 to 1", s.Share)
+	case s.Attempt != "" && s.Attempt != FirstAttempt && s.Attempt != NextAttempt:
+		return fmt.Errorf("the attempt %q: want first or again", s.Attempt)
 	case s.Path != "" && !strings.HasPrefix(s.Path, "/"):
 		return fmt.Errorf("the path %q: want one that begins with a slash", s.Path)
 	}
 	return nil
 }
 
-// matches reports whether the scope has a route.
-func (s *Scope) matches(method, path string) bool {
-	return (s.Method == "" || s.Method == method) && (s.Path == "" || httpx.MatchPath(s.Path, path))
+// matches reports whether the scope has a request, as far as that can be seen from the
+// request alone.
+func (s *Scope) matches(r *http.Request) bool {
+	return (s.Method == "" || s.Method == r.Method) && (s.Path == "" || httpx.MatchPath(s.Path, r.URL.Path)) &&
+		(s.Attempt == "" || s.Attempt == attemptOf(r))
 }
 
-// covers reports whether the scope has request n of its route.
+// covers reports whether the scope has request n of those that match.
 func (s *Scope) covers(n int64) bool {
 	return s.First == 0 || s.First <= n && n <= max(s.First, s.Last)
 }
 
-// A Set is the faults of a server. It chooses those of each request.
-type Set struct {
-	faults []Fault
-	stamp  bool
-	seed   uint64
-	all    *Plan          // if no fault has a scope
-	counts []atomic.Int64 // of the requests that each fault is for, as far as the route goes
-}
-
-// NewSet returns a set. Which requests belong to a share depends on the seed and on
-// their order alone. Stamp is that of [NewPlan].
-func NewSet(faults []Fault, stamp bool, seed uint64) *Set {
-	s := &Set{faults: faults, stamp: stamp, seed: seed, counts: make([]atomic.Int64, len(faults))}
-	for i := range faults {
-		if faults[i].isScoped() {
-			return s
+// String returns the scope as [Parse] reads it.
+func (s Scope) String() string {
+	var words []string
+	for _, word := range []string{s.Method, s.Path, string(s.Attempt)} {
+		if word != "" {
+			words = append(words, word)
 		}
 	}
-	s.all = NewPlan(faults, stamp)
-	return s
+	if s.First != 0 {
+		words = append(words, "#"+rangeText(s.First, s.Last))
+	}
+	if s.Share != 0 {
+		words = append(words, strconv.FormatFloat(s.Share*100, 'f', -1, 64)+"%")
+	}
+	return strings.Join(words, " ")
 }
 
-// isScoped reports whether the fault is for some requests alone.
-func (f *Fault) isScoped() bool {
-	return f.For != Scope{} || f.Kind == "status" && f.First != 0
-}
-
-// Of returns the plan for the next request, and counts it.
-func (s *Set) Of(method, path string) *Plan {
-	if s.all != nil {
-		return s.all
+func rangeText(first, last int64) string {
+	if last <= first {
+		return strconv.FormatInt(first, 10)
 	}
-	p := NewPlan(nil, s.stamp)
-	for i := range s.faults {
-		f := &s.faults[i]
-		if !f.For.matches(method, path) {
-			continue
-		}
-		n := s.counts[i].Add(1)
-		switch {
-		case !f.For.covers(n), f.Kind == "status" && !f.Covers(n):
-		case f.For.Share != 0 && rand.New(rand.NewPCG(s.seed+uint64(i), uint64(n))).Float64() >= f.For.Share:
-		default:
-			p.add(*f)
-		}
-	}
-	return p
-}
-
-// Uncounted returns a plan for a request that does not count, with the faults that
-// are for all requests.
-func (s *Set) Uncounted() *Plan {
-	if s.all != nil {
-		return s.all
-	}
-	p := NewPlan(nil, s.stamp)
-	for _, f := range s.faults {
-		if !f.isScoped() {
-			p.add(f)
-		}
-	}
-	return p
+	return fmt.Sprintf("%d-%d", first, last)
 }

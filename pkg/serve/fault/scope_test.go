@@ -1,6 +1,7 @@
 package fault_test
 
 import (
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -19,6 +20,8 @@ func TestParseScope(t *testing.T) {
 		"stall@5=30s:100%":            {Share: 1},
 		"no-resume:/a:b":              {Path: "/a:b"},
 		"drop@5":                      {},
+		"drop@5:first":                {Attempt: fault.FirstAttempt},
+		"status=429:again #1 POST":    {Method: "POST", Attempt: fault.NextAttempt, First: 1, Last: 1},
 		"delay=1s:M-SEARCH /x{name}y": {Method: "M-SEARCH", Path: "/x{name}y"},
 	} {
 		f, err := fault.Parse(text)
@@ -40,6 +43,7 @@ func TestParseScope(t *testing.T) {
 		"drop@5:-1%":         "share above 0%",
 		"drop@5:%":           "share above 0%",
 		"drop@5:GET PUT":     `"PUT" is the second`,
+		"drop@5:first again": `"again" is the second`,
 		"drop@5:/a /b":       `"/b" is the second`,
 		"drop@5:#1 #2":       `"#2" is the second`,
 		"drop@5:1% 2%":       `"2%" is the second`,
@@ -50,7 +54,7 @@ func TestParseScope(t *testing.T) {
 			t.Errorf("%q: error %v, want one with %q", text, err, want)
 		}
 	}
-	for _, bad := range []fault.Scope{{First: -1}, {Last: 2}, {First: 3, Last: 2}, {Share: 1.5}, {Share: -1}, {Path: "x"}} {
+	for _, bad := range []fault.Scope{{First: -1}, {Last: 2}, {First: 3, Last: 2}, {Share: 1.5}, {Share: -1}, {Path: "x"}, {Attempt: "last"}} {
 		f := fault.Fault{Kind: "garble", For: bad}
 		if err := f.Validate(); err == nil {
 			t.Errorf("%+v is taken for valid", bad)
@@ -89,7 +93,7 @@ func TestSetCounts(t *testing.T) {
 		{"PUT /b/y", 0, ""},
 	} {
 		method, path, _ := strings.Cut(test.request, " ")
-		p := s.Of(method, path)
+		p := s.Of(httptest.NewRequest(method, path, nil))
 		got := ""
 		if p.Delay > 0 {
 			got += "delay "
@@ -110,9 +114,10 @@ func TestSetCounts(t *testing.T) {
 func TestSetShares(t *testing.T) {
 	chosen := func(seed uint64) (which string, n int) {
 		s := set(t, seed, "drop@5:30%", "garble:/never")
+		r := httptest.NewRequest("GET", "/", nil)
 		for range 1000 {
 			c := "-"
-			if s.Of("GET", "/").Cuts() {
+			if s.Of(r).Cuts() {
 				c = "+"
 				n++
 			}

@@ -23,6 +23,7 @@ func (h *handler) exchanges() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+root+"{$}", h.guard(true, h.servePage))
 	for path, serve := range map[string]http.HandlerFunc{
+		"requests":                     h.serveRequests,
 		"exchanges":                    h.serveList,
 		"exchanges/changes":            h.serveChanges,
 		"exchanges/search":             h.serveSearch,
@@ -44,18 +45,18 @@ func (h *handler) guard(isPage bool, serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		refuse := func(why string) { http.Error(w, "ssectl: "+why, http.StatusForbidden) }
 		if !h.isOurHost(r.Host) {
-			refuse(fmt.Sprintf("the exchanges are not shown under the name %q: use an address as http://127.0.0.1", r.Host))
+			refuse(fmt.Sprintf("this is not shown under the name %q: use an address as http://127.0.0.1 (serve: or --allow-host)", r.Host))
 			return
 		}
 		site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
 		navigates := isPage && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 		if site != "" && site != "same-origin" && site != "none" && !navigates {
-			refuse("the exchanges are not for pages of other sites")
+			refuse("this is not for pages of other sites")
 			return
 		}
 		if origin != "" {
 			if u, err := url.Parse(origin); err != nil || !strings.EqualFold(u.Host, r.Host) {
-				refuse("the exchanges are not for pages of other origins")
+				refuse("this is not for pages of other origins")
 				return
 			}
 		}

@@ -99,6 +99,9 @@ function story(summary) {
   if (summary.total_ms !== undefined) parts.push(duration(summary.total_ms));
   if (summary.bytes > 0) parts.push(size(summary.bytes));
   parts.push(summary.ended ?? (summary.status === undefined ? "waiting for an answer" : "open"));
+  if (summary.match !== undefined) parts.push(`from ${summary.match}`);
+  if (summary.unmatched !== undefined) parts.push("nothing matched");
+  if (summary.test !== undefined) parts.push(`test ${summary.test}`);
   return parts.join(", ");
 }
 
@@ -371,14 +374,26 @@ function headers(title, lines) {
   return lines.length === 0 ? [] : [element("h3", title), dl];
 }
 
+// unmatched shows why nothing matched a request: what differs least, and where.
+function unmatched({ unmatched: why, nearest, differs = [] }) {
+  if (why === undefined) return [];
+  if (nearest === undefined) return [element("p", why)];
+  return [element("p", `Nothing matches. The nearest is ${nearest}, and the request is not as there:`), ...differs.map(({ part, path, request, recording }) => {
+    const node = element("div", undefined, element("strong", path === undefined ? part : `${part} ${path}`), element("del", recording), element("ins", request));
+    node.className = "difference";
+    return node;
+  })];
+}
+
 function drawDetail(detail) {
   $("request-panel").replaceChildren(
+    ...unmatched(detail),
     ...body("Body", detail.request_body),
     ...headers("Headers", detail.request_header),
     ...(detail.remote ? [element("p", `from ${detail.remote}, for the host ${detail.host}`)] : []),
   );
   $("answer-panel").replaceChildren(
-    ...(detail.status === undefined ? [element("p", detail.ended ?? "No answer yet.")] : [element("p", `${detail.proto} ${detail.status}`)]),
+    ...(detail.status === undefined ? [element("p", detail.ended ?? "No answer yet.")] : [element("p", [detail.proto, detail.status].filter((part) => part !== undefined).join(" "))]),
     ...(detail.unseen ? [element("p", `Not all of it could be seen: ${detail.unseen}`)] : []),
     ...body("Body", detail.response_body),
     ...headers("Headers", detail.response_header),

@@ -14,6 +14,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fault"
 )
 
 //go:embed *.html *.css *.js
@@ -31,12 +32,15 @@ type Options struct {
 	// it has other answers for what is not one of its streams. It may be nil.
 	Mux *serve.Mux
 
-	// Log has the exchanges that the page at /.ssectl/ shows, and nothing else is
-	// there if it is nil. As they may be private, that page and its API are for
+	// Log has the exchanges that the page at /.ssectl/ shows, and /.ssectl/requests
+	// lists for a test, and nothing else is there if it is nil. As they may be private, that page and its API are for
 	// browsers on a host that cannot be another one in disguise: this machine, an
 	// IP address, and the names in Hosts, of which * means any.
 	Log   *window.Log
 	Hosts []string
+
+	// Faults, if not nil, are shown and set at /.ssectl/fault, for the same browsers.
+	Faults *fault.Control
 
 	// Transcript puts the text of a stream together. It may be nil.
 	Transcript func([]record.Record) window.Transcript
@@ -97,6 +101,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.serveDrop(w, r)
 	case h.Log != nil && (path == "" || path == "exchanges" || strings.HasPrefix(path, "exchanges/")):
 		h.api.ServeHTTP(w, r)
+	case h.Log != nil && path == "requests":
+		h.api.ServeHTTP(w, r)
+	case path == "requests": // and no stream in its place, which may have no end
+		http.Error(w, "ssectl: no log of requests is kept here: it is for tapes, fakes and upstreams", http.StatusNotFound)
+	case h.Faults != nil && path == "fault":
+		h.guard(false, h.serveFault)(w, r)
 	default:
 		h.Next.ServeHTTP(w, r)
 	}

@@ -256,6 +256,25 @@ func TestChangedSinceTheRequestBefore(t *testing.T) {
 	p.await(`document.querySelector("#changed-panel").textContent.includes("no request before")`)
 }
 
+// The page shows where an answer comes from, or what a request would have to be for one.
+func TestMatchIsShown(t *testing.T) {
+	l := startExchanges(t, window.Limits{})
+	ask := func(match exchange.Match) {
+		r := &exchange.Request{Time: began, Method: "POST", URL: &url.URL{Scheme: "http", Host: "api.test", Path: "/x"}, Match: match, Header: http.Header{"X-Ssectl-Test": {"red"}}}
+		(&passing{Watcher: l.Watch(r)}).answer(1).end(2, exchange.Whole, 0)
+	}
+	ask(exchange.Match{Name: "0001-chat.jsonl"})
+	ask(exchange.Match{Why: "no recording matches", Nearest: "<b>0001</b>", Differs: []exchange.Difference{{Part: "body", Path: ".a", Request: "2", Recording: "1"}}})
+	p := open(t, l.url+"/.ssectl/#2")
+	p.await(`document.querySelector("#list li:last-child .what")?.textContent.endsWith("whole, from 0001-chat.jsonl, test red")`)
+	p.await(`document.querySelector("#list li:first-child .what")?.textContent.endsWith("whole, nothing matched, test red")`)
+	p.tab("request")
+	p.await(`document.querySelector("#request-panel p")?.textContent.includes("The nearest is <b>0001</b>")`)
+	if got := eval[string](p, `document.querySelector("#request-panel .difference").textContent`); got != "body .a12" {
+		t.Errorf("difference %q", got)
+	}
+}
+
 // What the server forgets, the page forgets, and shows that it does.
 func TestPageIsAWindow(t *testing.T) {
 	l := startExchanges(t, window.Limits{Exchanges: 3, Events: 100})

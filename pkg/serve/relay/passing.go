@@ -131,9 +131,9 @@ func (x *passing) begin() {
 	} else {
 		x.request.Number = x.number.Add(1)
 	}
-	x.plan = x.faults.Uncounted()
+	x.plan = x.faults.Uncounted(x.in)
 	if x.in.Method != http.MethodHead {
-		x.plan = x.faults.Of(x.in.Method, x.in.URL.Path)
+		x.plan = x.faults.Of(x.in)
 	}
 	if x.Watch != nil {
 		x.watcher = x.Watch(x.request)

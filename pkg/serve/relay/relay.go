@@ -85,6 +85,10 @@ type Relay struct {
 	Faults    []fault.Fault
 	FaultSeed uint64
 
+	// FaultControl, if not nil, has the faults in place of Faults, so that they can be
+	// changed at any time.
+	FaultControl *fault.Control
+
 	// HeaderTimeout bounds the wait for the head of an answer, and IdleTimeout
 	// that for each piece of its body. Zero means no limit.
 	HeaderTimeout, IdleTimeout time.Duration
@@ -115,7 +119,10 @@ type Relay struct {
 func (h *Relay) init() {
 	h.once.Do(func() {
 		h.ctx, h.stop = context.WithCancel(context.Background())
-		h.faults = fault.NewSet(h.Faults, false, h.FaultSeed)
+		if h.FaultControl == nil {
+			h.FaultControl = fault.NewControl(h.Faults)
+		}
+		h.faults = h.FaultControl.NewSet(false, h.FaultSeed)
 		for i := range h.Faults {
 			h.err = errors.Join(h.err, h.Faults[i].Validate())
 		}

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/pertest"
 	"github.com/ssectl/ssectl/pkg/exchange"
 )
 
@@ -105,6 +106,7 @@ func (x *passing) outgoing() *http.Request {
 	x.keepBytes(out.URL, x.rawPath(in))
 	upgrade := upgradeOf(in.Header)
 	removeHopByHop(out.Header)
+	out.Header.Del(pertest.Header) // which is for us
 	if hasToken(in.Header["Te"], "trailers") {
 		out.Header.Set("Te", "trailers")
 	}

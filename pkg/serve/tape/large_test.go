@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 
 	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/serve/internal/answer"
 )
 
 func TestLargeBodies(t *testing.T) {
@@ -128,7 +129,7 @@ func TestTurns(t *testing.T) {
 			player.ServeHTTP(w, httptest.NewRequest("POST", path, body))
 			return w.Code
 		}
-		large := strings.Repeat("x", smallBody+1)
+		large := strings.Repeat("x", answer.SmallBody+1)
 		slow := make(chan int)
 		go func() { slow <- ask("/slow", strings.NewReader(large)) }()
 		synctest.Wait()
@@ -163,7 +164,7 @@ func TestCutBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, size := range []int{10, smallBody + 10, maxCompared + 10} {
+	for _, size := range []int{10, answer.SmallBody + 10, maxCompared + 10} {
 		w := httptest.NewRecorder()
 		player.ServeHTTP(w, httptest.NewRequest("POST", "/", io.MultiReader(strings.NewReader(strings.Repeat("x", size)), iotest.ErrReader(io.ErrUnexpectedEOF))))
 		if w.Code != 400 {
@@ -180,7 +181,7 @@ func TestLargeBodyGoesOn(t *testing.T) {
 		n, err := io.Copy(h, r.Body)
 		fmt.Fprintf(w, "%d %x %v", n, h.Sum(nil), err)
 	})})
-	for _, size := range []int{1, smallBody, smallBody + 1, maxCompared, maxCompared + 1, maxCompared + 2, maxRequest + 1} {
+	for _, size := range []int{1, answer.SmallBody, answer.SmallBody + 1, maxCompared, maxCompared + 1, maxCompared + 2, answer.MaxRequest + 1} {
 		body := strings.Repeat("0123456789", size/10+1)[:size]
 		want := fmt.Sprintf("%d %x %v", size, sha256.Sum256([]byte(body)), nil)
 		if _, text, _ := ask(t, base, call{method: "POST", target: "/b", body: body}); text != want {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ssectl/ssectl/pkg/exchange"
+	"github.com/ssectl/ssectl/pkg/serve/internal/answer"
 )
 
 // leaver is a client that leaves once it has so many writes.
@@ -63,7 +64,7 @@ func TestClientLeavesAtTheEnd(t *testing.T) {
 }
 
 type endWatcher struct {
-	nobody
+	answer.Nobody
 	how exchange.How
 }
 

@@ -2,7 +2,6 @@ package tape
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/serve/internal/answer"
 )
 
 // A recording is an exchange on tape. The events of its stream stay in the file.
@@ -33,9 +33,8 @@ type recording struct {
 	answered time.Time
 	ended    time.Time
 
-	key    key
-	used   bool
-	played int64 // which play was its last one, counted over all recordings
+	key   key
+	given bool // in any test
 }
 
 // name returns the name of the recording for people.
@@ -163,29 +162,14 @@ func checkLines(r io.Reader) error {
 	}
 }
 
-// compareNames orders the names of files: those that begin with numbers by the number,
-// for a recorder writes 10000-... after 9999-..., the others by their bytes.
-func compareNames(a, b string) int {
-	x, y := leadingNumber(a), leadingNumber(b)
-	if x == "" || y == "" {
-		return strings.Compare(a, b)
-	}
-	x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
-	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y), strings.Compare(a, b))
-}
-
-func leadingNumber(name string) string {
-	return name[:len(name)-len(strings.TrimLeft(name, "0123456789"))]
-}
-
-// load reads the recordings of a directory in the order of compareNames. Notes name
+// load reads the recordings of a directory in the order of their names. Notes name
 // the files that are left out.
 func load(dir string, note func(string)) ([]*recording, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(entries, func(a, b os.DirEntry) int { return compareNames(a.Name(), b.Name()) })
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return answer.CompareNames(a.Name(), b.Name()) })
 	var all []*recording
 	for _, entry := range entries {
 		name := entry.Name()

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/ssectl/ssectl/pkg/serve/internal/answer"
 )
 
 // A recorder goes on after 9999, and hand-written names stay in their place.
 func TestOrderOfFiles(t *testing.T) {
 	names := []string{"Z.jsonl", "9999-GET-a.jsonl", "zz.jsonl", "10000-GET-a.jsonl", "0002-b.jsonl", "2-a.jsonl", "00000000000000000000000003.jsonl", "100000000000000000000000.jsonl", "+.jsonl"}
-	slices.SortFunc(names, compareNames)
+	slices.SortFunc(names, answer.CompareNames)
 	want := []string{"+.jsonl", "0002-b.jsonl", "2-a.jsonl", "00000000000000000000000003.jsonl", "9999-GET-a.jsonl", "10000-GET-a.jsonl", "100000000000000000000000.jsonl", "Z.jsonl", "zz.jsonl"}
 	if !slices.Equal(names, want) {
 		t.Errorf("%q, want %q", names, want)

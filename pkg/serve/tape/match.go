@@ -14,6 +14,7 @@ import (
 	"unsafe"
 
 	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/pkg/exchange"
 )
 
 // A Part is a part of a request that is compared: "method", "path", "query",
@@ -267,20 +268,7 @@ func (k *key) same(recorded *key, part Part) bool {
 }
 
 // A Difference is a part in which a request differs from a recording.
-type Difference struct {
-	Part      string `json:"part"`
-	Path      string `json:"path,omitempty"` // within a JSON body, as jq writes it
-	Request   string `json:"request"`
-	Recording string `json:"recording"`
-}
-
-func (d Difference) String() string {
-	at := d.Part
-	if d.Path != "" {
-		at += " " + d.Path
-	}
-	return fmt.Sprintf("%s is %s, recorded %s", at, d.Request, d.Recording)
-}
+type Difference = exchange.Difference
 
 const (
 	maxDifferences = 5

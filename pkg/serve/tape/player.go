@@ -1,34 +1,23 @@
 package tape
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/textproto"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/internal/pertest"
 	"github.com/ssectl/ssectl/internal/redact"
-	"github.com/ssectl/ssectl/internal/socket"
 	"github.com/ssectl/ssectl/pkg/exchange"
-	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
-)
-
-const (
-	defaultWriteTimeout = 30 * time.Second
-
-	flushedBytes = 32 << 10 // are written at once, where nothing waits
+	"github.com/ssectl/ssectl/pkg/serve/internal/answer"
 )
 
 // Options configure a [Player]. The zero value compares method, path, query and
@@ -66,6 +55,10 @@ type Options struct {
 	Faults    []fault.Fault
 	FaultSeed uint64
 
+	// FaultControl, if not nil, has the faults in place of Faults, so that they can be
+	// changed at any time.
+	FaultControl *fault.Control
+
 	// Otherwise answers the requests that no recording matches. Nil means
 	// status 501 with the differences from the nearest one.
 	Otherwise http.Handler
@@ -99,22 +92,36 @@ type Play struct {
 // matches it. Where several recordings have the same request, they are played
 // one after the other, and then the last one again. A request with a Last-Event-ID
 // that no recording has is answered with the rest of the stream that has the event.
+//
+// Tests that use a player at the same time name themselves in the header
+// X-Ssectl-Test: each has turns and faults of its own. The header is not compared.
 type Player struct {
 	options Options
 	parts   []Part
 	secrets redact.Secrets
 	faults  *fault.Set
 	number  atomic.Int64
-	turns   turns
+	turns   answer.Turns
 
-	mu    sync.Mutex // guards plays, and the used and played fields of the recordings
 	list  []*recording
-	plays int64
+	tests pertest.States[progress]
+	mu    sync.Mutex // guards what the tests have got, and the given fields of the recordings
+}
+
+// A progress is how far a test has got: each has the recordings from the beginning.
+type progress struct {
+	plays  int64
+	played map[*recording]int64 // which play was the last one of a recording, from 1
 }
 
 // Open returns a Player for the recordings in a directory.
 func Open(dir string, options Options) (*Player, error) {
-	p := &Player{options: options, parts: DefaultParts(), turns: newTurns(), faults: fault.NewSet(options.Faults, false, options.FaultSeed)}
+	p := &Player{options: options, parts: DefaultParts(), turns: answer.NewTurns()}
+	control := options.FaultControl
+	if control == nil {
+		control = fault.NewControl(options.Faults)
+	}
+	p.faults = control.NewSet(false, options.FaultSeed)
 	for i := range options.Faults {
 		if err := options.Faults[i].Validate(); err != nil {
 			return nil, err
@@ -168,17 +175,17 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.options.Otherwise.ServeHTTP(w, r)
 		return
 	}
-	body, release, err := p.turns.read(w, r)
+	body, release, err := p.turns.Read(w, r)
 	defer release()
 	size := int64(len(body))
 	if err == nil && size > maxCompared && p.options.Otherwise == nil {
 		var rest int64
-		rest, err = drain(w, r)
+		rest, err = answer.Drain(w, r)
 		size += rest
 	}
 	if err != nil {
 		status := http.StatusBadRequest
-		if err == errBusy {
+		if err == answer.ErrBusy {
 			status = http.StatusServiceUnavailable
 		}
 		p.header(w.Header(), r, nil)
@@ -189,49 +196,59 @@ func (p *Player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	request := cleanWith(own, r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, body[:min(len(body), maxCompared)], size,
 		func(contentType, text string, cut int64) Body { return playedBody(own, contentType, text, cut) })
 	play := Play{Remote: r.RemoteAddr, Method: r.Method, Path: request.Path, Start: start}
-	found, after, key, err := p.find(request)
-	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
+	test := p.test(r.Header)
+	key, err := keyOf(request, p.options.Normalize)
+	var found *recording
+	var after string
+	var plan *fault.Plan
+	if err == nil {
+		found, after, plan = p.next(test, r, request, &key)
+	}
 	switch {
 	case err != nil:
 		play.Status, play.End = http.StatusInternalServerError, err.Error()
 		p.header(w.Header(), r, nil)
 		http.Error(w, "ssectl serve: "+err.Error(), play.Status)
 	case found != nil:
-		plan := p.faults.Of(r.Method, r.URL.Path)
 		if plan.NoResume && request.lastEventID() != "" {
-			found, after = p.noResume(found, &key), ""
+			found, after = p.noResume(test, found, &key), ""
 		}
 		if size > maxCompared && p.options.Otherwise != nil {
-			drain(w, r)
+			answer.Drain(w, r)
 		}
 		play.Name = found.name()
 		p.header(w.Header(), r, found)
-		x := &playing{
-			player: p, w: w, control: http.NewResponseController(w), ctx: r.Context(), play: &play, due: time.Now(),
-			watcher: p.watch(start, r, body), end: exchange.ClientLeft, after: after,
-		}
+		sender := answer.New(answer.Options{
+			Wait: p.options.Wait, WriteTimeout: p.options.WriteTimeout, Header: p.options.Header, Watch: p.watch(start, r, body, exchange.Match{Name: play.Name}),
+		}, w, r.Context())
 		defer func() { // also of a panic that cuts the answer
+			play.Status, play.Events, play.Bytes, play.End = sender.Status, sender.Events, sender.Bytes, sender.End
 			play.Duration = time.Since(start)
-			x.watcher.End(exchange.End{How: x.end, Time: time.Now(), First: x.first, Events: play.Events, Bytes: play.Bytes})
+			if sender.Broken != nil {
+				p.note(fmt.Sprintf("%s: %v", play.Name, sender.Broken))
+			}
+			sender.Finish()
 			p.played(play)
 		}()
 		body, request, key = nil, nil, emptyKey // an answer may take hours
 		release()
-		x.run(r, found, plan)
+		sender.Send(r, (&playing{found: found, after: after}).answer(), plan)
 		return
-	case preflight && p.options.CORS != "":
+	case answer.IsPreflight(r) && p.options.CORS != "":
 		p.header(w.Header(), r, nil)
 		play.Status = http.StatusNoContent
 		w.WriteHeader(play.Status)
 	case p.options.Otherwise != nil:
-		r.Body = &again{begun: body, rest: r.Body, release: release}
+		answer.Again(r, body, release)
 		body, request, key = nil, nil, emptyKey
 		p.options.Otherwise.ServeHTTP(w, r)
 		return
 	default:
 		play.Status = http.StatusNotImplemented
 		p.header(w.Header(), r, nil)
-		play.End = p.refuse(w, p.watch(start, r, body), request, &key)
+		match := p.miss(request, &key)
+		play.End = match.Why
+		p.refuse(w, p.watch(start, r, body, match), match)
 	}
 	play.Duration = time.Since(start)
 	p.played(play)
@@ -254,47 +271,74 @@ func (p *Player) played(play Play) {
 	}
 }
 
-// find returns the recording to play for a request, nil if there is none, and the ID
-// of the event that a resumed stream goes on after.
-func (p *Player) find(request *Request) (found *recording, after string, k key, err error) {
-	if k, err = keyOf(request, p.options.Normalize); err != nil {
-		return nil, "", k, err
-	}
+// next returns the recording to play for a request, nil if there is none, the ID of the
+// event that a resumed stream goes on after, and the faults.
+func (p *Player) next(test *progress, r *http.Request, request *Request, k *key) (found *recording, after string, plan *fault.Plan) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	found, after, counts := p.find(test, request, k)
+	if found == nil {
+		return nil, "", nil
+	}
+	plan = p.faults.Of(r)
+	if counts && plan.Status == 0 { // or it is still to be played, when the client comes back
+		p.use(test, found)
+	}
+	return found, after, plan
+}
+
+// find returns the recording for a request, and whether it counts as played now. The
+// caller holds the mutex.
+func (p *Player) find(test *progress, request *Request, k *key) (found *recording, after string, counts bool) {
 	id := request.lastEventID()
-	found = p.pick(&k, func(r *recording) bool { return r.request.lastEventID() == id })
+	found = p.pick(test, k, func(r *recording) bool { return r.request.lastEventID() == id })
 	if found == nil && id != "" {
-		if found = p.resumed(&k, request.Method, id); found != nil {
-			return found, id, k, nil // which counts as played already
+		if found = p.resumed(test, k, request.Method, id); found != nil {
+			return found, id, false // which counts as played already
 		}
 	}
 	if found == nil {
-		found = p.afresh(&k)
+		found = p.afresh(test, k)
 	}
 	if found == nil && request.Method == http.MethodHead {
 		// The answer to a GET is that to HEAD, without its body.
 		get := *request
 		get.Method = http.MethodGet
-		if k, err := keyOf(&get, p.options.Normalize); err == nil {
-			return p.afresh(&k), "", k, nil // and it is still to be played
+		if other, err := keyOf(&get, p.options.Normalize); err == nil {
+			*k = other
+			return p.afresh(test, k), "", false // and it is still to be played
 		}
 	}
-	p.use(found)
-	return found, "", k, nil
+	return found, "", true
+}
+
+// test returns the progress of the test that a request is of.
+func (p *Player) test(header http.Header) *progress {
+	return p.tests.Of(pertest.Name(header), func() *progress { return &progress{played: map[*recording]int64{}} })
 }
 
 // use notes that a recording is played.
-func (p *Player) use(r *recording) {
-	if r != nil {
-		p.plays++
-		r.used, r.played = true, p.plays
+func (p *Player) use(test *progress, r *recording) {
+	test.plays++
+	test.played[r] = test.plays
+	r.given = true
+}
+
+// Left returns the names of the recordings that were not played so far, in no test.
+func (p *Player) Left() (names []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.list {
+		if !r.given {
+			names = append(names, r.name())
+		}
 	}
+	return names
 }
 
 // pick returns the first recording that matches and fits and was not played, of those
 // with the same request as the first that matches; else the last of them.
-func (p *Player) pick(k *key, fits func(*recording) bool) (found *recording) {
+func (p *Player) pick(test *progress, k *key, fits func(*recording) bool) (found *recording) {
 	for _, r := range p.list {
 		if !p.matches(k, r) || !fits(r) {
 			continue
@@ -302,7 +346,7 @@ func (p *Player) pick(k *key, fits func(*recording) bool) (found *recording) {
 		if found != nil && !p.sameRequest(found, r) {
 			continue
 		}
-		if found = r; !r.used {
+		if found = r; test.played[r] == 0 {
 			break
 		}
 	}
@@ -340,23 +384,7 @@ func (p *Player) header(header http.Header, r *http.Request, found *recording) {
 			header["Content-Type"] = nil // or it would be guessed from the body
 		}
 	}
-	if p.options.CORS != "" {
-		header.Set("Access-Control-Allow-Origin", p.options.CORS)
-		if p.options.CORS != "*" {
-			header.Set("Access-Control-Allow-Credentials", "true")
-			header.Set("Vary", "Origin")
-		}
-		if header.Get("Access-Control-Expose-Headers") == "" {
-			header.Set("Access-Control-Expose-Headers", "*")
-		}
-		if method := r.Header.Get("Access-Control-Request-Method"); method != "" {
-			header.Set("Access-Control-Allow-Methods", method)
-			header.Set("Access-Control-Max-Age", "600")
-		}
-		if names := r.Header.Get("Access-Control-Request-Headers"); names != "" {
-			header.Set("Access-Control-Allow-Headers", names)
-		}
-	}
+	answer.SetCORS(header, r, p.options.CORS)
 	httpx.ReplaceFields(header, p.options.Header, found != nil && found.stream)
 }
 
@@ -373,49 +401,23 @@ type refusal struct {
 }
 
 // watch reports a request to Options.Watch.
-func (p *Player) watch(start time.Time, r *http.Request, body []byte) exchange.Watcher {
-	if p.options.Watch == nil {
-		return nobody{}
+func (p *Player) watch(start time.Time, r *http.Request, body []byte, match exchange.Match) exchange.Watcher {
+	number := p.options.Number
+	if number == nil {
+		number = func() int64 { return p.number.Add(1) }
 	}
-	u := *r.URL
-	u.Scheme, u.Host = "http", r.Host
-	request := &exchange.Request{Time: start, Remote: r.RemoteAddr, Method: r.Method, URL: &u, Host: r.Host, Header: r.Header.Clone()}
-	if p.options.Number != nil {
-		request.Number = p.options.Number()
-	} else {
-		request.Number = p.number.Add(1)
-	}
-	w := p.options.Watch(request)
-	if w == nil {
-		return nobody{}
-	}
-	request.Passed(body, maxWatched)
-	request.Finished()
-	return w
+	return answer.Watch(p.options.Watch.With(match), number, start, r, body)
 }
-
-// maxWatched bounds the body of a request that a watcher gets, in bytes.
-const maxWatched = 1 << 20
 
 var emptyKey key
 
-// nobody watches an exchange.
-type nobody struct{}
-
-func (nobody) Response(*exchange.Response) {}
-func (nobody) Event(*record.Record)        {}
-func (nobody) Body([]byte)                 {}
-func (nobody) End(exchange.End)            {}
-
-// refuse answers a request that no recording matches, and returns its message.
-func (p *Player) refuse(w http.ResponseWriter, watcher exchange.Watcher, request *Request, k *key) string {
-	var answer refusal
-	answer.Error.Type, answer.Error.Code = "no_recording", "no_recording"
+// miss returns why no recording matches a request.
+func (p *Player) miss(request *Request, k *key) (m exchange.Match) {
 	target := request.Path
 	if request.Query != "" {
 		target += "?" + request.Query
 	}
-	message := fmt.Sprintf("no recording matches %s %s", request.Method, target)
+	m.Why = fmt.Sprintf("no recording matches %s %s", request.Method, target)
 	var nearest *recording
 	best := -1
 	for _, r := range p.list {
@@ -424,146 +426,49 @@ func (p *Player) refuse(w http.ResponseWriter, watcher exchange.Watcher, request
 		}
 	}
 	if nearest == nil {
-		message += ": there is none"
-	} else {
-		answer.Error.Nearest = nearest.name()
-		answer.Error.Differs = k.differences(&nearest.key, p.parts)
-		var words []string
-		for _, d := range answer.Error.Differs {
-			words = append(words, d.String())
-		}
-		message += fmt.Sprintf("; the nearest is %s: %s", nearest.name(), strings.Join(words, "; "))
+		m.Why += ": there is none"
+		return m
 	}
-	answer.Error.Message = message
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	encoder.Encode(answer)
-	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("X-Content-Type-Options", "nosniff")
-	// The SDKs of OpenAI and Anthropic would ask again, and again.
-	header.Set("X-Should-Retry", "false")
-	w.WriteHeader(http.StatusNotImplemented)
-	w.Write(text.Bytes())
-	watcher.Response(&exchange.Response{Time: time.Now(), Status: http.StatusNotImplemented, Header: header.Clone()})
-	watcher.Body(text.Bytes())
-	watcher.End(exchange.End{How: exchange.Whole, Time: time.Now(), Bytes: int64(text.Len())})
-	p.note(message)
-	return message
+	m.Nearest, m.Differs = nearest.name(), k.differences(&nearest.key, p.parts)
+	var words []string
+	for _, d := range m.Differs {
+		words = append(words, d.String())
+	}
+	m.Why += fmt.Sprintf("; the nearest is %s: %s", m.Nearest, strings.Join(words, "; "))
+	return m
 }
 
-// A playing is one answer on its way.
+// refuse answers a request that no recording matches.
+func (p *Player) refuse(w http.ResponseWriter, watcher exchange.Watcher, match exchange.Match) {
+	var refused refusal
+	refused.Error.Type, refused.Error.Code = "no_recording", "no_recording"
+	refused.Error.Message, refused.Error.Nearest, refused.Error.Differs = match.Why, match.Nearest, match.Differs
+	answer.Refuse(w, watcher, refused)
+	p.note(match.Why)
+}
+
+// A playing is a recording that is sent.
 type playing struct {
-	player  *Player
-	w       http.ResponseWriter
-	control *http.ResponseController
-	ctx     context.Context
-	play    *Play
-	due     time.Time // of the latest line
-	begun   bool      // the head is sent
-	pending []byte
-	breaker *fault.Writer // makes faults happen; nil if there are none
-
-	watcher exchange.Watcher
-	after   string       // the ID of the event that the stream goes on after
-	first   time.Time    // of the events
-	end     exchange.How // as far as is known
+	found *recording
+	after string // the ID of the event that the stream goes on after
 }
 
-var errGone = errors.New("closed by the client")
-
-// run gives the answer of a recording. It panics with [http.ErrAbortHandler] where
-// the answer is to be cut.
-func (x *playing) run(r *http.Request, found *recording, plan *fault.Plan) {
-	w, play := x.w, x.play
-	play.Status = found.response.Status
-	for name := range found.end.Trailer {
-		w.Header().Add("Trailer", name)
+// answer returns the recording as an answer.
+func (x *playing) answer() *answer.Answer {
+	found := x.found
+	a := &answer.Answer{
+		Status: found.response.Status, Trailer: found.end.Trailer, End: found.end.How, Stream: found.stream,
+		Before: gap(found.asked, found.answered), Text: found.response.Body.Bytes, Later: gap(found.answered, found.ended),
 	}
-	if plan.Lifetime > 0 {
-		ctx, cancel := context.WithTimeoutCause(x.ctx, plan.Lifetime, &fault.Cut{Cause: fmt.Sprintf("cut after %v", plan.Lifetime)})
-		defer cancel()
-		x.ctx = ctx
+	if found.stream || found.pieces {
+		a.Body = x.send
 	}
-	if plan.Delay > 0 {
-		x.begun = true
-		if err := x.sleep(plan.Delay); err != nil {
-			play.End = err.Error()
-			panic(http.ErrAbortHandler)
-		}
-		x.due = time.Now()
-	}
-	if plan.Status != 0 {
-		play.Status, play.End, x.end = plan.Status, "refused by a fault", exchange.Fault
-		for _, name := range []string{"Content-Encoding", "Content-Length", "Etag", "Last-Modified"} {
-			w.Header().Del(name) // those of the recorded answer
-		}
-		httpx.WriteError(w, r, plan.Status, http.StatusText(plan.Status), x.player.options.Header)
-		return
-	}
-	if found.stream {
-		plan.SetHeader(w.Header())
-		if plan.Breaks {
-			x.breaker = plan.NewWriter(x)
-		}
-	}
-	x.begun = true // there is nothing to send while the head waits
-	if err := x.wait(gap(found.asked, found.answered), false); err != nil {
-		play.End = err.Error()
-		panic(http.ErrAbortHandler)
-	}
-	x.begun = false
-	body := found.response.Body
-	head := r.Method == http.MethodHead || !hasContent(found.response.Status)
-	if !found.stream && !found.pieces && !head && found.end.How == exchange.Whole && len(found.end.Trailer) == 0 {
-		w.Header().Set("Content-Length", strconv.Itoa(len(body.Bytes)))
-	}
-	x.watcher.Response(&exchange.Response{Time: time.Now(), Proto: r.Proto, Status: found.response.Status, Header: w.Header().Clone(), Stream: found.stream})
-	w.WriteHeader(found.response.Status)
-	err := error(nil)
-	if !head {
-		if found.stream || found.pieces {
-			err = x.stream(found)
-		} else if err = x.wait(gap(found.answered, found.ended), false); err == nil {
-			x.pending = append(x.pending, body.Bytes...)
-			x.watcher.Body(body.Bytes)
-		}
-	}
-	if err == nil {
-		err = x.sendAll(found.end.How == exchange.Whole)
-	}
-	var cut *fault.Cut
-	switch {
-	case errors.As(err, &cut):
-		x.end = exchange.Fault
-		if play.End = cut.Cause; cut.Reset {
-			reset(x.control)
-		}
-	case err != nil:
-		play.End = err.Error()
-		if !errors.Is(err, errGone) {
-			x.player.note(fmt.Sprintf("%s: %v", found.name(), err))
-		}
-		panic(http.ErrAbortHandler)
-	case head, found.end.How == exchange.Whole:
-		for name, values := range found.end.Trailer {
-			w.Header()[name] = values
-		}
-		play.End, x.end = string(exchange.Whole), exchange.Whole
-		return
-	case found.end.How == exchange.Reset:
-		play.End, x.end = "reset, as recorded", exchange.Reset
-		reset(x.control)
-	default:
-		play.End, x.end = fmt.Sprintf("cut, as recorded (%s)", found.end.How), exchange.Truncated
-	}
-	panic(http.ErrAbortHandler)
+	return a
 }
 
-// stream sends the events of a recording, or the pieces of its body.
-func (x *playing) stream(found *recording) error {
+// send sends the events of the recording, or the pieces of its body.
+func (x *playing) send(to *answer.Sender) error {
+	found := x.found
 	file, err := os.Open(found.file)
 	if err != nil {
 		return err
@@ -583,23 +488,20 @@ func (x *playing) stream(found *recording) error {
 			continue
 		}
 		if s.piece != nil {
-			if err := x.wait(gap(last, r.Time), false); err != nil {
+			if err := to.Wait(gap(last, r.Time), false); err != nil {
 				return err
 			}
 			if !r.Time.IsZero() {
 				last = r.Time
 			}
-			x.watcher.Body(s.piece)
-			if x.pending = append(x.pending, s.piece...); len(x.pending) >= flushedBytes {
-				if err := x.flush(); err != nil {
-					return err
-				}
+			if err := to.Piece(s.piece); err != nil {
+				return err
 			}
 			continue
 		}
 		if r.Meta != nil {
 			if now.stream || now.pieces { // the end has a time too
-				if err := x.wait(gap(last, r.Time), false); err != nil {
+				if err := to.Wait(gap(last, r.Time), false); err != nil {
 					return err
 				}
 			}
@@ -623,35 +525,15 @@ func (x *playing) stream(found *recording) error {
 			last = last.Add(recorded)
 		}
 		if recorded > 0 || r.IsEvent {
-			if err := x.wait(recorded, r.IsEvent && events > 0); err != nil {
+			if err := to.Wait(recorded, r.IsEvent && events > 0); err != nil {
 				return err
 			}
-		}
-		before := len(x.pending)
-		if x.pending, err = r.AppendText(x.pending); err != nil {
-			return err
 		}
 		if r.IsEvent {
 			events++
 		}
-		if x.breaker != nil {
-			text := bytes.Clone(x.pending[before:])
-			x.pending = x.pending[:before]
-			if err := x.broken(text, r.IsEvent); err != nil {
-				return err
-			}
-		} else if r.IsEvent {
-			x.play.Events++
-		}
-		r.Time = time.Now()
-		if r.IsEvent && x.first.IsZero() {
-			x.first = r.Time
-		}
-		x.watcher.Event(&r)
-		if len(x.pending) >= flushedBytes {
-			if err := x.flush(); err != nil {
-				return err
-			}
+		if err := to.Event(&r); err != nil {
+			return err
 		}
 	}
 }
@@ -662,125 +544,4 @@ func gap(from, to time.Time) time.Duration {
 		return 0
 	}
 	return max(to.Sub(from), 0)
-}
-
-// wait waits until the next line is due. Pending bytes go out before.
-func (x *playing) wait(recorded time.Duration, next bool) error {
-	wait := recorded
-	if x.player.options.Wait != nil {
-		wait = x.player.options.Wait(recorded, next)
-	}
-	if wait <= 0 {
-		return nil
-	}
-	x.due = x.due.Add(wait)
-	left := time.Until(x.due)
-	if left <= 0 {
-		return nil
-	}
-	if len(x.pending) > 0 || !x.begun || x.breaker != nil {
-		if err := x.sendAll(false); err != nil {
-			return err
-		}
-		left = time.Until(x.due)
-	}
-	return x.sleep(left)
-}
-
-// sleep waits, unless the client leaves or a fault ends the answer.
-func (x *playing) sleep(wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-x.ctx.Done():
-		return x.gone()
-	}
-}
-
-// gone returns why an answer cannot go on.
-func (x *playing) gone() error {
-	var cut *fault.Cut
-	if errors.As(context.Cause(x.ctx), &cut) {
-		return cut
-	}
-	return errGone
-}
-
-// broken sends an event, or other bytes of the stream, as the faults want it.
-func (x *playing) broken(text []byte, isEvent bool) error {
-	if !isEvent {
-		x.breaker.Add(text)
-		return nil
-	}
-	before := x.breaker.Sent
-	err := x.breaker.Event(text)
-	x.play.Events += x.breaker.Sent - before
-	return err
-}
-
-// sendAll sends the pending bytes, as far as faults let it pass; last is that of a
-// stream that ends in order.
-func (x *playing) sendAll(last bool) error {
-	if x.breaker != nil {
-		if err := x.breaker.Flush(last); err != nil {
-			return err
-		}
-	}
-	return x.flush()
-}
-
-// Send is for faults.
-func (x *playing) Send(text []byte) error {
-	x.pending = append(x.pending, text...)
-	return x.flush()
-}
-
-// Sleep is for faults.
-func (x *playing) Sleep(wait time.Duration) error {
-	err := x.sleep(wait)
-	x.due = time.Now()
-	return err
-}
-
-func (x *playing) flush() error {
-	if x.begun && len(x.pending) == 0 {
-		return nil
-	}
-	if x.ctx.Err() != nil {
-		return x.gone()
-	}
-	x.begun = true
-	if limit := x.player.options.WriteTimeout; limit >= 0 {
-		if limit == 0 {
-			limit = defaultWriteTimeout
-		}
-		x.control.SetWriteDeadline(time.Now().Add(limit))
-		defer x.control.SetWriteDeadline(time.Time{})
-	}
-	n, err := x.w.Write(x.pending)
-	x.play.Bytes += int64(n)
-	x.pending = x.pending[:0]
-	if err == nil {
-		err = x.control.Flush()
-	}
-	if err != nil {
-		return x.gone()
-	}
-	return nil // also where the client left as soon as it had everything
-}
-
-// reset resets the connection of HTTP/1.1. One of HTTP/2 carries other streams:
-// there the caller resets the stream.
-func reset(control *http.ResponseController) {
-	conn, _, err := control.Hijack()
-	if err != nil {
-		return
-	}
-	socket.Drain(socket.Raw(conn), func(wait time.Duration) error {
-		time.Sleep(wait) // the server no longer knows when the client leaves
-		return nil
-	})
-	socket.Cut(conn, true)
 }

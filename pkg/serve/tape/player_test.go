@@ -67,6 +67,32 @@ func TestByHand(t *testing.T) {
 	}
 }
 
+// A status that is a fault takes no turn: the client comes back for the recording. Each
+// test has the turns from the beginning.
+func TestTurnsOfTests(t *testing.T) {
+	dir := write(t, map[string]string{
+		"1.jsonl": `{"meta":{"request":{"path":"/x"},"response":{"body":"one"}}}`,
+		"2.jsonl": `{"meta":{"request":{"path":"/x"},"response":{"body":"two"}}}`,
+		"3.jsonl": `{"meta":{"request":{"path":"/y"},"response":{"body":"y"}}}`,
+	})
+	busy, err := fault.Parse("status=503:#1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	player, base := play(t, dir, Options{Faults: []fault.Fault{busy}})
+	for i, test := range []struct{ test, want string }{
+		{"", "503"}, {"", "one"}, {"a", "503"}, {"", "two"}, {"a", "one"}, {"", "two"}, {"b", "503"}, {"a", "two"},
+	} {
+		response, text, _ := ask(t, base, call{method: "GET", target: "/x", header: http.Header{"X-Ssectl-Test": {test.test}}})
+		if text != test.want && fmt.Sprint(response.StatusCode) != test.want {
+			t.Errorf("%d: test %q gets %q, want %q", i, test.test, text, test.want)
+		}
+	}
+	if got := fmt.Sprint(player.Left()); got != "[3.jsonl]" {
+		t.Errorf("left are %s", got)
+	}
+}
+
 func TestNothingMatches(t *testing.T) {
 	dir := write(t, map[string]string{
 		"0001-a.jsonl": `{"meta":{"request":{"method":"POST","path":"/v1/chat?a=1","json":{"model":"m","messages":[{"content":"hello"}]}},"response":{"body":"x"}}}`,

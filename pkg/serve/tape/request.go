@@ -3,17 +3,17 @@ package tape
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"slices"
 	"strings"
 	"unsafe"
 
-	"github.com/ssectl/ssectl/internal/coding"
 	"github.com/ssectl/ssectl/internal/httpx"
+	"github.com/ssectl/ssectl/internal/pertest"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/serve/internal/answer"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
 
@@ -31,10 +31,11 @@ func checkHeader(header http.Header) error {
 }
 
 // unkept are the headers that belong to a connection or to the coding of a body,
-// which is undone, or that differ with every request.
+// which is undone, that differ with every request, or that are for us.
 var unkept = []string{
 	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 	"Content-Length", "Content-Encoding", "Accept-Encoding", "Date", "Host",
+	pertest.Header,
 	"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded",
 }
 
@@ -70,7 +71,7 @@ func cleanWith(secrets *redact.Secrets, method, path, query string, header http.
 	r := &Request{Method: method, hasPath: true, Query: secrets.Query(query), Header: http.Header{}}
 	contentType := header.Get("Content-Type")
 	if body != nil {
-		text, cut := uncoded(header, body, size)
+		text, cut := answer.Uncoded(header, body, size)
 		boundary := ""
 		if kind, parameters, err := mime.ParseMediaType(contentType); err == nil && strings.HasPrefix(kind, "multipart/") {
 			// It is made up anew for each request.
@@ -95,32 +96,6 @@ func cleanWith(secrets *redact.Secrets, method, path, query string, header http.
 		}
 	}
 	return r
-}
-
-// maxUncoded bounds a body whose coding is undone: a few bytes may stand for
-// very many.
-const maxUncoded = DefaultMaxBody
-
-// uncoded returns a body without the codings of its content, and the size of the
-// whole if it is the beginning of one.
-func uncoded(header http.Header, body []byte, size int64) ([]byte, int64) {
-	if size > int64(len(body)) {
-		return body, size
-	}
-	name := coding.Of(header)
-	if name == "" || len(body) == 0 {
-		return body, 0
-	}
-	reader, err := coding.NewReader(name, bytes.NewReader(body))
-	if err != nil {
-		return body, 0
-	}
-	defer reader.Close()
-	text, err := io.ReadAll(io.LimitReader(reader, maxUncoded+1))
-	if err != nil || len(text) > maxUncoded {
-		return body, 0
-	}
-	return text, 0
 }
 
 // cleanParts returns a form of several parts without the fields that are secret, and

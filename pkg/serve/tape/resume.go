@@ -21,10 +21,10 @@ func (r *Request) lastEventID() string { return r.Header.Get("Last-Event-ID") }
 // the given ID, the one that was played last. A GET resumes streams of other methods
 // too, as that of MCP does
 // (https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery).
-func (p *Player) resumed(k *key, method, id string) (found *recording) {
+func (p *Player) resumed(test *progress, k *key, method, id string) (found *recording) {
 	isAll := false // that the stream has
 	for _, r := range p.list {
-		if !r.stream || found != nil && r.played <= found.played {
+		if !r.stream || found != nil && test.played[r] <= test.played[found] {
 			continue
 		}
 		differs := func(part Part) bool {
@@ -50,24 +50,24 @@ func (p *Player) resumed(k *key, method, id string) (found *recording) {
 }
 
 // afresh returns the recording for a request as if it had no Last-Event-ID.
-func (p *Player) afresh(k *key) *recording {
-	found := p.pick(k, func(r *recording) bool { return r.request.lastEventID() == "" })
+func (p *Player) afresh(test *progress, k *key) *recording {
+	found := p.pick(test, k, func(r *recording) bool { return r.request.lastEventID() == "" })
 	if found == nil {
-		found = p.pick(k, func(*recording) bool { return true })
+		found = p.pick(test, k, func(*recording) bool { return true })
 	}
 	return found
 }
 
 // noResume returns the recording that is played in place of the one that was found,
 // where the Last-Event-ID is not to count.
-func (p *Player) noResume(found *recording, k *key) *recording {
+func (p *Player) noResume(test *progress, found *recording, k *key) *recording {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	other := p.afresh(k)
+	other := p.afresh(test, k)
 	if other == nil {
 		return found
 	}
-	p.use(other)
+	p.use(test, other)
 	return other
 }
 

@@ -1,0 +1,388 @@
+package protocol
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/serve/fake"
+)
+
+// A langgraph is a server of LangGraph with one graph, which answers the last message of
+// its input (https://docs.langchain.com/langsmith/server-api-ref). Runs are kept, and
+// their streams can be joined.
+type langgraph struct {
+	*base
+	threads shelf[*thread]
+	runs    shelf[*run]
+}
+
+func newLangGraph(b *base) fake.Service { return &langgraph{base: b} }
+
+const graphID = "agent"
+
+// A thread keeps the messages of its runs.
+type thread struct {
+	id       string
+	metadata any
+	created  time.Time
+
+	mu       sync.Mutex // guards messages
+	messages []any
+}
+
+const maxMessages = 1000 // of a thread
+
+// A run is an answer of the graph.
+type run struct {
+	answer
+	id        string
+	thread    *thread // nil for a run without one
+	assistant any
+	resumable bool
+	created   time.Time
+	values    map[string]any // at its end
+}
+
+func (l *langgraph) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
+	path := strings.Split(strings.Trim(r.Path, "/"), "/")
+	var of *thread
+	if path[0] == "threads" && len(path) > 1 && path[1] != "search" {
+		t, ok := l.threads.get(path[1])
+		if !ok && !l.mayMake(r) {
+			return l.Error(r, http.StatusNotFound, "Thread "+path[1]+" not found")
+		}
+		if !ok {
+			t = l.newThread(path[1], nil)
+		}
+		of, path = t, append([]string{"thread"}, path[2:]...)
+	}
+	switch r.Method + " " + strings.Join(path, "/") {
+	case "GET ok":
+		return fake.JSON(http.StatusOK, map[string]any{"ok": true})
+	case "GET info":
+		return fake.JSON(http.StatusOK, serverInfo())
+	case "POST assistants/search":
+		return fake.JSON(http.StatusOK, []any{assistant(graphID)})
+	case "POST threads":
+		return l.makeThread(r)
+	case "POST threads/search":
+		threads := []any{}
+		for _, t := range l.threads.all() {
+			threads = append(threads, t.value())
+		}
+		return fake.JSON(http.StatusOK, threads)
+	case "GET thread":
+		return fake.JSON(http.StatusOK, of.value())
+	case "DELETE thread":
+		l.threads.take(of.id)
+		return &fake.Reply{Status: http.StatusNoContent}
+	case "GET thread/state":
+		return fake.JSON(http.StatusOK, of.state())
+	case "POST thread/history", "GET thread/history":
+		return fake.JSON(http.StatusOK, []any{of.state()})
+	case "POST runs/stream", "POST thread/runs/stream":
+		return l.newRun(r, of, content).reply()
+	case "POST runs/wait", "POST thread/runs/wait":
+		run := l.newRun(r, of, content)
+		run.finish()
+		return run.located(fake.JSON(http.StatusOK, run.values))
+	case "POST runs", "POST thread/runs":
+		run := l.newRun(r, of, content)
+		return run.located(fake.JSON(http.StatusOK, run.value()))
+	case "GET thread/runs":
+		runs := []any{}
+		for _, run := range l.runs.all() {
+			if run.thread == of {
+				runs = append(runs, run.value())
+			}
+		}
+		return fake.JSON(http.StatusOK, runs)
+	}
+	if len(path) == 2 && path[0] == "assistants" && r.Method == http.MethodGet {
+		return fake.JSON(http.StatusOK, assistant(path[1]))
+	}
+	if path[0] == "thread" {
+		path = path[1:]
+	}
+	if len(path) < 2 || path[0] != "runs" {
+		return nil
+	}
+	run, ok := l.runs.get(path[1])
+	if !ok || run.thread != of {
+		return l.Error(r, http.StatusNotFound, "Run "+path[1]+" not found")
+	}
+	return run.act(r, strings.Join(path[2:], "/"))
+}
+
+// mayMake reports whether a request makes a thread that there is not.
+func (l *langgraph) mayMake(r *fake.Request) bool {
+	return r.Method == http.MethodPost && object(r.JSON)["if_not_exists"] == "create"
+}
+
+func (l *langgraph) newThread(id string, metadata any) *thread {
+	if metadata == nil {
+		metadata = map[string]any{}
+	}
+	t := &thread{id: id, metadata: metadata, created: time.Now()}
+	l.threads.put(id, t, len(encode(metadata)))
+	return t
+}
+
+func (l *langgraph) makeThread(r *fake.Request) *fake.Reply {
+	body := object(r.JSON)
+	id := cmp.Or(text(body["thread_id"]), l.newID("thread"))
+	t, ok := l.threads.get(id)
+	switch {
+	case !ok:
+		t = l.newThread(id, body["metadata"])
+	case body["if_exists"] != "do_nothing":
+		return l.Error(r, http.StatusConflict, "Thread "+id+" already exists")
+	}
+	return fake.JSON(http.StatusOK, t.value())
+}
+
+func (l *langgraph) Error(_ *fake.Request, status int, message string) *fake.Reply {
+	return refuse(status, map[string]any{"detail": words(status, message)})
+}
+
+func assistant(id string) map[string]any {
+	return map[string]any{"assistant_id": id, "graph_id": graphID, "name": graphID, "config": map[string]any{}, "metadata": map[string]any{}, "version": 1}
+}
+
+func (t *thread) value() map[string]any {
+	return map[string]any{
+		"thread_id": t.id, "created_at": t.created, "updated_at": t.created, "metadata": t.metadata,
+		"status": "idle", "values": t.now(), "interrupts": map[string]any{},
+	}
+}
+
+func (t *thread) state() map[string]any {
+	return map[string]any{
+		"values": t.now(), "next": []any{}, "tasks": []any{}, "metadata": t.metadata, "created_at": t.created, "parent_checkpoint": nil,
+		"checkpoint": map[string]any{"thread_id": t.id, "checkpoint_ns": "", "checkpoint_id": t.id},
+	}
+}
+
+// now returns the values of a thread.
+func (t *thread) now() map[string]any {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return map[string]any{"messages": append([]any{}, t.messages...)}
+}
+
+// add adds messages to a thread, and returns all of them.
+func (t *thread) add(messages ...any) []any {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.messages = append(t.messages, messages...)
+	t.messages = t.messages[max(len(t.messages)-maxMessages, 0):]
+	return slices.Clone(t.messages)
+}
+
+// newRun makes a run of a request: of a thread, or of none.
+func (l *langgraph) newRun(r *fake.Request, of *thread, content *fake.Content) *run {
+	body := object(r.JSON)
+	run := &run{id: l.newID("run"), thread: of, assistant: body["assistant_id"], resumable: body["stream_resumable"] == true, created: time.Now()}
+	input := messagesOf(body["input"], l.newID("message"))
+	content = l.or(content, lastSaid(input))
+	reply := l.message(content)
+	before := input
+	if of != nil {
+		before = of.add(input...)
+		of.add(reply)
+	}
+	run.values = map[string]any{"messages": append(slices.Clone(before), reply)}
+	if content.JSON != nil {
+		run.values = with(object(content.JSON), run.values)
+	}
+	l.record(run, modes(body["stream_mode"]), map[string]any{"messages": before}, reply, content)
+	l.runs.put(run.id, run, run.size())
+	return run
+}
+
+// messagesOf returns the messages of the input of a run, as a graph keeps them.
+func messagesOf(input any, id string) []any {
+	messages := list(object(input)["messages"])
+	if one := object(input)["messages"]; messages == nil && one != nil {
+		messages = []any{one}
+	}
+	var kept []any
+	for i, m := range messages {
+		fields, ok := m.(map[string]any)
+		if !ok {
+			fields = map[string]any{"content": m}
+		}
+		kind := text(fields["role"])
+		if kind == "" || kind == "user" {
+			kind = "human"
+		}
+		kept = append(kept, with(fields, map[string]any{"type": kind, "id": id + "-" + strconv.Itoa(i)}))
+	}
+	return kept
+}
+
+// message returns the message with which a run answers.
+func (l *langgraph) message(content *fake.Content) map[string]any {
+	calls := []any{}
+	for _, tool := range content.Tools {
+		calls = append(calls, map[string]any{"type": "tool_call", "id": cmp.Or(tool.ID, l.newID("call")), "name": tool.Name, "args": rawObject(tool.Arguments)})
+	}
+	return map[string]any{"type": "ai", "id": l.newID("message"), "content": content.Text, "tool_calls": calls}
+}
+
+// modes returns the forms in which a client wants the events of a run.
+func modes(asked any) (modes []string) {
+	if s, ok := asked.(string); ok {
+		return []string{s}
+	}
+	for _, mode := range list(asked) {
+		modes = append(modes, text(mode))
+	}
+	if len(modes) == 0 {
+		modes = []string{"values"}
+	}
+	return modes
+}
+
+// record makes the events of a run (https://docs.langchain.com/langsmith/streaming).
+func (l *langgraph) record(run *run, modes []string, before, reply map[string]any, content *fake.Content) {
+	in := func(mode string) bool { return slices.Contains(modes, mode) }
+	add := func(typ string, value any, delay time.Duration) {
+		r := event(strconv.Itoa(len(run.records)+1), typ, value)
+		r.Delay = delay
+		run.records = append(run.records, r)
+	}
+	add("metadata", map[string]any{"run_id": run.id, "attempt": 1}, 0)
+	if in("values") {
+		add("values", before, 0)
+	}
+	about := map[string]any{"run_id": run.id, "graph_id": graphID, "langgraph_node": graphID, "langgraph_step": 1}
+	if run.thread != nil {
+		about["thread_id"] = run.thread.id
+	}
+	chunk := func(fields map[string]any) map[string]any {
+		return with(fields, map[string]any{"type": "AIMessageChunk", "id": reply["id"], "content": "", "tool_call_chunks": []any{}})
+	}
+	said := ""
+	if in("messages") {
+		add("messages/metadata", map[string]any{text(reply["id"]): map[string]any{"metadata": about}}, 0)
+	}
+	for i, piece := range pieces(content.Text) {
+		said += piece
+		delay := l.delay(i)
+		if in("messages-tuple") {
+			add("messages", []any{chunk(map[string]any{"content": piece}), about}, delay)
+			delay = 0
+		}
+		if in("messages") {
+			add("messages/partial", []any{with(map[string]any{"content": said}, reply)}, delay)
+		}
+	}
+	for i, tool := range content.Tools {
+		if in("messages-tuple") {
+			call := map[string]any{"type": "tool_call_chunk", "index": i, "id": object(list(reply["tool_calls"])[i])["id"], "name": tool.Name, "args": arguments(tool)}
+			add("messages", []any{chunk(map[string]any{"tool_call_chunks": []any{call}}), about}, 0)
+		}
+	}
+	if in("messages") {
+		add("messages/complete", []any{reply}, 0)
+	}
+	if in("custom") && content.JSON != nil {
+		add("custom", content.JSON, 0)
+	}
+	if in("updates") {
+		add("updates", map[string]any{graphID: map[string]any{"messages": []any{reply}}}, 0)
+	}
+	if in("values") {
+		add("values", run.values, 0)
+	}
+	if strings.HasSuffix(content.Finish, "error") {
+		add("error", map[string]any{"error": "RunError", "message": "the run failed"}, 0)
+	}
+}
+
+func (r *run) path() string {
+	if r.thread == nil {
+		return "/runs/" + r.id
+	}
+	return "/threads/" + r.thread.id + "/runs/" + r.id
+}
+
+// located adds the place of a run to a reply.
+func (r *run) located(reply *fake.Reply) *fake.Reply {
+	if reply.Header == nil {
+		reply.Header = http.Header{}
+	}
+	reply.Header.Set("Content-Location", r.path())
+	return reply
+}
+
+// reply replies with the stream of a run, and where it can be joined.
+func (r *run) reply() *fake.Reply {
+	reply := r.located(&fake.Reply{Stream: r.stream(0)})
+	if r.resumable {
+		reply.Header.Set("Location", r.path()+"/stream")
+	}
+	return reply
+}
+
+func (r *run) finish() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sent = len(r.records)
+}
+
+func (r *run) value() map[string]any {
+	status := "running"
+	if _, done := r.progress(); done {
+		status = "success"
+	}
+	value := map[string]any{
+		"run_id": r.id, "assistant_id": r.assistant, "status": status, "created_at": r.created, "updated_at": r.created,
+		"metadata": map[string]any{}, "kwargs": map[string]any{}, "multitask_strategy": "reject", "thread_id": nil,
+	}
+	if r.thread != nil {
+		value["thread_id"] = r.thread.id
+	}
+	return value
+}
+
+// act replies to a request for a run.
+func (r *run) act(request *fake.Request, action string) *fake.Reply {
+	switch request.Method + " " + action {
+	case "GET ":
+		return fake.JSON(http.StatusOK, r.value())
+	case "GET stream":
+		return r.join(request)
+	case "GET join":
+		r.finish()
+		return r.located(fake.JSON(http.StatusOK, r.values))
+	case "POST cancel":
+		r.finish()
+		return &fake.Reply{Status: http.StatusAccepted}
+	case "DELETE ":
+		return &fake.Reply{Status: http.StatusNoContent}
+	}
+	return nil
+}
+
+// join replies with the stream of a run from the event of an ID on, and with what is yet
+// to come without one. A run that keeps its events has all of them for -1.
+func (r *run) join(request *fake.Request) *fake.Reply {
+	place, _ := r.progress()
+	if last := request.Header.Get("Last-Event-ID"); r.resumable && last != "" {
+		place, _ = r.after(last) // an unknown one is before all
+	}
+	reply := r.located(&fake.Reply{Stream: func(ctx context.Context, send func(record.Record) error) error {
+		return r.stream(place)(ctx, send)
+	}})
+	reply.Header.Set("Location", r.path()+"/stream")
+	return reply
+}

@@ -1,0 +1,229 @@
+// Package protocol has the fakes of services that speak a protocol of their own: MCP,
+// A2A, AG-UI, LangGraph, GraphQL over SSE and Mercure.
+//
+// [New] returns one by name. Without a content a service repeats what the client sent,
+// in the form that its protocol has for an answer, so that a client can be run against
+// it at once. What a client may come back for is kept: sessions, tasks, runs and
+// updates, each within bounds, the oldest of which go first.
+package protocol
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	mathrand "math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/serve/fake"
+	"github.com/ssectl/ssectl/pkg/stream"
+)
+
+// Options configure a service. The zero value is right for most.
+type Options struct {
+	// Text, if not empty, is what an answer says that has no content.
+	Text string
+
+	// Pace is the speed at which a text is sent, and a tool reports its progress.
+	Pace fake.Pace
+
+	// Heartbeat is the silence before a comment is sent on a stream that waits for
+	// news. Zero means [DefaultHeartbeat], a negative one never.
+	Heartbeat time.Duration
+
+	// Tools are the tools of an MCP server; nil means two, echo and count.
+	Tools []Tool
+}
+
+// DefaultHeartbeat is the interval of heartbeats when [Options.Heartbeat] is zero.
+const DefaultHeartbeat = 15 * time.Second
+
+var services = []struct {
+	name string
+	make func(*base) fake.Service
+}{
+	{"a2a", newA2A},
+	{"ag-ui", newAGUI},
+	{"graphql", newGraphQL},
+	{"langgraph", newLangGraph},
+	{"mcp", newMCP("")},
+	{"mcp-2025-11-25", newMCP(stateful)},
+	{"mcp-2026-07-28", newMCP(stateless)},
+	{"mercure", newMercure},
+}
+
+// Names returns the names of all services, sorted.
+func Names() []string {
+	var names []string
+	for _, s := range services {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// New returns the service of a name.
+func New(name string, options Options) (fake.Service, error) {
+	for _, s := range services {
+		if s.name == name {
+			return s.make(newBase(options)), nil
+		}
+	}
+	return nil, fmt.Errorf("no service %q; want one of %s", name, strings.Join(Names(), ", "))
+}
+
+// A base is the part that all services have.
+type base struct {
+	Options
+	epoch string // of the IDs that the service makes
+	count atomic.Int64
+}
+
+func newBase(options Options) *base {
+	epoch := make([]byte, 4)
+	rand.Read(epoch) // never fails
+	return &base{Options: options, epoch: hex.EncodeToString(epoch)}
+}
+
+// newID returns an ID that no other service has, and no earlier run of this one.
+func (b *base) newID(kind string) string {
+	return fmt.Sprintf("%s-%s-%d", kind, b.epoch, b.count.Add(1))
+}
+
+// beat returns the interval of heartbeats, 0 for none.
+func (b *base) beat() time.Duration {
+	switch {
+	case b.Heartbeat == 0:
+		return DefaultHeartbeat
+	case b.Heartbeat < 0:
+		return 0
+	}
+	return b.Heartbeat
+}
+
+// delay returns the wait before a piece of an answer, counted from 0.
+func (b *base) delay(piece int) time.Duration {
+	if piece == 0 {
+		return b.Pace.First
+	}
+	if b.Pace.Rate <= 0 {
+		return 0
+	}
+	jitter := 1 + b.Pace.Jitter*(2*mathrand.Float64()-1)
+	return time.Duration(float64(time.Second) / b.Pace.Rate * jitter)
+}
+
+// pieces returns the parts in which a text is sent: words, with the space after them.
+func pieces(text string) []string {
+	return slices.DeleteFunc(strings.SplitAfter(text, " "), func(piece string) bool { return piece == "" })
+}
+
+// or returns a content, or where there is none, one that repeats what a client said.
+func (b *base) or(content *fake.Content, said string) *fake.Content {
+	if content == nil {
+		content = &fake.Content{Text: cmp.Or(b.Text, said)}
+	}
+	return content
+}
+
+// event returns a record of an event with a value as JSON.
+func event(id, typ string, value any) record.Record {
+	return record.Record{Event: stream.Event{ID: id, Type: typ, Data: encode(value)}, IsEvent: true}
+}
+
+// comment returns a record of a comment.
+func comment(text string) record.Record { return record.Record{Comment: text, HasComment: true} }
+
+// encode returns a value as JSON. Those of this package and of a request can be encoded.
+func encode(value any) string {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return "null"
+	}
+	return strings.TrimSuffix(text.String(), "\n")
+}
+
+// object returns a value if it is an object, else an empty one.
+func object(value any) map[string]any {
+	o, _ := value.(map[string]any)
+	return o
+}
+
+func list(value any) []any {
+	l, _ := value.([]any)
+	return l
+}
+
+func text(value any) string {
+	s, _ := value.(string)
+	return s
+}
+
+// refuse returns a reply of a failure with a body of JSON. A client that is to come
+// again is told when.
+func refuse(status int, body any) *fake.Reply {
+	reply := fake.JSON(status, body)
+	reply.Header = failureHeader(status, reply.Header)
+	return reply
+}
+
+func failureHeader(status int, header http.Header) http.Header {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		header.Set("Retry-After", "1")
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", "Bearer")
+	}
+	return header
+}
+
+// notAllowed returns the reply to a method that an endpoint has not.
+func notAllowed(methods ...string) *fake.Reply {
+	return &fake.Reply{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {strings.Join(methods, ", ")}}}
+}
+
+// words returns the words for a status, unless there is a message.
+func words(status int, message string) string {
+	if message != "" {
+		return message
+	}
+	if message = http.StatusText(status); message != "" {
+		return message
+	}
+	return fmt.Sprintf("status %d", status)
+}
+
+// accepts reports whether a request accepts a media type.
+func accepts(r *fake.Request, want string) bool {
+	group, _, _ := strings.Cut(want, "/")
+	for _, line := range r.Header.Values("Accept") {
+		for item := range strings.SplitSeq(line, ",") {
+			name, _, _ := strings.Cut(item, ";")
+			switch strings.ToLower(strings.TrimSpace(name)) {
+			case want, group + "/*", "*/*":
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// names reports whether a request names a media type among those that it accepts.
+func names(r *fake.Request, want string) bool {
+	return strings.Contains(strings.ToLower(strings.Join(r.Header.Values("Accept"), ",")), want)
+}
+
+// rawObject returns the value of an object as it was written, an empty one for none.
+func rawObject(raw json.RawMessage) any {
+	if len(raw) == 0 {
+		return map[string]any{}
+	}
+	return raw
+}
