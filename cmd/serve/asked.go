@@ -197,8 +197,8 @@ type source interface {
 	Left() []string
 }
 
-// close ends the log of requests, and returns the error of what was expected and did
-// not come. All of that is told.
+// close ends the log of requests, and returns the error of unmet expectations, each
+// of which it reports.
 func (a *askedLog) close(expect string, answers []source) error {
 	a.wait()
 	a.mu.Lock()

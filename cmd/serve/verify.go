@@ -25,7 +25,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/serve/tape"
 )
 
-// A verifier asks a service what was recorded, and compares its answers.
+// A verifier sends recorded requests to a service, and compares the answers.
 type verifier struct {
 	streams   *term.Streams
 	json      bool
@@ -36,7 +36,7 @@ type verifier struct {
 	asked, drifted, failed int
 }
 
-// verified is what is printed of a recording, as a line of JSON.
+// verified is the result of a recording, printed as a line of JSON.
 type verified struct {
 	Name     string          `json:"name"`
 	Method   string          `json:"method,omitempty"`
@@ -57,7 +57,7 @@ const (
 // maxAnswer bounds the time of an answer that is compared.
 const maxAnswer = 5 * time.Minute
 
-// verify asks the service of --verify what the tape has, one request after the other.
+// verify sends the requests of a tape to the service of --verify, one after the other.
 func verify(ctx context.Context, streams *term.Streams, opts *options) (err error) {
 	v := &verifier{streams: streams, json: opts.Print == "json"}
 	if v.base, err = curl.ParseURL(opts.Verify); err != nil {

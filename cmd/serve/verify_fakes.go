@@ -19,7 +19,7 @@ import (
 )
 
 // fakeQuestion returns the question that an answer which was written by hand is for, if
-// what it matches is a whole request.
+// its match is a whole request.
 func fakeQuestion(a fake.Answer, service fake.Service) question {
 	q := question{name: a.Name}
 	if a.Content != nil && a.Service == nil && service == nil {

@@ -12,7 +12,7 @@ type Match struct {
 	Differs []Difference // the differences of the request from it
 }
 
-// A Difference is a part in which a request differs from what it might have matched.
+// A Difference is a part in which a request differs from a recording or an answer.
 type Difference struct {
 	Part      string `json:"part"`
 	Path      string `json:"path,omitempty"` // within a JSON body, as jq writes it
@@ -28,7 +28,7 @@ func (d Difference) String() string {
 	return fmt.Sprintf("%s is %s, recorded %s", at, d.Request, d.Recording)
 }
 
-// With returns a Watch that tells where the answers of its requests come from.
+// With returns a Watch whose requests have a Match.
 func (w Watch) With(m Match) Watch {
 	if w == nil {
 		return nil

@@ -34,7 +34,7 @@ type Answer struct {
 	order  []string    // the types of the events, each run of one once
 }
 
-// A form is what the body of an answer is.
+// A form is the kind of body that an answer has.
 type form string
 
 const (
@@ -77,7 +77,7 @@ func (a *Answer) Event(r *record.Record) {
 }
 
 // nameOf returns what tells the events of a stream apart: the event type, or, where that
-// is the usual one, what many services name in the data in its place. A short text in
+// is the usual one, the name that many services put in the data in its place. A short text in
 // brackets is a mark, such as [DONE].
 func nameOf(event, data string, value any) string {
 	if event != "" && event != stream.DefaultType {

@@ -1,6 +1,6 @@
 // Package drift compares the answer that a service gives now with one that was recorded
 // or written by hand, as far as a client depends on it. Values are not compared, nor how
-// much there is of them: a model never says the same twice. The shape is: the status, the
+// much there is of them: a model never repeats itself. The shape is: the status, the
 // content type, the fields of JSON and their types; of a stream the types of its events,
 // the fields of their data, the order in which the types come, and the end.
 //

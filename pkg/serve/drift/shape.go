@@ -20,8 +20,8 @@ const (
 	kindText   kind = "text" // no JSON
 )
 
-// A shape is what values at one place have in common: their types, and the shapes of
-// what is in them.
+// A shape is common to the values at one place: their types, and the shapes of their
+// members and elements.
 type shape struct {
 	seen     int
 	kinds    map[kind]int

@@ -41,7 +41,7 @@ func testOf(r *http.Request) string {
 	return pertest.Name(r.Header)
 }
 
-// faults is what the API of faults takes and answers.
+// faults is the body of requests and answers of the API of faults.
 type faults struct {
 	Test  string     `json:"test"`
 	Fault stringList `json:"fault"`
