@@ -154,11 +154,11 @@ func plain(text, prefix string, urls map[string]string) string {
 // TestGoldenHelp holds all help pages.
 func TestGoldenHelp(t *testing.T) {
 	var shots []screenshot
-	for _, args := range []string{"", "--help", "listen --help", "serve --help", "serve --help faults", "serve --help as", "diag --help", "demo --help", "version --help", "help serve"} {
+	for _, args := range []string{"", "--help", "listen --help", "serve --help", "serve --help faults", "serve --help as", "serve --help fakes", "diag --help", "demo --help", "version --help", "help serve"} {
 		shots = append(shots, screenshot{args: args})
 	}
 	for _, width := range []int{50, 80, 200} {
-		for _, args := range []string{"--help", "listen --help", "serve --help", "serve --help faults", "serve --help as", "diag --help", "diag --explain end-clean"} {
+		for _, args := range []string{"--help", "listen --help", "serve --help", "serve --help faults", "serve --help as", "serve --help fakes", "diag --help", "diag --explain end-clean"} {
 			shots = append(shots, screenshot{args: args, width: width})
 		}
 	}

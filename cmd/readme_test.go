@@ -91,6 +91,8 @@ var recipeWants = map[string]string{
 	"jq -r '.content[0]":    "Low water is at noon.\n",
 	"?alt=sse":              `"finishReason":"STOP"`,
 	"/api/chat/c1/stream":   "\n204\n",
+	"answers/tide.yaml":     `{"name":"tide","arguments":"{\"port\":\"Wick\"}"}` + "\n",
+	"-r .content":           "06:40\n",
 	"--slots 2":             "POST /v1/chat/completions 200 from openai",
 
 	"mcp-listen":                 "0 failed  3 passed",

@@ -139,9 +139,15 @@ func (s *session) standIn() error {
 	if err != nil {
 		return err
 	}
-	answers, err := s.opts.answers(service)
-	if err != nil || service == nil && answers == nil {
+	answers, err := s.opts.answers(service, s.log.tell)
+	switch {
+	case err != nil:
 		return err
+	case service == nil && len(answers) == 0:
+		if s.opts.Replay != "" && s.opts.Upstream == "" && s.tapes.player == nil {
+			return fmt.Errorf("%s: no answers and no recordings in it", s.opts.Replay)
+		}
+		return nil
 	}
 	options := fake.Options{
 		Answers:      answers,

@@ -35,7 +35,7 @@ var spokenStreams = []spoken{
 	{"vercel-ai", "vercel-ai", "/api/chat", `{"id":"c1","messages":[{"role":"user","parts":[{"type":"text","text":%s}]}]}`},
 }
 
-// said returns the body of a request with what the user says.
+// said returns the body of a request with a message of the user.
 func (s *spoken) said(text string) string {
 	quoted, _ := json.Marshal(text)
 	return fmt.Sprintf(s.body, quoted)

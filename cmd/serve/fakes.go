@@ -62,8 +62,9 @@ func (opts *options) loadOptions(service fake.Service) fake.LoadOptions {
 	return load
 }
 
-// answers returns the answers in the files of the directory, nil if there is none.
-func (opts *options) answers(service fake.Service) ([]fake.Answer, error) {
+// answers returns the answers in the files of the directory, nil if there is none, and
+// tells what is odd about them.
+func (opts *options) answers(service fake.Service, tell func(string)) ([]fake.Answer, error) {
 	if opts.Replay == "" || opts.Mode == modePass {
 		return nil, nil
 	}
@@ -71,14 +72,17 @@ func (opts *options) answers(service fake.Service) ([]fake.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	problems = slices.DeleteFunc(problems, func(p *fake.Problem) bool { return p.Warning })
-	switch len(problems) {
+	broken := slices.DeleteFunc(slices.Clone(problems), func(p *fake.Problem) bool { return p.Warning })
+	switch len(broken) {
 	case 0:
+		for _, p := range problems {
+			tell(p.Error())
+		}
 		return answers, nil
 	case 1:
-		return nil, problems[0]
+		return nil, broken[0]
 	}
-	return nil, fmt.Errorf("%w (and %d more: --check lists all)", problems[0], len(problems)-1)
+	return nil, fmt.Errorf("%w (and %d more: --check lists all)", broken[0], len(broken)-1)
 }
 
 // hasAnswers reports whether a directory has files of answers.

@@ -121,7 +121,7 @@ func (opts *options) questions(streams *term.Streams, note func(string)) (list [
 	if err != nil {
 		return nil, err
 	}
-	answers, err := opts.answers(service)
+	answers, err := opts.answers(service, note)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http/httptest"
 	"os/exec"
 	"slices"
 	"strings"
@@ -14,10 +13,6 @@ import (
 	"testing"
 
 	gomcp "github.com/modelcontextprotocol/go-sdk/mcp"
-
-	"github.com/ssectl/ssectl/pkg/serve/fake"
-	"github.com/ssectl/ssectl/pkg/serve/fake/protocol"
-	"github.com/ssectl/ssectl/pkg/serve/relay"
 )
 
 // TestProtocols runs the official clients of protocols against the services that ssectl
@@ -26,10 +21,12 @@ func TestProtocols(t *testing.T) {
 	wantNode(t)
 	tests := []struct {
 		scenario, service string
+		answers           string // a directory
 		cut               string // a fault
 		notices           bool   // the cut, as the protocol has no way to go on
 	}{
 		{scenario: "mcp session", service: "mcp"},
+		{scenario: "mcp session", service: "mcp", answers: "testdata/tide"},
 		{scenario: "mcp session", service: "mcp-2025-11-25"},
 		{scenario: "mcp session", service: "mcp", cut: "drop@3:POST /mcp"},
 		{scenario: "mcp session", service: "mcp", cut: "reset@2:POST /mcp"},
@@ -40,13 +37,18 @@ func TestProtocols(t *testing.T) {
 		{scenario: "a2a task", service: "a2a"},
 		{scenario: "a2a task", service: "a2a", cut: "drop@3:POST / #1"},
 		{scenario: "a2a message", service: "a2a"},
+		{scenario: "a2a message", service: "a2a", answers: "testdata/tide"},
 		{scenario: "ag-ui run", service: "ag-ui"},
+		{scenario: "ag-ui run", service: "ag-ui", answers: "testdata/tide"},
 		{scenario: "ag-ui run", service: "ag-ui", cut: "drop@3", notices: true},
 		{scenario: "graphql distinct", service: "graphql"},
+		{scenario: "graphql distinct", service: "graphql", answers: "testdata/tide"},
 		{scenario: "graphql distinct", service: "graphql", cut: "drop@1", notices: true},
 		{scenario: "graphql single", service: "graphql"},
+		{scenario: "graphql single", service: "graphql", answers: "testdata/tide"},
 		{scenario: "graphql single", service: "graphql", cut: "drop@1", notices: true},
 		{scenario: "langgraph run", service: "langgraph"},
+		{scenario: "langgraph run", service: "langgraph", answers: "testdata/tide"},
 		{scenario: "langgraph run", service: "langgraph", cut: "drop@4:POST"},
 		{scenario: "mercure updates", service: "mercure"},
 		{scenario: "mercure updates", service: "mercure", cut: "drop@2"},
@@ -56,6 +58,10 @@ func TestProtocols(t *testing.T) {
 	for _, test := range tests {
 		args := []string{"-q", "--as", test.service}
 		name := test.scenario
+		if test.answers != "" {
+			args = append(args, test.answers)
+			name += ", " + test.answers
+		}
 		if test.cut != "" {
 			args = append(args, "--fault", test.cut)
 		}
@@ -136,17 +142,7 @@ var misses = []string{
 // resources and prompts, which answers that were written for them have.
 func TestConformance(t *testing.T) {
 	wantNode(t)
-	service, err := protocol.New("mcp", protocol.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	handler, err := fake.NewHandler(fake.Options{Service: service, Answers: conformanceAnswers()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(&relay.Guard{Handler: handler}) // as ssectl serve --as mcp has it
-	defer server.Close()
-	failed := conformance(t, server.URL+"/mcp")
+	failed := conformance(t, serve(t, "-q", "--as", "mcp", "testdata/mcp").url+"/mcp")
 	if !slices.Equal(failed, misses) {
 		t.Errorf("not passed: %q\nwant %q", failed, misses)
 	}
@@ -178,52 +174,4 @@ func conformance(t *testing.T, url string) (failed []string) {
 		t.Fatalf("no scenario was passed:\n%s", out)
 	}
 	return failed
-}
-
-// conformanceAnswers are those that the scenarios want.
-func conformanceAnswers() (answers []fake.Answer) {
-	type object = map[string]any
-	type list = []any
-	said := func(text string) object { return object{"type": "text", "text": text} }
-	image := object{"type": "image", "mimeType": "image/png", "data": "iVBORw0KGgo="}
-	resource := object{"type": "resource", "resource": object{"uri": "test://a", "mimeType": "text/plain", "text": "a"}}
-	add := func(method, key, name string, content fake.Content) {
-		want := object{"method": method, "params": object{key: name}}
-		answers = append(answers, fake.Answer{Name: method + " " + name, Match: fake.Match{Path: "/mcp", JSON: want}, Content: &content})
-	}
-	call := func(name string, content ...any) {
-		add("tools/call", "name", name, fake.Content{JSON: object{"content": content}})
-	}
-	call("test_image_content", image)
-	call("test_audio_content", object{"type": "audio", "mimeType": "audio/wav", "data": "UklGRg=="})
-	call("test_embedded_resource", resource)
-	call("test_multiple_content_types", said("a"), image, resource)
-	for _, name := range []string{"test_simple_text", "test_tool_with_progress", "test_reconnection"} {
-		add("tools/call", "name", name, fake.Content{Text: name})
-	}
-	add("tools/call", "name", "test_error_handling", fake.Content{Text: "no", Finish: "error"})
-	for _, item := range []object{
-		{"uri": "test://static-text", "mimeType": "text/plain", "text": "a"}, {"uri": "test://static-binary", "mimeType": "image/png", "blob": "AA=="},
-		{"uri": "test://template/123/data", "mimeType": "application/json", "text": `{"id":"123"}`},
-	} {
-		add("resources/read", "uri", item["uri"].(string), fake.Content{JSON: object{"contents": list{item}}})
-	}
-	prompt := func(name string, content ...object) {
-		var messages list
-		for _, c := range content {
-			messages = append(messages, object{"role": "user", "content": c})
-		}
-		add("prompts/get", "name", name, fake.Content{JSON: object{"messages": messages}})
-	}
-	prompt("test_simple_prompt", said("a"))
-	prompt("test_prompt_with_arguments", said("testValue1 and testValue2"))
-	prompt("test_prompt_with_embedded_resource", resource, said("a"))
-	prompt("test_prompt_with_image", image, said("a"))
-	schema := object{
-		"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "additionalProperties": false,
-		"$defs":      object{"address": object{"type": "object", "properties": object{"street": object{"type": "string"}, "city": object{"type": "string"}}}},
-		"properties": object{"name": object{"type": "string"}, "address": object{"$ref": "#/$defs/address"}},
-	}
-	tools := object{"tools": list{object{"name": "json_schema_2020_12_tool", "description": "a tool", "inputSchema": schema}}}
-	return append(answers, fake.Answer{Name: "tools/list", Match: fake.Match{JSON: object{"method": "tools/list"}}, Content: &fake.Content{JSON: tools}})
 }

@@ -17,7 +17,7 @@ func TestRecipes(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, fakes, _ := strings.Cut(string(text), "\n## Fakes\n")
-	command := regexp.MustCompile(`(?m)^ssectl serve (--as \S+)(?: --text "(.*?)")?((?: --\S+ \S+)*) &$`)
+	command := regexp.MustCompile(`(?m)^ssectl serve (--as \S+)(?: --text "(.*?)")?((?: --\S+ \S+)*)(?: -q)? &$`)
 	script := regexp.MustCompile("(?ms)^```js\n(.*?)^```$")
 	output := regexp.MustCompile(`(?m)^ *console\.log\(.*\); // (.*)$`)
 	ran := 0

@@ -229,8 +229,9 @@ func (l *loader) parse(text []byte) {
 			list = append(list, n)
 		}
 	}
-	if len(list) == 0 {
-		l.failf(nil, "there are no answers in it")
+	if !slices.ContainsFunc(list, isAnswer) { // a package.json, and the like
+		l.problems = append(l.problems, &Problem{File: l.path(), Err: errors.New("there are no answers in it, and it is left out"), Warning: true})
+		return
 	}
 	for i, n := range list {
 		name := l.file
@@ -240,6 +241,9 @@ func (l *loader) parse(text []byte) {
 		l.answer(n, name)
 	}
 }
+
+// isAnswer reports whether a value is meant for an answer.
+func isAnswer(n *node) bool { return n.member("answer") != nil || n.member("match") != nil }
 
 // finish looks at what answers have to do with each other.
 func (l *loader) finish() {

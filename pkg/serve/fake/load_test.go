@@ -156,8 +156,7 @@ func TestLoadErrors(t *testing.T) {
 		{"answer: {channel: a, json: 1}", "only a stream of events stays open"},
 		{"answer: {tell: {events: [x]}}", "tell needs a channel"},
 		{"answer: x", "answer is text, want an object"},
-		{"- x", "an answer is text, want an object"},
-		{"", "there are no answers in it"},
+		{"- x\n- answer: {}", "line 1, column 3: an answer is text, want an object"},
 		{"a: b: c", "line 1"},
 		{"match: {path: /a/{b}}\nanswer: {}", "line 1: did not find expected ',' or '}' (within braces, a text with {"},
 		{"answer: {json: {a: 1, a: 2}}", `line 1, column 23: "a" comes twice`},
@@ -248,4 +247,40 @@ func FuzzParse(f *testing.F) {
 			h.answers[i].reply(request, nil)
 		}
 	})
+}
+
+// The examples of the documentation are answers.
+func TestDocs(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/fakes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```yaml\n")[1:]
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "```")
+		answers, err := Parse("a.yaml", []byte(block), "", options)
+		if err == nil {
+			_, err = NewHandler(Options{Answers: answers})
+		}
+		if err != nil {
+			t.Errorf("%v in\n%s", err, block)
+		}
+	}
+	if len(blocks) < 4 {
+		t.Errorf("%d examples", len(blocks))
+	}
+}
+
+// Other files in the directory are left out, with a warning.
+func TestOtherFiles(t *testing.T) {
+	dir := write(t, map[string]string{"package.json": `{"name": "x"}`, "empty.yaml": "# nothing\n", "list.yml": "- x\n", ".hidden.yaml": "x: [", "a.yaml": "answer: {}"})
+	answers, problems, err := Check(dir, options)
+	if err != nil || len(answers) != 1 || len(problems) != 3 {
+		t.Fatal(answers, problems, err)
+	}
+	for _, p := range problems {
+		if !p.Warning || !strings.HasSuffix(p.Error(), ": there are no answers in it, and it is left out") {
+			t.Error(p)
+		}
+	}
 }

@@ -2,7 +2,7 @@
 // the UI message streams of the AI SDK.
 //
 // [New] returns a service by its name, one of [Names]. An answer without a content is
-// [Options].Text, or what the user said last; where the request asks for JSON by a schema,
+// [Options].Text, or the last message of the user; where the request asks for JSON by a schema,
 // an example of that; where it must call a tool, a call. It comes as a stream or whole, as
 // the request asks, at [Options].Pace. A [fake.Content] may have thinking and calls of
 // tools too. A Finish that ends in "error" makes the answer end with the error of the

@@ -51,7 +51,7 @@ func (e *engine) acquire(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// An answer is what a model says to one prompt.
+// An answer is the answer of a model to one prompt.
 type answer struct {
 	fake.Content
 	number  uint64 // of the answer
@@ -156,7 +156,7 @@ func (a *answer) finish(usual, limit, tools string) string {
 	return usual
 }
 
-// A delays tells how long each token takes. It is the same for the same answer each time.
+// A delays has the time that each token takes: the same each time for the same answer.
 type delays struct {
 	pace  fake.Pace
 	rng   *rand.Rand

@@ -41,7 +41,7 @@ func (o object) MarshalJSON() ([]byte, error) {
 }
 
 // appendValue encodes a value. Texts keep their <, > and &, as in the services' answers.
-// Objects are encoded here: encoding/json would read all of what each one encodes again.
+// Objects are encoded here: encoding/json would read the encoding of each one again.
 func appendValue(b *bytes.Buffer, value any) error {
 	switch v := value.(type) {
 	case object:

@@ -9,9 +9,9 @@ import (
 	"github.com/ssectl/ssectl/pkg/serve/fake"
 )
 
-// Options are what all answers of a service have in common.
+// Options are the options of all answers of a service.
 type Options struct {
-	Text  string    // of answers without a content; empty says again what the user said last
+	Text  string    // of answers without a content; empty repeats the last message of the user
 	Pace  fake.Pace // at which tokens, which are words here, go out
 	Slots int       // of answers at a time, others wait for one; 0 is any number
 	Seed  uint64    // of the IDs and the jitter; 0 is a random one

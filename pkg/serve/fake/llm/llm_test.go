@@ -240,7 +240,7 @@ func geminiParts(e map[string]any, thought bool) (s string) {
 
 func (a *api) name() string { return a.service + " " + a.path }
 
-// ask returns a request with what the user says.
+// ask returns a request with a message of the user.
 func (a *api) ask(t *testing.T, said string, stream bool, more string) *fake.Request {
 	quoted, _ := json.Marshal(said)
 	body, path := fmt.Sprintf(a.body, quoted)+more, a.path
@@ -253,7 +253,7 @@ func (a *api) ask(t *testing.T, said string, stream bool, more string) *fake.Req
 	return request(t, http.MethodPost, path, body+"}")
 }
 
-// TestEcho wants every service to say again what the user said, as a stream and whole.
+// TestEcho wants every service to repeat the message of the user, as a stream and whole.
 func TestEcho(t *testing.T) {
 	const said = "Harbour tide — 满潮 at 06:40 🌊\u2028 next line, \"quoted\"\n <b> & 👩‍👩‍👧 é"
 	for _, a := range apis {
@@ -475,7 +475,7 @@ func TestFailing(t *testing.T) {
 	}
 }
 
-// TestLastTool wants what a tool brought, if that came last.
+// TestLastTool wants the result of a tool, if that came last.
 func TestLastTool(t *testing.T) {
 	for _, c := range []struct{ service, path, body string }{
 		{"openai", "/chat/completions", `{"model":"m","messages":[{"role":"user","content":"hi"},{"role":"assistant","tool_calls":[]},{"role":"tool","content":"06:40"}]}`},

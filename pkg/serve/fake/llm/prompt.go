@@ -7,13 +7,13 @@ import (
 	"github.com/ssectl/ssectl/pkg/serve/fake"
 )
 
-// A prompt is what a client asks a model.
+// A prompt is a request to a model.
 type prompt struct {
 	model  string
 	stream bool
 	limit  int // of tokens of the answer, 0 for none
 
-	last   string // what the user, or a tool, said last
+	last   string // of the user, or of a tool
 	tokens int    // of all that was said
 
 	schema any    // of the JSON that the answer has to be; nil if it may be any text
@@ -41,7 +41,7 @@ func (p *prompt) said(text string, again bool) {
 	}
 }
 
-// echo returns an answer that says again what came last, in the form that is asked for.
+// echo returns an answer that repeats the last message, in the form that is asked for.
 func (p *prompt) echo() fake.Content {
 	said := p.last
 	if strings.TrimSpace(said) == "" {

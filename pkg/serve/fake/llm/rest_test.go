@@ -11,7 +11,7 @@ import (
 	"github.com/ssectl/ssectl/pkg/serve/fake"
 )
 
-// TestRest wants each rest of a stream to be what the stream had after that.
+// TestRest wants each rest of a stream to have the events after the one that is named.
 func TestRest(t *testing.T) {
 	for _, c := range []struct{ service, path, body, rest string }{
 		{"openai", "/v1/responses", `{"model":"m","input":"one two","stream":true,"background":true}`, "/v1/responses/resp_00000007000001?stream=true&starting_after=%d"},

@@ -10,7 +10,7 @@ import (
 const longest = 12
 
 // tokens splits a text into pieces that a model may write: words, each with the white
-// space before it. Scripts without spaces have a token for each character. What belongs
+// space before it. Scripts without spaces have a token for each character. A mark that belongs
 // to a character, such as an accent of its own, stays with it.
 func tokens(s string) []string {
 	var all []string

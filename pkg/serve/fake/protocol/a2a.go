@@ -168,7 +168,8 @@ func (t *task) cancel() bool {
 	return true
 }
 
-// now returns what came to pass of a task so far, and its state, as 0.3 names it.
+// now returns the number of events that came to pass so far, and the state of the task, as
+// 0.3 names it.
 func (t *task) now() (done int, state string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

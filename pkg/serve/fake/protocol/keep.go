@@ -16,7 +16,7 @@ const (
 
 // A shelf keeps the latest things by name.
 type shelf[T any] struct {
-	// gone, if not nil, is called with what had to go, without the lock.
+	// gone, if not nil, is called with each item that had to go, without the lock.
 	gone func(T)
 
 	mu    sync.Mutex // guards the fields below

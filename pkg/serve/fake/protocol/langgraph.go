@@ -373,8 +373,8 @@ func (r *run) act(request *fake.Request, action string) *fake.Reply {
 	return nil
 }
 
-// join replies with the stream of a run from the event of an ID on, and with what is yet
-// to come without one. A run that keeps its events has all of them for -1.
+// join replies with the stream of a run after the event of an ID, and without one
+// from the next event on. A run that keeps its events has all of them for -1.
 func (r *run) join(request *fake.Request) *fake.Reply {
 	place, _ := r.progress()
 	if last := request.Header.Get("Last-Event-ID"); r.resumable && last != "" {

@@ -127,7 +127,7 @@ func (m *mcp) resultInSession(msg message, content *fake.Content, version string
 }
 
 // keep keeps the stream of a call for as long as its session may resume it. Its IDs are
-// unique, so that one tells which stream it is of. Revisions that know it have a first
+// unique, so that each names its stream. Revisions that know it have a first
 // event without a message, which alone makes a cut before the first message good.
 func (m *mcp) keep(s *session, progress []record.Record, response response) *call {
 	id := m.newID("stream")

@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -162,6 +163,7 @@ func TestMCPContent(t *testing.T) {
 		{fake.Content{Text: "06:40"}, "tools/call", `{"content":[{"text":"06:40","type":"text"}],"isError":false}`},
 		{fake.Content{Text: "no", Finish: "error"}, "tools/call", `{"content":[{"text":"no","type":"text"}],"isError":true}`},
 		{fake.Content{JSON: map[string]any{"at": "06:40"}}, "tools/call", `{"content":[{"text":"{\"at\":\"06:40\"}","type":"text"}],"isError":false,"structuredContent":{"at":"06:40"}}`},
+		{fake.Content{JSON: json.RawMessage(`{"content":[]}`)}, "tools/call", `{"content":[],"isError":false}`},
 		{fake.Content{JSON: []any{1}}, "tools/call", `{"content":[{"text":"[1]","type":"text"}],"isError":false}`},
 		{fake.Content{JSON: map[string]any{"content": []any{map[string]any{"type": "image", "data": "AA==", "mimeType": "image/png"}}}}, "tools/call",
 			`{"content":[{"data":"AA==","mimeType":"image/png","type":"image"}],"isError":false}`},

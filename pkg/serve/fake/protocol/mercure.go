@@ -32,7 +32,7 @@ type mercure struct {
 	order   []string // of the keys of updates, the oldest first
 }
 
-// An update is what a record of the log has besides its event.
+// An update has the topics of a record of the log.
 type update struct {
 	topics  []string
 	private bool
@@ -40,7 +40,7 @@ type update struct {
 
 const mercurePath = "/.well-known/mercure"
 
-// earliest asks for all updates there are, and tells that the first of them is the
+// earliest asks for all updates there are, and as an answer means that its first event is the
 // first that the hub has.
 const earliest = "earliest"
 
@@ -48,7 +48,7 @@ const maxMatchers = 100
 
 func newMercure(b *base) fake.Service { return &mercure{base: b, updates: map[string]update{}} }
 
-// Reply repeats what publishers post; a content means nothing to a hub.
+// Reply sends the updates of publishers on; a content means nothing to a hub.
 func (m *mercure) Reply(r *fake.Request, _ *fake.Content) *fake.Reply {
 	if r.Path != mercurePath {
 		return nil
@@ -225,7 +225,7 @@ func urlPattern(pattern string) string {
 	})
 }
 
-// replaceAll replaces what an expression finds in a text, and quotes the rest.
+// replaceAll replaces the matches of an expression in a text, and quotes the rest.
 func replaceAll(find *regexp.Regexp, text string, replace func(string) string) string {
 	var b strings.Builder
 	end := 0

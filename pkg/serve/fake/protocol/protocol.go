@@ -1,7 +1,7 @@
 // Package protocol has the fakes of services that speak a protocol of their own: MCP,
 // A2A, AG-UI, LangGraph, GraphQL over SSE and Mercure.
 //
-// [New] returns one by name. Without a content a service repeats what the client sent,
+// [New] returns one by name. Without a content a service repeats the words of the client,
 // in the form that its protocol has for an answer, so that a client can be run against
 // it at once. What a client may come back for is kept: sessions, tasks, runs and
 // updates, each within bounds, the oldest of which go first.
@@ -27,7 +27,7 @@ import (
 
 // Options configure a service. The zero value is right for most.
 type Options struct {
-	// Text, if not empty, is what an answer says that has no content.
+	// Text, if not empty, is the text of an answer without a content.
 	Text string
 
 	// Pace is the speed at which a text is sent, and a tool reports its progress.
@@ -71,10 +71,27 @@ func Names() []string {
 func New(name string, options Options) (fake.Service, error) {
 	for _, s := range services {
 		if s.name == name {
-			return s.make(newBase(options)), nil
+			return plain{s.make(newBase(options))}, nil
 		}
 	}
 	return nil, fmt.Errorf("no service %q; want one of %s", name, strings.Join(Names(), ", "))
+}
+
+// A plain is a service whose contents have values that are plain: maps, lists, texts,
+// numbers, truths. Those of a file are texts of JSON.
+type plain struct{ fake.Service }
+
+func (p plain) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
+	if content != nil && content.JSON != nil {
+		same := *content
+		d := json.NewDecoder(strings.NewReader(encode(content.JSON)))
+		d.UseNumber()
+		if err := d.Decode(&same.JSON); err != nil {
+			return p.Error(r, http.StatusInternalServerError, "the answer is no JSON")
+		}
+		content = &same
+	}
+	return p.Service.Reply(r, content)
 }
 
 // A base is the part that all services have.
@@ -123,7 +140,7 @@ func pieces(text string) []string {
 	return slices.DeleteFunc(strings.SplitAfter(text, " "), func(piece string) bool { return piece == "" })
 }
 
-// or returns a content, or where there is none, one that repeats what a client said.
+// or returns a content, or where there is none, one that repeats the words of a client.
 func (b *base) or(content *fake.Content, said string) *fake.Content {
 	if content == nil {
 		content = &fake.Content{Text: cmp.Or(b.Text, said)}
@@ -166,8 +183,8 @@ func text(value any) string {
 	return s
 }
 
-// refuse returns a reply of a failure with a body of JSON. A client that is to come
-// again is told when.
+// refuse returns a reply of a failure with a body of JSON, and with the time at which a
+// client may come again.
 func refuse(status int, body any) *fake.Reply {
 	reply := fake.JSON(status, body)
 	reply.Header = failureHeader(status, reply.Header)

@@ -113,7 +113,7 @@ func (c *client) seen() (data []string) {
 	return data
 }
 
-// get returns what a client gets of a reply that is a stream.
+// get returns a client that has read a reply that is a stream.
 func get(t *testing.T, reply *fake.Reply) *client {
 	t.Helper()
 	c := new(client)
@@ -209,7 +209,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestAnyRequest asks for what no client would, and wants no panic.
+// TestAnyRequest makes requests that no client would, and wants no panic.
 func TestAnyRequest(t *testing.T) {
 	bodies := []string{"", "null", "1", `"a"`, "[]", "[1]", "{}", `{"jsonrpc":"2.0"}`, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":[]}`,
 		`{"jsonrpc":"2.0","id":{},"method":"x"}`, `{"messages":1}`, `{"messages":[1,{"content":[1]}],"input":[],"stream_mode":{}}`, `{"query":1}`,
