@@ -75,7 +75,7 @@ wrong it watches for 16.5s, as the usual limit of its routes cuts a stream after
 A request that is not a GET may cost money or change something, and is sent once.`,
 		Example: `  ssectl diag https://app.example.com/events
   ssectl diag --quick :8080/events
-  ssectl diag URL --format github --report junit=diag.xml --report json=diag.json
+  ssectl diag URL --format github --report junit=diag.xml --report html=diag.html
   ssectl diag https://app.example.com/events --origin http://10.0.0.7:3000/events
   ssectl diag https://app.example.com/events --watch 5m --metrics :9090`,
 		Args: cli.AtMostOne("URL"),
@@ -144,7 +144,7 @@ func (o *options) bindChecks(flags *pflag.FlagSet) {
 
 func (o *options) bindReports(flags *pflag.FlagSet) {
 	flags.Var(cli.Choice(&o.Format, output.ReportFormatNames()...), "format", "print the report in this format")
-	flags.StringArrayVar(&o.Reports, "report", nil, "write a report to a file too, as `format=file`; repeatable")
+	flags.StringArrayVar(&o.Reports, "report", nil, "write a report to a file too, as `format=file`; html is a page with a picture of the streams; repeatable")
 	flags.BoolVar(&o.All, "all", false, "show all checks, those that passed or do not apply too")
 	flags.Var(&o.Color, "color", "use colors; auto is on a terminal, unless NO_COLOR is set")
 	flags.BoolVar(&o.Schema, "schema", false, "print the JSON Schema of --format json")

@@ -58,8 +58,10 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	// The answers of servers are bounded; their garbage must not double them.
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
+	work := &work{streams: streams, silent: opts.Curl.Silent}
+	cfg.Progress = work.stage
 	diagnose := func(ctx context.Context) (*diag.Report, error) {
-		report, err := diag.Run(ctx, request, cfg)
+		report, err := work.run(ctx, func() (*diag.Report, error) { return diag.Run(ctx, request, cfg) })
 		if err != nil {
 			return nil, cli.Usage(err)
 		}
@@ -77,7 +79,7 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 		if !mayBeRepeated(request, cfg) {
 			return cli.Fail(cli.ExitUsage, fmt.Errorf("--watch sends the request in each round, and it may cost money or change something"), "--repeat allows it")
 		}
-		return watch(ctx, streams, opts, diagnose, files)
+		return watch(ctx, streams, opts, diagnose, files, work)
 	}
 	report, err := diagnose(ctx)
 	if err != nil {

@@ -34,8 +34,8 @@ func (o *options) validateWatch() error {
 
 // watch diagnoses again and again. It writes the reports when it ends, of the last
 // round that tested.
-func watch(ctx context.Context, streams *term.Streams, opts *options, diagnose func(context.Context) (*diag.Report, error), files []reportFile) error {
-	w := &watcher{every: opts.Watch, untilFail: opts.UntilFail, diagnose: diagnose, tell: jsonLines(streams.Out)}
+func watch(ctx context.Context, streams *term.Streams, opts *options, diagnose func(context.Context) (*diag.Report, error), files []reportFile, work *work) error {
+	w := &watcher{every: opts.Watch, untilFail: opts.UntilFail, diagnose: diagnose, tell: jsonLines(streams.Out), work: work}
 	if opts.Format == "text" {
 		w.tell = textLines(streams.Out, streams.ColorsFor(opts.Color, streams.OutTerminal))
 	}
@@ -65,6 +65,7 @@ type watcher struct {
 	untilFail bool
 	diagnose  func(context.Context) (*diag.Report, error)
 	tell      func(line) error
+	work      *work    // nil in tests
 	metrics   *metrics // nil if nobody asks for them
 
 	round    int
@@ -100,9 +101,12 @@ func (w *watcher) run(ctx context.Context) error {
 		case <-ticker.C:
 		default:
 		}
+		over := w.work.pause(ctx, w.round, begun.Add(w.every*time.Duration(1+time.Since(begun)/w.every)))
 		select {
 		case <-ticker.C:
+			over()
 		case <-ctx.Done():
+			over()
 			return w.stopped()
 		}
 	}

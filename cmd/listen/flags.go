@@ -29,7 +29,7 @@ func (o *options) bindOutput(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.Pretty, "pretty", false, "indent JSON data in text")
 	flags.Var(&o.Color, "color", "use colors; auto is on a terminal, unless NO_COLOR is set")
 	flags.BoolVarP(&o.Include, "include", "i", false, "show response headers, on stderr where the output is data")
-	flags.Var(cli.Choice(&o.Stats, "text", "json"), "stats", "print a summary on stderr at the end; a terminal gets one without the flag")
+	flags.Var((*statsFlag)(o), "stats", "print a summary on stderr at the end, as a terminal gets without the flag; =html=FILE writes a page with charts; repeatable")
 	flags.Lookup("stats").NoOptDefVal = "text"
 }
 
@@ -77,6 +77,24 @@ func (o *options) bindRecording(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.NoOpen, "no-open", false, "open no browser for --ui")
 	flags.Var(&o.MaxEventSize, "max-event-size", "fail on an event larger than this `size` (default 16m; 256m with --as, since those services send images)")
 }
+
+// A statsFlag is the value of --stats: text, json, or html=FILE.
+type statsFlag options
+
+func (f *statsFlag) Set(text string) error {
+	if name, ok := strings.CutPrefix(text, "html="); ok && name != "" {
+		f.StatsFile = name
+		return nil
+	}
+	if text != "text" && text != "json" {
+		return fmt.Errorf("want one of text, json, html=FILE")
+	}
+	f.Stats = text
+	return nil
+}
+
+func (f *statsFlag) String() string { return f.Stats }
+func (f *statsFlag) Type() string   { return "text|json" }
 
 // A uiPort is the value of --ui: a port, 0 for a free one, or nil for no page.
 type uiPort struct{ port *uint16 }

@@ -73,7 +73,9 @@ type options struct {
 	SaveHAR string
 	UI      uiPort
 	NoOpen  bool
-	Stats   string
+
+	Stats     string
+	StatsFile string // of a page
 }
 
 const long = `

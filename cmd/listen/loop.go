@@ -107,7 +107,7 @@ func (s *session) event(b *stream.Block, at time.Time) error {
 		}
 	}
 	if s.summary != nil {
-		s.summary.event(at)
+		s.summary.event(at, len(b.Raw()))
 	}
 	if s.wants() {
 		s.count++

@@ -44,6 +44,9 @@ func (s *session) changed(change listen.Change) {
 	for _, r := range s.recorders {
 		r.change(change, time.Now())
 	}
+	if s.summary != nil {
+		s.summary.change(change, time.Now())
+	}
 	p := s.progress
 	switch c := change.(type) {
 	case listen.Connected:

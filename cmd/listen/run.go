@@ -15,6 +15,7 @@ import (
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
 	"github.com/ssectl/ssectl/cmd/internal/cursor"
+	"github.com/ssectl/ssectl/cmd/internal/outfile"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/preset"
 	"github.com/ssectl/ssectl/cmd/internal/term"
@@ -54,6 +55,7 @@ type session struct {
 	recorders []recorder
 	ui        *ui // nil if there is none
 	summary   *summary
+	page      *outfile.File // of the summary, nil if there is none
 	progress  progress
 	count     int
 	hinted    bool // that a stream without IDs starts again
@@ -71,7 +73,11 @@ func run(parent context.Context, streams *term.Streams, opts *options) (err erro
 		defer cancel()
 	}
 	s := &session{ctx: ctx, streams: streams, opts: opts, within: stream.NewDecoder(nil), lineEnded: true}
-	if err := s.prepare(); err != nil {
+	err = s.prepare()
+	if s.page != nil {
+		defer s.page.Close()
+	}
+	if err != nil {
 		return err
 	}
 	if s.finished {
@@ -102,7 +108,11 @@ func run(parent context.Context, streams *term.Streams, opts *options) (err erro
 	if s.cursor != nil && s.count > 0 && s.source.Position() == (listen.Position{}) {
 		s.progress.line(nil, "nothing to keep in %s: the events have no IDs", opts.Cursor)
 	}
-	if stats := s.source.Stats(); s.summary != nil && (opts.Stats != "" || stats.Connections > 0) {
+	stats := s.source.Stats()
+	if s.page != nil {
+		err = errors.Join(err, wrapWrite("--stats", s.summary.writePage(s.page, opts.Version, s.target(), stats, s.reason(why), time.Now())))
+	}
+	if s.summary != nil && (opts.Stats != "" || s.streams.ErrTerminal && stats.Connections > 0) {
 		ended := s.reason(why)
 		if err != nil && opts.Stats != "json" && !errors.Is(err, cli.ErrReported) {
 			ended = "" // the error reports it
@@ -126,8 +136,14 @@ func (s *session) prepare() (err error) {
 	if err := s.prepareOutput(); err != nil {
 		return cli.Usage(err)
 	}
-	if s.opts.Stats != "" || s.streams.ErrTerminal {
+	if s.opts.Stats != "" || s.opts.StatsFile != "" || s.streams.ErrTerminal {
 		s.summary = newSummary()
+	}
+	if s.opts.StatsFile != "" {
+		// Now, not when the stream is over and its figures would be lost.
+		if s.page, err = outfile.Open(s.opts.StatsFile, s.opts.Source, s.opts.Cursor, s.opts.Record, s.opts.SaveHAR); err != nil {
+			return cli.Usage(fmt.Errorf("--stats: %w", err))
+		}
 	}
 	if err := s.openSource(); err != nil {
 		return err

@@ -3,11 +3,14 @@ package listencmd
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/ssectl/ssectl/cmd/internal/chart"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/internal/units"
@@ -17,27 +20,60 @@ import (
 // A summary gathers the figures that are shown at the end.
 type summary struct {
 	gaps      *hdrhistogram.Histogram // in microseconds
+	sizes     *hdrhistogram.Histogram // in bytes
+	rate      chart.Rate              // of events, since begun
+	begun     time.Time               // the first connection, or else the first event
+	drops     []time.Time             // of connections, the first of them
+	returns   []time.Time             // connections after the first one, likewise
+	restarts  int                     // how many of them there were
 	events    int
 	first     time.Time
 	firstText time.Time // of --text
 	last      time.Time
 }
 
-// maxGap is the longest gap that is measured; longer ones count as it.
-const maxGap = 24 * time.Hour
+const (
+	maxGap   = 24 * time.Hour // the longest gap that is measured; longer ones count as it
+	maxSize  = 1 << 40        // the largest event, likewise
+	maxMarks = 200            // drops and returns that are kept
+)
 
 func newSummary() *summary {
-	return &summary{gaps: hdrhistogram.New(1, maxGap.Microseconds(), 3)}
+	return &summary{gaps: hdrhistogram.New(1, maxGap.Microseconds(), 3), sizes: hdrhistogram.New(1, maxSize, 2)}
 }
 
-func (s *summary) event(at time.Time) {
+// event takes in an event of a size on the wire.
+func (s *summary) event(at time.Time, size int) {
 	s.events++
+	if s.begun.IsZero() {
+		s.begun = at
+	}
+	s.rate.Add(at.Sub(s.begun), 1)
+	s.sizes.RecordValue(int64(max(size, 1)))
 	if s.first.IsZero() {
 		s.first = at
 	} else {
 		s.gaps.RecordValue(min(at.Sub(s.last), maxGap).Microseconds())
 	}
 	s.last = at
+}
+
+// change takes in a change of the connection.
+func (s *summary) change(change listen.Change, at time.Time) {
+	switch change.(type) {
+	case listen.Connected:
+		if s.begun.IsZero() {
+			s.begun = at
+		} else {
+			if s.restarts++; len(s.returns) < maxMarks {
+				s.returns = append(s.returns, at)
+			}
+		}
+	case listen.Dropped:
+		if len(s.drops) < maxMarks {
+			s.drops = append(s.drops, at)
+		}
+	}
 }
 
 // text notes that an event brought text.
@@ -106,6 +142,68 @@ func (s *summary) print(streams *term.Streams, colors term.Colors, form string, 
 		fmt.Fprintf(streams.Err, "ssectl: %s\n", colors.Faint(fmt.Sprintf("gaps p50 %s, p95 %s, p99 %s, max %s",
 			micro(s.gaps.ValueAtQuantile(50)), micro(s.gaps.ValueAtQuantile(95)), micro(s.gaps.ValueAtQuantile(99)), micro(s.gaps.Max()))))
 	}
+	for _, line := range s.pictures(streams) {
+		fmt.Fprintf(streams.Err, "ssectl: %s\n", colors.Faint(line))
+	}
+}
+
+// A stream shorter than this is told by its figures.
+const (
+	leastPictured = 10
+	leastDuration = time.Second
+)
+
+// pictures returns the distribution of the gaps and the course of the rate, a line each,
+// for terminals.
+func (s *summary) pictures(streams *term.Streams) []string {
+	took := s.last.Sub(s.begun)
+	if !streams.ErrTerminal || s.events < leastPictured || took < leastDuration {
+		return nil
+	}
+	const most = 40
+	columns := most
+	if streams.Width > 0 {
+		columns = max(8, min(most, streams.Width-40)) // the rest of the line
+	}
+	bins := s.gapBins(columns)
+	counts := make([]float64, len(bins))
+	for i, b := range bins {
+		counts[i] = float64(b.Count)
+	}
+	rates, _ := s.rate.PerSecond(took, s.parts(columns))
+	return []string{
+		fmt.Sprintf("gaps %s |%s| %s", output.Duration(time.Duration(bins[0].From*1e9)), chart.Spark(counts, streams.Unicode), output.Duration(time.Duration(bins[len(bins)-1].To*1e9))),
+		fmt.Sprintf("rate |%s| up to %s in %s", chart.Spark(rates, streams.Unicode), perSecond(slices.Max(rates)), output.Duration(took)),
+	}
+}
+
+// parts returns in how many parts of the time to show the rate: in shorter ones than
+// hold a few events there would be none or one.
+func (s *summary) parts(most int) int { return min(most, max(5, s.events/4)) }
+
+// gapBins returns the gaps in seconds.
+func (s *summary) gapBins(most int) []chart.Bin {
+	return chart.LogBins(distribution(s.gaps, 1e-6), 1e-6, most)
+}
+
+// distribution ranges over the values of a histogram and how often each was.
+func distribution(h *hdrhistogram.Histogram, unit float64) iter.Seq2[float64, int64] {
+	bars := h.Distribution()
+	return func(yield func(float64, int64) bool) {
+		for _, b := range bars {
+			if b.Count > 0 && !yield(float64(b.From)*unit, b.Count) {
+				return
+			}
+		}
+	}
+}
+
+// perSecond returns a rate with the digits that matter.
+func perSecond(rate float64) string {
+	if rate >= 10 {
+		return fmt.Sprintf("%.0f/s", rate)
+	}
+	return fmt.Sprintf("%.2g/s", rate)
 }
 
 func (s *summary) json(stats listen.Stats, ended string) summaryJSON {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/cmd/internal/cli"
+	"github.com/ssectl/ssectl/cmd/internal/output"
+	"github.com/ssectl/ssectl/cmd/internal/progress"
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
@@ -164,6 +166,11 @@ func (f *feeder) open(name string, r io.Reader) (history *serve.History, live bo
 		case info.IsDir():
 			return nil, false, cli.Usage(fmt.Errorf("%s is a directory", name))
 		case info.Mode().IsRegular():
+			if !f.opts.Quiet {
+				var done func()
+				r, done = progress.Reader(f.ctx, f.streams, output.Safe(name), r, info.Size())
+				defer done()
+			}
 			history, err := f.load(name, r)
 			return history, false, err
 		}

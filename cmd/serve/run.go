@@ -60,6 +60,9 @@ func run(ctx context.Context, streams *term.Streams, opts *options) error {
 	}
 	handler, err := s.handler(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop before all was loaded
+		}
 		return err
 	}
 	listener, url, err := openListener(opts)

@@ -78,6 +78,11 @@ type Options struct {
 	OriginURL   string        // the same stream before the hops: locates a fault
 	ConnsURL    string        // reports how many streams the origin has open
 
+	// Progress, where not nil, is called when the run goes over to something else: with a
+	// description for people, and with the time since the start at which the run will be
+	// done at the latest, by its plan so far. It must not block.
+	Progress func(doing string, end time.Duration)
+
 	// OtherRequest is the same request with the credentials of another user, who must
 	// not get the events of the first. Nil leaves that out.
 	OtherRequest *http.Request
@@ -116,6 +121,7 @@ func Run(ctx context.Context, request *http.Request, options Options) (*Report, 
 		report.interrupt(o)
 	}
 	report.settle(options)
+	report.drawTimelines(o)
 	return report, nil
 }
 
@@ -161,7 +167,7 @@ func observe(ctx context.Context, request *http.Request, options Options) *seen.
 	return probe.Observe(ctx, probe.Config{
 		Client: client, Request: request, Other: options.OtherRequest,
 		Window: options.window(), Timeout: options.timeout(), Connections: options.connections(),
-		Once: !options.mayRepeat(request), Options: options.seen(), Doubts: doubts, WatchUntil: options.watchUntil,
+		Once: !options.mayRepeat(request), Options: options.seen(), Doubts: doubts, WatchUntil: options.watchUntil, Stage: options.Progress,
 	})
 }
 

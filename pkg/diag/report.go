@@ -42,6 +42,9 @@ type Report struct {
 	Connections []Connection  `json:"connections"`
 	Checks      []Result      `json:"checks"` // in the order of Checks
 
+	// Timelines are the courses of the event streams, for pictures.
+	Timelines []Timeline `json:"-"`
+
 	hops []seen.Hop
 }
 

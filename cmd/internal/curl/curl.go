@@ -49,6 +49,7 @@ type Flags struct {
 
 	Compressed     bool
 	ConnectTimeout cli.Seconds
+	Silent         bool // no progress is shown
 	Verbose        bool
 }
 
@@ -85,6 +86,8 @@ func (f *Flags) Bind(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.Compressed, "compressed", false, "accept gzip, deflate, br and zstd, and decode them as they stream")
 	flags.Var(&f.ConnectTimeout, "connect-timeout", "give up connecting after this `duration`, in seconds or as 500ms")
 	flags.BoolVarP(&f.Verbose, "verbose", "v", false, "show requests and responses on stderr, without credentials")
+	flags.BoolVarP(&f.Silent, "silent", "s", false, "show no progress")
+	flags.Lookup("silent").Hidden = true
 	bindIgnored(flags)
 }
 
@@ -132,7 +135,7 @@ func (f *Flags) Header() (http.Header, error) {
 func bindIgnored(flags *pflag.FlagSet) {
 	var ignored bool
 	for _, name := range []struct{ long, short string }{
-		{"location", "L"}, {"no-buffer", "N"}, {"silent", "s"}, {"show-error", "S"}, {"fail", "f"},
+		{"location", "L"}, {"no-buffer", "N"}, {"show-error", "S"}, {"fail", "f"},
 	} {
 		flags.BoolVarP(&ignored, name.long, name.short, false, "accepted for compatibility with curl; changes nothing")
 		flags.Lookup(name.long).Hidden = true

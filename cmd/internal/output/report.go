@@ -30,6 +30,7 @@ var ReportFormats = map[string]ReportFormat{
 	"junit":    WriteReportJUnit,
 	"tap":      WriteReportTAP,
 	"github":   WriteReportGitHub,
+	"html":     WriteReportHTML,
 	"markdown": WriteReportMarkdown,
 }
 

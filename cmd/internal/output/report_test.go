@@ -50,7 +50,25 @@ func sampleReports() map[string]*diag.Report {
 			{ID: "llm-error", Group: "llm", Status: diag.Skip, Severity: diag.Fail, Title: "errors are told", Actual: "not the answer of a model"},
 		},
 	}
+	whole.Timelines = sampleTimelines()
 	return map[string]*diag.Report{"whole": whole, "fault": fault}
+}
+
+// sampleTimelines are a stream that is held, the same without compression, and one that
+// was cut, with names that a server chose.
+func sampleTimelines() []diag.Timeline {
+	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+	held := diag.Timeline{
+		Role: "a", Headers: ms(41), End: ms(11_000), EndedBy: "client", Encoding: "<gzip>\x1b[2J\u202e", Bytes: 5000, Events: 24,
+		Arrivals: []diag.Arrival{{From: ms(2400), To: ms(2410), Bytes: 4096, Whole: 4000, Events: 12}, {From: ms(4800), To: ms(4800), Bytes: 8192, Whole: 8192, Events: 12, Comments: 1}},
+		Spans:    []diag.Span{{From: ms(41), To: ms(2400), Kind: diag.SpanHeld, Text: "held for 2.36 s"}, {From: ms(2410), To: ms(4800), Kind: diag.SpanUnfinished, Text: "96 bytes of an event were there"}},
+	}
+	plain := diag.Timeline{Role: "identity", Start: ms(370), Headers: ms(400), End: ms(11_000), EndedBy: "eof", Bytes: 9000, Events: 30, Merged: 27, Kept: ms(12), Hidden: 3}
+	for i := range 3 {
+		plain.Arrivals = append(plain.Arrivals, diag.Arrival{From: ms(1000 * (i + 1)), To: ms(1000*(i+1) + 90), Bytes: 3000 * (i + 1), Whole: 3000 * (i + 1), Events: 10})
+	}
+	cut := diag.Timeline{Role: "resume1", Start: ms(6000), End: ms(6500), EndedBy: "reset", Spans: []diag.Span{{From: ms(6000), To: ms(6500), Kind: diag.SpanHeaders, Text: "no headers for 500 ms"}}}
+	return []diag.Timeline{held, plain, cut}
 }
 
 func TestReportGolden(t *testing.T) {

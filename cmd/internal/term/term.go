@@ -3,9 +3,12 @@
 package term
 
 import (
+	"cmp"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
+	"strings"
 
 	"github.com/mattn/go-isatty"
 	"golang.org/x/term"
@@ -22,8 +25,17 @@ type Streams struct {
 	OutTerminal bool
 	ErrTerminal bool
 
-	// Width is the number of columns of the terminal, 0 if unknown.
-	Width int
+	// Width is the number of columns of the terminal, 0 if unknown. It is that of the
+	// start; Columns follows changes.
+	Width   int
+	columns func() int // nil in tests
+
+	// Unicode is true if the terminal shows characters beyond ASCII.
+	Unicode bool
+
+	// CanErase is true if standard error is a terminal on which a line can be written
+	// over.
+	CanErase bool
 
 	// NoColor is true if the environment asks for no color
 	// (https://no-color.org, TERM=dumb); a flag may overrule it.
@@ -40,8 +52,32 @@ func System() *Streams {
 		OutTerminal: isTerminal(os.Stdout),
 		ErrTerminal: isTerminal(os.Stderr),
 		Width:       width(),
+		columns:     width,
+		Unicode:     os.Getenv("TERM") != "dumb" && isUnicode(runtime.GOOS, os.Getenv),
+		CanErase:    isTerminal(os.Stderr) && os.Getenv("TERM") != "dumb",
 		NoColor:     os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb",
 	}
+}
+
+// Columns returns the number of columns that the terminal has now, 0 if unknown.
+func (s *Streams) Columns() int {
+	if s.columns == nil {
+		return s.Width
+	}
+	return s.columns()
+}
+
+// isUnicode reports whether the locale is one of UTF-8. A console of Windows gets UTF-16
+// from Go in any case.
+func isUnicode(system string, getenv func(string) string) bool {
+	if system == "windows" {
+		return true
+	}
+	// https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html#tag_08_02
+	locale := cmp.Or(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG"))
+	_, charset, _ := strings.Cut(strings.ToLower(locale), ".")
+	charset, _, _ = strings.Cut(charset, "@")
+	return charset == "utf-8" || charset == "utf8"
 }
 
 // An OutputError is an error of a write to [Streams.Out]. It sets a closed

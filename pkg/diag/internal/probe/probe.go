@@ -36,6 +36,10 @@ type Config struct {
 	// WatchUntil returns the time until which the main stream is watched after all
 	// else, zero for not at all.
 	WatchUntil func(*seen.Observation) time.Duration
+
+	// Stage, where not nil, is called when the probe goes over to something else, with the
+	// time since the start at which it will be done by its plan so far.
+	Stage func(doing string, end time.Duration)
 }
 
 // A prober makes the exchanges of one observation.
@@ -50,6 +54,13 @@ type prober struct {
 }
 
 func (p *prober) clock() time.Duration { return time.Since(p.began) }
+
+// stage reports what the probe does from now on, and until when at most.
+func (p *prober) stage(doing string, end time.Duration) {
+	if p.cfg.Stage != nil {
+		p.cfg.Stage(doing, end)
+	}
+}
 
 // Observe makes every exchange that the checks need, each once.
 func Observe(ctx context.Context, cfg Config) *seen.Observation {
@@ -193,6 +204,7 @@ func (p *prober) until(ctx context.Context, end time.Duration, holds func() bool
 func (p *prober) whole(ctx context.Context) {
 	window := p.cfg.Window
 	paid := p.cfg.Once
+	p.stage("connecting", window)
 	a := p.stream(ctx, seen.RoleMain, nil)
 	if p.cfg.OriginURL != "" && !paid && !p.cfg.Quick {
 		p.stream(ctx, seen.RoleOrigin, p.toOrigin)
@@ -210,11 +222,13 @@ func (p *prober) whole(ctx context.Context) {
 		head = p.stream(ctx, seen.RoleHead, func(r *http.Request) { r.Method, r.Body = http.MethodHead, nil })
 	}
 	if paid || p.cfg.Quick {
+		p.stage("watching the stream", window)
 		p.until(ctx, window, func() bool { return over(a) })
 		p.finishHead(ctx, head)
 		p.watchOn(ctx, a)
 		return
 	}
+	p.stage("asking for HEAD and CORS", window)
 	p.finishHead(ctx, head)
 	p.sideQuestions(ctx)
 	p.watchAndResume(ctx, a)
@@ -227,6 +241,7 @@ func (p *prober) whole(ctx context.Context) {
 // stream, it keeps some of it.
 func (p *prober) opened(ctx context.Context, a *running, once bool) bool {
 	if !p.await(ctx, a.answered, p.cfg.Timeout/4) && ctx.Err() == nil {
+		p.stage("waiting for headers: does anything else answer?", max(p.cfg.Window, p.cfg.Timeout))
 		room := p.cfg.Connections
 		if !once && room >= 3 {
 			p.stream(ctx, seen.RoleSecond, nil)
@@ -304,6 +319,7 @@ func (p *prober) webOrigin() string {
 // afterwards makes the requests that depend on the stream.
 func (p *prober) afterwards(ctx context.Context, a *running) {
 	x := a.snapshot()
+	p.stage("asking what the stream left open", max(p.clock()+shortLimit, p.cfg.Soak))
 	// These have to be short: the window is over.
 	if p.seemsCached(x) {
 		p.cacheBust(ctx)
@@ -355,6 +371,9 @@ func (p *prober) watchOn(ctx context.Context, a *running) {
 		return
 	}
 	end := p.cfg.WatchUntil(p.observation())
+	if end > p.clock() {
+		p.stage("watching on: does a limit of its age cut the stream?", end)
+	}
 	p.until(ctx, end, func() bool { return over(a) })
 }
 
@@ -362,11 +381,13 @@ func (p *prober) watchOn(ctx context.Context, a *running) {
 // whether the age is the same.
 func (p *prober) soak(ctx context.Context, a *running) {
 	end := p.cfg.Soak
+	p.stage("leaving the stream alone: is it cut?", end)
 	p.until(ctx, end, func() bool { return over(a) })
 	x := a.snapshot()
 	if !over(a) || x.Ended < 2*time.Second {
 		return
 	}
+	p.stage("it was cut: is the next one cut at the same age?", p.clock()+x.Ended+2*time.Second)
 	again := p.stream(ctx, seen.RoleSoak, nil)
 	p.until(ctx, p.clock()+x.Ended+2*time.Second, func() bool { return over(again) })
 	again.close()

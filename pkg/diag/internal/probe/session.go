@@ -31,11 +31,15 @@ type session struct {
 // watchAndResume is the plan of a session.
 func (p *prober) watchAndResume(ctx context.Context, a *running) {
 	s := &session{p: p, a: a, window: p.cfg.Window, second: p.find(seen.RoleSecond), identity: p.find(seen.RoleIdentity)}
+	p.stage("opening more streams to compare", s.window)
 	s.openOthers(ctx)
+	p.stage("watching the streams: are events held?", s.window)
 	s.watch(ctx)
 	s.otherProtocol(ctx)
+	p.stage("reconnecting: does Last-Event-ID lose or repeat events?", s.window)
 	s.resume(ctx)
 	s.foreign(ctx)
+	p.stage("watching the streams: are events held?", s.window)
 	s.firsts(ctx)
 	p.until(ctx, s.window, s.decided)
 	s.confirmDoubts(ctx, false)
@@ -162,6 +166,7 @@ func (s *session) confirmDoubts(ctx context.Context, early bool) {
 	if p.cfg.Soak == 0 && (room == 1 || s.encoded() && room <= places) {
 		s.a.close() // where there is a plain form, that is the reference from here on
 	}
+	p.stage("something seems to be held: looking once more, on a new connection", max(s.window, p.clock()+s.confirmTime()))
 	s.offBeat(ctx)
 	s.confirm = p.stream(ctx, seen.RoleConfirm, nil)
 }
@@ -200,11 +205,20 @@ func (s *session) awaitSecond(ctx context.Context) {
 		return
 	}
 	opened := s.confirm.snapshot().Start
-	least, most := s.window/4, max(2*s.window/3, min(s.window, 6*seen.MedianGap(s.a.snapshot().Timeline())))
-	s.p.until(ctx, opened+least, func() bool { return over(s.confirm) })
-	s.p.until(ctx, opened+most, func() bool {
+	least, most := s.window/4, s.confirmTime()
+	p := s.p
+	if opened+most > p.clock() {
+		p.stage("watching the new connection: is it held as well?", opened+most)
+	}
+	p.until(ctx, opened+least, func() bool { return over(s.confirm) })
+	p.until(ctx, opened+most, func() bool {
 		return over(s.confirm) || len(s.doubtful().Checks) == 0
 	})
+}
+
+// confirmTime is how long a second look takes at most.
+func (s *session) confirmTime() time.Duration {
+	return max(2*s.window/3, min(s.window, 6*seen.MedianGap(s.a.snapshot().Timeline())))
 }
 
 // wantsFirst reports whether hold.First needs more connections. Where some have
