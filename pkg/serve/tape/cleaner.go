@@ -40,7 +40,8 @@ type held struct {
 	record record.Record
 	texts  []text
 	edits  []edit
-	waits  int // tails that it is a part of
+	waits  int      // tails that it is a part of
+	tails  []uint64 // the channels of these, and of some that it is not a part of any more
 	size   int
 }
 
@@ -121,7 +122,7 @@ func (c *cleaner) event(r *record.Record) {
 				}
 				continue
 			}
-			c.goOn(tail, hold(), i, t.value)
+			c.goOn(channel, tail, hold(), i, t.value)
 			if tail.run.Clear() {
 				delete(c.tails, channel)
 				if !alone.Clear() {
@@ -299,17 +300,19 @@ func (c *cleaner) start(channel uint64, run redact.Run, h *held, i, size int) {
 	if n := run.Pending(); n > 0 {
 		t.list = []piece{{h, i, size - n, size}}
 		h.waits++
+		h.tails = append(h.tails, channel)
 	}
 	c.tails[channel] = t
 }
 
 // goOn adds the text i of an event to the pieces before it.
-func (c *cleaner) goOn(t *pieces, h *held, i int, value string) {
+func (c *cleaner) goOn(channel uint64, t *pieces, h *held, i int, value string) {
 	all := append(slices.Clone(t.list), piece{h, i, 0, len(value)})
 	for _, span := range c.secrets.Scan(&t.run, value) {
 		mark(all, span, len(value))
 	}
 	h.waits++ // as the latest piece, until it turns out to be none
+	h.tails = append(h.tails, channel)
 	t.list = all
 	t.drop(t.run.Pending())
 }
@@ -363,8 +366,9 @@ func (c *cleaner) decide(t *pieces) {
 // force decides about the texts that hold back the first event.
 func (c *cleaner) force() {
 	first := c.queue[0]
-	for _, t := range c.tails {
-		if slices.ContainsFunc(t.list, func(p piece) bool { return p.held == first }) {
+	for _, channel := range first.tails {
+		t := c.tails[channel]
+		if t != nil && slices.ContainsFunc(t.list, func(p piece) bool { return p.held == first }) {
 			c.decide(t)
 		}
 	}
