@@ -165,15 +165,31 @@ func (c *cleaner) endAny(tails map[uint64]*pieces, h *held, i int) {
 	if t.kind == jsonName || t.kind == jsonNumber || t.value == "" {
 		return
 	}
+	// The end of a secret is near the beginning of the text, which may be as large as an
+	// event; and there may be thousands of tails.
+	near := t.value[:min(len(t.value), max(minNear, maxNear/(len(tails)+1)))]
 	for _, tail := range tails {
 		all := append(slices.Clone(tail.list), piece{h, i, 0, len(t.value)})
 		run := tail.run
-		spans := c.secrets.Scan(&run, t.value)
-		for _, span := range append(spans, c.secrets.Finish(&run, len(t.value))...) {
+		spans := c.secrets.Scan(&run, near)
+		switch {
+		case len(near) == len(t.value):
+			spans = append(spans, c.secrets.Finish(&run, len(near))...)
+		case !run.Clear():
+			spans = append(spans, redact.Span{To: len(t.value)}) // whatever it is, nothing of it is let out
+		}
+		for _, span := range spans {
 			mark(all, span, len(t.value))
 		}
 	}
 }
+
+// minNear and maxNear bound the bytes of a text that are tried as the end of others: for each
+// of them, and for all.
+const (
+	minNear = 4 << 10
+	maxNear = 16 << 20
+)
 
 func (c *cleaner) tooOld(h *held, latest *record.Record) bool {
 	return latest.Time.Sub(h.record.Time) > maxHeldTime

@@ -130,6 +130,19 @@ func TestSecretsOutsideOfStrings(t *testing.T) {
 	}
 }
 
+// A block without an end may be as large as an event, after thousands of texts that it might
+// go on. Each is looked for near its beginning alone, or this would take minutes.
+func TestLargeBlockWithoutEnd(t *testing.T) {
+	var text strings.Builder
+	for i := range 5000 { // each with another text that may go on
+		fmt.Fprintf(&text, "data: {\"id\":\"x\",\"n\":%d}\n\n", i)
+	}
+	text.WriteString("data: {\"id\":\"Abcdefg-Sec\"}\n\ndata: ret-1234 " + strings.Repeat("and so on ", 1<<20))
+	if tape := streamTape(t, text.String(), asBlocks); strings.Contains(tape, "ret-1234") || !strings.Contains(tape, "and so on") {
+		t.Error("the end of a secret is on tape, or the rest of its text is not")
+	}
+}
+
 // An event is not clean because it is like the last one.
 func TestLikeTheLastOne(t *testing.T) {
 	for _, name := range []string{"password", "a"} {
