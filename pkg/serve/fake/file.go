@@ -547,7 +547,7 @@ func (m *maker) make(r *Request) (*Reply, error) {
 		case err != nil:
 			return nil, err
 		case ok && !httpx.IsFieldValue(value):
-			return nil, fmt.Errorf("%q cannot be the value of a header", h.name)
+			return nil, fmt.Errorf("header %s: %q cannot be the value of a header", h.name, httpx.Clip(value, maxShown))
 		case ok:
 			header.Add(h.name, value)
 		}
