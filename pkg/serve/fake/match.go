@@ -49,6 +49,7 @@ type matcher struct {
 	header []pattern
 	body   *pattern
 	json   any
+	size   int // of the text of json
 	code   *query.Query
 }
 
@@ -85,7 +86,7 @@ func (m Match) compile() (*matcher, error) {
 		if err != nil {
 			return nil, fmt.Errorf("json: %w", err)
 		}
-		c.json = query.Parse(text)
+		c.json, c.size = query.Parse(text), len(text)
 	}
 	if m.JQ != "" {
 		var err error

@@ -58,9 +58,6 @@ func TestSecretsOfRequests(t *testing.T) {
 	_, base := play(t, Options{
 		Answers: answers, Note: tell, Watch: log.Watch, Played: func(p Play) { tell(p.End) },
 	})
-	if got := ask(t, base, "POST /v", `{"api_key":"x"}`); !strings.Contains(got, `header X-A: \"x\\n\" cannot be the value of a header`) {
-		t.Errorf("a header that cannot be sent is %s", got)
-	}
 	for _, secret := range []string{rand.Text(), strings.Repeat(rand.Text(), 20), "sk" + rand.Text()[:4]} {
 		requests := []string{"POST /j", `{"api_key":"` + secret + `"}`, "POST /pin", `{"pin":"` + secret + `"}`, "POST /o", `{"o":{"api_key":"` + secret + `"}}`,
 			"POST /b", "api_key=" + secret, "GET /q?api_key=" + secret, ""}
