@@ -149,7 +149,7 @@ func (s *openAI) embed(r *fake.Request, _ *fake.Content) *fake.Reply {
 	all := []object{}
 	for i, input := range inputs {
 		all = append(all, obj("object", "embedding", "index", i, "embedding", zeros))
-		used += len(tokens(text(input))) + len(list(input))
+		used += countTokens(text(input)) + len(list(input))
 	}
 	return reply(http.StatusOK, obj("object", "list", "data", all, "model", s.modelOf(r),
 		"usage", obj("prompt_tokens", used, "total_tokens", used)))

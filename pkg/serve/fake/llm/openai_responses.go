@@ -181,7 +181,7 @@ func (x *response) value(status string) object {
 
 // items returns the whole output.
 func (x *response) items() (all []object) {
-	if len(x.thinking) > 0 {
+	if x.thinking.count > 0 {
 		all = append(all, x.reasoning([]object{summary(x.Thinking)}))
 	}
 	if x.speaks() {
@@ -217,7 +217,7 @@ func (x *response) events() iter.Seq[event] {
 		w := &responseWriter{yield: yield}
 		w.write("response.created", "response", x.value("in_progress"))
 		w.write("response.in_progress", "response", x.value("in_progress"))
-		if len(x.thinking) > 0 {
+		if x.thinking.count > 0 {
 			w.begin(x.reasoning([]object{}))
 			at := []any{"item_id", "rs_" + x.key, "output_index", w.output, "summary_index", 0}
 			w.part("response.reasoning_summary_part", "response.reasoning_summary_text", at, summary, x.thinking)
@@ -233,8 +233,10 @@ func (x *response) events() iter.Seq[event] {
 			item := x.functionCall(c, "in_progress", "")
 			w.begin(item)
 			at := []any{"item_id", item[0].value, "output_index", w.output}
-			for _, piece := range c.pieces {
-				w.token("response.function_call_arguments.delta", append(at, "delta", piece)...)
+			for piece, n := range c.pieces() {
+				if w.tokens(n, "response.function_call_arguments.delta", append(at, "delta", piece)...); w.gone {
+					return
+				}
 			}
 			w.write("response.function_call_arguments.done", append(at, "name", c.Name, "arguments", string(c.Arguments))...)
 			w.end(x.functionCall(c, "completed", string(c.Arguments)))
@@ -251,16 +253,16 @@ type responseWriter struct {
 	gone   bool
 }
 
-func (w *responseWriter) write(name string, pairs ...any) { w.event(false, name, pairs) }
-func (w *responseWriter) token(name string, pairs ...any) { w.event(true, name, pairs) }
+func (w *responseWriter) write(name string, pairs ...any) { w.tokens(0, name, pairs...) }
 
-func (w *responseWriter) event(token bool, name string, pairs []any) {
+// tokens writes an event that takes the time of tokens.
+func (w *responseWriter) tokens(n int, name string, pairs ...any) {
 	if w.gone {
 		return
 	}
 	data := obj("type", name, "sequence_number", w.number).with(pairs...)
 	w.number++
-	w.gone = !w.yield(event{name: name, data: data, token: token})
+	w.gone = !w.yield(event{name: name, data: data, tokens: n})
 }
 
 func (w *responseWriter) begin(item object) {
@@ -273,16 +275,18 @@ func (w *responseWriter) end(item object) {
 }
 
 // part writes a part of an item that grows by tokens.
-func (w *responseWriter) part(part, text string, at []any, form func(string) object, tokens []string) {
+func (w *responseWriter) part(part, text string, at []any, form func(string) object, all words) {
 	more := func(pairs ...any) []any { return append(at[:len(at):len(at)], pairs...) }
 	var logprobs []any
 	if text == "response.output_text" {
 		logprobs = []any{"logprobs", []any{}}
 	}
 	w.write(part+".added", more("part", form(""))...)
-	for _, t := range tokens {
-		w.token(text+".delta", append(more("delta", t), logprobs...)...)
+	for t, n := range all.pieces() {
+		if w.tokens(n, text+".delta", append(more("delta", t), logprobs...)...); w.gone {
+			return
+		}
 	}
-	w.write(text+".done", append(more("text", join(tokens)), logprobs...)...)
-	w.write(part+".done", more("part", form(join(tokens)))...)
+	w.write(text+".done", append(more("text", all.text), logprobs...)...)
+	w.write(part+".done", more("part", form(all.text))...)
 }
