@@ -141,6 +141,15 @@ func (a *answer) fails() bool {
 	return strings.HasSuffix(a.Finish, "error")
 }
 
+// size returns the bytes of its texts.
+func (a *answer) size() int {
+	n := len(a.Text) + len(a.Thinking)
+	for _, c := range a.calls {
+		n += len(c.text)
+	}
+	return n
+}
+
 // finish returns why the answer ends, as a service names it.
 func (a *answer) finish(usual, limit, tools string) string {
 	switch {

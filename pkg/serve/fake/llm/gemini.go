@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"fmt"
 	"iter"
 	"net/http"
 	"strings"
@@ -19,6 +20,9 @@ func newGemini(e *engine) fake.Service {
 	e.calls = "call_"
 	return &gemini{engine: e}
 }
+
+// maxBatch is the number of embeddings that one request may ask for.
+const maxBatch = 100
 
 // geminiModels are the models that are listed. Any other name is taken as well.
 var geminiModels = []string{"gemini-3-pro-preview", "gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-embedding-001"}
@@ -63,6 +67,9 @@ func (s *gemini) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 		return reply(http.StatusOK, obj("embedding", zeros(r.JSON)))
 	case method == "batchEmbedContents":
 		all := []object{}
+		if n := len(list(r.JSON, "requests")); n > maxBatch {
+			return s.Error(r, http.StatusBadRequest, fmt.Sprintf("at most %d requests can be in one batch, and it has %d", maxBatch, n))
+		}
 		for _, one := range list(r.JSON, "requests") {
 			all = append(all, zeros(one))
 		}

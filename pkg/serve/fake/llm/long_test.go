@@ -2,6 +2,8 @@ package llm
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"
@@ -74,4 +76,30 @@ func liveHeap() int {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc)
+}
+
+// TestTooMuch wants requests for very large answers refused, in the form of the service, and
+// the largest ones of real use answered.
+func TestTooMuch(t *testing.T) {
+	items := func(item string, n int) string { return strings.TrimSuffix(strings.Repeat(item+",", n), ",") }
+	for _, c := range []struct {
+		service, path, body string
+		status              int
+		want                string
+	}{
+		{"openai", "/v1/embeddings", `{"model":"m","dimensions":1,"input":[` + items(`"x"`, 2049) + `]}`, 400, `"param":"input"`},
+		{"openai", "/v1/embeddings", `{"model":"m","dimensions":1,"input":[` + items(`"x"`, 2048) + `]}`, 200, `"index":2047`},
+		{"openai", "/v1/embeddings", `{"model":"m-large","encoding_format":"base64","input":[` + items(`"x"`, 2048) + `]}`, 200, `"index":2047`},
+		{"openai", "/v1/embeddings", `{"model":"m","dimensions":8192,"encoding_format":"base64","input":[` + items(`"x"`, 2048) + `]}`, 400, `"param":"input"`},
+		{"openai", "/v1/chat/completions", fmt.Sprintf(`{"model":"m","n":128,"messages":[{"role":"user","content":%q}]}`, strings.Repeat("x", 1<<20)), 400, `"param":"n"`},
+		{"openai", "/v1/chat/completions", fmt.Sprintf(`{"model":"m","n":128,"messages":[{"role":"user","content":%q}]}`, strings.Repeat("x", 1<<10)), 200, `"index":127`},
+		{"gemini", "/v1beta/models/x:batchEmbedContents", `{"requests":[` + items("{}", 101) + `]}`, 400, "INVALID_ARGUMENT"},
+		{"gemini", "/v1beta/models/x:batchEmbedContents", `{"requests":[` + items("{}", 100) + `]}`, 200, "embeddings"},
+	} {
+		s := newService(t, c.service, Options{})
+		reply := s.Reply(request(t, http.MethodPost, c.path, c.body), nil)
+		if reply.Status != c.status || !strings.Contains(string(reply.Body), c.want) {
+			t.Errorf("%s %.60s: %.200s, want %d with %s", c.path, c.body, body(reply), c.status, c.want)
+		}
+	}
 }

@@ -51,6 +51,9 @@ func (s *openAI) chat(r *fake.Request, content *fake.Content) *fake.Reply {
 	p := s.chatPrompt(r)
 	p.choices = choices
 	a := s.answer(p, content)
+	if choices > 1 && a.size()*choices > maxAnswer {
+		return s.wrong(r, "n is too large for a text of this length", "n", "integer_above_max_value")
+	}
 	if p.stream {
 		return s.stream(a.written(a.chatEvents(choices, truth(r.JSON, "stream_options", "include_usage"))), nil)
 	}
