@@ -141,6 +141,9 @@ func (a *answer) fails() bool {
 	return strings.HasSuffix(a.Finish, "error")
 }
 
+// memory returns about the bytes that an answer takes.
+func (a *answer) memory() int { return 1000 + a.size() }
+
 // size returns the bytes of its texts.
 func (a *answer) size() int {
 	n := len(a.Text) + len(a.Thinking)

@@ -12,11 +12,11 @@ import (
 	"github.com/ssectl/ssectl/pkg/serve/fake"
 )
 
-// An interaction is an answer of the Interactions API, with the request that it is for
+// An interaction is an answer of the Interactions API
 // (https://ai.google.dev/api/interactions-api).
 type interaction struct {
 	*answer
-	request any
+	background bool
 }
 
 // interact answers a request for an interaction.
@@ -47,9 +47,9 @@ func (s *gemini) interact(r *fake.Request, content *fake.Content) *fake.Reply {
 			p.said(parts(member(turn, "content"), "text"), kind == "user_input" || kind == "" && text(turn, "role") != "model")
 		}
 	}
-	x := &interaction{answer: s.answer(p, content), request: r.JSON}
+	x := &interaction{answer: s.answer(p, content), background: truth(r.JSON, "background")}
 	if member(r.JSON, "store") != false {
-		s.kept.put(x.id(), x)
+		s.kept.put(x.id(), x, x.memory())
 	}
 	switch {
 	case p.stream:
@@ -78,7 +78,7 @@ func (s *gemini) interaction(r *fake.Request, id string) *fake.Reply {
 	case !isGet(r):
 		return nil
 	case r.Query.Get("stream") != "true":
-		if truth(x.request, "background") && time.Since(x.created) < x.duration() {
+		if x.background && time.Since(x.created) < x.duration() {
 			return reply(http.StatusOK, x.value("in_progress", false))
 		}
 		return reply(http.StatusOK, x.value(x.end(), true))

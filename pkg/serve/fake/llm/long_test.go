@@ -47,7 +47,7 @@ func TestLongText(t *testing.T) {
 
 // TestLongTextMemory wants an answer under way to hold its text, and not its pieces.
 func TestLongTextMemory(t *testing.T) {
-	const size, answers = 1 << 20, 8
+	const size, answers = 1 << 18, 4
 	said := strings.Repeat("a ", size/2)
 	enough := errors.New("enough")
 	for _, a := range apis {

@@ -11,12 +11,13 @@ import (
 
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/fake"
+	"github.com/ssectl/ssectl/pkg/serve/fake/internal/weight"
 )
 
 // A response is an answer of the Responses API, with the request that it is for.
 type response struct {
 	*answer
-	request  any
+	request  map[string]any // the fields of it that the response has too
 	stored   bool
 	canceled atomic.Bool
 }
@@ -59,13 +60,13 @@ func (s *openAI) respond(r *fake.Request, content *fake.Content) *fake.Reply {
 	for _, tool := range list(r.JSON, "tools") {
 		p.mayCall(choice == "required" || text(choice, "type") == "function", text(choice, "name"), text(tool, "name"), member(tool, "parameters"))
 	}
-	x := &response{answer: s.answer(p, content), request: r.JSON, stored: member(r.JSON, "store") != false}
+	x := &response{answer: s.answer(p, content), request: asked(r.JSON), stored: member(r.JSON, "store") != false}
 	background := truth(r.JSON, "background")
 	if background && !x.stored {
 		return s.wrong(r, "background needs store", "background", "invalid_value")
 	}
 	if x.stored {
-		s.kept.put("resp_"+x.key, x)
+		s.kept.put("resp_"+x.key, x, x.memory()+weight.Of(x.request))
 	}
 	switch {
 	case p.stream:
@@ -138,10 +139,25 @@ func (x *response) records() iter.Seq[record.Record] { return x.written(x.events
 
 // given returns a value of the request, or the usual one.
 func (x *response) given(name string, usual any) any {
-	if value := member(x.request, name); value != nil {
+	if value := x.request[name]; value != nil {
 		return value
 	}
 	return usual
+}
+
+// asked returns the fields of a request that a response repeats. Its input is not one of
+// them.
+func asked(request any) map[string]any {
+	fields := map[string]any{}
+	for _, name := range []string{
+		"background", "instructions", "max_output_tokens", "metadata", "parallel_tool_calls", "previous_response_id", "reasoning",
+		"temperature", "text", "tool_choice", "tools", "top_p", "truncation", "user",
+	} {
+		if value := member(request, name); value != nil {
+			fields[name] = value
+		}
+	}
+	return fields
 }
 
 // value returns the object of the response.
@@ -170,13 +186,13 @@ func (x *response) value(status string) object {
 	}
 	return obj("id", "resp_"+x.key, "object", "response", "created_at", x.created.Unix(), "status", status,
 		"background", truth(x.request, "background"), "error", failure, "incomplete_details", incomplete,
-		"instructions", member(x.request, "instructions"), "max_output_tokens", member(x.request, "max_output_tokens"),
+		"instructions", x.request["instructions"], "max_output_tokens", x.request["max_output_tokens"],
 		"model", x.model, "output", output, "parallel_tool_calls", x.given("parallel_tool_calls", true),
-		"previous_response_id", member(x.request, "previous_response_id"), "reasoning", x.given("reasoning", obj("effort", nil, "summary", nil)),
+		"previous_response_id", x.request["previous_response_id"], "reasoning", x.given("reasoning", obj("effort", nil, "summary", nil)),
 		"service_tier", "default", "store", x.stored, "temperature", x.given("temperature", 1),
 		"text", x.given("text", obj("format", obj("type", "text"))), "tool_choice", x.given("tool_choice", "auto"),
 		"tools", x.given("tools", []any{}), "top_p", x.given("top_p", 1), "truncation", x.given("truncation", "disabled"),
-		"usage", usage, "user", member(x.request, "user"), "metadata", x.given("metadata", obj()))
+		"usage", usage, "user", x.request["user"], "metadata", x.given("metadata", obj()))
 }
 
 // items returns the whole output.

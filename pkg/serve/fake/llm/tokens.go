@@ -82,9 +82,12 @@ const joiner = '\u200d'
 
 // joined reports whether a character shows as one with the one before it.
 func joined(before, r rune) bool {
+	if r < 0x300 { // before all marks, which take long to look for
+		return before == joiner || before == '\r' && r == '\n'
+	}
 	return before == joiner || r == joiner || unicode.In(r, unicode.M) ||
 		r >= 0x1f3fb && r <= 0x1f3ff || // the colors of skin
-		regional(before) && regional(r) || before == '\r' && r == '\n'
+		regional(before) && regional(r)
 }
 
 // regional reports whether a character is half of a flag.

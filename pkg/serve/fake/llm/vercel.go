@@ -48,7 +48,7 @@ func (s *vercel) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 	a := s.answer(p, content)
 	id := text(r.JSON, "id")
 	if id != "" {
-		s.chats.put(id, a)
+		s.chats.put(id, a, len(id)+a.memory())
 	}
 	return s.send(id, a, a.written(a.uiEvents()))
 }
