@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -92,7 +93,8 @@ type Handler struct {
 	noFaults *fault.Plan
 	tests    pertest.States[state]
 
-	mu sync.Mutex // guards the states of tests, and the field most of answers
+	mu   sync.Mutex // guards the states of tests, the field most of answers, and held
+	held int        // bytes of requests and bodies whose answers are under way
 }
 
 // An answerer is an Answer that is ready.
@@ -185,6 +187,7 @@ type turn struct {
 	body  []byte // as it came
 	state *state
 	q     question
+	held  int // of the bytes that the handler holds
 }
 
 // ServeHTTP answers one request.
@@ -206,6 +209,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status := http.StatusBadRequest
 		if err == answer.ErrBusy {
 			status = http.StatusServiceUnavailable
+			w.Header().Set("Retry-After", "1")
 		}
 		t.header(nil)
 		http.Error(w, "ssectl serve: reading the request: "+err.Error(), status)
@@ -214,6 +218,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.body = body
 	request := t.request()
 	defer t.q.end()
+	defer t.letGo()
+	if !t.hold(len(request.Body), maxHeld) {
+		t.busy(request, release)
+		return
+	}
 	if given, plan := t.find(); given != nil {
 		t.give(given, plan, release)
 		return
@@ -231,10 +240,54 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case h.options.Otherwise != nil:
 		answer.Again(r, body, release)
 		t.body, t.q = nil, question{}
+		t.letGo()
 		h.options.Otherwise.ServeHTTP(w, r)
 	default:
 		t.refuse()
 	}
+}
+
+// maxHeld bounds the bodies of the requests whose answers are under way, as an answer may
+// repeat them, and the bodies of those answers.
+const maxHeld = 64 << 20
+
+// hold counts bytes until the end of the answer, and reports whether all there are is within
+// a bound. If not, they do not count.
+func (t *turn) hold(n, most int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.Handler.held+n > most {
+		return false
+	}
+	t.Handler.held += n
+	t.held += n
+	return true
+}
+
+// letGo counts the bytes of an answer no more.
+func (t *turn) letGo() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.Handler.held -= t.held
+	t.held = 0
+}
+
+// busy refuses a request for which there is no room.
+func (t *turn) busy(request *Request, release func()) {
+	const why = "the answers under way hold too many bytes: try again later"
+	var reply *Reply
+	if t.options.Service != nil {
+		reply = t.options.Service.Error(request, http.StatusServiceUnavailable, why)
+	}
+	if reply == nil {
+		reply = JSON(http.StatusServiceUnavailable, map[string]any{"error": map[string]any{"message": why, "type": "busy", "code": "busy"}})
+	}
+	if reply.Header == nil {
+		reply.Header = http.Header{}
+	}
+	httpx.SetDefault(reply.Header, "Retry-After", "1")
+	t.note(fmt.Sprintf("%s %s: %s", t.r.Method, t.r.URL.Path, why))
+	t.send(nil, reply, t.noFaults, release)
 }
 
 // maxValues bounds the values of JSON, about: they take many times the bytes of its
@@ -456,6 +509,9 @@ func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func())
 	}
 	if plan.Status != 0 {
 		out.Refuse = func(w http.ResponseWriter, r *http.Request, status int) { h.refuseBy(w, r, service, request, status) }
+	}
+	if a == nil { // the body is there already: requests that follow are refused for it
+		t.hold(len(reply.Body), math.MaxInt)
 	}
 	t.end(release) // an answer may take hours
 	sender.Send(t.r, out, plan)
