@@ -33,6 +33,8 @@ type verifier struct {
 	transport http.RoundTripper
 	header    http.Header // of each request, in place of the recorded one
 
+	secrets   redact.Secrets // of the requests, which the other side may repeat
+
 	asked, drifted, failed int
 }
 
@@ -69,6 +71,8 @@ func verify(ctx context.Context, streams *term.Streams, opts *options) (err erro
 	if v.header, err = opts.Curl.Header(); err != nil {
 		return cli.Usage(fmt.Errorf("--upstream-header: %w", err))
 	}
+	v.secrets.Header(v.header)
+	v.secrets.URL(v.base)
 	tell := func(line string) { fmt.Fprintf(streams.Err, "ssectl: %s\n", output.Safe(line)) }
 	questions, err := opts.questions(streams, tell)
 	if err != nil {
@@ -260,6 +264,12 @@ func recordedAnswer(e *tape.Exchange) (*drift.Answer, error) {
 
 // print prints the result of a recording.
 func (v *verifier) print(r verified) error {
+	// The names of members and of events are the other side's, and so are its messages.
+	r.Why = v.secrets.Clean(r.Why)
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		f.Place, f.Recorded, f.Now = v.secrets.Clean(f.Place), v.secrets.Clean(f.Recorded), v.secrets.Clean(f.Now)
+	}
 	if v.json {
 		text, err := json.Marshal(r)
 		if err != nil {
