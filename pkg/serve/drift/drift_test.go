@@ -273,6 +273,26 @@ func dropIDs(text string) string {
 	return strings.Join(lines, "")
 }
 
+// The message of an error is where services have it.
+func TestMessage(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"error":{"message":"no  key","type":"x"}}`:  "no key",
+		`{"type":"error","error":{"message":"busy"}}`: "busy",
+		`[{"error":{"code":429,"message":"quota"}}]`:  "quota",
+		`{"error":"slow down"}`:                       "slow down",
+		`{"title":"Too Many","detail":"in an hour"}`:  "in an hour",
+		`{"error":{"code":1}}`:                        `{"error":{"code":1}}`,
+		" bad\ngateway ":                              "bad gateway",
+		"":                                            "",
+		`{"error":null,"message":"m"}`:                "m",
+		strings.Repeat("x", 300):                      strings.Repeat("x", 200) + "...",
+	} {
+		if a := answerOf(t, 429, "application/json", body); a.Message != want {
+			t.Errorf("%s: %q, want %q", body, a.Message, want)
+		}
+	}
+}
+
 // What is new, or not there at times, is for people to look at.
 func TestNoDriftIsShown(t *testing.T) {
 	for _, test := range []struct{ recorded, now, want string }{
