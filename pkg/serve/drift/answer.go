@@ -32,8 +32,7 @@ type Answer struct {
 
 	types  []*eventType // in the order in which they came first
 	events int
-	pairs  [][2]string // types that came one after the other
-	order  []string    // the types of the events, each run of one once
+	order  []string // the types of the events, each run of one once
 }
 
 // A form is the kind of body that an answer has.
@@ -124,11 +123,6 @@ func (a *Answer) add(name string, value any, hasID bool) {
 		a.types = append(a.types, t)
 	}
 	if n := len(a.order); n == 0 || a.order[n-1] != name {
-		if n > 0 {
-			if pair := [2]string{a.order[n-1], name}; !slices.Contains(a.pairs, pair) {
-				a.pairs = append(a.pairs, pair)
-			}
-		}
 		a.order = append(a.order, name)
 	}
 	t.count++
@@ -150,22 +144,6 @@ func (a *Answer) of(name string) *eventType {
 		}
 	}
 	return nil
-}
-
-// before returns the type of the event before the first one of a type, which is event n.
-func (a *Answer) before(n int) string {
-	for _, t := range a.types {
-		if t.first == n {
-			if i := slices.Index(a.order, t.name); i > 0 {
-				return a.order[i-1]
-			}
-		}
-	}
-	return ""
-}
-
-func (a *Answer) follows(before, name string) bool {
-	return before == "" && len(a.order) > 0 && a.order[0] == name || slices.Contains(a.pairs, [2]string{before, name})
 }
 
 // last returns the type of the last event that does not come by the clock.
