@@ -25,7 +25,10 @@ func Open(path string, used ...string) (*File, error) {
 	}
 	_, err := os.Stat(path)
 	f, openErr := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600) // the data of a stream may be private
-	return &File{File: f, created: err != nil}, openErr
+	if openErr != nil {
+		return nil, openErr
+	}
+	return &File{File: f, created: err != nil}, nil
 }
 
 // isSameFile reports whether two paths name one file, which need not exist.
