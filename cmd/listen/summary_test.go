@@ -49,7 +49,7 @@ func TestPictures(t *testing.T) {
 		{term.Streams{ErrTerminal: true, Width: 50}, "gaps 50ms |#    #   .| 350ms\nrate |:------+##| up to 21/s in 10.3s"},
 		{term.Streams{ErrTerminal: true, Width: 34}, "gaps 50ms |#   #  .| 350ms"},
 		{term.Streams{ErrTerminal: true, Width: 24}, ""}, // no room
-		{term.Streams{Unicode: true}, ""},                // no terminal
+		{term.Streams{Unicode: true}, ""}, // no terminal
 	} {
 		if got := strings.Join(s.pictures(&test.streams), "\n"); got != test.want {
 			t.Errorf("%+v: got\n%s\nwant\n%s", test.streams, got, test.want)
