@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,8 +32,9 @@ type Options struct {
 	Service     Service
 	ServiceName string
 
-	// Otherwise answers what is left. Nil means status 501 with the nearest answer and
-	// why it does not match.
+	// Otherwise answers what is left. Nil means the error that the service has for an
+	// endpoint that it does not have, or without a service status 501 with the nearest
+	// answer and why it does not match.
 	Otherwise http.Handler
 
 	// Wait is the pace; nil waits as the answers have it.
@@ -175,6 +177,8 @@ type turn struct {
 	body  []byte // as it came
 	state *state
 	q     question
+
+	missed exchange.Match // why nothing matches, if the service answers that
 }
 
 // ServeHTTP answers one request.
@@ -223,7 +227,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.body, t.q = nil, question{}
 		h.options.Otherwise.ServeHTTP(w, r)
 	default:
-		t.refuse()
+		t.refuse(release)
 	}
 }
 
@@ -411,8 +415,12 @@ func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func())
 		h.note(fmt.Sprintf("%s: an answer cannot have status %d", play.Name, status))
 		status = http.StatusInternalServerError
 	}
+	match := exchange.Match{Name: play.Name}
+	if t.missed.Why != "" {
+		match = t.missed
+	}
 	sender := answer.New(answer.Options{
-		Wait: wait, WriteTimeout: h.options.WriteTimeout, Header: h.options.Header, Watch: t.watch(exchange.Match{Name: play.Name}),
+		Wait: wait, WriteTimeout: h.options.WriteTimeout, Header: h.options.Header, Watch: t.watch(match),
 	}, t.w, t.r.Context())
 	defer func() { // also of a panic that cuts the answer
 		play.Status, play.Events, play.Bytes, play.End = sender.Status, sender.Events, sender.Bytes, sender.End
@@ -509,8 +517,16 @@ type refusal struct {
 }
 
 // refuse answers a request that nothing matches.
-func (t *turn) refuse() {
+func (t *turn) refuse(release func()) {
 	match := t.miss()
+	if service := t.options.Service; service != nil {
+		if reply := service.Error(t.q.Request, http.StatusNotFound, ""); reply != nil {
+			t.note(match.Why)
+			t.missed = match
+			t.send(nil, reply, t.plan(nil, t.r), release)
+			return
+		}
+	}
 	var refused refusal
 	refused.Error.Type, refused.Error.Code = "no_answer", "no_answer"
 	refused.Error.Message, refused.Error.Nearest, refused.Error.Differs = match.Why, match.Nearest, match.Differs
@@ -544,6 +560,9 @@ func (t *turn) miss() (m exchange.Match) {
 			words = append(words, t.isOpen(t.state, a))
 			t.mu.Unlock()
 		}
+	}
+	if t.options.Service != nil {
+		m.Why = fmt.Sprintf("%s has no endpoint %s %s, and %s", cmp.Or(t.options.ServiceName, "the service"), t.r.Method, t.r.URL.Path, m.Why)
 	}
 	if m.Nearest == "" {
 		m.Why += ": there is none"

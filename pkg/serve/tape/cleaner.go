@@ -40,7 +40,8 @@ type held struct {
 	record record.Record
 	texts  []text
 	edits  []edit
-	waits  int // tails that it is a part of
+	waits  int      // tails that it is a part of
+	tails  []uint64 // the channels of these, and of some that it is not a part of any more
 	size   int
 }
 
@@ -121,7 +122,7 @@ func (c *cleaner) event(r *record.Record) {
 				}
 				continue
 			}
-			c.goOn(tail, hold(), i, t.value)
+			c.goOn(channel, tail, hold(), i, t.value)
 			if tail.run.Clear() {
 				delete(c.tails, channel)
 				if !alone.Clear() {
@@ -164,15 +165,31 @@ func (c *cleaner) endAny(tails map[uint64]*pieces, h *held, i int) {
 	if t.kind == jsonName || t.kind == jsonNumber || t.value == "" {
 		return
 	}
+	// The end of a secret is near the beginning of the text, which may be as large as an
+	// event; and there may be thousands of tails.
+	near := t.value[:min(len(t.value), max(minNear, maxNear/(len(tails)+1)))]
 	for _, tail := range tails {
 		all := append(slices.Clone(tail.list), piece{h, i, 0, len(t.value)})
 		run := tail.run
-		spans := c.secrets.Scan(&run, t.value)
-		for _, span := range append(spans, c.secrets.Finish(&run, len(t.value))...) {
+		spans := c.secrets.Scan(&run, near)
+		switch {
+		case len(near) == len(t.value):
+			spans = append(spans, c.secrets.Finish(&run, len(near))...)
+		case !run.Clear():
+			spans = append(spans, redact.Span{To: len(t.value)}) // whatever it is, nothing of it is let out
+		}
+		for _, span := range spans {
 			mark(all, span, len(t.value))
 		}
 	}
 }
+
+// minNear and maxNear bound the bytes of a text that are tried as the end of others: for each
+// of them, and for all.
+const (
+	minNear = 4 << 10
+	maxNear = 16 << 20
+)
 
 func (c *cleaner) tooOld(h *held, latest *record.Record) bool {
 	return latest.Time.Sub(h.record.Time) > maxHeldTime
@@ -299,17 +316,19 @@ func (c *cleaner) start(channel uint64, run redact.Run, h *held, i, size int) {
 	if n := run.Pending(); n > 0 {
 		t.list = []piece{{h, i, size - n, size}}
 		h.waits++
+		h.tails = append(h.tails, channel)
 	}
 	c.tails[channel] = t
 }
 
 // goOn adds the text i of an event to the pieces before it.
-func (c *cleaner) goOn(t *pieces, h *held, i int, value string) {
+func (c *cleaner) goOn(channel uint64, t *pieces, h *held, i int, value string) {
 	all := append(slices.Clone(t.list), piece{h, i, 0, len(value)})
 	for _, span := range c.secrets.Scan(&t.run, value) {
 		mark(all, span, len(value))
 	}
 	h.waits++ // as the latest piece, until it turns out to be none
+	h.tails = append(h.tails, channel)
 	t.list = all
 	t.drop(t.run.Pending())
 }
@@ -363,8 +382,9 @@ func (c *cleaner) decide(t *pieces) {
 // force decides about the texts that hold back the first event.
 func (c *cleaner) force() {
 	first := c.queue[0]
-	for _, t := range c.tails {
-		if slices.ContainsFunc(t.list, func(p piece) bool { return p.held == first }) {
+	for _, channel := range first.tails {
+		t := c.tails[channel]
+		if t != nil && slices.ContainsFunc(t.list, func(p piece) bool { return p.held == first }) {
 			c.decide(t)
 		}
 	}

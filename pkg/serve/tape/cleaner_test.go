@@ -109,6 +109,40 @@ func TestShapes(t *testing.T) {
 	}
 }
 
+// What looks like JSON by its first byte need be none.
+func TestSecretsOutsideOfStrings(t *testing.T) {
+	const secret = "Abcdefg-Secret-1234" // which the request has
+	for _, data := range []string{
+		"[INFO] key %s", "{x:%s}", `{"a":1} %s`, `{"n":true%s,"d":"t"}`, `["a",1.%s]`, "[12:30:05] key=%s, and more", `{"a":"b" %s "c":"d"}`, `[%s`, `"a" %s`,
+	} {
+		text := "data: " + fmt.Sprintf(data, "nothing") + "\n\n" + "data: " + fmt.Sprintf(data, secret) + "\n\n" +
+			"data: " + fmt.Sprintf(data, secret[:9]) + "\n\ndata: x\n\n"
+		for _, how := range []telling{asBlocks, asRecords} {
+			tape := streamTape(t, text, how)
+			if strings.Contains(tape, secret) {
+				t.Errorf("%s: %s", data, tape)
+			}
+		}
+	}
+	// What some writers have for a number hides nothing of what comes after.
+	if tape := streamTape(t, "data: {\"a\":NaN,\"password\":\"hunter2hunter2\"}\n\n", asBlocks); strings.Contains(tape, "hunter2") {
+		t.Error(tape)
+	}
+}
+
+// A block without an end may be as large as an event, after thousands of texts that it might
+// go on. Each is looked for near its beginning alone, or this would take minutes.
+func TestLargeBlockWithoutEnd(t *testing.T) {
+	var text strings.Builder
+	for i := range 5000 { // each with another text that may go on
+		fmt.Fprintf(&text, "data: {\"id\":\"x\",\"n\":%d}\n\n", i)
+	}
+	text.WriteString("data: {\"id\":\"Abcdefg-Sec\"}\n\ndata: ret-1234 " + strings.Repeat("and so on ", 1<<20))
+	if tape := streamTape(t, text.String(), asBlocks); strings.Contains(tape, "ret-1234") || !strings.Contains(tape, "and so on") {
+		t.Error("the end of a secret is on tape, or the rest of its text is not")
+	}
+}
+
 // An event is not clean because it is like the last one.
 func TestLikeTheLastOne(t *testing.T) {
 	for _, name := range []string{"password", "a"} {

@@ -108,8 +108,9 @@ func commonPrefix(a, b []byte) (n int) {
 // of another kind.
 func (c *cleaner) clean(v *value, text []byte) (end int) {
 	if v.number {
-		end = numberEnd(view(text), 0)
-		if end == 0 || !(v.free && isFree(view(text[:end]))) && !c.isPlain(view(text[:end])) {
+		end = wordEnd(view(text), 0)
+		word := view(text[:end])
+		if !isNumber(word) || !(v.free && isFree(word)) && !c.isPlain(word) {
 			return -1
 		}
 		return end

@@ -3,6 +3,7 @@ package tape
 import (
 	"encoding/json"
 	"hash/maphash"
+	"slices"
 	"strings"
 
 	"github.com/ssectl/ssectl/internal/redact"
@@ -185,11 +186,19 @@ func (r *textReader) walk(s string, where place, offset int) bool {
 	current := 0
 	name, is := "", roleNone // of the member whose value comes next
 	depth, hidden := 0, 0    // of the outermost value that is secret as a whole
+	gap, odd := 0, false     // where the last text ended; bytes came since that JSON has not
 	member := func() role {
 		if hidden > 0 && !redact.IsPlainMember(name) {
 			return roleSecret
 		}
 		return is
+	}
+	// What is no JSON is a text, up to the next one: a line of a log may begin with a bracket.
+	closeGap := func(from, to int) {
+		if odd {
+			r.value(current, "", roleNone, text{place: where, from: offset + gap, to: offset + from, value: s[gap:from]})
+		}
+		gap, odd = to, false
 	}
 	for i := 0; i < len(s); {
 		if len(r.texts) > maxTexts {
@@ -204,6 +213,7 @@ func (r *textReader) walk(s string, where place, offset int) bool {
 			} else {
 				t.kind, t.value = openString, unquote(s[i+1:end])
 			}
+			closeGap(i, end)
 			i = end
 			for i < len(s) && strings.IndexByte(" \t\r\n", s[i]) >= 0 {
 				i++
@@ -219,10 +229,6 @@ func (r *textReader) walk(s string, where place, offset int) bool {
 			} else {
 				r.value(current, name, member(), t)
 			}
-		case c == '-' || '0' <= c && c <= '9':
-			end := numberEnd(s, i)
-			r.value(current, name, member(), text{place: where, from: offset + i, to: offset + end, kind: jsonNumber, value: s[i:end]})
-			i = end
 		case c == ',':
 			name, is = "", roleNone
 			i++
@@ -251,8 +257,45 @@ func (r *textReader) walk(s string, where place, offset int) bool {
 			}
 			name, is = "", roleNone
 			i++
-		default:
+		case isDelimiter(c):
 			i++
+		default:
+			end := wordEnd(s, i)
+			switch word := s[i:end]; {
+			case isNumber(word):
+				closeGap(i, end)
+				r.value(current, name, member(), text{place: where, from: offset + i, to: offset + end, kind: jsonNumber, value: word})
+			case !slices.Contains(literals, word):
+				odd = true
+			}
+			i = end
+		}
+	}
+	closeGap(len(s), len(s))
+	return true
+}
+
+// literals are the words of JSON, and those that some writers put for a number.
+var literals = []string{"null", "true", "false", "NaN", "Infinity", "-Infinity"}
+
+func isDelimiter(c byte) bool { return strings.IndexByte(" \t\r\n,:[]{}\"", c) >= 0 }
+
+// wordEnd returns the end of the word that begins at i: what stands between delimiters.
+func wordEnd(s string, i int) int {
+	for i < len(s) && !isDelimiter(s[i]) {
+		i++
+	}
+	return i
+}
+
+// isNumber reports whether a word has the bytes of a number.
+func isNumber(word string) bool {
+	if word == "" || word[0] != '-' && (word[0] < '0' || word[0] > '9') {
+		return false
+	}
+	for i := range len(word) {
+		if strings.IndexByte("0123456789+-.eE", word[i]) < 0 {
+			return false
 		}
 	}
 	return true
@@ -312,17 +355,6 @@ func (r *textReader) value(current int, name string, is role, t text) {
 
 // isFree reports whether a number is no secret, as it is short or has a fraction.
 func isFree(number string) bool { return len(number) < 8 || strings.IndexByte(number, '.') >= 0 }
-
-// numberEnd returns the end of the number that begins at i, or i if none does.
-func numberEnd(s string, i int) int {
-	if i >= len(s) || s[i] != '-' && (s[i] < '0' || s[i] > '9') {
-		return i
-	}
-	for i++; i < len(s) && (isAlnum(s[i]) || s[i] == '.' || s[i] == '-' || s[i] == '+'); {
-		i++
-	}
-	return i
-}
 
 // stringEnd returns the end of the JSON string that begins at i, and whether it
 // has one.

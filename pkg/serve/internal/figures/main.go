@@ -1,3 +1,5 @@
+//go:build unix
+
 // Figures measures a relay beside a bare httputil.ReverseProxy, in the same run:
 // how much longer an event takes, how fast a large stream passes, and how much
 // memory idle and endless streams need.
