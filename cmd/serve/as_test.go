@@ -229,3 +229,21 @@ func TestAsRefuses(t *testing.T) {
 		}
 	}
 }
+
+// A file of answers is no input of events: its directory is served.
+func TestFileOfAnswers(t *testing.T) {
+	for name, text := range map[string]string{
+		"a.yaml": "- match: /a\n  answer: {body: x}\n",
+		"a.json": `{"match":"/a","answer":{"body":"x"}}`,
+		"b.yml":  "as: openai\nanswers: [{answer: {text: hi}}]\n",
+	} {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run := cmdtest.Run(t, "", "serve", "-p", "0", file)
+		if run.Check(t, 2); !strings.Contains(run.Err, "want its directory") {
+			t.Errorf("%s: %s", name, run.Err)
+		}
+	}
+}

@@ -35,7 +35,7 @@ func TestFakeQuestions(t *testing.T) {
 		t.Errorf("found %v", found)
 	}
 	for why, m := range map[string]fake.Match{
-		"it names no method and path": {},
+		"it names no method and path": {JQ: "true"},
 		"it names no method":          {Path: "/x"},
 		"it names no path":            {Method: "GET"},
 		"its path is a pattern":       {Method: "GET", Path: "/{id}"},

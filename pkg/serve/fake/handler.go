@@ -17,6 +17,7 @@ import (
 	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/pertest"
 	"github.com/ssectl/ssectl/internal/query"
+	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
@@ -168,6 +169,15 @@ func (h *Handler) note(text string) {
 	}
 }
 
+// secretsOf returns the secrets of a request, which no line for people may have.
+func secretsOf(r *http.Request, body []byte) *redact.Secrets {
+	secrets := new(redact.Secrets).Own(false)
+	secrets.Header(r.Header)
+	secrets.URL(r.URL)
+	secrets.Body(string(body))
+	return secrets
+}
+
 // A turn is a request on its way through the handler.
 type turn struct {
 	*Handler
@@ -308,15 +318,16 @@ func (t *turn) give(a *answerer, plan *fault.Plan, release func()) {
 		reply, err = t.make(a, request)
 	}
 	if err != nil {
-		t.note(fmt.Sprintf("%s: %v", a.Name, err))
+		problem := secretsOf(t.r, request.Body).Message(err.Error())
+		t.note(a.Name + ": " + problem)
 		reply = JSON(http.StatusInternalServerError, map[string]any{"error": map[string]any{
-			"message": fmt.Sprintf("making the answer %s: %v", a.Name, err), "type": "bad_answer", "code": "bad_answer",
+			"message": fmt.Sprintf("making the answer %s: %s", a.Name, problem), "type": "bad_answer", "code": "bad_answer",
 		}})
 	}
 	if reply != nil && a.Channel != nil && reply.Status != http.StatusNoContent {
 		name, err := a.Channel(request)
 		if err != nil {
-			t.note(fmt.Sprintf("%s: %v", a.Name, err))
+			t.problem(a, request, err.Error())
 		} else {
 			t.mu.Lock()
 			l := t.state.channels.listen(name)
@@ -344,15 +355,20 @@ func (t *turn) make(a *answerer, request *Request) (*Reply, error) {
 func (t *turn) tell(a *answerer, request *Request) {
 	telling, err := a.Tell(request)
 	if err != nil {
-		t.note(fmt.Sprintf("%s: %v", a.Name, err))
+		t.problem(a, request, err.Error())
 		return
 	}
 	t.mu.Lock()
 	listeners := t.state.channels.tell(telling)
 	t.mu.Unlock()
 	if listeners == 0 {
-		t.note(fmt.Sprintf("%s: no stream listens to the channel %q", a.Name, telling.Channel))
+		t.problem(a, request, fmt.Sprintf("no stream listens to the channel %q", telling.Channel))
 	}
+}
+
+// problem notes a problem of an answer, without the secrets of the request.
+func (t *turn) problem(a *answerer, request *Request, text string) {
+	t.note(a.Name + ": " + secretsOf(t.r, request.Body).Message(text))
 }
 
 // header sets the header of an answer.
@@ -419,6 +435,10 @@ func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func())
 	if t.missed.Why != "" {
 		match = t.missed
 	}
+	var secrets *redact.Secrets // of a stream, which may fail after the request is let go
+	if reply.Stream != nil && h.options.Note != nil {
+		secrets = secretsOf(t.r, request.Body)
+	}
 	sender := answer.New(answer.Options{
 		Wait: wait, WriteTimeout: h.options.WriteTimeout, Header: h.options.Header, Watch: t.watch(match),
 	}, t.w, t.r.Context())
@@ -426,7 +446,11 @@ func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func())
 		play.Status, play.Events, play.Bytes, play.End = sender.Status, sender.Events, sender.Bytes, sender.End
 		play.Duration = time.Since(play.Start)
 		if sender.Broken != nil {
-			h.note(fmt.Sprintf("%s: %v", play.Name, sender.Broken))
+			problem := sender.Broken.Error()
+			if secrets != nil {
+				problem = secrets.Message(problem)
+			}
+			h.note(play.Name + ": " + problem)
 		}
 		sender.Finish()
 		if h.options.Played != nil {
@@ -543,10 +567,11 @@ func (t *turn) refuse(release func()) {
 // miss returns why no answer matches a request.
 func (t *turn) miss() (m exchange.Match) {
 	m.Why = fmt.Sprintf("no answer matches %s %s", t.r.Method, t.r.URL.Path)
+	secrets := secretsOf(t.r, t.q.Body)
 	best, words := -1, []string(nil)
 	for i := range t.answers {
 		a := &t.answers[i]
-		list, nearness := a.match.differences(t.r.Context(), &t.q)
+		list, nearness := a.match.differences(t.r.Context(), &t.q, secrets)
 		if nearness <= best {
 			continue
 		}
