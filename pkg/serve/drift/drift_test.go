@@ -138,14 +138,18 @@ var services = []service{
 		return strings.Join(g.at("parts", parts).([]string), "")
 	}},
 	{"typed stream", "text/event-stream", func(g *generator) string {
-		// The types are in the data alone, and those of two tools alternate.
+		// The types are in the data alone, and two of them come in turns, in any order.
 		event := func(name string, data map[string]any) string {
 			data["type"] = name
 			return g.event("", false, g.at(name, data))
 		}
 		text := event("RUN_STARTED", map[string]any{"runId": g.text()})
-		for range 2 + g.IntN(5) {
-			text += event("TEXT", map[string]any{"delta": g.text()}) + event("TOOL", map[string]any{"args": g.text(), "n": g.number()})
+		turns := []string{"TEXT", "TOOL", "TEXT", "TOOL"}[g.IntN(2):]
+		for range g.IntN(6) {
+			turns = append(turns, []string{"TEXT", "TOOL"}[g.IntN(2)])
+		}
+		for _, name := range turns {
+			text += event(name, map[string]any{"delta": g.text(), "n": g.number()})
 		}
 		return text + g.at("end", event("RUN_FINISHED", map[string]any{"runId": g.text()})).(string)
 	}},
@@ -158,8 +162,15 @@ var services = []service{
 	}},
 	{"models", "application/json", func(g *generator) string {
 		list := []any{}
-		for range 1 + g.IntN(9) {
-			list = append(list, map[string]any{"id": g.text(), "created": g.number(), "owner": g.at("owner", map[string]any{"name": g.text()})})
+		for n := g.IntN(9); n >= 0; n-- { // the last has nothing that is optional
+			model := map[string]any{"id": g.text(), "created": g.number(), "owner": g.at("owner", map[string]any{"name": g.text()})}
+			if n > 0 && g.IntN(2) == 0 {
+				model["aliases"] = []any{g.text()}
+			}
+			if n > 0 && g.IntN(3) == 0 {
+				model["price"] = map[string]any{"input": g.number()}
+			}
+			list = append(list, model)
 		}
 		return g.json(map[string]any{"object": "list", "data": list})
 	}},
@@ -194,6 +205,33 @@ func TestNoFalseDrift(t *testing.T) {
 			if f.Drift {
 				t.Errorf("%d: %s: %s\nrecorded:\n%s\nnow:\n%s", i, s.name, f, one, other)
 			}
+		}
+	}
+}
+
+// Types that come in turns may change places, the start of a part may not.
+func TestOrder(t *testing.T) {
+	for _, test := range []struct{ recorded, now, want string }{
+		{"start a b a b stop", "start b a b b stop", ""},
+		{"start a b a stop", "start b a stop", ""},
+		{"a b a b", "b a", ""},
+		{"a a b b", "b b a a", "order is b before a, recorded a before b"},
+		{"start a b a b stop", "b start a stop", "order is b before start, recorded start before b"},
+		{"x_start x_delta x_stop x_start x_delta x_stop", "x_start x_stop x_start x_delta x_stop", ""},
+		{"x_start x_delta x_stop x_start x_delta x_stop", "x_stop x_start x_delta", "order is x_stop before x_start, recorded x_start before x_stop"},
+		{"x.added x.done x.added x.done", "x.added x.done x.added", "last event is x.added, recorded x.done"},
+		{"a b a b done", "b a done b", "last event is b, recorded done"},
+	} {
+		stream := func(types string) *Answer {
+			body := ""
+			for name := range strings.FieldsSeq(types) {
+				body += "event: " + name + "\ndata: {}\n\n"
+			}
+			return answerOf(t, 200, "text/event-stream", body)
+		}
+		found := fmt.Sprint(Compare(stream(test.recorded), stream(test.now)))
+		if !strings.HasPrefix(found, "["+test.want) || test.want == "" && found != "[]" {
+			t.Errorf("%s, now %s: found %s, want %s", test.recorded, test.now, found, test.want)
 		}
 	}
 }
@@ -273,12 +311,33 @@ func dropIDs(text string) string {
 	return strings.Join(lines, "")
 }
 
+// The message of an error is where services have it.
+func TestMessage(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"error":{"message":"no  key","type":"x"}}`:  "no key",
+		`{"type":"error","error":{"message":"busy"}}`: "busy",
+		`[{"error":{"code":429,"message":"quota"}}]`:  "quota",
+		`{"error":"slow down"}`:                       "slow down",
+		`{"title":"Too Many","detail":"in an hour"}`:  "in an hour",
+		`{"error":{"code":1}}`:                        `{"error":{"code":1}}`,
+		" bad\ngateway ":                              "bad gateway",
+		"":                                            "",
+		`{"error":null,"message":"m"}`:                "m",
+		strings.Repeat("x", 300):                      strings.Repeat("x", 200) + "...",
+	} {
+		if a := answerOf(t, 429, "application/json", body); a.Message != want {
+			t.Errorf("%s: %q, want %q", body, a.Message, want)
+		}
+	}
+}
+
 // What is new, or not there at times, is for people to look at.
 func TestNoDriftIsShown(t *testing.T) {
 	for _, test := range []struct{ recorded, now, want string }{
 		{`{"a":1}`, `{"a":1,"b c":[{}]}`, `."b c" is array, recorded absent`},
 		{`{"a":null}`, `{"a":"x"}`, ".a is string, recorded null"},
 		{`[{"a":1}]`, `[{"a":1},{}]`, ".[].a is sometimes absent, recorded number"},
+		{`[{"a":1},{"a":1,"b":2}]`, `[{"a":1}]`, ".[].b is absent, recorded number at times"},
 		{`[{"a":1}]`, `[{"a":1},{"a":null}]`, ".[].a is null or number, recorded number"},
 	} {
 		found := Compare(answerOf(t, 200, "application/json", test.recorded), answerOf(t, 200, "application/json", test.now))

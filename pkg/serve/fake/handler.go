@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -94,7 +95,8 @@ type Handler struct {
 	noFaults *fault.Plan
 	tests    pertest.States[state]
 
-	mu sync.Mutex // guards the states of tests, and the field most of answers
+	mu   sync.Mutex // guards the states of tests, the field most of answers, and held
+	held int        // bytes of requests and bodies whose answers are under way
 }
 
 // An answerer is an Answer that is ready.
@@ -187,8 +189,9 @@ type turn struct {
 	body  []byte // as it came
 	state *state
 	q     question
+	held  int // of the bytes that the handler holds
 
-	missed exchange.Match // why nothing matches, if the service answers that
+	missed exchange.Match // why nothing was given, if an error is sent as an answer is
 }
 
 // ServeHTTP answers one request.
@@ -203,13 +206,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if _, err = answer.Drain(w, r); err == nil {
-			err = fmt.Errorf("the body is larger than %d bytes", answer.MaxBody)
+			t.body = body[:answer.MaxBody]
+			t.refuseWith(http.StatusRequestEntityTooLarge, "too_large", exchange.Match{Why: fmt.Sprintf(
+				"the body of %s %s is larger than %d bytes", r.Method, r.URL.Path, answer.MaxBody)})
+			return
 		}
 	}
 	if err != nil {
 		status := http.StatusBadRequest
 		if err == answer.ErrBusy {
 			status = http.StatusServiceUnavailable
+			w.Header().Set("Retry-After", "1")
 		}
 		t.header(nil)
 		http.Error(w, "ssectl serve: reading the request: "+err.Error(), status)
@@ -218,6 +225,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.body = body
 	request := t.request()
 	defer t.q.end()
+	defer t.letGo()
+	if !t.hold(len(request.Body), maxHeld) {
+		t.busy(request, release)
+		return
+	}
 	if given, plan := t.find(); given != nil {
 		t.give(given, plan, release)
 		return
@@ -235,10 +247,55 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case h.options.Otherwise != nil:
 		answer.Again(r, body, release)
 		t.body, t.q = nil, question{}
+		t.letGo()
 		h.options.Otherwise.ServeHTTP(w, r)
 	default:
 		t.refuse(release)
 	}
+}
+
+// maxHeld bounds the bodies of the requests whose answers are under way, as an answer may
+// repeat them, and the bodies of those answers.
+const maxHeld = 64 << 20
+
+// hold counts bytes until the end of the answer, and reports whether all there are is within
+// a bound. If not, they do not count.
+func (t *turn) hold(n, most int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.Handler.held+n > most {
+		return false
+	}
+	t.Handler.held += n
+	t.held += n
+	return true
+}
+
+// letGo counts the bytes of an answer no more.
+func (t *turn) letGo() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.Handler.held -= t.held
+	t.held = 0
+}
+
+// busy refuses a request for which there is no room.
+func (t *turn) busy(request *Request, release func()) {
+	const why = "the answers under way hold too many bytes: try again later"
+	var reply *Reply
+	if t.options.Service != nil {
+		reply = t.options.Service.Error(request, http.StatusServiceUnavailable, why)
+	}
+	if reply == nil {
+		reply = JSON(http.StatusServiceUnavailable, map[string]any{"error": map[string]any{"message": why, "type": "busy", "code": "busy"}})
+	}
+	if reply.Header == nil {
+		reply.Header = http.Header{}
+	}
+	httpx.SetDefault(reply.Header, "Retry-After", "1")
+	t.note(fmt.Sprintf("%s %s: %s", t.r.Method, t.r.URL.Path, why))
+	t.missed.Why = why
+	t.send(nil, reply, t.noFaults, release)
 }
 
 // maxValues bounds the values of JSON, about: they take many times the bytes of its
@@ -320,6 +377,7 @@ func (t *turn) give(a *answerer, plan *fault.Plan, release func()) {
 	if err != nil {
 		problem := secretsOf(t.r, request.Body).Message(err.Error())
 		t.note(a.Name + ": " + problem)
+		t.missed = exchange.Match{Why: "making the answer " + a.Name + ": " + problem, Nearest: a.Name}
 		reply = JSON(http.StatusInternalServerError, map[string]any{"error": map[string]any{
 			"message": fmt.Sprintf("making the answer %s: %s", a.Name, problem), "type": "bad_answer", "code": "bad_answer",
 		}})
@@ -465,6 +523,9 @@ func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func())
 	if plan.Status != 0 {
 		out.Refuse = func(w http.ResponseWriter, r *http.Request, status int) { h.refuseBy(w, r, service, request, status) }
 	}
+	if a == nil { // the body is there already: requests that follow are refused for it
+		t.hold(len(reply.Body), math.MaxInt)
+	}
 	t.end(release) // an answer may take hours
 	sender.Send(t.r, out, plan)
 }
@@ -551,15 +612,20 @@ func (t *turn) refuse(release func()) {
 			return
 		}
 	}
+	t.refuseWith(http.StatusNotImplemented, "no_answer", match)
+}
+
+// refuseWith answers a request that gets no answer, with a status and why.
+func (t *turn) refuseWith(status int, code string, match exchange.Match) {
 	var refused refusal
-	refused.Error.Type, refused.Error.Code = "no_answer", "no_answer"
+	refused.Error.Type, refused.Error.Code = code, code
 	refused.Error.Message, refused.Error.Nearest, refused.Error.Differs = match.Why, match.Nearest, match.Differs
 	t.header(nil)
-	answer.Refuse(t.w, t.watch(match), refused)
+	answer.Refuse(t.w, t.watch(match), status, refused)
 	t.note(match.Why)
 	if t.options.Played != nil {
 		play := t.play()
-		play.Status, play.Duration, play.End = http.StatusNotImplemented, time.Since(t.start), match.Why
+		play.Status, play.Duration, play.End = status, time.Since(t.start), match.Why
 		t.options.Played(play)
 	}
 }
