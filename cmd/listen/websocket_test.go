@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -140,6 +141,34 @@ func TestWebSocketHints(t *testing.T) {
 	r = cmdtest.Run(t, "", "listen", "ws"+strings.TrimPrefix(ending, "http"), "--retry-delay", "0.001")
 	r.Check(t, 0)
 	if !strings.Contains(r.Err, "--id-from finds them in messages") {
+		t.Errorf("stderr %q", r.Err)
+	}
+}
+
+// TestWebSocketSecrets wants no secret of the request in what is told of its end, where
+// the server repeats it.
+func TestWebSocketSecrets(t *testing.T) {
+	const key, token = "k3y-abcdefgh12345678ZYXW", "t0ken-abcdefgh12345678ZYX"
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		conn.Close(4001, r.URL.Query().Get("api_key")+" "+r.Header.Get("Authorization"))
+	})
+	file := filepath.Join(t.TempDir(), "recorded.jsonl")
+	r := cmdtest.Run(t, "", "listen", "ws"+strings.TrimPrefix(url, "http")+"?api_key="+key, "-H", "Authorization: Bearer "+token, "--no-reconnect", "--stats=json", "--record", file)
+	r.Check(t, 3)
+	recorded, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{r.Out, r.Err, string(recorded)} {
+		if strings.Contains(text, key) || strings.Contains(text, token) {
+			t.Errorf("a secret is in %q", text)
+		}
+	}
+	if !strings.Contains(r.Err, "4001") {
 		t.Errorf("stderr %q", r.Err)
 	}
 }
