@@ -149,6 +149,8 @@ func soakFault(random *rand.Rand, kind string) string {
 		return kind + "=" + pick("cr", "crlf", "lf")
 	case "big":
 		return at + "=64k"
+	case "close": // no event stream has it, and this one goes on
+		return kind + "=1011" + strings.TrimPrefix(at, kind)
 	case "drop", "reset", "truncate", "duplicate", "garble":
 		return at
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"slices"
@@ -104,8 +105,12 @@ func (opts *options) checkAs() error {
 		return nil
 	case opts.Upstream != "":
 		return errors.New("want only one of --as and --upstream")
-	case opts.First < 0 || !(opts.Rate >= 0) || opts.Slots < 0:
-		return errors.New("--ttft, --tps, --slots: want 0 or more")
+	case opts.First < 0:
+		return errors.New("--ttft: want 0 or more")
+	case !(opts.Rate >= 0) || math.IsInf(opts.Rate, 1):
+		return errors.New("--tps: want a number, 0 or more")
+	case opts.Slots < 0:
+		return errors.New("--slots: want 0 or more")
 	}
 	return nil
 }

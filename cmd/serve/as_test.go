@@ -210,8 +210,9 @@ func TestAsRefuses(t *testing.T) {
 		{"--as openai --upstream http://127.0.0.1:1", "only one of --as and --upstream"},
 		{"--text x", "--text needs --as"},
 		{"--slots 2", "--slots needs --as"},
-		{"--as openai --slots -1", "--slots"},
-		{"--as openai --ttft -1s", "--ttft"},
+		{"--as openai --slots -1", "--slots: want 0 or more"},
+		{"--as openai --tps inf", "--tps: want a number"},
+		{"--as openai --ttft -1s", "--ttft: want 0 or more"},
 		{"--as openai --jitter 300%", "--jitter"},
 		{"--as openai --heartbeat 1s", "--heartbeat has no meaning with --as"},
 		{"--as openai --pace 1s", "--pace has no meaning with --as"},
@@ -220,6 +221,24 @@ func TestAsRefuses(t *testing.T) {
 		run := cmdtest.Run(t, "", append([]string{"serve", "-p", "0"}, strings.Fields(c.args)...)...)
 		if run.Check(t, 2); !strings.Contains(run.Err, c.want) {
 			t.Errorf("%s: %s", c.args, run.Err)
+		}
+	}
+}
+
+// A file of answers is no input of events: its directory is served.
+func TestFileOfAnswers(t *testing.T) {
+	for name, text := range map[string]string{
+		"a.yaml": "- match: /a\n  answer: {body: x}\n",
+		"a.json": `{"match":"/a","answer":{"body":"x"}}`,
+		"b.yml":  "as: openai\nanswers: [{answer: {text: hi}}]\n",
+	} {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run := cmdtest.Run(t, "", "serve", "-p", "0", file)
+		if run.Check(t, 2); !strings.Contains(run.Err, "want its directory") {
+			t.Errorf("%s: %s", name, run.Err)
 		}
 	}
 }

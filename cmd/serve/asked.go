@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -47,10 +48,28 @@ func (opts *options) checkAsked() error {
 		return errors.New("--expect needs a DIR, --replay or --as")
 	case opts.Requests != "" && opts.Replay == "" && opts.Upstream == "" && opts.As == "":
 		return errors.New("--requests needs a DIR, --replay, --upstream or --as")
+	case opts.Requests != "-" && isWithin(opts.Requests, opts.Replay):
+		return fmt.Errorf("--requests %s: want a file outside of %s, where it would be taken for a recording", opts.Requests, opts.Replay)
 	case opts.Requests == "-" && opts.Print != "":
 		return errors.New("want only one of --requests - and --print: both write to stdout")
 	}
 	return nil
+}
+
+// isWithin reports whether a file is within a directory. Both may be empty.
+func isWithin(file, dir string) bool {
+	if file == "" || dir == "" {
+		return false
+	}
+	real := func(path string) string {
+		if at, err := filepath.EvalSymlinks(path); err == nil {
+			path = at
+		}
+		at, _ := filepath.Abs(path)
+		return at
+	}
+	rel, err := filepath.Rel(real(dir), real(filepath.Dir(file)))
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // checkVerify returns the error of flags that have no meaning where nothing is served.

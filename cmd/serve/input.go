@@ -20,6 +20,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve"
+	"github.com/ssectl/ssectl/pkg/serve/fake"
 )
 
 // A feeder gets the events from where they are into histories: files at once,
@@ -145,6 +146,9 @@ func (f *feeder) input() (*serve.History, error) {
 }
 
 func (f *feeder) file(name string) (*serve.History, error) {
+	if fake.IsAnswers(name) {
+		return nil, cli.Usage(fmt.Errorf("%s has answers, and no events: want its directory, which serves the answers of all its files", name))
+	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, cli.Usage(err)

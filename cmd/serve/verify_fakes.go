@@ -38,8 +38,12 @@ func fakeQuestion(a fake.Answer, service fake.Service) question {
 func wholeRequest(m *fake.Match) (*tape.Request, string) {
 	r := &tape.Request{Method: m.Method, Path: m.Path, Header: http.Header{}}
 	switch {
-	case m.Method == "" || m.Path == "":
+	case m.Method == "" && m.Path == "":
 		return nil, "it names no method and path"
+	case m.Method == "":
+		return nil, "it names no method"
+	case m.Path == "":
+		return nil, "it names no path"
 	case strings.ContainsAny(m.Path, "{*"):
 		return nil, "its path is a pattern"
 	case m.JQ != "":

@@ -35,7 +35,9 @@ func TestFakeQuestions(t *testing.T) {
 		t.Errorf("found %v", found)
 	}
 	for why, m := range map[string]fake.Match{
-		"it names no method and path": {Path: "/x"},
+		"it names no method and path": {JQ: "true"},
+		"it names no method":          {Path: "/x"},
+		"it names no path":            {Method: "GET"},
 		"its path is a pattern":       {Method: "GET", Path: "/{id}"},
 		"it matches by an expression": {Method: "GET", Path: "/x", JQ: "true"},
 		"it names no body":            {Method: "POST", Path: "/x"},

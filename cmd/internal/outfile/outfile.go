@@ -23,9 +23,12 @@ func Open(path string, used ...string) (*File, error) {
 			return nil, fmt.Errorf("%s is %s, which is in use", path, other)
 		}
 	}
-	_, err := os.Stat(path)
-	f, openErr := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600) // the data of a stream may be private
-	return &File{File: f, created: err != nil}, openErr
+	_, missing := os.Stat(path)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600) // the data of a stream may be private
+	if err != nil {
+		return nil, err
+	}
+	return &File{File: f, created: missing != nil}, nil
 }
 
 // isSameFile reports whether two paths name one file, which need not exist.

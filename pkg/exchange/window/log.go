@@ -124,6 +124,9 @@ func (l *Log) Watch(r *exchange.Request) exchange.Watcher {
 		test: pertest.Name(r.Header), header: shown(r.Header, redact.RequestHeader), request: r, secrets: l.secretsOf(r),
 	}
 	delete(e.header, pertest.Header)
+	if body := r.Body(); body.Whole { // its secrets may come again in what follows
+		e.request, e.body = nil, e.secrets.body(body, l.limits.BodySize)
+	}
 	e.match = e.matched(r.Match)
 	if r.URL != nil {
 		e.url = e.secrets.text(redact.URL(r.URL), false)
@@ -139,7 +142,7 @@ func (l *Log) Watch(r *exchange.Request) exchange.Watcher {
 	l.last = max(l.last, e.number)
 	l.entries = slices.Insert(l.entries, i, e)
 	l.changedEntry(e)
-	l.grew(e, entrySize)
+	l.grew(e, entrySize+len(e.body.Text))
 	return e
 }
 

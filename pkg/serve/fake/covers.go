@@ -1,8 +1,115 @@
 package fake
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/ssectl/ssectl/internal/query"
 )
+
+// maxCompared bounds the comparisons of all answers with earlier ones, weighed by the
+// sizes of their matches. Most answers of large directories have paths of their own, and
+// need few.
+const maxCompared = 1 << 20
+
+// warn adds a warning for each answer that is never given, as far as that can be proved.
+func (l *loader) warn() {
+	shadowed := l.warnShadowed()
+	l.warnTurns(shadowed)
+}
+
+// warnShadowed warns of answers that an earlier one is given in place of.
+func (l *loader) warnShadowed() []bool {
+	shadowed := make([]bool, len(l.places))
+	plain := map[string][]int{} // earlier answers with one path
+	var wide []int              // those with any path, or a pattern
+	left := maxCompared
+	for i := range l.places {
+		p := &l.places[i]
+		if p.matcher == nil {
+			continue
+		}
+		path := ""
+		if p.matcher.path != nil {
+			path = p.matcher.path.Plain()
+		}
+		for _, list := range [2][]int{wide, plain[path]} {
+			for _, j := range list {
+				if left -= l.places[j].matcher.weight(); left < 0 || shadowed[i] {
+					break
+				}
+				if shadowed[i] = l.places[j].matcher.covers(p.matcher); shadowed[i] {
+					l.at(p, p.node, true, fmt.Errorf("it is never given: %s answers all that it answers", l.answers[j].Name))
+				}
+			}
+		}
+		switch {
+		case shadowed[i], l.answers[i].Times > 0, len(l.answers[i].After) > 0, p.matcher.JQ != "":
+			// Another one comes after it, or in its place.
+		case path == "":
+			wide = append(wide, i)
+		default:
+			plain[path] = append(plain[path], i)
+		}
+	}
+	return shadowed
+}
+
+// weight returns about how much work a comparison with the match is.
+func (c *matcher) weight() int {
+	return 1 + len(c.query) + len(c.header) + c.size/32
+}
+
+// warnTurns warns of answers that come after one that is never given, which may be
+// themselves.
+func (l *loader) warnTurns(shadowed []bool) {
+	at := make(map[string]int, len(l.answers))
+	for i := range l.answers {
+		at[l.answers[i].Name] = i
+	}
+	waiting := make([]int, len(l.answers)) // for how many others
+	next := map[int][]int{}                // the answers that come after one
+	var open []int
+	for i := range l.answers {
+		for _, name := range l.answers[i].After {
+			if j, ok := at[name]; ok {
+				waiting[i]++
+				next[j] = append(next[j], i)
+			}
+		}
+		if waiting[i] == 0 && !shadowed[i] {
+			open = append(open, i)
+		}
+	}
+	for len(open) > 0 {
+		i := open[len(open)-1]
+		open = open[:len(open)-1]
+		for _, j := range next[i] {
+			if waiting[j]--; waiting[j] == 0 && !shadowed[j] {
+				open = append(open, j)
+			}
+		}
+	}
+	for i := range l.answers {
+		if waiting[i] == 0 || shadowed[i] {
+			continue
+		}
+		p := &l.places[i]
+		for _, n := range p.after {
+			switch j, ok := at[n.text]; {
+			case !ok:
+				continue
+			case j == i:
+				l.at(p, n, true, errors.New("it is never given: it comes after itself"))
+			case waiting[j] > 0 || shadowed[j]:
+				l.at(p, n, true, fmt.Errorf("it is never given: it comes after %q, which is never given before", n.text))
+			default:
+				continue
+			}
+			break
+		}
+	}
+}
 
 // covers reports whether a match has all requests that another one has, as far as that
 // can be proved.

@@ -81,10 +81,21 @@ func (l *loader) items(n *node, what string) []*node {
 // whole returns a whole number of at least least.
 func (l *loader) whole(n *node, what string, least int) int {
 	number, err := strconv.Atoi(n.text)
-	if n.kind != isNumber || err != nil || number < least {
-		l.failf(n, "%s: want a whole number from %d on", what, least)
+	switch {
+	case errors.Is(err, strconv.ErrRange) && n.kind == isNumber:
+		l.failf(n, "%s: %s is too large", what, httpx.Clip(n.text, maxShown))
+	case n.kind != isNumber || err != nil || number < least:
+		l.failf(n, "%s: want a whole number from %d on%s", what, least, unquoted(n))
 	}
 	return number
+}
+
+// unquoted returns the hint for a number that is text.
+func unquoted(n *node) string {
+	if n.kind == isText && jsonNumber.MatchString(n.text) {
+		return ", without quotes"
+	}
+	return ""
 }
 
 // duration returns a duration: "500ms", or a number of milliseconds.
@@ -322,8 +333,8 @@ func (m *maker) read(n *node, a *Answer) {
 		"status": func(n *node) {
 			m.status = n
 			if !m.code(n) {
-				if status := l.whole(n, "status", 200); status > 599 {
-					l.failf(n, "status %d: want 200 to 599", status)
+				if status, err := strconv.Atoi(n.text); n.kind != isNumber || err != nil || status < 200 || status > 599 {
+					l.failf(n, "status: want a number from 200 to 599%s", unquoted(n))
 				}
 			}
 		},
@@ -398,7 +409,7 @@ func (m *maker) readHeader(n *node) {
 		}
 		for _, value := range values {
 			if has := m.code(value); !has && (value.kind >= isList || !httpx.IsFieldValue(value.text)) {
-				l.failf(value, "%q cannot be the value of a header", key.text)
+				l.failf(value, "this value of the header %q has characters that a header cannot have", key.text)
 			}
 			m.header = append(m.header, headerValue{key.text, value})
 		}
@@ -412,11 +423,7 @@ func (m *maker) readStream(n *node) {
 	if !ok {
 		return
 	}
-	path := filepath.FromSlash(name)
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(l.dir, path)
-	}
-	text, err := l.read(path, maxStream)
+	text, err := l.readStream(filepath.FromSlash(name))
 	if err != nil {
 		l.failf(n, "stream %s: %w", name, err)
 		return
@@ -547,7 +554,7 @@ func (m *maker) make(r *Request) (*Reply, error) {
 		case err != nil:
 			return nil, err
 		case ok && !httpx.IsFieldValue(value):
-			return nil, fmt.Errorf("%q cannot be the value of a header", h.name)
+			return nil, fmt.Errorf("the value for the header %q has characters that a header cannot have", h.name)
 		case ok:
 			header.Add(h.name, value)
 		}

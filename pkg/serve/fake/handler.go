@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/internal/pertest"
 	"github.com/ssectl/ssectl/internal/query"
+	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
@@ -91,7 +93,8 @@ type Handler struct {
 	noFaults *fault.Plan
 	tests    pertest.States[state]
 
-	mu sync.Mutex // guards the states of tests, and the field most of answers
+	mu   sync.Mutex // guards the states of tests, the field most of answers, and held
+	held int        // bytes of requests and bodies whose answers are under way
 }
 
 // An answerer is an Answer that is ready.
@@ -166,6 +169,15 @@ func (h *Handler) note(text string) {
 	}
 }
 
+// secretsOf returns the secrets of a request, which no line for people may have.
+func secretsOf(r *http.Request, body []byte) *redact.Secrets {
+	secrets := new(redact.Secrets).Own(false)
+	secrets.Header(r.Header)
+	secrets.URL(r.URL)
+	secrets.Body(string(body))
+	return secrets
+}
+
 // A turn is a request on its way through the handler.
 type turn struct {
 	*Handler
@@ -175,6 +187,7 @@ type turn struct {
 	body  []byte // as it came
 	state *state
 	q     question
+	held  int // of the bytes that the handler holds
 }
 
 // ServeHTTP answers one request.
@@ -196,6 +209,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status := http.StatusBadRequest
 		if err == answer.ErrBusy {
 			status = http.StatusServiceUnavailable
+			w.Header().Set("Retry-After", "1")
 		}
 		t.header(nil)
 		http.Error(w, "ssectl serve: reading the request: "+err.Error(), status)
@@ -204,6 +218,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.body = body
 	request := t.request()
 	defer t.q.end()
+	defer t.letGo()
+	if !t.hold(len(request.Body), maxHeld) {
+		t.busy(request, release)
+		return
+	}
 	if given, plan := t.find(); given != nil {
 		t.give(given, plan, release)
 		return
@@ -221,10 +240,54 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case h.options.Otherwise != nil:
 		answer.Again(r, body, release)
 		t.body, t.q = nil, question{}
+		t.letGo()
 		h.options.Otherwise.ServeHTTP(w, r)
 	default:
 		t.refuse()
 	}
+}
+
+// maxHeld bounds the bodies of the requests whose answers are under way, as an answer may
+// repeat them, and the bodies of those answers.
+const maxHeld = 64 << 20
+
+// hold counts bytes until the end of the answer, and reports whether all there are is within
+// a bound. If not, they do not count.
+func (t *turn) hold(n, most int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.Handler.held+n > most {
+		return false
+	}
+	t.Handler.held += n
+	t.held += n
+	return true
+}
+
+// letGo counts the bytes of an answer no more.
+func (t *turn) letGo() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.Handler.held -= t.held
+	t.held = 0
+}
+
+// busy refuses a request for which there is no room.
+func (t *turn) busy(request *Request, release func()) {
+	const why = "the answers under way hold too many bytes: try again later"
+	var reply *Reply
+	if t.options.Service != nil {
+		reply = t.options.Service.Error(request, http.StatusServiceUnavailable, why)
+	}
+	if reply == nil {
+		reply = JSON(http.StatusServiceUnavailable, map[string]any{"error": map[string]any{"message": why, "type": "busy", "code": "busy"}})
+	}
+	if reply.Header == nil {
+		reply.Header = http.Header{}
+	}
+	httpx.SetDefault(reply.Header, "Retry-After", "1")
+	t.note(fmt.Sprintf("%s %s: %s", t.r.Method, t.r.URL.Path, why))
+	t.send(nil, reply, t.noFaults, release)
 }
 
 // maxValues bounds the values of JSON, about: they take many times the bytes of its
@@ -304,15 +367,16 @@ func (t *turn) give(a *answerer, plan *fault.Plan, release func()) {
 		reply, err = t.make(a, request)
 	}
 	if err != nil {
-		t.note(fmt.Sprintf("%s: %v", a.Name, err))
+		problem := secretsOf(t.r, request.Body).Message(err.Error())
+		t.note(a.Name + ": " + problem)
 		reply = JSON(http.StatusInternalServerError, map[string]any{"error": map[string]any{
-			"message": fmt.Sprintf("making the answer %s: %v", a.Name, err), "type": "bad_answer", "code": "bad_answer",
+			"message": fmt.Sprintf("making the answer %s: %s", a.Name, problem), "type": "bad_answer", "code": "bad_answer",
 		}})
 	}
 	if reply != nil && a.Channel != nil && reply.Status != http.StatusNoContent {
 		name, err := a.Channel(request)
 		if err != nil {
-			t.note(fmt.Sprintf("%s: %v", a.Name, err))
+			t.problem(a, request, err.Error())
 		} else {
 			t.mu.Lock()
 			l := t.state.channels.listen(name)
@@ -340,15 +404,20 @@ func (t *turn) make(a *answerer, request *Request) (*Reply, error) {
 func (t *turn) tell(a *answerer, request *Request) {
 	telling, err := a.Tell(request)
 	if err != nil {
-		t.note(fmt.Sprintf("%s: %v", a.Name, err))
+		t.problem(a, request, err.Error())
 		return
 	}
 	t.mu.Lock()
 	listeners := t.state.channels.tell(telling)
 	t.mu.Unlock()
 	if listeners == 0 {
-		t.note(fmt.Sprintf("%s: no stream listens to the channel %q", a.Name, telling.Channel))
+		t.problem(a, request, fmt.Sprintf("no stream listens to the channel %q", telling.Channel))
 	}
+}
+
+// problem notes a problem of an answer, without the secrets of the request.
+func (t *turn) problem(a *answerer, request *Request, text string) {
+	t.note(a.Name + ": " + secretsOf(t.r, request.Body).Message(text))
 }
 
 // header sets the header of an answer.
@@ -411,6 +480,10 @@ func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func())
 		h.note(fmt.Sprintf("%s: an answer cannot have status %d", play.Name, status))
 		status = http.StatusInternalServerError
 	}
+	var secrets *redact.Secrets // of a stream, which may fail after the request is let go
+	if reply.Stream != nil && h.options.Note != nil {
+		secrets = secretsOf(t.r, request.Body)
+	}
 	sender := answer.New(answer.Options{
 		Wait: wait, WriteTimeout: h.options.WriteTimeout, Header: h.options.Header, Watch: t.watch(exchange.Match{Name: play.Name}),
 	}, t.w, t.r.Context())
@@ -418,7 +491,11 @@ func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func())
 		play.Status, play.Events, play.Bytes, play.End = sender.Status, sender.Events, sender.Bytes, sender.End
 		play.Duration = time.Since(play.Start)
 		if sender.Broken != nil {
-			h.note(fmt.Sprintf("%s: %v", play.Name, sender.Broken))
+			problem := sender.Broken.Error()
+			if secrets != nil {
+				problem = secrets.Message(problem)
+			}
+			h.note(play.Name + ": " + problem)
 		}
 		sender.Finish()
 		if h.options.Played != nil {
@@ -432,6 +509,9 @@ func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func())
 	}
 	if plan.Status != 0 {
 		out.Refuse = func(w http.ResponseWriter, r *http.Request, status int) { h.refuseBy(w, r, service, request, status) }
+	}
+	if a == nil { // the body is there already: requests that follow are refused for it
+		t.hold(len(reply.Body), math.MaxInt)
 	}
 	t.end(release) // an answer may take hours
 	sender.Send(t.r, out, plan)
@@ -527,10 +607,11 @@ func (t *turn) refuse() {
 // miss returns why no answer matches a request.
 func (t *turn) miss() (m exchange.Match) {
 	m.Why = fmt.Sprintf("no answer matches %s %s", t.r.Method, t.r.URL.Path)
+	secrets := secretsOf(t.r, t.q.Body)
 	best, words := -1, []string(nil)
 	for i := range t.answers {
 		a := &t.answers[i]
-		list, nearness := a.match.differences(t.r.Context(), &t.q)
+		list, nearness := a.match.differences(t.r.Context(), &t.q, secrets)
 		if nearness <= best {
 			continue
 		}

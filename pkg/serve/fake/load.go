@@ -66,13 +66,29 @@ func IsFile(name string) bool {
 	return false
 }
 
+// IsAnswers reports whether a file has answers.
+func IsAnswers(path string) bool {
+	if !IsFile(filepath.Base(path)) {
+		return false
+	}
+	l := newLoader(LoadOptions{})
+	l.dir, l.file = filepath.Split(path)
+	text, err := l.read(fileSystem{}, path, maxFile)
+	if err != nil {
+		return false
+	}
+	list, err := l.list(text)
+	return err == nil && len(l.problems) == 0 && slices.ContainsFunc(list, isAnswer)
+}
+
 // Load returns the answers of the files in a directory, in the order of their names. The
 // error is that of all problems but warnings, joined.
 func Load(dir string, options LoadOptions) ([]Answer, error) {
-	answers, problems, err := Check(dir, options)
+	l, err := loadDir(dir, options)
 	if err != nil {
 		return nil, err
 	}
+	answers, problems := l.answers, l.problems
 	var errs []error
 	for _, p := range problems {
 		if !p.Warning {
@@ -83,11 +99,23 @@ func Load(dir string, options LoadOptions) ([]Answer, error) {
 }
 
 // Check is Load that returns the problems, in the order of their places. It also warns
-// of answers that are never given, as an earlier one is given in their place.
+// of answers that are never given: an earlier one is given in their place, or they come
+// after one that is never given.
 func Check(dir string, options LoadOptions) ([]Answer, []*Problem, error) {
-	entries, err := os.ReadDir(dir)
+	l, err := loadDir(dir, options)
 	if err != nil {
 		return nil, nil, err
+	}
+	l.warn()
+	l.sort()
+	return l.answers, l.problems, nil
+}
+
+// loadDir reads the files in a directory.
+func loadDir(dir string, options LoadOptions) (*loader, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(entries, func(a, b os.DirEntry) int { return answer.CompareNames(a.Name(), b.Name()) })
 	l := newLoader(options)
@@ -97,7 +125,7 @@ func Check(dir string, options LoadOptions) ([]Answer, []*Problem, error) {
 		}
 	}
 	l.finish()
-	return l.answers, l.problems, nil
+	return l, nil
 }
 
 // Parse returns the answers of a text in YAML, or in JSON if the name ends in .json. The
@@ -160,9 +188,42 @@ func (l *loader) fail(n *node, err error) {
 
 func (l *loader) failf(n *node, format string, args ...any) { l.fail(n, fmt.Errorf(format, args...)) }
 
+// A folder opens files: the file system, or a directory that no path leaves.
+type folder interface {
+	Stat(name string) (fs.FileInfo, error)
+	Open(name string) (*os.File, error)
+}
+
+type fileSystem struct{}
+
+func (fileSystem) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+func (fileSystem) Open(name string) (*os.File, error)    { return os.Open(name) }
+
+// readStream returns the bytes of a file of events, which is below the directory:
+// answers that came with a stranger's repository must not publish the files of who
+// serves them.
+func (l *loader) readStream(name string) ([]byte, error) {
+	if !filepath.IsLocal(name) {
+		return nil, errors.New("want a path below the directory of the answers")
+	}
+	root, err := os.OpenRoot(cmp.Or(l.dir, "."))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return l.read(root, name, maxStream)
+}
+
 // read returns the bytes of a file, whose size is bounded.
-func (l *loader) read(path string, most int64) ([]byte, error) {
-	file, err := os.Open(path)
+func (l *loader) read(in folder, path string, most int64) ([]byte, error) {
+	info, err := in.Stat(path) // before it is opened, which waits for the writer of a pipe
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, errors.New("it is no file")
+	}
+	var file *os.File
+	if err == nil {
+		file, err = in.Open(path)
+	}
 	if err != nil {
 		var of *fs.PathError
 		if errors.As(err, &of) {
@@ -171,9 +232,6 @@ func (l *loader) read(path string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err == nil && !info.Mode().IsRegular() {
-		return nil, errors.New("it is no file")
-	}
 	most = min(most, maxLoaded-l.loaded)
 	text, err := io.ReadAll(io.LimitReader(file, most+1))
 	switch {
@@ -191,7 +249,7 @@ func (l *loader) read(path string, most int64) ([]byte, error) {
 // load reads a file of answers.
 func (l *loader) load(dir, name string) {
 	l.dir, l.file = dir, name
-	text, err := l.read(l.path(), maxFile)
+	text, err := l.read(fileSystem{}, l.path(), maxFile)
 	if err != nil {
 		l.fail(nil, err)
 		return
@@ -199,17 +257,19 @@ func (l *loader) load(dir, name string) {
 	l.parse(text)
 }
 
-// parse reads the text of a file.
-func (l *loader) parse(text []byte) {
+// list returns the answers that the text of a file has.
+func (l *loader) list(text []byte) ([]*node, error) {
 	parse := parseYAML
 	if strings.EqualFold(filepath.Ext(l.file), ".json") {
 		parse = parseJSON
 	}
 	l.as = nil
-	documents, err := parse(text)
+	documents, err := []*node(nil), checkUTF8(text)
+	if err == nil {
+		documents, err = parse(text)
+	}
 	if err != nil {
-		l.fail(nil, err)
-		return
+		return nil, err
 	}
 	// A file has one answer, or a list of them, or an object with a list and what its
 	// answers have in common.
@@ -229,6 +289,16 @@ func (l *loader) parse(text []byte) {
 			list = append(list, n)
 		}
 	}
+	return list, nil
+}
+
+// parse reads the text of a file.
+func (l *loader) parse(text []byte) {
+	list, err := l.list(text)
+	if err != nil {
+		l.fail(nil, err)
+		return
+	}
 	if !slices.ContainsFunc(list, isAnswer) { // a package.json, and the like
 		l.problems = append(l.problems, &Problem{File: l.path(), Err: errors.New("there are no answers in it, and it is left out"), Warning: true})
 		return
@@ -245,7 +315,7 @@ func (l *loader) parse(text []byte) {
 // isAnswer reports whether a value is meant for an answer.
 func isAnswer(n *node) bool { return n.member("answer") != nil || n.member("match") != nil }
 
-// finish looks at what answers have to do with each other.
+// finish looks at the names that answers have for each other.
 func (l *loader) finish() {
 	for i := range l.places {
 		p := &l.places[i]
@@ -254,16 +324,11 @@ func (l *loader) finish() {
 				l.at(p, n, false, fmt.Errorf("no answer is called %q%s", n.text, l.near(n.text)))
 			}
 		}
-		if p.matcher == nil {
-			continue
-		}
-		for j := range i {
-			if l.places[j].matcher != nil && l.answers[j].Times == 0 && len(l.answers[j].After) == 0 && l.places[j].matcher.covers(p.matcher) {
-				l.at(p, p.node, true, fmt.Errorf("it is never given: %s answers all that it answers", l.answers[j].Name))
-				break
-			}
-		}
 	}
+	l.sort()
+}
+
+func (l *loader) sort() {
 	slices.SortStableFunc(l.problems, func(a, b *Problem) int {
 		return cmp.Or(answer.CompareNames(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
@@ -274,8 +339,14 @@ func (l *loader) at(p *place, n *node, warning bool, err error) {
 	l.problems = append(l.problems, &Problem{File: p.file, Line: n.line, Column: n.column, Err: err, Warning: warning})
 }
 
+// maxNear bounds the names among which a near one is looked for.
+const maxNear = 1000
+
 // near returns the question whether another name was meant.
 func (l *loader) near(name string) string {
+	if len(l.names) > maxNear {
+		return ""
+	}
 	var names []string
 	for name := range l.names {
 		names = append(names, name)

@@ -49,6 +49,7 @@ type matcher struct {
 	header []pattern
 	body   *pattern
 	json   any
+	size   int // of the text of json
 	code   *query.Query
 }
 
@@ -85,7 +86,7 @@ func (m Match) compile() (*matcher, error) {
 		if err != nil {
 			return nil, fmt.Errorf("json: %w", err)
 		}
-		c.json = query.Parse(text)
+		c.json, c.size = query.Parse(text), len(text)
 	}
 	if m.JQ != "" {
 		var err error
@@ -300,13 +301,16 @@ func member1(name string) string {
 
 const maxShown = 200 // bytes of a value
 
-func shown(value any) string {
+func shown(value any, secrets *redact.Secrets) string {
 	if value == (absent{}) {
 		return "absent"
 	}
 	text, _ := query.Marshal(value)
-	return httpx.Clip(string(text), maxShown)
+	return httpx.Clip(secrets.Quoted(string(text)), maxShown)
 }
+
+// another stands for a value that is a secret.
+const another = "another one"
 
 // A miss is a part of a request that does not fit.
 type miss struct {
@@ -321,8 +325,9 @@ func (m miss) String() string {
 	return fmt.Sprintf("%s is %s, wanted %s", at, m.Request, m.Recording)
 }
 
-// differences returns why a request does not fit, and how near it is all the same.
-func (c *matcher) differences(ctx context.Context, q *question) (list []miss, nearness int) {
+// differences returns why a request does not fit, without its secrets, and how near it
+// is all the same.
+func (c *matcher) differences(ctx context.Context, q *question, secrets *redact.Secrets) (list []miss, nearness int) {
 	add := func(part, path, got, want string) {
 		list = append(list, miss{exchange.Difference{Part: part, Path: path, Request: got, Recording: want}})
 	}
@@ -350,9 +355,9 @@ func (c *matcher) differences(ctx context.Context, q *question) (list []miss, ne
 			}
 			got, want := "absent", "absent"
 			if list := values[p.name]; len(list) > 0 {
-				got = strconv.Quote(httpx.Clip(strings.Join(list, ", "), maxShown))
-				if part == "header" && redact.RequestHeader(p.name, list[0]) != list[0] {
-					got = "another one" // which is a secret
+				got = strconv.Quote(httpx.Clip(secrets.Quoted(strings.Join(list, ", ")), maxShown))
+				if part == "header" && redact.RequestHeader(p.name, list[0]) != list[0] || part == "query" && redact.Name(p.name) {
+					got = another
 				}
 			}
 			if p.text != Absent {
@@ -367,22 +372,24 @@ func (c *matcher) differences(ctx context.Context, q *question) (list []miss, ne
 		switch place, values, differs := difference("", q.JSON, c.json); {
 		case q.JSON == nil:
 			add("body", "", "no JSON", "JSON")
+		case differs && redact.InPath(place) && values[0] != (absent{}):
+			add("json", place, another, shown(values[1], secrets))
 		case differs:
-			add("json", place, shown(values[0]), shown(values[1]))
+			add("json", place, shown(values[0], secrets), shown(values[1], secrets))
 		default:
 			nearness += 20
 		}
 	}
 	if c.body != nil && !c.body.fits(string(q.Body)) {
-		add("body", "", strconv.Quote(httpx.Clip(string(q.Body), maxShown)), strconv.Quote(c.Body))
+		add("body", "", strconv.Quote(httpx.Clip(secrets.Quoted(string(q.Body)), maxShown)), strconv.Quote(c.Body))
 	}
 	if c.code != nil && len(list) == 0 {
 		q.Params = c.params(q.Path)
 		switch result, err := c.code.First(q.context(ctx), q.values()); {
 		case err != nil:
-			add("jq", c.JQ, "an error ("+httpx.Clip(errors.Unwrap(err).Error(), maxShown)+")", "true")
+			add("jq", c.JQ, "an error ("+httpx.Clip(secrets.Message(errors.Unwrap(err).Error()), maxShown)+")", "true")
 		case result == nil || result == false:
-			add("jq", c.JQ, shown(result), "true")
+			add("jq", c.JQ, shown(result, secrets), "true")
 		default:
 			nearness += 20
 		}

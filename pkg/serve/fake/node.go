@@ -71,6 +71,22 @@ func (n *node) errorf(format string, args ...any) error {
 	return &placeError{n.line, n.column, fmt.Errorf(format, args...)}
 }
 
+// checkUTF8 returns the error of a text that is not UTF-8. JSON would be taken with other
+// characters in its place.
+func checkUTF8(text []byte) error {
+	line, start := 1, 0
+	for i := 0; i < len(text); {
+		c, size := utf8.DecodeRune(text[i:])
+		if c == utf8.RuneError && size == 1 {
+			return &placeError{line, i - start + 1, errors.New("the text is not UTF-8")}
+		}
+		if i += size; c == '\n' {
+			line, start = line+1, i
+		}
+	}
+	return nil
+}
+
 // parseJSON returns the value of a JSON text. YAML could not be read in its place: it
 // has no escapes of halves of characters.
 func parseJSON(text []byte) ([]*node, error) {
@@ -178,9 +194,6 @@ func (n *node) checkKeys() error {
 
 // parseYAML returns the values of the documents of a YAML text.
 func parseYAML(text []byte) (list []*node, err error) {
-	if !utf8.Valid(text) {
-		return nil, errors.New("the text is not UTF-8")
-	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	p := yamlParser{}
 	for {

@@ -119,7 +119,7 @@ func TestStatsAndDrop(t *testing.T) {
 	}
 
 	var stats statsAnswer
-	for deadline := time.Now().Add(time.Minute); stats.Events == 0; {
+	for deadline := time.Now().Add(time.Minute); stats.Events == 0 || stats.Bytes == 0; {
 		_, body := get(t, base+"/.ssectl/stats?client=secret")
 		if err := json.Unmarshal([]byte(body), &stats); err != nil {
 			t.Fatal(err)

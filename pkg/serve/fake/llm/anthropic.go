@@ -126,7 +126,7 @@ func (s *anthropic) message(r *fake.Request, content *fake.Content) *fake.Reply 
 		return s.Error(r, anthropicStatus(a.Finish), "")
 	}
 	var blocks []object
-	if len(a.thinking) > 0 {
+	if a.thinking.count > 0 {
 		blocks = append(blocks, obj("type", "thinking", "thinking", a.Thinking, "signature", a.signature()))
 	}
 	if a.speaks() {
@@ -143,7 +143,7 @@ func (s *anthropic) message(r *fake.Request, content *fake.Content) *fake.Reply 
 func (a *answer) anthropicFinish() string { return a.finish("end_turn", "max_tokens", "tool_use") }
 
 // speaks reports whether an answer has a text, which may be empty if it has nothing else.
-func (a *answer) speaks() bool { return len(a.text) > 0 || len(a.calls) == 0 }
+func (a *answer) speaks() bool { return a.text.count > 0 || len(a.calls) == 0 }
 
 // signature returns the signature of the thinking.
 func (a *answer) signature() string {
@@ -164,35 +164,39 @@ func (s *anthropic) head(a *answer, content []object, finish any, output int) ob
 func (s *anthropic) events(a *answer, request string) iter.Seq[event] {
 	return func(yield func(event) bool) {
 		more, index := true, 0
-		write := func(token bool, name string, pairs ...any) {
-			more = more && yield(event{name: name, data: obj("type", name).with(pairs...), token: token})
+		write := func(tokens int, name string, pairs ...any) {
+			more = more && yield(event{name: name, data: obj("type", name).with(pairs...), tokens: tokens})
 		}
 		begin := func(block object) {
-			write(false, "content_block_start", "index", index, "content_block", block)
+			write(0, "content_block_start", "index", index, "content_block", block)
 			if index == 0 {
-				write(false, "ping")
+				write(0, "ping")
 			}
 		}
-		delta := func(token bool, kind, name, text string) {
-			write(token, "content_block_delta", "index", index, "delta", obj("type", kind, name, text))
+		delta := func(tokens int, kind, name, text string) {
+			write(tokens, "content_block_delta", "index", index, "delta", obj("type", kind, name, text))
 		}
 		end := func() {
-			write(false, "content_block_stop", "index", index)
+			write(0, "content_block_stop", "index", index)
 			index++
 		}
-		write(false, "message_start", "message", s.head(a, nil, nil, 1))
-		if len(a.thinking) > 0 {
+		write(0, "message_start", "message", s.head(a, nil, nil, 1))
+		if a.thinking.count > 0 {
 			begin(obj("type", "thinking", "thinking", "", "signature", ""))
-			for _, t := range a.thinking {
-				delta(true, "thinking_delta", "thinking", t)
+			for t, n := range a.thinking.pieces() {
+				if delta(n, "thinking_delta", "thinking", t); !more {
+					return
+				}
 			}
-			delta(false, "signature_delta", "signature", a.signature())
+			delta(0, "signature_delta", "signature", a.signature())
 			end()
 		}
 		if a.speaks() {
 			begin(obj("type", "text", "text", ""))
-			for _, t := range a.text {
-				delta(true, "text_delta", "text", t)
+			for t, n := range a.text.pieces() {
+				if delta(n, "text_delta", "text", t); !more {
+					return
+				}
 			}
 			if !a.fails() {
 				end()
@@ -200,18 +204,18 @@ func (s *anthropic) events(a *answer, request string) iter.Seq[event] {
 		}
 		for _, c := range a.calls {
 			begin(obj("type", "tool_use", "id", c.ID, "name", c.Name, "input", obj()))
-			delta(false, "input_json_delta", "partial_json", "")
-			for _, piece := range c.pieces {
-				delta(true, "input_json_delta", "partial_json", piece)
+			delta(0, "input_json_delta", "partial_json", "")
+			for piece, n := range c.pieces() {
+				delta(n, "input_json_delta", "partial_json", piece)
 			}
 			end()
 		}
 		if a.fails() {
-			write(false, "error", "error", obj("type", a.Finish, "message", anthropicErrors[anthropicStatus(a.Finish)].message), "request_id", request)
+			write(0, "error", "error", obj("type", a.Finish, "message", anthropicErrors[anthropicStatus(a.Finish)].message), "request_id", request)
 			return
 		}
-		write(false, "message_delta", "delta", obj("stop_reason", a.anthropicFinish(), "stop_sequence", nil), "usage", obj("output_tokens", a.usage.Output))
-		write(false, "message_stop")
+		write(0, "message_delta", "delta", obj("stop_reason", a.anthropicFinish(), "stop_sequence", nil), "usage", obj("output_tokens", a.usage.Output))
+		write(0, "message_stop")
 	}
 }
 

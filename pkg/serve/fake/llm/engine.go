@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -60,8 +61,8 @@ type answer struct {
 	created time.Time
 	pace    fake.Pace
 
-	thinking []string // in tokens, as the text is
-	text     []string
+	thinking words
+	text     words
 	calls    []call
 	cut      bool // the limit of tokens was reached
 	usage    fake.Usage
@@ -71,7 +72,7 @@ type answer struct {
 // A call is a call of a tool.
 type call struct {
 	fake.ToolCall
-	pieces []string // of the arguments
+	words // of the arguments
 }
 
 // answer makes the answer to a prompt.
@@ -92,37 +93,34 @@ func (e *engine) answer(p *prompt, content *fake.Content) *answer {
 	default:
 		a.Content = p.echo()
 	}
-	a.thinking, a.text = tokens(a.Thinking), tokens(a.Text)
 	left := p.limit
-	take := func(list []string) []string {
-		if p.limit == 0 || len(list) <= left {
-			left -= len(list)
-			return list
-		}
-		list, left, a.cut = list[:left], 0, true
-		return list
+	if left == 0 {
+		left = math.MaxInt
 	}
-	a.thinking = take(a.thinking)
-	a.text = take(a.text)
+	take := func(text string) words {
+		w, whole := newWords(text, token, left, p.choices)
+		left -= w.count
+		a.cut = a.cut || !whole
+		return w
+	}
+	a.thinking = take(a.Thinking)
+	a.text = take(a.Text)
 	for i, t := range a.Tools {
 		if t.ID == "" {
 			t.ID = fmt.Sprintf("%s%s%02d", e.calls, a.key, i+1)
 		}
 		t.Arguments = arguments(t.Arguments)
-		c := call{ToolCall: t, pieces: pieces(string(t.Arguments))}
-		if p.limit > 0 && len(c.pieces) > left { // a call is whole, or not there
+		spelled, whole := newWords(string(t.Arguments), argument, left, p.choices)
+		if !whole { // a call is whole, or not there
 			a.cut = true
 			break
 		}
-		left -= len(c.pieces)
-		a.calls = append(a.calls, c)
+		left -= spelled.count
+		a.calls = append(a.calls, call{t, spelled})
 	}
-	a.Thinking, a.Text = join(a.thinking), join(a.text)
-	a.thought = len(a.thinking)
-	a.usage = fake.Usage{Input: p.tokens, Output: len(a.thinking) + len(a.text)}
-	for _, c := range a.calls {
-		a.usage.Output += len(c.pieces)
-	}
+	a.Thinking, a.Text = a.thinking.text, a.text.text
+	a.thought = a.thinking.count
+	a.usage = fake.Usage{Input: p.tokens, Output: a.tokens()}
 	if a.Usage != nil {
 		a.usage, a.thought = *a.Usage, min(a.thought, a.Usage.Output)
 	}
@@ -141,6 +139,18 @@ func arguments(raw json.RawMessage) json.RawMessage {
 // fails reports whether the answer ends with an error.
 func (a *answer) fails() bool {
 	return strings.HasSuffix(a.Finish, "error")
+}
+
+// memory returns about the bytes that an answer takes.
+func (a *answer) memory() int { return 1000 + a.size() }
+
+// size returns the bytes of its texts.
+func (a *answer) size() int {
+	n := len(a.Text) + len(a.Thinking)
+	for _, c := range a.calls {
+		n += len(c.text)
+	}
+	return n
 }
 
 // finish returns why the answer ends, as a service names it.
@@ -167,8 +177,16 @@ func (a *answer) delays() *delays {
 	return &delays{pace: a.pace, rng: rand.New(rand.NewPCG(a.number, 0x73736563746c))}
 }
 
-// next returns the time until the next token.
-func (d *delays) next() time.Duration {
+// next returns the time until the last of the next tokens.
+func (d *delays) next(tokens int) (whole time.Duration) {
+	for range tokens {
+		whole += d.token()
+	}
+	return whole
+}
+
+// token returns the time until the next token.
+func (d *delays) token() time.Duration {
 	var wait time.Duration
 	switch {
 	case !d.begun:
@@ -185,9 +203,9 @@ func (d *delays) next() time.Duration {
 
 // An event is one event of a stream, made but not encoded.
 type event struct {
-	name  string // its type; empty for none
-	data  any    // a text is sent as it is
-	token bool   // it takes the time of a token
+	name   string // its type; empty for none
+	data   any    // a text is sent as it is
+	tokens int    // whose time it takes
 }
 
 // written returns events as they are sent, with the time that each takes.
@@ -202,9 +220,7 @@ func (a *answer) written(events iter.Seq[event]) iter.Seq[record.Record] {
 			} else {
 				r.Data = encode(e.data)
 			}
-			if e.token {
-				r.Delay = delays.next()
-			}
+			r.Delay = delays.next(e.tokens)
 			if !yield(r) {
 				return
 			}
@@ -213,19 +229,15 @@ func (a *answer) written(events iter.Seq[event]) iter.Seq[record.Record] {
 }
 
 // duration returns how long the answer takes to be written.
-func (a *answer) duration() (whole time.Duration) {
-	delays := a.delays()
-	for range max(1, a.tokens()) {
-		whole += delays.next()
-	}
-	return whole
+func (a *answer) duration() time.Duration {
+	return a.delays().next(max(1, a.tokens()))
 }
 
 // tokens returns the number of tokens that are written.
 func (a *answer) tokens() int {
-	n := len(a.thinking) + len(a.text)
+	n := a.thinking.count + a.text.count
 	for _, c := range a.calls {
-		n += len(c.pieces)
+		n += c.count
 	}
 	return n
 }

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"fmt"
 	"iter"
 	"net/http"
 	"strings"
@@ -19,6 +20,9 @@ func newGemini(e *engine) fake.Service {
 	e.calls = "call_"
 	return &gemini{engine: e}
 }
+
+// maxBatch is the number of embeddings that one request may ask for.
+const maxBatch = 100
 
 // geminiModels are the models that are listed. Any other name is taken as well.
 var geminiModels = []string{"gemini-3-pro-preview", "gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-embedding-001"}
@@ -63,6 +67,9 @@ func (s *gemini) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 		return reply(http.StatusOK, obj("embedding", zeros(r.JSON)))
 	case method == "batchEmbedContents":
 		all := []object{}
+		if n := len(list(r.JSON, "requests")); n > maxBatch {
+			return s.Error(r, http.StatusBadRequest, fmt.Sprintf("at most %d requests can be in one batch, and it has %d", maxBatch, n))
+		}
 		for _, one := range list(r.JSON, "requests") {
 			all = append(all, zeros(one))
 		}
@@ -176,7 +183,7 @@ func (s *gemini) generate(r *fake.Request, model string, stream bool, content *f
 		return s.whole(a, all)
 	}
 	var all []object
-	if len(a.thinking) > 0 {
+	if a.thinking.count > 0 {
 		all = append(all, obj("text", a.Thinking, "thought", true))
 	}
 	if a.speaks() {
@@ -212,8 +219,8 @@ func (a *answer) candidate(all []object, finish any, output, thought int) object
 // geminiEvents returns the events of the stream: answers of one part each. The last has why it ends.
 func (a *answer) geminiEvents() iter.Seq[event] {
 	type piece struct {
-		part  object
-		token bool
+		part   object
+		tokens int
 	}
 	return func(yield func(event) bool) {
 		var last *piece
@@ -221,25 +228,25 @@ func (a *answer) geminiEvents() iter.Seq[event] {
 		flush := func(next *piece, finish any) bool {
 			now := last
 			last = next
-			return now == nil || yield(event{data: a.candidate([]object{now.part}, finish, output, thought), token: now.token})
+			return now == nil || yield(event{data: a.candidate([]object{now.part}, finish, output, thought), tokens: now.tokens})
 		}
-		for _, t := range a.thinking {
-			if !flush(&piece{obj("text", t, "thought", true), true}, nil) {
+		for t, n := range a.thinking.pieces() {
+			if !flush(&piece{obj("text", t, "thought", true), n}, nil) {
 				return
 			}
-			thought++
+			thought += n
 		}
-		for _, t := range a.text {
-			if !flush(&piece{obj("text", t), true}, nil) {
+		for t, n := range a.text.pieces() {
+			if !flush(&piece{obj("text", t), n}, nil) {
 				return
 			}
-			output++
+			output += n
 		}
 		for _, c := range a.calls {
-			if !flush(&piece{a.functionCall(c), true}, nil) {
+			if !flush(&piece{a.functionCall(c), 1}, nil) {
 				return
 			}
-			output += len(c.pieces)
+			output += c.count
 		}
 		if last == nil {
 			last = &piece{part: obj("text", "")}

@@ -12,11 +12,11 @@ import (
 	"github.com/ssectl/ssectl/pkg/serve/fake"
 )
 
-// An interaction is an answer of the Interactions API, with the request that it is for
+// An interaction is an answer of the Interactions API
 // (https://ai.google.dev/api/interactions-api).
 type interaction struct {
 	*answer
-	request any
+	background bool
 }
 
 // interact answers a request for an interaction.
@@ -47,9 +47,9 @@ func (s *gemini) interact(r *fake.Request, content *fake.Content) *fake.Reply {
 			p.said(parts(member(turn, "content"), "text"), kind == "user_input" || kind == "" && text(turn, "role") != "model")
 		}
 	}
-	x := &interaction{answer: s.answer(p, content), request: r.JSON}
+	x := &interaction{answer: s.answer(p, content), background: truth(r.JSON, "background")}
 	if member(r.JSON, "store") != false {
-		s.kept.put(x.id(), x)
+		s.kept.put(x.id(), x, x.memory())
 	}
 	switch {
 	case p.stream:
@@ -78,7 +78,7 @@ func (s *gemini) interaction(r *fake.Request, id string) *fake.Reply {
 	case !isGet(r):
 		return nil
 	case r.Query.Get("stream") != "true":
-		if truth(x.request, "background") && time.Since(x.created) < x.duration() {
+		if x.background && time.Since(x.created) < x.duration() {
 			return reply(http.StatusOK, x.value("in_progress", false))
 		}
 		return reply(http.StatusOK, x.value(x.end(), true))
@@ -119,7 +119,7 @@ func (x *interaction) value(status string, whole bool) object {
 		return o
 	}
 	steps := []object{}
-	if len(x.thinking) > 0 {
+	if x.thinking.count > 0 {
 		steps = append(steps, obj("type", "thought", "summary", []object{obj("type", "text", "text", x.Thinking)}, "signature", x.signature()))
 	}
 	if x.speaks() {
@@ -137,50 +137,57 @@ func (x *interaction) value(status string, whole bool) object {
 func (x *interaction) events() iter.Seq[event] {
 	return func(yield func(event) bool) {
 		more, n, index := true, 0, 0
-		write := func(token bool, name string, pairs ...any) {
+		write := func(tokens int, name string, pairs ...any) {
 			n++
 			data := obj("event_type", name).with(pairs...).with("event_id", fmt.Sprintf("evt_%d", n))
-			more = more && yield(event{name: name, data: data, token: token})
+			more = more && yield(event{name: name, data: data, tokens: tokens})
 		}
-		step := func(step object, deltas func(delta func(token bool, value object))) {
-			write(false, "step.start", "index", index, "step", step)
-			deltas(func(token bool, value object) {
+		step := func(step object, deltas func(delta func(tokens int, value object) bool)) {
+			write(0, "step.start", "index", index, "step", step)
+			deltas(func(tokens int, value object) bool {
 				if more {
-					write(token, "step.delta", "index", index, "delta", value)
+					write(tokens, "step.delta", "index", index, "delta", value)
 				}
+				return more
 			})
-			write(false, "step.stop", "index", index)
+			write(0, "step.stop", "index", index)
 			index++
 		}
-		write(false, "interaction.created", "interaction", x.value("in_progress", false))
-		write(false, "interaction.status_update", "interaction_id", x.id(), "status", "in_progress")
-		if len(x.thinking) > 0 {
-			step(obj("type", "thought"), func(delta func(bool, object)) {
-				for _, t := range x.thinking {
-					delta(true, obj("type", "thought_summary", "content", obj("type", "text", "text", t)))
+		write(0, "interaction.created", "interaction", x.value("in_progress", false))
+		write(0, "interaction.status_update", "interaction_id", x.id(), "status", "in_progress")
+		if x.thinking.count > 0 {
+			step(obj("type", "thought"), func(delta func(int, object) bool) {
+				for t, n := range x.thinking.pieces() {
+					if !delta(n, obj("type", "thought_summary", "content", obj("type", "text", "text", t))) {
+						return
+					}
 				}
-				delta(false, obj("type", "thought_signature", "signature", x.signature()))
+				delta(0, obj("type", "thought_signature", "signature", x.signature()))
 			})
 		}
 		if x.speaks() {
-			step(obj("type", "model_output"), func(delta func(bool, object)) {
-				for _, t := range x.text {
-					delta(true, obj("type", "text", "text", t))
+			step(obj("type", "model_output"), func(delta func(int, object) bool) {
+				for t, n := range x.text.pieces() {
+					if !delta(n, obj("type", "text", "text", t)) {
+						return
+					}
 				}
 			})
 		}
 		for _, c := range x.calls {
-			step(obj("type", "function_call", "id", c.ID, "name", c.Name, "arguments", obj()), func(delta func(bool, object)) {
-				for _, piece := range c.pieces {
-					delta(true, obj("type", "arguments_delta", "arguments", piece))
+			step(obj("type", "function_call", "id", c.ID, "name", c.Name, "arguments", obj()), func(delta func(int, object) bool) {
+				for piece, n := range c.pieces() {
+					if !delta(n, obj("type", "arguments_delta", "arguments", piece)) {
+						return
+					}
 				}
 			})
 		}
 		if x.fails() {
-			write(false, "error", "error", obj("code", x.Finish, "message", "an internal error has occurred"))
+			write(0, "error", "error", obj("code", x.Finish, "message", "an internal error has occurred"))
 			return
 		}
-		write(false, "interaction.completed", "interaction", x.value(x.end(), true))
+		write(0, "interaction.completed", "interaction", x.value(x.end(), true))
 		if more {
 			yield(event{name: "done", data: "[DONE]"})
 		}

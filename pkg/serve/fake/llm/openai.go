@@ -112,8 +112,12 @@ func (s *openAI) models() *fake.Reply {
 	return reply(http.StatusOK, obj("object", "list", "data", all))
 }
 
-// maxDimensions is more than any model has.
-const maxDimensions = 1 << 13
+const (
+	maxDimensions = 1 << 13  // more than any model has
+	maxInputs     = 2048     // of a request for embeddings (https://platform.openai.com/docs/api-reference/embeddings/create)
+	maxAnswer     = 16 << 20 // bytes of an answer that has several: one text as often as n asks for
+	maxEmbeddings = 48 << 20 // bytes; those of the largest model with all inputs fit
+)
 
 // embed returns embeddings of zeros.
 func (s *openAI) embed(r *fake.Request, _ *fake.Content) *fake.Reply {
@@ -132,6 +136,9 @@ func (s *openAI) embed(r *fake.Request, _ *fake.Content) *fake.Reply {
 	if len(inputs) == 0 {
 		return s.wrong(r, "the request has no input", "input", "missing_required_parameter")
 	}
+	if len(inputs) > maxInputs {
+		return s.wrong(r, fmt.Sprintf("input has %d items, and %d is the most", len(inputs), maxInputs), "input", "invalid_value")
+	}
 	size := number(r.JSON, "dimensions")
 	switch {
 	case size > maxDimensions:
@@ -141,15 +148,18 @@ func (s *openAI) embed(r *fake.Request, _ *fake.Content) *fake.Reply {
 	case size == 0:
 		size = 1536
 	}
-	var zeros any = make([]int, size)
+	zeros := json.RawMessage(encode(make([]int, size)))
 	if text(r.JSON, "encoding_format") == "base64" {
-		zeros = base64.StdEncoding.EncodeToString(make([]byte, 4*size)) // of 32-bit floats
+		zeros = json.RawMessage(encode(base64.StdEncoding.EncodeToString(make([]byte, 4*size)))) // of 32-bit floats
+	}
+	if len(zeros)*len(inputs) > maxEmbeddings {
+		return s.wrong(r, fmt.Sprintf("%d embeddings of %d dimensions are too many", len(inputs), size), "input", "invalid_value")
 	}
 	used := 0
 	all := []object{}
 	for i, input := range inputs {
 		all = append(all, obj("object", "embedding", "index", i, "embedding", zeros))
-		used += len(tokens(text(input))) + len(list(input))
+		used += countTokens(text(input)) + len(list(input))
 	}
 	return reply(http.StatusOK, obj("object", "list", "data", all, "model", s.modelOf(r),
 		"usage", obj("prompt_tokens", used, "total_tokens", used)))

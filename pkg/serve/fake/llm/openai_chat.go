@@ -49,7 +49,11 @@ func (s *openAI) chat(r *fake.Request, content *fake.Content) *fake.Reply {
 		return s.wrong(r, "n is too large", "n", "integer_above_max_value")
 	}
 	p := s.chatPrompt(r)
+	p.choices = choices
 	a := s.answer(p, content)
+	if choices > 1 && a.size()*choices > maxAnswer {
+		return s.wrong(r, "n is too large for a text of this length", "n", "integer_above_max_value")
+	}
 	if p.stream {
 		return s.stream(a.written(a.chatEvents(choices, truth(r.JSON, "stream_options", "include_usage"))), nil)
 	}
@@ -105,35 +109,39 @@ func (a *answer) chatMessage() object {
 func (a *answer) chatEvents(choices int, withUsage bool) iter.Seq[event] {
 	return func(yield func(event) bool) {
 		more := true
-		chunk := func(token bool, choices []object, usage any) {
+		chunk := func(tokens int, choices []object, usage any) {
 			o := obj("id", "chatcmpl-"+a.key, "object", "chat.completion.chunk", "created", a.created.Unix(), "model", a.model,
 				"service_tier", "default", "system_fingerprint", "fp_ssectl", "choices", choices)
 			if withUsage {
 				o = o.with("usage", usage)
 			}
-			more = more && yield(event{data: o, token: token})
+			more = more && yield(event{data: o, tokens: tokens})
 		}
 		for i := range choices {
-			delta := func(token bool, delta object, finish any) {
+			delta := func(tokens int, delta object, finish any) {
 				if more {
-					chunk(token, []object{obj("index", i, "delta", delta, "logprobs", nil, "finish_reason", finish)}, nil)
+					chunk(tokens, []object{obj("index", i, "delta", delta, "logprobs", nil, "finish_reason", finish)}, nil)
 				}
 			}
 			first := obj("role", "assistant", "content", "", "refusal", nil)
-			if len(a.text) == 0 && len(a.calls) > 0 {
+			if a.text.count == 0 && len(a.calls) > 0 {
 				first = obj("role", "assistant", "content", nil)
 			}
-			delta(false, first, nil)
-			for _, t := range a.thinking {
-				delta(true, obj("reasoning_content", t), nil)
+			delta(0, first, nil)
+			for t, n := range a.thinking.pieces() {
+				if delta(n, obj("reasoning_content", t), nil); !more {
+					return
+				}
 			}
-			for _, t := range a.text {
-				delta(true, obj("content", t), nil)
+			for t, n := range a.text.pieces() {
+				if delta(n, obj("content", t), nil); !more {
+					return
+				}
 			}
-			for n, c := range a.calls {
-				delta(false, obj("tool_calls", []object{obj("index", n, "id", c.ID, "type", "function", "function", obj("name", c.Name, "arguments", ""))}), nil)
-				for _, piece := range c.pieces {
-					delta(true, obj("tool_calls", []object{obj("index", n, "function", obj("arguments", piece))}), nil)
+			for i, c := range a.calls {
+				delta(0, obj("tool_calls", []object{obj("index", i, "id", c.ID, "type", "function", "function", obj("name", c.Name, "arguments", ""))}), nil)
+				for piece, n := range c.pieces() {
+					delta(n, obj("tool_calls", []object{obj("index", i, "function", obj("arguments", piece))}), nil)
 				}
 			}
 			if a.fails() {
@@ -142,10 +150,10 @@ func (a *answer) chatEvents(choices int, withUsage bool) iter.Seq[event] {
 				}
 				return
 			}
-			delta(false, obj(), a.chatFinish())
+			delta(0, obj(), a.chatFinish())
 		}
 		if more && withUsage {
-			chunk(false, []object{}, a.chatUsage(choices))
+			chunk(0, []object{}, a.chatUsage(choices))
 		}
 		if more {
 			yield(event{data: "[DONE]"})
@@ -164,7 +172,7 @@ func (s *openAI) complete(r *fake.Request, content *fake.Content) *fake.Reply {
 		p.said(parts(given), true)
 	}
 	a := s.answer(p, content)
-	a.thinking, a.calls = nil, nil // which it has no place for
+	a.thinking, a.calls = words{}, nil // which it has no place for
 	head := func(choice object) object {
 		return obj("id", "cmpl-"+a.key, "object", "text_completion", "created", a.created.Unix(), "model", a.model, "choices", []object{choice})
 	}
@@ -179,8 +187,8 @@ func (s *openAI) complete(r *fake.Request, content *fake.Content) *fake.Reply {
 		return s.whole(a, head(choice(a.Text, finish)).with("usage", a.chatUsage(1)))
 	}
 	return s.stream(a.written(func(yield func(event) bool) {
-		for _, t := range a.text {
-			if !yield(event{data: head(choice(t, nil)), token: true}) {
+		for t, n := range a.text.pieces() {
+			if !yield(event{data: head(choice(t, nil)), tokens: n}) {
 				return
 			}
 		}

@@ -11,12 +11,13 @@ import (
 
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/fake"
+	"github.com/ssectl/ssectl/pkg/serve/fake/internal/weight"
 )
 
 // A response is an answer of the Responses API, with the request that it is for.
 type response struct {
 	*answer
-	request  any
+	request  map[string]any // the fields of it that the response has too
 	stored   bool
 	canceled atomic.Bool
 }
@@ -59,13 +60,13 @@ func (s *openAI) respond(r *fake.Request, content *fake.Content) *fake.Reply {
 	for _, tool := range list(r.JSON, "tools") {
 		p.mayCall(choice == "required" || text(choice, "type") == "function", text(choice, "name"), text(tool, "name"), member(tool, "parameters"))
 	}
-	x := &response{answer: s.answer(p, content), request: r.JSON, stored: member(r.JSON, "store") != false}
+	x := &response{answer: s.answer(p, content), request: asked(r.JSON), stored: member(r.JSON, "store") != false}
 	background := truth(r.JSON, "background")
 	if background && !x.stored {
 		return s.wrong(r, "background needs store", "background", "invalid_value")
 	}
 	if x.stored {
-		s.kept.put("resp_"+x.key, x)
+		s.kept.put("resp_"+x.key, x, x.memory()+weight.Of(x.request))
 	}
 	switch {
 	case p.stream:
@@ -138,10 +139,25 @@ func (x *response) records() iter.Seq[record.Record] { return x.written(x.events
 
 // given returns a value of the request, or the usual one.
 func (x *response) given(name string, usual any) any {
-	if value := member(x.request, name); value != nil {
+	if value := x.request[name]; value != nil {
 		return value
 	}
 	return usual
+}
+
+// asked returns the fields of a request that a response repeats. Its input is not one of
+// them.
+func asked(request any) map[string]any {
+	fields := map[string]any{}
+	for _, name := range []string{
+		"background", "instructions", "max_output_tokens", "metadata", "parallel_tool_calls", "previous_response_id", "reasoning",
+		"temperature", "text", "tool_choice", "tools", "top_p", "truncation", "user",
+	} {
+		if value := member(request, name); value != nil {
+			fields[name] = value
+		}
+	}
+	return fields
 }
 
 // value returns the object of the response.
@@ -170,18 +186,18 @@ func (x *response) value(status string) object {
 	}
 	return obj("id", "resp_"+x.key, "object", "response", "created_at", x.created.Unix(), "status", status,
 		"background", truth(x.request, "background"), "error", failure, "incomplete_details", incomplete,
-		"instructions", member(x.request, "instructions"), "max_output_tokens", member(x.request, "max_output_tokens"),
+		"instructions", x.request["instructions"], "max_output_tokens", x.request["max_output_tokens"],
 		"model", x.model, "output", output, "parallel_tool_calls", x.given("parallel_tool_calls", true),
-		"previous_response_id", member(x.request, "previous_response_id"), "reasoning", x.given("reasoning", obj("effort", nil, "summary", nil)),
+		"previous_response_id", x.request["previous_response_id"], "reasoning", x.given("reasoning", obj("effort", nil, "summary", nil)),
 		"service_tier", "default", "store", x.stored, "temperature", x.given("temperature", 1),
 		"text", x.given("text", obj("format", obj("type", "text"))), "tool_choice", x.given("tool_choice", "auto"),
 		"tools", x.given("tools", []any{}), "top_p", x.given("top_p", 1), "truncation", x.given("truncation", "disabled"),
-		"usage", usage, "user", member(x.request, "user"), "metadata", x.given("metadata", obj()))
+		"usage", usage, "user", x.request["user"], "metadata", x.given("metadata", obj()))
 }
 
 // items returns the whole output.
 func (x *response) items() (all []object) {
-	if len(x.thinking) > 0 {
+	if x.thinking.count > 0 {
 		all = append(all, x.reasoning([]object{summary(x.Thinking)}))
 	}
 	if x.speaks() {
@@ -217,7 +233,7 @@ func (x *response) events() iter.Seq[event] {
 		w := &responseWriter{yield: yield}
 		w.write("response.created", "response", x.value("in_progress"))
 		w.write("response.in_progress", "response", x.value("in_progress"))
-		if len(x.thinking) > 0 {
+		if x.thinking.count > 0 {
 			w.begin(x.reasoning([]object{}))
 			at := []any{"item_id", "rs_" + x.key, "output_index", w.output, "summary_index", 0}
 			w.part("response.reasoning_summary_part", "response.reasoning_summary_text", at, summary, x.thinking)
@@ -233,8 +249,10 @@ func (x *response) events() iter.Seq[event] {
 			item := x.functionCall(c, "in_progress", "")
 			w.begin(item)
 			at := []any{"item_id", item[0].value, "output_index", w.output}
-			for _, piece := range c.pieces {
-				w.token("response.function_call_arguments.delta", append(at, "delta", piece)...)
+			for piece, n := range c.pieces() {
+				if w.tokens(n, "response.function_call_arguments.delta", append(at, "delta", piece)...); w.gone {
+					return
+				}
 			}
 			w.write("response.function_call_arguments.done", append(at, "name", c.Name, "arguments", string(c.Arguments))...)
 			w.end(x.functionCall(c, "completed", string(c.Arguments)))
@@ -251,16 +269,16 @@ type responseWriter struct {
 	gone   bool
 }
 
-func (w *responseWriter) write(name string, pairs ...any) { w.event(false, name, pairs) }
-func (w *responseWriter) token(name string, pairs ...any) { w.event(true, name, pairs) }
+func (w *responseWriter) write(name string, pairs ...any) { w.tokens(0, name, pairs...) }
 
-func (w *responseWriter) event(token bool, name string, pairs []any) {
+// tokens writes an event that takes the time of tokens.
+func (w *responseWriter) tokens(n int, name string, pairs ...any) {
 	if w.gone {
 		return
 	}
 	data := obj("type", name, "sequence_number", w.number).with(pairs...)
 	w.number++
-	w.gone = !w.yield(event{name: name, data: data, token: token})
+	w.gone = !w.yield(event{name: name, data: data, tokens: n})
 }
 
 func (w *responseWriter) begin(item object) {
@@ -273,16 +291,18 @@ func (w *responseWriter) end(item object) {
 }
 
 // part writes a part of an item that grows by tokens.
-func (w *responseWriter) part(part, text string, at []any, form func(string) object, tokens []string) {
+func (w *responseWriter) part(part, text string, at []any, form func(string) object, all words) {
 	more := func(pairs ...any) []any { return append(at[:len(at):len(at)], pairs...) }
 	var logprobs []any
 	if text == "response.output_text" {
 		logprobs = []any{"logprobs", []any{}}
 	}
 	w.write(part+".added", more("part", form(""))...)
-	for _, t := range tokens {
-		w.token(text+".delta", append(more("delta", t), logprobs...)...)
+	for t, n := range all.pieces() {
+		if w.tokens(n, text+".delta", append(more("delta", t), logprobs...)...); w.gone {
+			return
+		}
 	}
-	w.write(text+".done", append(more("text", join(tokens)), logprobs...)...)
-	w.write(part+".done", more("part", form(join(tokens)))...)
+	w.write(text+".done", append(more("text", all.text), logprobs...)...)
+	w.write(part+".done", more("part", form(all.text))...)
 }

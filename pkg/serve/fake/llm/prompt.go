@@ -9,9 +9,10 @@ import (
 
 // A prompt is a request to a model.
 type prompt struct {
-	model  string
-	stream bool
-	limit  int // of tokens of the answer, 0 for none
+	model   string
+	stream  bool
+	limit   int // of tokens of the answer, 0 for none
+	choices int // answers that are asked for; 0 is one
 
 	last   string // of the user, or of a tool
 	tokens int    // of all that was said
@@ -35,7 +36,7 @@ func (p *prompt) mayCall(forced bool, wanted, name string, schema any) {
 
 // said adds a text to the prompt. Those of the user and of tools are said again.
 func (p *prompt) said(text string, again bool) {
-	p.tokens += len(tokens(text))
+	p.tokens += countTokens(text)
 	if again {
 		p.last = text
 	}

@@ -2,6 +2,7 @@ package llm
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -145,5 +146,65 @@ func TestResumeChat(t *testing.T) {
 	}
 	if reply := s.Reply(request(t, "GET", "/api/chat/c/stream", ""), nil); reply.Status != 204 {
 		t.Error(body(reply))
+	}
+}
+
+// TestStore wants the oldest values to go for a new one, by their number and by their bytes.
+func TestStore(t *testing.T) {
+	var s store[int]
+	for i := range 10 {
+		s.put(strconv.Itoa(i), i, maxKeptBytes/4)
+		s.put("again", i, maxKeptBytes/4)
+	}
+	if len(s.byID) != 4 || len(s.order) != 4 || s.bytes != maxKeptBytes {
+		t.Errorf("%d and %d values of %d bytes", len(s.byID), len(s.order), s.bytes)
+	}
+	if _, ok := s.get("6"); ok {
+		t.Error("an old value is there")
+	}
+	if v, _ := s.get("again"); v != 9 {
+		t.Errorf("got %d of the latest value", v)
+	}
+	s.put("large", 1, 2*maxKeptBytes)
+	if _, ok := s.get("large"); !ok || len(s.byID) != 1 {
+		t.Errorf("%d values with a large one, %v", len(s.byID), ok)
+	}
+}
+
+// TestKeptBytes wants the texts that an answer holds while it is kept to count, and the rest
+// of its request not to be held.
+func TestKeptBytes(t *testing.T) {
+	text := strings.Repeat("w ", 1<<15)
+	many := "[" + strings.Repeat("1,", 4_000) + "1]"
+	for _, c := range []struct {
+		service, path, body string
+		least, most         int
+	}{
+		{"openai", "/responses", fmt.Sprintf(`{"model":"m","background":true,"input":%q}`, text), 1 << 16, 1 << 17},
+		{"openai", "/responses", `{"model":"m","input":"hi","instructions":"` + text + `"}`, 1 << 16, 1 << 17},
+		{"openai", "/responses", `{"model":"m","input":"hi","metadata":` + many + `}`, 1 << 16, 1 << 18},
+		{"openai", "/responses", `{"model":"m","input":"hi","unknown":` + many + `}`, 100, 10_000},
+		{"gemini", "/v1beta/interactions", fmt.Sprintf(`{"model":"m","background":true,"input":%q}`, text), 1 << 16, 1 << 17},
+		{"vercel-ai", "/api/chat", fmt.Sprintf(`{"id":"c","messages":[{"role":"user","content":%q}]}`, text), 1 << 16, 1 << 17},
+	} {
+		s := newService(t, c.service, Options{})
+		s.Reply(request(t, "POST", c.path, c.body), nil)
+		var bytes int
+		switch s := s.(type) {
+		case *openAI:
+			bytes = s.kept.bytes
+			for _, k := range s.kept.byID {
+				if k.value.request["unknown"] != nil || k.value.request["input"] != nil {
+					t.Errorf("%.60s: all of the request is kept", c.body)
+				}
+			}
+		case *gemini:
+			bytes = s.kept.bytes
+		case *vercel:
+			bytes = s.chats.bytes
+		}
+		if bytes < c.least || bytes > c.most {
+			t.Errorf("%s %.60s: %d bytes are kept, want %d to %d", c.path, c.body, bytes, c.least, c.most)
+		}
 	}
 }

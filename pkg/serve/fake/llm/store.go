@@ -9,46 +9,63 @@ import (
 	"github.com/ssectl/ssectl/pkg/record"
 )
 
-// maxKept is the number of answers that are kept.
-const maxKept = 1000
+const (
+	maxKept      = 1000     // answers that a service keeps
+	maxKeptBytes = 64 << 20 // about, that they take
+)
 
 // A store keeps the latest answers by their IDs. The zero value is empty.
 type store[T comparable] struct {
-	mu    sync.Mutex // guards what follows
-	byID  map[string]T
+	mu    sync.Mutex // guards the fields below
+	byID  map[string]kept[T]
 	order []string // oldest first
+	bytes int
 }
 
-func (s *store[T]) put(id string, value T) {
+type kept[T any] struct {
+	value T
+	size  int
+}
+
+// put keeps a value, which takes about size bytes. The oldest ones go for it.
+func (s *store[T]) put(id string, value T, size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byID == nil {
-		s.byID = map[string]T{}
+		s.byID = map[string]kept[T]{}
 	}
-	if _, known := s.byID[id]; !known {
-		s.order = append(s.order, id)
+	s.drop(id)
+	s.byID[id] = kept[T]{value, size}
+	s.order = append(s.order, id)
+	s.bytes += size
+	for len(s.order) > maxKept || s.bytes > maxKeptBytes && len(s.order) > 1 {
+		s.drop(s.order[0])
 	}
-	s.byID[id] = value
-	if len(s.order) > maxKept {
-		delete(s.byID, s.order[0])
-		s.order = s.order[1:]
+}
+
+// drop forgets a value; mu is held.
+func (s *store[T]) drop(id string) {
+	if old, ok := s.byID[id]; ok {
+		delete(s.byID, id)
+		i := slices.Index(s.order, id)
+		s.order = slices.Delete(s.order, i, i+1)
+		s.bytes -= old.size
 	}
 }
 
 func (s *store[T]) get(id string) (value T, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	value, ok = s.byID[id]
-	return value, ok
+	k, ok := s.byID[id]
+	return k.value, ok
 }
 
 // remove forgets a value, if its ID still has that.
 func (s *store[T]) remove(id string, value T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byID[id] == value {
-		delete(s.byID, id)
-		s.order = slices.DeleteFunc(s.order, func(other string) bool { return other == id })
+	if s.byID[id].value == value {
+		s.drop(id)
 	}
 }
 

@@ -48,7 +48,7 @@ func (s *vercel) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 	a := s.answer(p, content)
 	id := text(r.JSON, "id")
 	if id != "" {
-		s.chats.put(id, a)
+		s.chats.put(id, a, len(id)+a.memory())
 	}
 	return s.send(id, a, a.written(a.uiEvents()))
 }
@@ -93,42 +93,44 @@ func (s *vercel) prompt(r *fake.Request) (*prompt, *fake.Reply) {
 func (a *answer) uiEvents() iter.Seq[event] {
 	return func(yield func(event) bool) {
 		more := true
-		write := func(token bool, kind string, pairs ...any) {
-			more = more && yield(event{data: obj("type", kind).with(pairs...), token: token})
+		write := func(tokens int, kind string, pairs ...any) {
+			more = more && yield(event{data: obj("type", kind).with(pairs...), tokens: tokens})
 		}
-		growing := func(kind, id string, tokens []string) {
-			write(false, kind+"-start", "id", id)
-			for _, t := range tokens {
-				write(true, kind+"-delta", "id", id, "delta", t)
+		growing := func(kind, id string, all words) {
+			write(0, kind+"-start", "id", id)
+			for t, n := range all.pieces() {
+				if write(n, kind+"-delta", "id", id, "delta", t); !more {
+					return
+				}
 			}
-			write(false, kind+"-end", "id", id)
+			write(0, kind+"-end", "id", id)
 		}
-		write(false, "start", "messageId", "msg_"+a.key)
-		write(false, "start-step")
-		if len(a.thinking) > 0 {
+		write(0, "start", "messageId", "msg_"+a.key)
+		write(0, "start-step")
+		if a.thinking.count > 0 {
 			growing("reasoning", "reasoning_1", a.thinking)
 		}
 		if a.speaks() {
 			growing("text", "text_1", a.text)
 		}
 		for _, c := range a.calls {
-			write(false, "tool-input-start", "toolCallId", c.ID, "toolName", c.Name)
-			for _, piece := range c.pieces {
-				write(true, "tool-input-delta", "toolCallId", c.ID, "inputTextDelta", piece)
+			write(0, "tool-input-start", "toolCallId", c.ID, "toolName", c.Name)
+			for piece, n := range c.pieces() {
+				write(n, "tool-input-delta", "toolCallId", c.ID, "inputTextDelta", piece)
 			}
-			write(false, "tool-input-available", "toolCallId", c.ID, "toolName", c.Name, "input", c.Arguments)
+			write(0, "tool-input-available", "toolCallId", c.ID, "toolName", c.Name, "input", c.Arguments)
 		}
 		switch {
 		case a.fails():
-			write(false, "error", "errorText", "the answer ended with an error")
+			write(0, "error", "errorText", "the answer ended with an error")
 		case a.Finish == "abort":
-			write(false, "abort")
+			write(0, "abort")
 		default:
-			write(false, "finish-step")
+			write(0, "finish-step")
 			if a.Finish != "" { // which version 5 has no place for
-				write(false, "finish", "finishReason", a.Finish)
+				write(0, "finish", "finishReason", a.Finish)
 			} else {
-				write(false, "finish")
+				write(0, "finish")
 			}
 		}
 		if more {

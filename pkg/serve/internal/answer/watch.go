@@ -20,13 +20,13 @@ func Watch(watch exchange.Watch, number func() int64, start time.Time, r *http.R
 	u := *r.URL
 	u.Scheme, u.Host = "http", r.Host
 	request := &exchange.Request{Number: number(), Time: start, Remote: r.RemoteAddr, Method: r.Method, URL: &u, Host: r.Host, Header: r.Header.Clone()}
-	w := watch(request)
-	if w == nil {
-		return Nobody{}
-	}
+	// The body comes first: the differences of the request may repeat its secrets.
 	request.Passed(body, maxWatched)
 	request.Finished()
-	return w
+	if w := watch(request); w != nil {
+		return w
+	}
+	return Nobody{}
 }
 
 // Nobody watches an exchange.
