@@ -112,3 +112,34 @@ func TestWebSocketEscapes(t *testing.T) {
 		t.Errorf("stderr %q", r.Err)
 	}
 }
+
+// TestWebSocketHints wants remedies that are of WebSockets.
+func TestWebSocketHints(t *testing.T) {
+	stream := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, "data: a\n\n")
+	})
+	r := cmdtest.Run(t, "", "listen", "WS"+strings.TrimPrefix(stream, "http"))
+	r.Check(t, 4)
+	if want := "hint: this is no WebSocket; try http:// or https://\n"; !strings.HasSuffix(r.Err, want) {
+		t.Errorf("stderr %q, want %q", r.Err, want)
+	}
+	connections := 0
+	ending := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		if connections++; connections > 1 {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		conn.Write(r.Context(), websocket.MessageText, []byte("a"))
+		conn.Close(websocket.StatusNormalClosure, "")
+	})
+	r = cmdtest.Run(t, "", "listen", "ws"+strings.TrimPrefix(ending, "http"), "--retry-delay", "0.001")
+	r.Check(t, 0)
+	if !strings.Contains(r.Err, "--id-from finds them in messages") {
+		t.Errorf("stderr %q", r.Err)
+	}
+}
