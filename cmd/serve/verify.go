@@ -328,6 +328,9 @@ func (v *verifier) print(r verified) error {
 			mark = "drift"
 		}
 		text += fmt.Sprintf("  %-5s  %s\n", mark, output.Safe(f.String()))
+		if f.Hint != "" {
+			text += fmt.Sprintf("  hint   %s\n", f.Hint)
+		}
 	}
 	return writeTo(v.streams.Out, text)
 }

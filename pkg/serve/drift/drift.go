@@ -23,6 +23,9 @@ type Finding struct {
 	// Drift means that a client may fail over it. New fields, and values that are
 	// null or absent at times, are for people to look at.
 	Drift bool `json:"drift"`
+
+	// Hint is for a drift that may be none.
+	Hint string `json:"hint,omitempty"`
 }
 
 func (f Finding) String() string {
@@ -84,7 +87,11 @@ func (c *comparison) compareEvents(recorded, now *Answer) {
 	for _, t := range recorded.types {
 		is := now.of(t.name)
 		if is == nil {
-			c.add(Finding{Place: "event " + t.name, Recorded: "there", Now: absent, Drift: !isUpkeep(t.name)})
+			f := Finding{Place: "event " + t.name, Recorded: "there", Now: absent, Drift: !isUpkeep(t.name)}
+			if f.Drift && t.name != recorded.last() && t.name != recorded.types[0].name {
+				f.Hint = "a model may choose not to send it: ask again before it counts as gone"
+			}
+			c.add(f)
 			continue
 		}
 		c.prefix = "event " + t.name + " "

@@ -40,6 +40,26 @@ func (g *generator) number() any {
 	return []any{g.IntN(1e6), g.Float64(), -g.IntN(9), 1e300}[g.IntN(4)]
 }
 
+// id makes up an ID, as services do.
+func (g *generator) id() string {
+	switch g.IntN(5) {
+	case 0:
+		return fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", g.Uint32(), g.IntN(1<<16), g.IntN(1<<12), g.IntN(1<<12), g.IntN(1<<48))
+	case 1:
+		return fmt.Sprintf("run_%d", 1000+g.IntN(1e6))
+	case 2:
+		return fmt.Sprintf("docs/%s.md", g.word())
+	case 3:
+		return fmt.Sprint(g.IntN(1e6))
+	}
+	return fmt.Sprintf("file-%d%c%d%c%s", g.IntN(1000), 'a'+g.IntN(26), g.IntN(10), 'A'+g.IntN(26), g.word())
+}
+
+// word makes up a name.
+func (g *generator) word() string {
+	return fmt.Sprintf("%c%c%c_%c%c%c", 'a'+g.IntN(26), 'a'+g.IntN(26), 'a'+g.IntN(26), 'a'+g.IntN(26), 'a'+g.IntN(26), 'a'+g.IntN(26))
+}
+
 // at is a value that a change may take.
 func (g *generator) at(place string, value any) any {
 	if g.change != nil {
@@ -174,6 +194,26 @@ var services = []service{
 		}
 		return g.json(map[string]any{"object": "list", "data": list})
 	}},
+	{"maps", "application/json", func(g *generator) string {
+		files, days, metadata, tools := map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}
+		for n := 1 + g.IntN(4); n > 0; n-- { // the last has nothing that is optional
+			file := map[string]any{"size": g.at("size", g.number()), "name": g.text()}
+			if n > 1 && g.IntN(2) == 0 {
+				file["note"] = g.text()
+			}
+			files[g.id()] = file
+		}
+		for range g.IntN(4) {
+			metadata[g.word()] = g.text()
+		}
+		for len(tools) < 3+g.IntN(4) {
+			tools[g.word()] = map[string]any{"type": g.at("type", "string"), "description": g.text(), "required": g.IntN(2) == 0}
+		}
+		for range 1 + g.IntN(4) {
+			days[fmt.Sprintf("20%02d-%02d-%02d", 20+g.IntN(9), 1+g.IntN(12), 1+g.IntN(28))] = g.at("tokens", g.number())
+		}
+		return g.json(g.at("all", map[string]any{"files": files, "usage": days, "metadata": metadata, "tools": tools, "total": g.usage()}))
+	}},
 }
 
 // answerOf reads an answer as it is read from the wire.
@@ -205,6 +245,31 @@ func TestNoFalseDrift(t *testing.T) {
 			if f.Drift {
 				t.Errorf("%d: %s: %s\nrecorded:\n%s\nnow:\n%s", i, s.name, f, one, other)
 			}
+		}
+	}
+}
+
+// Objects are maps where their names are values, and have fixed names elsewhere.
+func TestMaps(t *testing.T) {
+	for _, test := range []struct{ recorded, now, want string }{
+		{`{"files":{"file_abc":{"n":1},"file_def":{"n":2}}}`, `{"files":{"file_xyz":{"n":3}}}`, ""},
+		{`{"files":{"file_abc":{"n":1},"file_def":{"n":2}}}`, `{"files":{"file_xyz":{"m":3}}}`, ".files[].n is absent, recorded number"},
+		{`{"usage":{"2026-11-24":3}}`, `{"usage":{"2026-11-25":4}}`, ""},
+		{`{"usage":{"2026-11-24":3}}`, `{"usage":{}}`, ""},
+		{`{"usage":{"2026-11-24":3}}`, `{"usage":{"2026-11-25":"4"}}`, ".usage[] is string, recorded number"},
+		{`{"metadata":{"k":"v"}}`, `{"metadata":{}}`, ""},
+		{`{"metadata":{"k":1}}`, `{"metadata":{}}`, ".metadata.k is absent, recorded number"},
+		{`{"at":{"start":{"line":1},"end":{"line":2}}}`, `{"at":{"start":{"line":1}}}`, ".at.end is absent, recorded object"},
+		{`{"at":{"a":{"n":1},"b":{"n":2},"c":{"n":2}}}`, `{"at":{"a":{"n":1}}}`, ""},
+		{`{"at":{"a":{"n":1},"b":{"n":2},"c":{"n":2}}}`, `{"at":{"a":{"n":1},"b":{"n":2},"c":{}}}`, ".at.c.n is absent, recorded number"},
+		{`{"usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}`, `{"usage":{"prompt_tokens":1,"total_tokens":3}}`, ".usage.input_tokens is absent, recorded number"},
+		{`{"ephemeral_5m_tokens":1,"ephemeral_1h_tokens":2}`, `{"ephemeral_5m_tokens":1}`, ".ephemeral_1h_tokens is absent, recorded number"},
+		{`{"sk-proj-abcdefghijklmnop1234567890ABCDEF":1}`, `{}`, ""},
+	} {
+		found := Compare(answerOf(t, 200, "application/json", test.recorded), answerOf(t, 200, "application/json", test.now))
+		found = slices.DeleteFunc(found, func(f Finding) bool { return !f.Drift })
+		if text := fmt.Sprint(found); !strings.HasPrefix(text, "["+test.want) || test.want == "" && text != "[]" {
+			t.Errorf("%s, now %s: found %s, want %s", test.recorded, test.now, text, test.want)
 		}
 	}
 }
@@ -285,6 +350,12 @@ func TestPlantedDrift(t *testing.T) {
 		{"typed stream", with("TOOL", set("type", "TOOL_CALL")), 200, "", "event TOOL is absent, recorded there"},
 		{"lines", with("response", always(gone{})), 200, "", "event message .response is absent, recorded string"},
 		{"models", with("owner", always("me")), 200, "", ".data[].owner is string, recorded object"},
+		{"maps", with("size", always("7")), 200, "", ".files[].size is string, recorded number"},
+		{"maps", with("size", always(gone{})), 200, "", ".files[].size is absent, recorded number"},
+		{"maps", with("tokens", always("7")), 200, "", ".usage[] is string, recorded number"},
+		{"maps", with("type", always([]any{"string"})), 200, "", ".tools[].type is array, recorded string"},
+		{"maps", with("usage", set("completion_tokens", gone{})), 200, "", ".total.completion_tokens is absent, recorded number"},
+		{"maps", with("all", set("files", []any{})), 200, "", ".files is array, recorded object"},
 		{"models", nil, 200, "text/event-stream", "header Content-Type is text/event-stream"},
 	} {
 		s := services[slices.IndexFunc(services, func(s service) bool { return s.name == test.service })]

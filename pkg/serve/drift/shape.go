@@ -84,29 +84,36 @@ func (s *shape) only(k kind) bool { return s.kinds[k] == s.seen }
 // compare adds the differences of the shape that is there now from the recorded one.
 func (c *comparison) compare(path string, recorded, now *shape) {
 	c.compareKinds(path, recorded, now)
-	if len(recorded.members) > 0 && now.kinds[kindObject] > 0 {
-		for _, name := range slices.Sorted(maps.Keys(recorded.members)) {
-			was, is := recorded.members[name], now.members[name]
-			switch at := path + "." + member(name); {
-			case is == nil && was.seen < recorded.kinds[kindObject] && !isRenamed(was, recorded, now):
-				c.add(Finding{Place: at, Recorded: was.String() + " at times", Now: absent})
-			case is == nil:
-				c.add(Finding{Place: at, Recorded: was.String(), Now: absent, Drift: true})
-			default:
-				if was.seen == recorded.kinds[kindObject] && is.seen < now.kinds[kindObject] {
-					c.add(Finding{Place: at, Recorded: was.String(), Now: "sometimes absent"})
-				}
-				c.compare(at, was, is)
+	if recorded.elements != nil && now.elements != nil {
+		c.compare(path+"[]", recorded.elements, now.elements)
+	}
+	if recorded.kinds[kindObject] == 0 || now.kinds[kindObject] == 0 {
+		return
+	}
+	if was, is := asMaps(path, recorded, now); was != nil {
+		if was.seen > 0 && is.seen > 0 {
+			c.compare(path+"[]", was, is)
+		}
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(recorded.members)) {
+		was, is := recorded.members[name], now.members[name]
+		switch at := path + "." + member(name); {
+		case is == nil && was.seen < recorded.kinds[kindObject] && !isRenamed(was, recorded, now):
+			c.add(Finding{Place: at, Recorded: was.String() + " at times", Now: absent})
+		case is == nil:
+			c.add(Finding{Place: at, Recorded: was.String(), Now: absent, Drift: true})
+		default:
+			if was.seen == recorded.kinds[kindObject] && is.seen < now.kinds[kindObject] {
+				c.add(Finding{Place: at, Recorded: was.String(), Now: "sometimes absent"})
 			}
+			c.compare(at, was, is)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(now.members)) {
-		if recorded.members[name] == nil && recorded.kinds[kindObject] > 0 {
+		if recorded.members[name] == nil {
 			c.add(Finding{Place: path + "." + member(name), Recorded: absent, Now: now.members[name].String()})
 		}
-	}
-	if recorded.elements != nil && now.elements != nil {
-		c.compare(path+"[]", recorded.elements, now.elements)
 	}
 }
 
