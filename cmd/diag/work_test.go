@@ -20,7 +20,7 @@ func TestWorkLine(t *testing.T) {
 		want    []string // in the order in which they are shown
 	}{
 		{term.Streams{CanErase: true}, false, []string{"[..........] at most 12s more, connecting", "[###.......] at most 9s more, are events held?", "[##########] a moment more, are events held?"}},
-		{term.Streams{CanErase: true, Unicode: true, Width: 30}, false, []string{"░░░░░░░░░░ at most 12s more, ", "███░░░░░░░ at most 9s more, a", "██████████ a moment more, are"}},
+		{term.Streams{CanErase: true, Unicode: true, Width: 30}, false, []string{"░░░░░░░░░░ at most 12s more", "███░░░░░░░ at most 9s more,", "██████████ a moment more, a"}},
 		{term.Streams{CanErase: true}, true, nil},
 		{term.Streams{ErrTerminal: true}, false, nil}, // one that cannot erase
 	} {
