@@ -257,7 +257,7 @@ type messages struct {
 	s       *Stream
 	conn    *websocket.Conn
 	wire    *wire
-	release func() bool // lets go of the context
+	release func() bool   // lets go of the context
 	sent    chan struct{} // closed once all texts are sent, or cannot be
 	ending  sync.Once
 	code    atomic.Int64 // of the close frame that we send; 0 is normal
