@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -182,10 +183,17 @@ func runScript(t *testing.T, script string) string {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	c.Stdout, c.Stderr = out, out
+	logged, err := os.Create(filepath.Join(dir, "logged"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer logged.Close()
+	c.Stdout, c.Stderr = out, logged // apart: the log of a server may fall within a line of its client
 	err = c.Run()
 	syscall.Kill(-c.Process.Pid, syscall.SIGTERM)
 	text, _ := os.ReadFile(out.Name())
+	log, _ := os.ReadFile(logged.Name())
+	text = slices.Concat([]byte("\n"), text, log) // each line has a line end before it
 	if err != nil {
 		t.Fatalf("%v:\n%s\nprinted\n%s", err, script, text)
 	}

@@ -163,10 +163,9 @@ func (s *Stream) dial(req *http.Request) (*http.Response, error) {
 	conn.SetReadLimit(-1)
 	m := &messages{s: s, conn: conn, wire: shake.wire}
 	m.wire.verified = true
-	if len(s.options.WebSocket.Send) > 0 {
-		m.wire.busy.Store(true)
-		m.sending.Go(m.send)
-	}
+	m.sent = make(chan struct{})
+	m.wire.busy.Store(len(s.options.WebSocket.Send) > 0)
+	go m.send()
 	m.release = context.AfterFunc(req.Context(), m.end)
 	resp.Body = m
 	return resp, nil
@@ -258,8 +257,8 @@ type messages struct {
 	s       *Stream
 	conn    *websocket.Conn
 	wire    *wire
-	release func() bool // lets go of the context
-	sending sync.WaitGroup
+	release func() bool   // lets go of the context
+	sent    chan struct{} // closed once all texts are sent, or cannot be
 	ending  sync.Once
 	code    atomic.Int64 // of the close frame that we send; 0 is normal
 
@@ -288,6 +287,7 @@ func (m *messages) Read(p []byte) (int, error) {
 
 // send sends the texts of the options.
 func (m *messages) send() {
+	defer close(m.sent)
 	defer m.wire.busy.Store(false)
 	for _, text := range m.s.options.WebSocket.Send {
 		if m.conn.Write(context.Background(), websocket.MessageText, []byte(text)) != nil || m.wire.failed.Load() != nil {
@@ -429,11 +429,15 @@ func (m *messages) counted() (n int64) {
 // end closes the connection with a close frame, at the first call.
 func (m *messages) end() {
 	m.ending.Do(func() {
+		select {
+		case <-m.sent: // also if the caller has enough before
+		case <-time.After(closeTime):
+		}
 		m.wire.closing.Store(true)
 		defer time.AfterFunc(closeTime, func() { m.wire.Close() }).Stop()
 		m.conn.Close(websocket.StatusCode(cmp.Or(m.code.Load(), int64(websocket.StatusNormalClosure))), "")
 		m.wire.Close()
-		m.sending.Wait()
+		<-m.sent
 	})
 }
 
