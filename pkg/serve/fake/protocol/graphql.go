@@ -217,7 +217,7 @@ func (g *graphql) read(r *fake.Request) (query, *fake.Reply) {
 
 // results returns the results of an operation.
 func (g *graphql) results(q query, content *fake.Content) []any {
-	if content == nil && g.Text != "" {
+	if content == nil && g.tells() {
 		content = &fake.Content{Text: g.Text}
 	}
 	switch {

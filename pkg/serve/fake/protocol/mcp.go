@@ -220,7 +220,7 @@ func textContent(text string) []any {
 
 // run returns the text that a tool returns by itself.
 func (m *mcp) run(name string, arguments map[string]any) string {
-	if m.Text != "" {
+	if m.tells() {
 		return m.Text
 	}
 	if name == "count" {

@@ -8,7 +8,6 @@
 package protocol
 
 import (
-	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -29,6 +28,9 @@ import (
 type Options struct {
 	// Text, if not empty, is the text of an answer without a content.
 	Text string
+
+	// HasText means that Text is meant, also where it is empty.
+	HasText bool
 
 	// Pace is the speed at which a text is sent, and a tool reports its progress.
 	Pace fake.Pace
@@ -142,11 +144,17 @@ func pieces(text string) []string {
 
 // or returns a content, or where there is none, one that repeats the words of a client.
 func (b *base) or(content *fake.Content, said string) *fake.Content {
-	if content == nil {
-		content = &fake.Content{Text: cmp.Or(b.Text, said)}
+	switch {
+	case content != nil:
+		return content
+	case b.tells():
+		return &fake.Content{Text: b.Text}
 	}
-	return content
+	return &fake.Content{Text: said}
 }
+
+// tells reports whether there is a text for the answers without a content.
+func (b *base) tells() bool { return b.HasText || b.Text != "" }
 
 // event returns a record of an event with a value as JSON.
 func event(id, typ string, value any) record.Record {
