@@ -12,6 +12,7 @@ import (
 
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/fake"
+	"github.com/ssectl/ssectl/pkg/serve/fake/internal/weight"
 )
 
 // A langgraph is a server of LangGraph with one graph, which answers the last message of
@@ -33,8 +34,9 @@ type thread struct {
 	metadata any
 	created  time.Time
 
-	mu       sync.Mutex // guards messages
+	mu       sync.Mutex // guards the fields below
 	messages []any
+	bytes    int // of them
 }
 
 const maxMessages = 1000 // of a thread
@@ -54,12 +56,12 @@ func (l *langgraph) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 	path := strings.Split(strings.Trim(r.Path, "/"), "/")
 	var of *thread
 	if path[0] == "threads" && len(path) > 1 && path[1] != "search" {
-		t, ok := l.threads.get(path[1])
+		t, ok := l.threads.get(keyOf(r, path[1]))
 		if !ok && !l.mayMake(r) {
 			return l.Error(r, http.StatusNotFound, "Thread "+path[1]+" not found")
 		}
 		if !ok {
-			t = l.newThread(path[1], nil)
+			t = l.newThread(r, path[1], nil)
 		}
 		of, path = t, append([]string{"thread"}, path[2:]...)
 	}
@@ -74,14 +76,14 @@ func (l *langgraph) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 		return l.makeThread(r)
 	case "POST threads/search":
 		threads := []any{}
-		for _, t := range l.threads.all() {
+		for _, t := range l.threads.all(r) {
 			threads = append(threads, t.value())
 		}
 		return fake.JSON(http.StatusOK, threads)
 	case "GET thread":
 		return fake.JSON(http.StatusOK, of.value())
 	case "DELETE thread":
-		l.threads.take(of.id)
+		l.threads.take(keyOf(r, of.id))
 		return &fake.Reply{Status: http.StatusNoContent}
 	case "GET thread/state":
 		return fake.JSON(http.StatusOK, of.state())
@@ -98,7 +100,7 @@ func (l *langgraph) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 		return run.located(fake.JSON(http.StatusOK, run.value()))
 	case "GET thread/runs":
 		runs := []any{}
-		for _, run := range l.runs.all() {
+		for _, run := range l.runs.all(r) {
 			if run.thread == of {
 				runs = append(runs, run.value())
 			}
@@ -114,7 +116,7 @@ func (l *langgraph) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 	if len(path) < 2 || path[0] != "runs" {
 		return nil
 	}
-	run, ok := l.runs.get(path[1])
+	run, ok := l.runs.get(keyOf(r, path[1]))
 	if !ok || run.thread != of {
 		return l.Error(r, http.StatusNotFound, "Run "+path[1]+" not found")
 	}
@@ -126,22 +128,22 @@ func (l *langgraph) mayMake(r *fake.Request) bool {
 	return r.Method == http.MethodPost && object(r.JSON)["if_not_exists"] == "create"
 }
 
-func (l *langgraph) newThread(id string, metadata any) *thread {
+func (l *langgraph) newThread(r *fake.Request, id string, metadata any) *thread {
 	if metadata == nil {
 		metadata = map[string]any{}
 	}
 	t := &thread{id: id, metadata: metadata, created: time.Now()}
-	l.threads.put(id, t, len(encode(metadata)))
+	l.threads.put(keyOf(r, id), t, weight.Of(metadata))
 	return t
 }
 
 func (l *langgraph) makeThread(r *fake.Request) *fake.Reply {
 	body := object(r.JSON)
 	id := cmp.Or(text(body["thread_id"]), l.newID("thread"))
-	t, ok := l.threads.get(id)
+	t, ok := l.threads.get(keyOf(r, id))
 	switch {
 	case !ok:
-		t = l.newThread(id, body["metadata"])
+		t = l.newThread(r, id, body["metadata"])
 	case body["if_exists"] != "do_nothing":
 		return l.Error(r, http.StatusConflict, "Thread "+id+" already exists")
 	}
@@ -177,13 +179,22 @@ func (t *thread) now() map[string]any {
 	return map[string]any{"messages": append([]any{}, t.messages...)}
 }
 
-// add adds messages to a thread, and returns all of them.
-func (t *thread) add(messages ...any) []any {
+// add adds messages to a thread, of which the oldest go, and returns all of them, and by
+// how many bytes it grew.
+func (t *thread) add(messages ...any) (all []any, grown int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.messages = append(t.messages, messages...)
-	t.messages = t.messages[max(len(t.messages)-maxMessages, 0):]
-	return slices.Clone(t.messages)
+	before := t.bytes
+	for _, m := range messages {
+		t.messages = append(t.messages, m)
+		t.bytes += weight.Of(m)
+	}
+	for len(t.messages) > maxMessages || t.bytes > maxLogBytes && len(t.messages) > 1 {
+		t.bytes -= weight.Of(t.messages[0])
+		t.messages[0] = nil
+		t.messages = t.messages[1:]
+	}
+	return slices.Clone(t.messages), t.bytes - before
 }
 
 // newRun makes a run of a request: of a thread, or of none.
@@ -195,15 +206,17 @@ func (l *langgraph) newRun(r *fake.Request, of *thread, content *fake.Content) *
 	reply := l.message(content)
 	before := input
 	if of != nil {
-		before = of.add(input...)
-		of.add(reply)
+		var grown, more int
+		before, grown = of.add(input...)
+		_, more = of.add(reply)
+		l.threads.grow(keyOf(r, of.id), grown+more)
 	}
 	run.values = map[string]any{"messages": append(slices.Clone(before), reply)}
 	if content.JSON != nil {
 		run.values = with(object(content.JSON), run.values)
 	}
 	l.record(run, modes(body["stream_mode"]), map[string]any{"messages": before}, reply, content)
-	l.runs.put(run.id, run, run.size())
+	l.runs.put(keyOf(r, run.id), run, run.size()+weight.Of(before))
 	return run
 }
 

@@ -49,7 +49,7 @@ func (m *mcp) replyInSession(r *fake.Request, content *fake.Content) *fake.Reply
 		if problem != nil {
 			return problem
 		}
-		m.sessions.take(s.id)
+		m.sessions.take(keyOf(r, s.id))
 		s.end()
 		return &fake.Reply{}
 	}
@@ -62,7 +62,7 @@ func (m *mcp) session(r *fake.Request) (*session, *fake.Reply) {
 	if id == "" {
 		return nil, refuseCall(nil, &failure{Code: invalidRequest, Message: "Bad Request: Mcp-Session-Id header is required", status: http.StatusBadRequest})
 	}
-	s, ok := m.sessions.get(id)
+	s, ok := m.sessions.get(keyOf(r, id))
 	if !ok {
 		return nil, refuseCall(nil, &failure{Code: invalidRequest, Message: "Session not found", status: http.StatusNotFound})
 	}
@@ -75,7 +75,7 @@ func (m *mcp) postInSession(r *fake.Request, content *fake.Content) *fake.Reply 
 		return problem
 	}
 	if msg.method == "initialize" && msg.isRequest() {
-		return m.initialize(msg)
+		return m.initialize(r, msg)
 	}
 	s, problem := m.session(r)
 	if problem != nil {
@@ -98,9 +98,9 @@ func (m *mcp) postInSession(r *fake.Request, content *fake.Content) *fake.Reply 
 
 // initialize answers the handshake, with the revision that the client asked for where it
 // is one of those with sessions.
-func (m *mcp) initialize(msg message) *fake.Reply {
+func (m *mcp) initialize(r *fake.Request, msg message) *fake.Reply {
 	s := &session{id: m.newID("session"), version: negotiated(msg)}
-	m.sessions.put(s.id, s, 0)
+	m.sessions.put(keyOf(r, s.id), s, 0)
 	reply := fake.JSON(http.StatusOK, success(msg.id, handshake(s.version)))
 	reply.Header.Set("Mcp-Session-Id", s.id)
 	return reply
