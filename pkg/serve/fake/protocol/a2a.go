@@ -129,14 +129,13 @@ func (a *a2a) begin(r *fake.Request, message map[string]any, content *fake.Conte
 		t.context = a.newID("context")
 	}
 	content = a.or(content, textOfParts(message["parts"]))
-	for _, piece := range pieces(content.Text) {
-		t.parts = append(t.parts, part{text: piece})
+	words := 0
+	for p := range pieces(content.Text, maxPieces) {
+		t.parts = append(t.parts, part{text: content.Text[p.start:p.end], delay: a.spell(p)})
+		words += p.words
 	}
 	if content.JSON != nil {
-		t.parts = append(t.parts, part{data: content.JSON})
-	}
-	for i := range t.parts {
-		t.parts[i].delay = a.delay(i)
+		t.parts = append(t.parts, part{data: content.JSON, delay: a.delay(words)})
 	}
 	if content.Finish != "" {
 		t.final = strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(content.Finish, "TASK_STATE_")), "_", "-")

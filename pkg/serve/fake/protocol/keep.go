@@ -2,7 +2,9 @@ package protocol
 
 import (
 	"context"
+	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -126,29 +128,47 @@ func (s *shelf[T]) all(r *fake.Request) []T {
 	return items
 }
 
-// An answer is a whole stream, made before it is sent, that a client may leave and come
-// back to.
+// An answer is a stream that a client may leave and come back to.
 type answer struct {
-	records []record.Record // never change
+	// events are functions that make the records, the same each time: those of a long
+	// text take many times its memory, and so are made as they are sent.
+	events iter.Seq[func() record.Record]
+	count  int // of events
 
 	mu   sync.Mutex // guards sent
 	sent int        // records that the client which is furthest was sent, or may have been
 }
 
-// after returns the place after the record of an ID.
-func (a *answer) after(id string) (place int, ok bool) {
-	i := slices.IndexFunc(a.records, func(r record.Record) bool { return r.ID == id })
-	return i + 1, i >= 0
+// newAnswer returns the answer of events.
+func newAnswer(events iter.Seq[func() record.Record]) answer {
+	count := 0
+	for range events {
+		count++
+	}
+	return answer{events: events, count: count}
+}
+
+// after returns the place after the event of a number, counted from 0.
+func (a *answer) after(number string) (place int, ok bool) {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 0 || n >= a.count || strconv.Itoa(n) != number {
+		return 0, false
+	}
+	return n + 1, true
 }
 
 // stream returns the function that sends the rest of an answer.
 func (a *answer) stream(from int) func(context.Context, func(record.Record) error) error {
 	return func(_ context.Context, send func(record.Record) error) error {
-		for i := from; i < len(a.records); i++ {
+		i := 0
+		for make := range a.events {
+			if i++; i <= from {
+				continue
+			}
 			a.mu.Lock()
-			a.sent = max(a.sent, i+1)
+			a.sent = max(a.sent, i)
 			a.mu.Unlock()
-			if err := send(a.records[i]); err != nil {
+			if err := send(make()); err != nil {
 				return err
 			}
 		}
@@ -160,15 +180,7 @@ func (a *answer) stream(from int) func(context.Context, func(record.Record) erro
 func (a *answer) progress() (sent int, done bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.sent, a.sent == len(a.records)
-}
-
-// size is about the memory that an answer takes.
-func (a *answer) size() (n int) {
-	for _, r := range a.records {
-		n += 200 + len(r.Data)
-	}
-	return n
+	return a.sent, a.sent == a.count
 }
 
 const (

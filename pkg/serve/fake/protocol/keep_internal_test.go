@@ -185,3 +185,41 @@ func TestTestsApart(t *testing.T) {
 		})
 	}
 }
+
+// TestLongText wants a bounded number of events for a long text, with all of it in the time
+// of its words, and no stream that is quadratic in it.
+func TestLongText(t *testing.T) {
+	const words = 40_003
+	said := strings.Repeat("ab ", words)
+	for _, c := range []struct{ service, path, body, mark string }{
+		{"ag-ui", "/", `{"messages":[{"role":"user","content":%q}]}`, `"delta":"`},
+		{"a2a", "/", `{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"messageId":"m","parts":[{"text":%q}]}}}`, `"append":`},
+		{"langgraph", "/runs/stream", `{"stream_mode":"messages-tuple","input":{"messages":[{"role":"user","content":%q}]}}`, `AIMessageChunk`},
+		{"langgraph", "/runs/stream", `{"stream_mode":"messages","input":{"messages":[{"role":"user","content":%q}]}}`, ""},
+	} {
+		s, err := New(c.service, Options{Pace: fake.Pace{Rate: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, bytes, got, took := 0, 0, 0, time.Duration(0)
+		reply := s.Reply(asked(t, "POST", c.path, fmt.Sprintf(c.body, said)), nil)
+		err = reply.Stream(t.Context(), func(r record.Record) error {
+			n++
+			bytes += len(r.Data)
+			took += r.Delay
+			if c.mark != "" && strings.Contains(r.Data, c.mark) {
+				got += strings.Count(r.Data, "ab ")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n > maxPieces+10 || bytes > 2*maxPartials || took != (words-1)*time.Second {
+			t.Errorf("%s: %d events of %d bytes in %v", c.body, n, bytes, took)
+		}
+		if c.mark != "" && got != words {
+			t.Errorf("%s: %d words, want %d", c.body, got, words)
+		}
+	}
+}

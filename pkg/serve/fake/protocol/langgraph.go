@@ -3,6 +3,7 @@ package protocol
 import (
 	"cmp"
 	"context"
+	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -215,8 +216,8 @@ func (l *langgraph) newRun(r *fake.Request, of *thread, content *fake.Content) *
 	if content.JSON != nil {
 		run.values = with(object(content.JSON), run.values)
 	}
-	l.record(run, modes(body["stream_mode"]), map[string]any{"messages": before}, reply, content)
-	l.runs.put(keyOf(r, run.id), run, run.size()+weight.Of(before))
+	run.answer = newAnswer(l.events(run, modes(body["stream_mode"]), map[string]any{"messages": before}, reply, content))
+	l.runs.put(keyOf(r, run.id), run, 1000+weight.Of(before)+weight.Of(reply)+weight.Of(content.JSON))
 	return run
 }
 
@@ -264,17 +265,32 @@ func modes(asked any) (modes []string) {
 	return modes
 }
 
-// record makes the events of a run (https://docs.langchain.com/langsmith/streaming).
-func (l *langgraph) record(run *run, modes []string, before, reply map[string]any, content *fake.Content) {
-	in := func(mode string) bool { return slices.Contains(modes, mode) }
-	add := func(typ string, value any, delay time.Duration) {
-		r := event(strconv.Itoa(len(run.records)+1), typ, value)
-		r.Delay = delay
-		run.records = append(run.records, r)
+// maxPartials bounds the bytes of the events that repeat the text so far, about.
+const maxPartials = 16 << 20
+
+// events returns the events of a run (https://docs.langchain.com/langsmith/streaming).
+func (l *langgraph) events(run *run, modes []string, before, reply map[string]any, content *fake.Content) iter.Seq[func() record.Record] {
+	return func(yield func(func() record.Record) bool) { l.write(run, modes, before, reply, content, yield) }
+}
+
+func (l *langgraph) write(run *run, modes []string, before, reply map[string]any, content *fake.Content, yield func(func() record.Record) bool) {
+	n, more := 0, true
+	add := func(typ string, value func() any, delay func() time.Duration) {
+		n++
+		id := strconv.Itoa(n)
+		more = more && yield(func() record.Record {
+			r := event(id, typ, value())
+			if delay != nil {
+				r.Delay = delay()
+			}
+			return r
+		})
 	}
-	add("metadata", map[string]any{"run_id": run.id, "attempt": 1}, 0)
+	in := func(mode string) bool { return slices.Contains(modes, mode) }
+	plain := func(typ string, value any) { add(typ, func() any { return value }, nil) }
+	plain("metadata", map[string]any{"run_id": run.id, "attempt": 1})
 	if in("values") {
-		add("values", before, 0)
+		plain("values", before)
 	}
 	about := map[string]any{"run_id": run.id, "graph_id": graphID, "langgraph_node": graphID, "langgraph_step": 1}
 	if run.thread != nil {
@@ -283,41 +299,46 @@ func (l *langgraph) record(run *run, modes []string, before, reply map[string]an
 	chunk := func(fields map[string]any) map[string]any {
 		return with(fields, map[string]any{"type": "AIMessageChunk", "id": reply["id"], "content": "", "tool_call_chunks": []any{}})
 	}
-	said := ""
 	if in("messages") {
-		add("messages/metadata", map[string]any{text(reply["id"]): map[string]any{"metadata": about}}, 0)
+		plain("messages/metadata", map[string]any{text(reply["id"]): map[string]any{"metadata": about}})
 	}
-	for i, piece := range pieces(content.Text) {
-		said += piece
-		delay := l.delay(i)
+	most := maxPieces
+	if in("messages") && content.Text != "" {
+		most = min(most, max(2*maxPartials/len(content.Text), 1))
+	}
+	for p := range pieces(content.Text, most) {
+		if !more {
+			return
+		}
+		delay := func() time.Duration { return l.spell(p) }
 		if in("messages-tuple") {
-			add("messages", []any{chunk(map[string]any{"content": piece}), about}, delay)
-			delay = 0
+			add("messages", func() any { return []any{chunk(map[string]any{"content": content.Text[p.start:p.end]}), about} }, delay)
+			delay = nil
 		}
 		if in("messages") {
-			add("messages/partial", []any{with(map[string]any{"content": said}, reply)}, delay)
+			add("messages/partial", func() any { return []any{with(map[string]any{"content": content.Text[:p.end]}, reply)} }, delay)
 		}
 	}
 	for i, tool := range content.Tools {
 		if in("messages-tuple") {
 			call := map[string]any{"type": "tool_call_chunk", "index": i, "id": object(list(reply["tool_calls"])[i])["id"], "name": tool.Name, "args": arguments(tool)}
-			add("messages", []any{chunk(map[string]any{"tool_call_chunks": []any{call}}), about}, 0)
+			plain("messages", []any{chunk(map[string]any{"tool_call_chunks": []any{call}}), about})
 		}
 	}
 	if in("messages") {
-		add("messages/complete", []any{reply}, 0)
+		plain("messages/complete", []any{reply})
 	}
 	if in("custom") && content.JSON != nil {
-		add("custom", content.JSON, 0)
+		plain("custom", content.JSON)
 	}
 	if in("updates") {
-		add("updates", map[string]any{graphID: map[string]any{"messages": []any{reply}}}, 0)
+		plain("updates", map[string]any{graphID: map[string]any{"messages": []any{reply}}})
 	}
 	if in("values") {
-		add("values", run.values, 0)
+		plain("values", run.values)
 	}
 	if strings.HasSuffix(content.Finish, "error") {
-		add("error", map[string]any{"error": "RunError", "message": "the run failed"}, 0)
+		plain("error", map[string]any{"error": "RunError", "message": "the run failed"})
 	}
 }
 
@@ -349,7 +370,7 @@ func (r *run) reply() *fake.Reply {
 func (r *run) finish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sent = len(r.records)
+	r.sent = r.count
 }
 
 func (r *run) value() map[string]any {
@@ -391,7 +412,8 @@ func (r *run) act(request *fake.Request, action string) *fake.Reply {
 func (r *run) join(request *fake.Request) *fake.Reply {
 	place, _ := r.progress()
 	if last := request.Header.Get("Last-Event-ID"); r.resumable && last != "" {
-		place, _ = r.after(last) // an unknown one is before all
+		n, _ := strconv.Atoi(last)
+		place, _ = r.after(strconv.Itoa(n - 1)) // an unknown one is before all
 	}
 	reply := r.located(&fake.Reply{Stream: func(ctx context.Context, send func(record.Record) error) error {
 		return r.stream(place)(ctx, send)

@@ -63,5 +63,11 @@ func (m *mcp) tell(msg message, content *fake.Content) []record.Record {
 	if failure != nil {
 		return []record.Record{event("", "message", failed(msg.id, failure))}
 	}
-	return append(m.progress(msg), event("", "message", success(msg.id, result)))
+	var records []record.Record
+	if progress, total := m.progress(msg); total > 0 {
+		for make := range progress {
+			records = append(records, make())
+		}
+	}
+	return append(records, event("", "message", success(msg.id, result)))
 }
