@@ -130,7 +130,7 @@ func TestRecipesOfFakes(t *testing.T) {
 	for i, block := range blocks {
 		t.Run(fmt.Sprintf("%d", i+1), func(t *testing.T) {
 			t.Parallel()
-			out := runBlock(t, "", block[1])
+			out := runScript(t, usePorts(t, block[1])) // which waits for its server itself
 			for line, want := range recipeWants {
 				if strings.Contains(block[1], line) && !strings.Contains(out, want) {
 					t.Errorf("%s\nprinted\n%s\nwant %q in it", block[1], out, want)
@@ -148,13 +148,17 @@ func TestRecipesOfFakes(t *testing.T) {
 // runBlock runs a block in a directory of its own, after the block that
 // prepares files, and returns its output.
 func runBlock(t *testing.T, prepare, block string) string {
-	dir := t.TempDir()
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := "set -euo pipefail\nKEY=secret\n" +
-		strings.ReplaceAll(prepare, "testdata/", root+"/testdata/") + awaitServers(usePorts(t, block))
+	return runScript(t, strings.ReplaceAll(prepare, "testdata/", root+"/testdata/")+awaitServers(usePorts(t, block)))
+}
+
+// runScript runs lines of a shell in a directory of their own, and returns their output.
+func runScript(t *testing.T, script string) string {
+	dir := t.TempDir()
+	script = "set -euo pipefail\nKEY=secret\n" + script
 	if err := os.WriteFile(filepath.Join(dir, "block.sh"), []byte(script), 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +187,7 @@ func runBlock(t *testing.T, prepare, block string) string {
 	syscall.Kill(-c.Process.Pid, syscall.SIGTERM)
 	text, _ := os.ReadFile(out.Name())
 	if err != nil {
-		t.Fatalf("%v:\n%s\nprinted\n%s", err, block, text)
+		t.Fatalf("%v:\n%s\nprinted\n%s", err, script, text)
 	}
 	return string(text)
 }

@@ -40,7 +40,8 @@ func (s *session) target() string {
 
 // isWebSocket reports whether the source is one.
 func (s *session) isWebSocket() bool {
-	return slices.Contains(socketSchemes, strings.ToLower(httpx.Scheme(s.opts.Source)))
+	scheme, _ := strings.CutSuffix(strings.ToLower(httpx.Scheme(s.opts.Source)), "://")
+	return slices.Contains(socketSchemes, scheme)
 }
 
 // bodyOf returns the part of an answer that fits into a message.

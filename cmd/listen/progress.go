@@ -41,6 +41,10 @@ func (s *session) changed(change listen.Change) {
 	if s.flush() != nil {
 		return // the next read ends the run with this error
 	}
+	if d, ok := change.(listen.Dropped); ok && d.Close != nil {
+		// The error of the run has it too. Unlike the data, it is for people.
+		d.Close.Reason = s.secrets.Clean(d.Close.Reason)
+	}
 	for _, r := range s.recorders {
 		r.change(change, time.Now())
 	}

@@ -57,6 +57,7 @@ type session struct {
 	summary   *summary
 	page      *outfile.File // of the summary, nil if there is none
 	progress  progress
+	secrets   redact.Secrets // of the request
 	count     int
 	hinted    bool // that a stream without IDs starts again
 	notifies  bool // the request is one that a 202 answers
@@ -333,6 +334,8 @@ func (s *session) openSource() error {
 	config.BeforeRead = s.flush
 	config.OnRead = s.copied
 	config.OnChange = s.changed
+	s.secrets.URL(first.URL)
+	s.secrets.Header(first.Header)
 	s.source = listen.New(first, config)
 	return nil
 }

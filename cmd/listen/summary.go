@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -161,9 +162,9 @@ func (s *summary) pictures(streams *term.Streams) []string {
 		return nil
 	}
 	const most = 40
-	columns := most
-	if streams.Width > 0 {
-		columns = max(8, min(most, streams.Width-40)) // the rest of the line
+	columns, width := most, streams.Columns()
+	if width > 0 {
+		columns = max(8, min(most, width-40)) // the rest of the line
 	}
 	bins := s.gapBins(columns)
 	counts := make([]float64, len(bins))
@@ -171,10 +172,14 @@ func (s *summary) pictures(streams *term.Streams) []string {
 		counts[i] = float64(b.Count)
 	}
 	rates, _ := s.rate.PerSecond(took, s.parts(columns))
-	return []string{
+	lines := []string{
 		fmt.Sprintf("gaps %s |%s| %s", output.Duration(time.Duration(bins[0].From*1e9)), chart.Spark(counts, streams.Unicode), output.Duration(time.Duration(bins[len(bins)-1].To*1e9))),
 		fmt.Sprintf("rate |%s| up to %s in %s", chart.Spark(rates, streams.Unicode), perSecond(slices.Max(rates)), output.Duration(took)),
 	}
+	if width > 0 { // a line that breaks within its bars shows nothing
+		lines = slices.DeleteFunc(lines, func(line string) bool { return len("ssectl: ")+utf8.RuneCountInString(line) > width })
+	}
+	return lines
 }
 
 // parts returns in how many parts of the time to show the rate: in shorter ones than

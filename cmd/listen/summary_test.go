@@ -47,6 +47,8 @@ func TestPictures(t *testing.T) {
 	}{
 		{term.Streams{ErrTerminal: true, Unicode: true, Width: 60}, "gaps 50ms |█          █       ▁| 350ms\nrate |▂▃▂▃▃▂▃▃▂▃▃▂▃▂▅▇▇▇█| up to 22/s in 10.3s"},
 		{term.Streams{ErrTerminal: true, Width: 50}, "gaps 50ms |#    #   .| 350ms\nrate |:------+##| up to 21/s in 10.3s"},
+		{term.Streams{ErrTerminal: true, Width: 34}, "gaps 50ms |#   #  .| 350ms"},
+		{term.Streams{ErrTerminal: true, Width: 24}, ""}, // no room
 		{term.Streams{Unicode: true}, ""}, // no terminal
 	} {
 		if got := strings.Join(s.pictures(&test.streams), "\n"); got != test.want {

@@ -107,12 +107,21 @@ func (d *describer) compile(flag, expression string) (*query.Question, error) {
 	return q, nil
 }
 
+// keptSize is the size of a message up to which its room is used again.
+const keptSize = 64 << 10
+
 func (d *describer) describe(text []byte) (id, eventType string) {
 	// Expressions are about blocks of an event stream.
 	event := stream.Event{Data: string(text)}
 	d.text, _ = event.AppendText(d.text[:0])
 	d.decoder.Reset(bytes.NewReader(d.text))
 	d.decoder.MaxEventSize = len(d.text) + 1
+	if len(d.text) > keptSize {
+		defer func() {
+			d.text, d.decoder = nil, stream.NewDecoder(nil)
+			d.input.Set(nil, time.Time{})
+		}()
+	}
 	b, err := d.decoder.Next()
 	if err != nil {
 		return "", ""

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -109,6 +110,65 @@ func TestWebSocketEscapes(t *testing.T) {
 		}
 	}
 	if !strings.Contains(r.Err, "connection lost: server closed the WebSocket with 4000") {
+		t.Errorf("stderr %q", r.Err)
+	}
+}
+
+// TestWebSocketHints wants remedies that are of WebSockets.
+func TestWebSocketHints(t *testing.T) {
+	stream := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, "data: a\n\n")
+	})
+	r := cmdtest.Run(t, "", "listen", "WS"+strings.TrimPrefix(stream, "http"))
+	r.Check(t, 4)
+	if want := "hint: this is no WebSocket; try http:// or https://\n"; !strings.HasSuffix(r.Err, want) {
+		t.Errorf("stderr %q, want %q", r.Err, want)
+	}
+	connections := 0
+	ending := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		if connections++; connections > 1 {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		conn.Write(r.Context(), websocket.MessageText, []byte("a"))
+		conn.Close(websocket.StatusNormalClosure, "")
+	})
+	r = cmdtest.Run(t, "", "listen", "ws"+strings.TrimPrefix(ending, "http"), "--retry-delay", "0.001")
+	r.Check(t, 0)
+	if !strings.Contains(r.Err, "--id-from finds them in messages") {
+		t.Errorf("stderr %q", r.Err)
+	}
+}
+
+// TestWebSocketSecrets wants no secret of the request in what is told of its end, where
+// the server repeats it.
+func TestWebSocketSecrets(t *testing.T) {
+	const key, token = "k3y-abcdefgh12345678ZYXW", "t0ken-abcdefgh12345678ZYX"
+	url := cmdtest.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		conn.Close(4001, r.URL.Query().Get("api_key")+" "+r.Header.Get("Authorization"))
+	})
+	file := filepath.Join(t.TempDir(), "recorded.jsonl")
+	r := cmdtest.Run(t, "", "listen", "ws"+strings.TrimPrefix(url, "http")+"?api_key="+key, "-H", "Authorization: Bearer "+token, "--no-reconnect", "--stats=json", "--record", file)
+	r.Check(t, 3)
+	recorded, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{r.Out, r.Err, string(recorded)} {
+		if strings.Contains(text, key) || strings.Contains(text, token) {
+			t.Errorf("a secret is in %q", text)
+		}
+	}
+	if !strings.Contains(r.Err, "4001") {
 		t.Errorf("stderr %q", r.Err)
 	}
 }

@@ -81,11 +81,27 @@ func (opts *asOptions) bind(flags *pflag.FlagSet) {
 	for _, s := range standIns {
 		names = append(names, s.name)
 	}
-	flags.Var(cli.Choice(&opts.As, names...), "as", "answer as this `service` does: "+strings.Join(names, ", ")+"; --help as describes them")
 	flags.StringVar(&opts.Text, "text", "", "answer with this `text` (default the last message of the user); @FILE reads it from a file, - from standard input, without the last line end; \"\" is an empty answer")
+	flags.Var(&onlyOne{Value: cli.Choice(&opts.As, names...)}, "as", "answer as this `service` does: "+strings.Join(names, ", ")+"; --help as describes them")
 	flags.DurationVar(&opts.First, "ttft", 0, "wait for this `duration` before the first token")
 	flags.Float64Var(&opts.Rate, "tps", 0, "send this `number` of tokens per second after that; 0 sends all at once")
 	flags.IntVar(&opts.Slots, "slots", 0, "write this `number` of answers at a time, and let other requests wait; 0 is any number")
+}
+
+// An onlyOne is a flag that has one value: of several, all but the last would be lost
+// without a word.
+type onlyOne struct {
+	pflag.Value
+	given bool
+}
+
+// Set implements [pflag.Value].
+func (f *onlyOne) Set(text string) error {
+	if before := f.String(); f.given && before != text {
+		return fmt.Errorf("want one service: %s is given too", before)
+	}
+	f.given = true
+	return f.Value.Set(text)
 }
 
 // ofServices returns the names of the flags that have a meaning for a service alone.
@@ -110,9 +126,11 @@ func (opts *options) checkAs() error {
 	case opts.First < 0:
 		return errors.New("--ttft: want 0 or more")
 	case !(opts.Rate >= 0) || math.IsInf(opts.Rate, 1):
-		return errors.New("--tps: want a number, 0 or more")
+		return errors.New("--tps: want a number of 0 or more; 0 sends all at once")
 	case opts.Slots < 0:
-		return errors.New("--slots: want 0 or more")
+		return errors.New("--slots: want 0 or more; 0 is any number")
+	case opts.As == "mercure" && (opts.Text != "" || opts.First > 0 || opts.Rate > 0):
+		return errors.New("--text, --ttft and --tps have no meaning with --as mercure: a hub sends what it is told")
 	}
 	return nil
 }
@@ -168,11 +186,8 @@ func (s *session) standIn() error {
 		Note:   s.log.tell,
 		Played: func(p fake.Play) { s.log.played(tape.Play(p)) },
 	}
-	switch {
-	case s.tapes.player != nil, s.opts.Upstream != "":
+	if s.tapes.player != nil || s.opts.Upstream != "" {
 		options.Otherwise = http.HandlerFunc(s.tapes.rest)
-	case service != nil:
-		options.Service = wholeService{service}
 	}
 	if s.tapes.fakes, err = fake.NewHandler(options); err == nil {
 		s.tapes.answers = len(answers)
@@ -206,20 +221,6 @@ func (opts *options) text(streams *term.Streams) (string, error) {
 		return "", errors.New("the text is not UTF-8")
 	}
 	return text, nil
-}
-
-// A wholeService answers every request: one that is for no endpoint with the error that
-// the service has for that.
-type wholeService struct{ fake.Service }
-
-func (s wholeService) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
-	if reply := s.Service.Reply(r, content); reply != nil {
-		return reply
-	}
-	if r.Method == http.MethodOptions { // of a browser, which asks before it asks
-		return nil
-	}
-	return s.Error(r, http.StatusNotFound, "")
 }
 
 // settings returns the variables that let client libraries find the service at a URL,

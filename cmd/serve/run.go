@@ -21,6 +21,7 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/term"
 	"github.com/ssectl/ssectl/internal/redact"
 	"github.com/ssectl/ssectl/internal/suggest"
+	"github.com/ssectl/ssectl/pkg/exchange"
 	"github.com/ssectl/ssectl/pkg/exchange/window"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
@@ -233,12 +234,16 @@ func (s *session) serve(ctx context.Context, listener net.Listener, handler http
 		HTTP2:    &http.HTTP2Config{WriteByteTimeout: s.opts.WriteTimeout},
 		ErrorLog: log.New(s.log, "", 0),
 	}
+	requests, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	server.BaseContext = func(net.Listener) context.Context { return requests }
 	ctx, cancel := context.WithCancel(ctx)
 	var closing sync.WaitGroup
 	closing.Go(func() {
 		<-ctx.Done()
 		listener.Close()
 		s.mux.Close()
+		stop(exchange.ErrStopped) // before the connections end, which is told as the client's doing
 		server.Close()
 	})
 	err := server.Serve(listener)

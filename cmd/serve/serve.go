@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,10 +21,14 @@ import (
 	"github.com/ssectl/ssectl/cmd/internal/curl"
 	"github.com/ssectl/ssectl/cmd/internal/output"
 	"github.com/ssectl/ssectl/cmd/internal/term"
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/serve"
 	"github.com/ssectl/ssectl/pkg/serve/fault"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
+
+// maxLogged bounds what a client sent, as it stands in a line of the log, in bytes.
+const maxLogged = 200
 
 // options are the values of the flags.
 type options struct {
@@ -319,7 +324,7 @@ func (l *connectionLog) closed(c serve.Connection) {
 	if !l.quiet {
 		line := fmt.Sprintf("%s %s %s %d", c.Remote, c.Method, c.Path, c.Status)
 		if c.LastEventID != "" {
-			line += fmt.Sprintf(" after %q", c.LastEventID)
+			line += fmt.Sprintf(" after %s", httpx.Clip(strconv.Quote(c.LastEventID), maxLogged))
 		}
 		if c.Streamed() {
 			line += fmt.Sprintf(": %d events, %d bytes, %s: %s", c.Events, c.Bytes, c.Duration.Round(time.Millisecond), c.End)

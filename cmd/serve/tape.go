@@ -235,9 +235,6 @@ func (d *deck) sources() (list []source) {
 	if d.fakes != nil {
 		list = append(list, d.fakes)
 	}
-	if d.fakes != nil {
-		list = append(list, d.fakes)
-	}
 	if d.player != nil {
 		list = append(list, d.player)
 	}

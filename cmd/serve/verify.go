@@ -33,7 +33,10 @@ type verifier struct {
 	transport http.RoundTripper
 	header    http.Header // of each request, in place of the recorded one
 
+	secrets redact.Secrets // of the requests, which the other side may repeat
+
 	asked, drifted, failed int
+	denied                 bool // for want of a key
 }
 
 // verified is the result of a recording, printed as a line of JSON.
@@ -69,6 +72,8 @@ func verify(ctx context.Context, streams *term.Streams, opts *options) (err erro
 	if v.header, err = opts.Curl.Header(); err != nil {
 		return cli.Usage(fmt.Errorf("--upstream-header: %w", err))
 	}
+	v.secrets.Header(v.header)
+	v.secrets.URL(v.base)
 	tell := func(line string) { fmt.Fprintf(streams.Err, "ssectl: %s\n", output.Safe(line)) }
 	questions, err := opts.questions(streams, tell)
 	if err != nil {
@@ -86,12 +91,20 @@ func verify(ctx context.Context, streams *term.Streams, opts *options) (err erro
 			return err
 		}
 	}
+	hint := ""
+	if v.denied {
+		hint = "give the key with --upstream-header: tapes have none"
+	}
+	failed := fmt.Errorf("%d of %s did not come", v.failed, count(v.asked, "answer"))
 	switch {
 	case v.drifted > 0:
+		if v.failed > 0 {
+			tell(failed.Error())
+		}
 		tell(fmt.Sprintf("%d of %s drifted", v.drifted, count(v.asked, "answer")))
-		return cli.Fail(cli.ExitFailed, cli.ErrReported, "")
+		return cli.Fail(cli.ExitFailed, cli.ErrReported, hint)
 	case v.failed > 0:
-		return cli.Fail(cli.ExitNoRun, fmt.Errorf("%d of %s did not come", v.failed, count(v.asked, "answer")), "")
+		return cli.Fail(cli.ExitNoRun, failed, hint)
 	case v.asked == 0:
 		return cli.Usage(fmt.Errorf("%s: there is no recording in it that can be asked", opts.Replay))
 	}
@@ -175,6 +188,12 @@ func (v *verifier) one(ctx context.Context, q question) (result verified, err er
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		now.Cut = fmt.Sprintf("not there after %v", maxAnswer)
 	}
+	if isRefusal(recorded.Status, now.Status) {
+		v.failed++
+		v.denied = v.denied || now.Status == http.StatusUnauthorized || now.Status == http.StatusForbidden
+		result.Result, result.Why = resultFailed, refusal(now)
+		return result, nil
+	}
 	result.Result = resultOK
 	result.Findings = append(result.Findings, drift.Compare(recorded, now)...)
 	for _, f := range result.Findings {
@@ -184,6 +203,28 @@ func (v *verifier) one(ctx context.Context, q question) (result verified, err er
 		}
 	}
 	return result, nil
+}
+
+// isRefusal reports whether a service does not answer for now, or not for the key it was
+// given, where it did on tape. The statuses tell nothing of the answer that a client would get.
+func isRefusal(recorded, now int) bool {
+	if recorded/100 != 2 {
+		return false
+	}
+	switch now {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return true
+	}
+	return now >= http.StatusInternalServerError
+}
+
+// refusal describes a refusal in the words of the service.
+func refusal(now *drift.Answer) string {
+	text := strings.TrimSpace(fmt.Sprintf("the service answers %d %s", now.Status, http.StatusText(now.Status)))
+	if now.Message != "" {
+		text += ": " + now.Message
+	}
+	return text
 }
 
 // request returns the request of a recording for the service, nil and the reason where
@@ -260,6 +301,12 @@ func recordedAnswer(e *tape.Exchange) (*drift.Answer, error) {
 
 // print prints the result of a recording.
 func (v *verifier) print(r verified) error {
+	// The names of members and of events are the other side's, and so are its messages.
+	r.Why = v.secrets.Clean(r.Why)
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		f.Place, f.Recorded, f.Now = v.secrets.Clean(f.Place), v.secrets.Clean(f.Recorded), v.secrets.Clean(f.Now)
+	}
 	if v.json {
 		text, err := json.Marshal(r)
 		if err != nil {
@@ -281,6 +328,9 @@ func (v *verifier) print(r verified) error {
 			mark = "drift"
 		}
 		text += fmt.Sprintf("  %-5s  %s\n", mark, output.Safe(f.String()))
+		if f.Hint != "" {
+			text += fmt.Sprintf("  hint   %s\n", f.Hint)
+		}
 	}
 	return writeTo(v.streams.Out, text)
 }

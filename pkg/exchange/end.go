@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -35,6 +36,10 @@ const (
 	Fault      How = "fault"       // a fault ended it on purpose
 	Stopped    How = "stopped"     // this program was asked to end
 )
+
+// ErrStopped is the cause of the context of a request that this program ends since it was
+// asked to end itself.
+var ErrStopped = errors.New("closed by the server")
 
 // String returns the end in words.
 func (e End) String() string {

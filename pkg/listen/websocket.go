@@ -2,17 +2,20 @@ package listen
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -25,7 +28,7 @@ import (
 // text message of the server is an event whose data is the text, with line ends as
 // LF. A binary message is an event of the type [BinaryType], in base64.
 type WebSocket struct {
-	// Send has the texts that are sent after each handshake.
+	// Send has the texts that are sent after each handshake, while messages are read.
 	Send []string
 
 	// Describe returns the ID and the type of the event that a text is, empty if it
@@ -132,6 +135,9 @@ func (s *Stream) dial(req *http.Request) (*http.Response, error) {
 		HTTPClient: &http.Client{Transport: shake, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		HTTPHeader: req.Header,
 		Host:       req.Host,
+		// No pong can go between the bytes of a text; the library would give up the
+		// connection if that takes five seconds.
+		OnPingReceived: func(context.Context, []byte) bool { return !shake.wire.busy.Load() },
 	}
 	if offered := strings.Join(req.Header.Values("Sec-WebSocket-Protocol"), ","); offered != "" {
 		for name := range strings.SplitSeq(offered, ",") {
@@ -149,22 +155,30 @@ func (s *Stream) dial(req *http.Request) (*http.Response, error) {
 		return nil, err
 	case err != nil && resp.StatusCode == http.StatusSwitchingProtocols:
 		s.answered = true
-		_, reason, _ := strings.Cut(err.Error(), "protocol violation: ")
-		return nil, &ProtocolError{Reason: "handshake: " + reason}
+		return nil, &ProtocolError{Reason: "handshake: " + reasonOf(err, resp)}
 	case err != nil:
+		resp.Body = shake.body
 		return resp, nil // which accept refuses
 	}
 	conn.SetReadLimit(-1)
-	m := &messages{s: s, conn: conn, wire: shake.wire, code: websocket.StatusNormalClosure}
+	m := &messages{s: s, conn: conn, wire: shake.wire}
+	m.wire.verified = true
+	if len(s.options.WebSocket.Send) > 0 {
+		m.wire.busy.Store(true)
+		m.sending.Go(m.send)
+	}
 	m.release = context.AfterFunc(req.Context(), m.end)
 	resp.Body = m
-	for _, text := range s.options.WebSocket.Send {
-		if err := conn.Write(req.Context(), websocket.MessageText, []byte(text)); err != nil {
-			m.end()
-			return nil, fmt.Errorf("sending a text: %w", m.cause(err))
-		}
-	}
 	return resp, nil
+}
+
+// reasonOf returns why the library refused a handshake.
+func reasonOf(err error, resp *http.Response) string {
+	if extensions := resp.Header.Values("Sec-WebSocket-Extensions"); strings.Contains(err.Error(), "unsupported ") && len(extensions) > 0 {
+		return fmt.Sprintf("the server chose the extension %q, which was not offered", strings.Join(extensions, ", "))
+	}
+	reason := strings.TrimPrefix(err.Error(), "failed to WebSocket dial: ")
+	return strings.TrimPrefix(reason, "WebSocket protocol violation: ")
 }
 
 // A handshake sends the request of the library with the client of the stream, which
@@ -173,6 +187,7 @@ type handshake struct {
 	s        *Stream
 	response *http.Response // that came with err
 	err      error
+	body     io.ReadCloser // of an answer that is no WebSocket
 	wire     *wire
 }
 
@@ -186,6 +201,8 @@ func (h *handshake) RoundTrip(req *http.Request) (*http.Response, error) {
 	if body, ok := resp.Body.(io.ReadWriteCloser); ok && resp.StatusCode == http.StatusSwitchingProtocols {
 		h.wire = &wire{ReadWriteCloser: body, watch: &h.s.watch}
 		resp.Body = h.wire
+	} else {
+		h.body, resp.Body = resp.Body, http.NoBody // the library would wait for some of it
 	}
 	return resp, nil
 }
@@ -193,9 +210,12 @@ func (h *handshake) RoundTrip(req *http.Request) (*http.Response, error) {
 // A wire is the connection under a WebSocket.
 type wire struct {
 	io.ReadWriteCloser
-	watch   *watch
-	closing atomic.Bool // another goroutine may read now
-	err     error       // of a read
+	watch    *watch
+	verified bool                  // the handshake is over
+	closing  atomic.Bool           // another goroutine may read now
+	err      error                 // of a read
+	busy     atomic.Bool           // a text is sent
+	failed   atomic.Pointer[error] // of the first write that failed
 }
 
 // errWireEnd is the end of the connection. The library takes io.EOF for the end of a
@@ -203,6 +223,9 @@ type wire struct {
 var errWireEnd = errors.New("connection closed without a close frame")
 
 func (w *wire) Read(p []byte) (int, error) {
+	if !w.verified {
+		return 0, io.EOF // the library would wait for a body to a handshake that it refused
+	}
 	n, err := w.ReadWriteCloser.Read(p)
 	if w.closing.Load() {
 		return n, err
@@ -217,6 +240,18 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write takes everything, also what cannot be written: a pong that the server no longer
+// takes would keep the library from the messages that it sent before. The end of
+// reading is the end of the connection.
+func (w *wire) Write(p []byte) (int, error) {
+	if w.failed.Load() == nil {
+		if _, err := w.ReadWriteCloser.Write(p); err != nil && !w.closing.Load() {
+			w.failed.CompareAndSwap(nil, &err)
+		}
+	}
+	return len(p), nil
+}
+
 // messages are those of a WebSocket, as the body of a response: each is an event of
 // an event stream.
 type messages struct {
@@ -224,8 +259,9 @@ type messages struct {
 	conn    *websocket.Conn
 	wire    *wire
 	release func() bool // lets go of the context
+	sending sync.WaitGroup
 	ending  sync.Once
-	code    websocket.StatusCode // of the close frame that we send
+	code    atomic.Int64 // of the close frame that we send; 0 is normal
 
 	text   []byte // the message that is read
 	out    []byte // the event, as far as it was not read
@@ -244,8 +280,20 @@ func (m *messages) Read(p []byte) (int, error) {
 		m.next()
 	}
 	n := copy(p, m.out)
-	m.out = m.out[n:]
+	if m.out = m.out[n:]; len(m.out) == 0 && cap(m.buf) > keptSize {
+		m.out, m.buf = nil, nil // a huge message is no reason to keep its room
+	}
 	return n, nil
+}
+
+// send sends the texts of the options.
+func (m *messages) send() {
+	defer m.wire.busy.Store(false)
+	for _, text := range m.s.options.WebSocket.Send {
+		if m.conn.Write(context.Background(), websocket.MessageText, []byte(text)) != nil || m.wire.failed.Load() != nil {
+			return // reading ends too, and has the cause
+		}
+	}
 }
 
 // next reads a message.
@@ -255,9 +303,6 @@ func (m *messages) next() {
 		limit = stream.DefaultMaxEventSize
 	}
 	kind, r, err := m.conn.Reader(context.Background())
-	if cap(m.text) > keptSize {
-		m.text, m.buf = nil, nil // a huge message is no reason to keep its room
-	}
 	m.text = m.text[:0]
 	for err == nil && len(m.text) <= limit {
 		m.text = slices.Grow(m.text, 512)
@@ -272,32 +317,43 @@ func (m *messages) next() {
 		m.err = m.cause(err)
 		if len(m.text) > 0 {
 			// What has come of a message is an event without its blank line.
-			m.encode(stream.Event{Data: string(m.text)})
+			m.encode("", "", m.text)
 			m.out = bytes.TrimRight(m.out, "\n")
 		}
 	case kind == websocket.MessageBinary && base64.StdEncoding.EncodedLen(len(m.text)) <= limit:
-		m.encode(stream.Event{Type: BinaryType, Data: base64.StdEncoding.EncodeToString(m.text)})
+		m.buf = append(m.buf[:0], "event: "+BinaryType+"\ndata: "...)
+		m.buf = append(base64.StdEncoding.AppendEncode(m.buf, m.text), "\n\n"...)
+		m.out = m.buf
 	case kind == websocket.MessageText && len(m.text)+len("data: ")*countLines(m.text) <= limit:
 		if !utf8.Valid(m.text) {
-			m.code, m.err = websocket.StatusInvalidFramePayloadData, &ProtocolError{Reason: "a text is not UTF-8"}
+			m.fail(websocket.StatusInvalidFramePayloadData, &ProtocolError{Reason: "a text is not UTF-8"})
 			return
 		}
-		event := stream.Event{Data: string(m.text)}
+		var id, eventType string
 		if describe := m.s.options.WebSocket.Describe; describe != nil {
-			event.ID, event.Type = describe(m.text)
-			if strings.ContainsAny(event.ID, "\r\n\x00") || !utf8.ValidString(event.ID) {
-				event.ID = "" // which no event stream can have
+			id, eventType = describe(m.text)
+			if strings.ContainsAny(id, "\r\n\x00") || !utf8.ValidString(id) {
+				id = "" // which no event stream can have
 			}
-			if strings.ContainsAny(event.Type, "\r\n\x00") {
-				event.Type = ""
+			if strings.ContainsAny(eventType, "\r\n\x00") {
+				eventType = ""
 			}
 		}
-		m.encode(event)
+		m.encode(id, eventType, m.text)
+	}
+	if cap(m.text) > keptSize {
+		m.text = nil
 	}
 	if m.err == nil && (len(m.out) == 0 || len(m.out) > limit) {
 		m.out = nil
-		m.code, m.err = websocket.StatusMessageTooBig, &stream.SizeError{Offset: start, Limit: limit}
+		m.fail(websocket.StatusMessageTooBig, &stream.SizeError{Offset: start, Limit: limit})
 	}
+}
+
+// fail ends the messages with an error, and a close frame with a code.
+func (m *messages) fail(code websocket.StatusCode, err error) {
+	m.code.Store(int64(code)) // which the end of the context may read at once
+	m.err = err
 }
 
 // keptSize is the size of a message up to which its room is used again.
@@ -307,8 +363,24 @@ func countLines(text []byte) int {
 	return 1 + bytes.Count(text, []byte("\n")) + bytes.Count(text, []byte("\r"))
 }
 
-func (m *messages) encode(event stream.Event) {
-	m.buf, _ = event.AppendText(m.buf[:0]) // nothing in it can be refused
+// encode makes an event of a text, which may be too large to copy for it.
+func (m *messages) encode(id, eventType string, text []byte) {
+	head := stream.Event{ID: id, Type: eventType}
+	m.buf, _ = head.AppendText(slices.Grow(m.buf[:0], len(text)+64)) // nothing in it can be refused
+	m.buf = bytes.TrimSuffix(m.buf, []byte("data: \n\n"))
+	for more := true; more; {
+		line := text
+		i := bytes.IndexAny(text, "\r\n")
+		if more = i >= 0; more {
+			line = text[:i]
+			if bytes.HasPrefix(text[i:], []byte("\r\n")) {
+				i++
+			}
+			text = text[i+1:]
+		}
+		m.buf = append(append(append(m.buf, "data: "...), line...), '\n')
+	}
+	m.buf = append(m.buf, '\n')
 	m.out = m.buf
 }
 
@@ -323,20 +395,30 @@ func (m *messages) cause(err error) error {
 			return io.EOF
 		}
 		return m.closed
-	case m.wire.err == errWireEnd:
-		return io.ErrUnexpectedEOF
-	case m.wire.err != nil:
+	case m.wire.err != nil && m.wire.err != errWireEnd:
 		return m.wire.err
 	case m.wire.closing.Load():
 		return errDisconnected
+	case errors.Is(err, net.ErrClosed), errors.Is(err, context.DeadlineExceeded):
+		return errNotTaken // the library closed the connection
+	case m.wire.err == errWireEnd:
+		// The system reports a reset once, here to a write.
+		if failed := m.wire.failed.Load(); failed != nil && errors.Is(*failed, syscall.ECONNRESET) {
+			return *failed
+		}
+		return io.ErrUnexpectedEOF
 	}
 	text := err.Error()
 	for _, words := range []string{"failed to get reader: ", "failed to read: ", "received "} {
 		text = strings.TrimPrefix(text, words)
 	}
-	m.code = websocket.StatusProtocolError
+	m.code.Store(int64(websocket.StatusProtocolError))
 	return &ProtocolError{Reason: text}
 }
+
+// errNotTaken is the end that the library makes of a connection whose server takes no
+// pong.
+var errNotTaken = errors.New("server did not take a pong within 5 seconds")
 
 // counted returns how many bytes of messages have come since the last call.
 func (m *messages) counted() (n int64) {
@@ -349,14 +431,15 @@ func (m *messages) end() {
 	m.ending.Do(func() {
 		m.wire.closing.Store(true)
 		defer time.AfterFunc(closeTime, func() { m.wire.Close() }).Stop()
-		m.conn.Close(m.code, "")
+		m.conn.Close(websocket.StatusCode(cmp.Or(m.code.Load(), int64(websocket.StatusNormalClosure))), "")
 		m.wire.Close()
-		m.release()
+		m.sending.Wait()
 	})
 }
 
 // Close implements [io.Closer].
 func (m *messages) Close() error {
+	m.release()
 	m.end()
 	return nil
 }

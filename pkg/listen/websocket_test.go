@@ -3,11 +3,15 @@ package listen_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -18,7 +22,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -390,6 +397,8 @@ func TestWebSocketSize(t *testing.T) {
 	if len(got) != 1 || got[0].Data != text || end != io.EOF {
 		t.Errorf("%d events, %v", len(got), end)
 	}
+	got = nil
+	t.Run("room", func(t *testing.T) { roomOf(t, strings.Repeat(serverFrame(final|opText, text[:8<<20]), 3)) })
 	for name, piece := range map[string]string{
 		"fragments without end": serverFrame(0, strings.Repeat("x", 1<<16)),
 		"line ends":             serverFrame(0, strings.Repeat("\n", 1<<16)),
@@ -413,6 +422,29 @@ func TestWebSocketSize(t *testing.T) {
 			t.Errorf("%s took %d bytes", name, after.TotalAlloc-before.TotalAlloc)
 		}
 	}
+}
+
+// roomOf wants no room of a large message to be kept while the next is awaited, but for
+// that of the decoder, which has twice its size.
+func roomOf(t *testing.T, sent string) {
+	req, _ := http.NewRequest("GET", "ws://fake/", nil)
+	s := listen.New(req, listen.Options{Client: &http.Client{Transport: &wireFake{sent: sent}}, Reconnect: listen.ReconnectNever})
+	defer s.Close()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for range 3 {
+		if _, err := s.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if int64(after.HeapAlloc-before.HeapAlloc) > 20<<20 {
+		t.Errorf("%d MiB are kept after a message of 8 MiB", (after.HeapAlloc-before.HeapAlloc)>>20)
+	}
+	runtime.KeepAlive(sent)
+	runtime.KeepAlive(s)
 }
 
 // TestWebSocketSilence wants pings to count as bytes, and not as events.
@@ -527,5 +559,199 @@ func TestWebSocketOptions(t *testing.T) {
 		if _, err := s.Next(); err == nil || !strings.Contains(err.Error(), "WebSocket") {
 			t.Errorf("%s: %v", method, err)
 		}
+	}
+}
+
+// A wireFake is a transport of one WebSocket, and of a 204 for each later request. It has
+// no network, so that time can be faked.
+type wireFake struct {
+	status   int // 101 if 0
+	header   http.Header
+	sent     string
+	stays    bool                 // the connection stays open after sent
+	write    func(p []byte) error // of a frame; nil takes everything
+	blocks   bool                 // writes take nothing until the end
+	requests atomic.Int64
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (f *wireFake) RoundTrip(req *http.Request) (*http.Response, error) {
+	if f.requests.Add(1) > 1 {
+		return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: req}, nil
+	}
+	body := &wireBody{fake: f, rest: strings.NewReader(f.sent), closed: make(chan struct{})}
+	context.AfterFunc(req.Context(), func() { body.Close() })
+	sum := sha1.Sum([]byte(req.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	header := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Accept": {base64.StdEncoding.EncodeToString(sum[:])}}
+	maps.Copy(header, f.header)
+	return &http.Response{StatusCode: cmp.Or(f.status, 101), Header: header, Body: body, Request: req}, nil
+}
+
+type wireBody struct {
+	fake   *wireFake
+	rest   io.Reader
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (b *wireBody) Read(p []byte) (int, error) {
+	n, err := b.rest.Read(p)
+	if err == io.EOF && b.fake.stays {
+		<-b.closed
+		err = net.ErrClosed
+	}
+	return n, err
+}
+
+func (b *wireBody) Write(p []byte) (int, error) {
+	if b.fake.blocks {
+		<-b.closed
+		return 0, net.ErrClosed
+	}
+	if b.fake.write != nil {
+		if err := b.fake.write(p); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+func (b *wireBody) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return nil
+}
+
+// TestWebSocketUntaken wants a server that takes nothing to lose neither the messages
+// that it sent nor, by that, the stream: the connection is made again.
+func TestWebSocketUntaken(t *testing.T) {
+	text, pings := serverFrame(final|opText, "a"), strings.Repeat(serverFrame(final|opPing, "p"), 35)
+	fails := func(err error) func([]byte) error { return func([]byte) error { return err } }
+	for _, test := range []struct {
+		name string
+		fake *wireFake
+		want error  // of the connection
+		text string // in it, if it has no value
+	}{
+		{"cut", &wireFake{sent: pings + text, write: fails(syscall.EPIPE)}, io.ErrUnexpectedEOF, ""},
+		{"reset", &wireFake{sent: pings + text, write: fails(syscall.ECONNRESET)}, syscall.ECONNRESET, ""},
+		{"close frame", &wireFake{sent: pings + text + closeFrame(1012, ""), write: fails(syscall.EPIPE)}, nil, "1012"},
+		{"no reading", &wireFake{sent: text + pings, stays: true, blocks: true}, nil, "did not take a pong"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var dropped error
+				got, end := listenTo(t, "ws://fake/", listen.Options{
+					Client: &http.Client{Transport: test.fake},
+					OnChange: func(c listen.Change) {
+						if d, ok := c.(listen.Dropped); ok && dropped == nil {
+							dropped = d.Err
+						}
+					},
+				})
+				var protocol *listen.ProtocolError
+				isWanted := errors.Is(dropped, test.want) || test.want == nil && strings.Contains(fmt.Sprint(dropped), test.text)
+				if !slices.Equal(dataOf(got), []string{"a"}) || !isWanted || errors.As(end, &protocol) || test.fake.requests.Load() != 2 {
+					t.Errorf("got %q, %v, at last %v, %d connections", dataOf(got), dropped, end, test.fake.requests.Load())
+				}
+			})
+		})
+	}
+}
+
+// TestWebSocketSend wants messages to be read while texts are sent to a server that
+// takes them slowly, and pings then not to end the connection.
+func TestWebSocketSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := strings.Repeat(serverFrame(final|opPing, "p"), 3) + serverFrame(final|opText, "a")
+		fake := &wireFake{sent: sent, stays: true, blocks: true}
+		begin := time.Now()
+		got, end := listenTo(t, "ws://fake/", listen.Options{
+			Client: &http.Client{Transport: fake}, Reconnect: listen.ReconnectNever, IdleTimeout: time.Minute - time.Second,
+			WebSocket: listen.WebSocket{Send: []string{strings.Repeat("x", 1<<20), "y"}},
+		})
+		var timeout *listen.TimeoutError
+		if !slices.Equal(dataOf(got), []string{"a"}) || !errors.As(end, &timeout) {
+			t.Errorf("got %q, %v after %v", dataOf(got), end, time.Since(begin))
+		}
+	})
+	// A reset is that of the server, also where a text meets it.
+	sending := make(chan struct{})
+	fake := &wireFake{write: func([]byte) error { close(sending); return syscall.ECONNRESET }}
+	_, end := listenTo(t, "ws://fake/", listen.Options{
+		Client: &http.Client{Transport: delayed{fake, sending}}, Reconnect: listen.ReconnectNever,
+		WebSocket: listen.WebSocket{Send: []string{"x"}},
+	})
+	if !errors.Is(end, syscall.ECONNRESET) {
+		t.Errorf("reset: %v", end)
+	}
+}
+
+// delayed reads nothing before a channel is closed.
+type delayed struct {
+	*wireFake
+	until chan struct{}
+}
+
+func (d delayed) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := d.wireFake.RoundTrip(req)
+	body := resp.Body.(*wireBody)
+	resp.Body = &delayedBody{body, d.until}
+	return resp, err
+}
+
+type delayedBody struct {
+	*wireBody
+	until chan struct{}
+}
+
+func (d *delayedBody) Read(p []byte) (int, error) {
+	<-d.until
+	return d.wireBody.Read(p)
+}
+
+// TestWebSocketHandshake wants a reason for each handshake that is refused, and no
+// wait for a body that a 101 does not have, nor more of one than over HTTP.
+func TestWebSocketHandshake(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		status int
+		header string
+		value  string
+		want   string
+		wait   time.Duration
+	}{
+		{"extension", 101, "Sec-Websocket-Extensions", "foo", `"foo"`, 0},
+		{"parameter", 101, "Sec-Websocket-Extensions", "permessage-deflate; client_max_window_bits=15", "client_max_window_bits=15", 0},
+		{"subprotocol", 101, "Sec-Websocket-Protocol", "foo", `handshake: unexpected Sec-WebSocket-Protocol from server: "foo"`, 0},
+		{"key", 101, "Sec-Websocket-Accept", "foo", "handshake: invalid Sec-WebSocket-Accept", 0},
+		{"upgrade", 101, "Upgrade", "h2c", "handshake: Upgrade header", 0},
+		{"body", 500, "Content-Type", "text/plain", "500", 2 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake := &wireFake{status: test.status, header: http.Header{test.header: {test.value}}, stays: true}
+				begin := time.Now()
+				_, end := listenTo(t, "ws://fake/", listen.Options{Client: &http.Client{Transport: fake}, WebSocket: listen.WebSocket{Compress: true}})
+				var protocol *listen.ProtocolError
+				if errors.As(end, &protocol) != (test.status == 101) || !strings.Contains(end.Error(), test.want) || time.Since(begin) != test.wait {
+					t.Errorf("got %v after %v, want %q after %v", end, time.Since(begin), test.want, test.wait)
+				}
+			})
+		})
+	}
+}
+
+// TestWebSocketEndAtOnce ends the context while a message is refused, for the race
+// detector.
+func TestWebSocketEndAtOnce(t *testing.T) {
+	for range 20 {
+		ctx, cancel := context.WithCancel(context.Background())
+		req, _ := http.NewRequestWithContext(ctx, "GET", "ws://fake/", nil)
+		s := listen.New(req, listen.Options{Client: &http.Client{Transport: &wireFake{sent: serverFrame(final|opText, "\xff")}}, Reconnect: listen.ReconnectNever})
+		go cancel()
+		if b, err := s.Next(); err == nil {
+			t.Errorf("got %q", b.Data())
+		}
+		s.Close()
 	}
 }

@@ -92,8 +92,9 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, c *client) {
 	}
 	options := &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // allowsOrigin has looked
-		OnPingReceived:     func(context.Context, []byte) bool { return !c.ws.silent.Load() },
 	}
+	out := &messageWriter{c: c, webSocket: c.ws, wire: shake.wire}
+	options.OnPingReceived = out.pinged
 	if offered := r.Header.Get("Sec-WebSocket-Protocol"); offered != "" {
 		// A browser that offers some wants one of them.
 		first, _, _ := strings.Cut(offered, ",")
@@ -106,7 +107,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, c *client) {
 	}
 	conn.SetReadLimit(maxMessage)
 	c.connect(shake.wire.Conn)
-	out := &messageWriter{c: c, webSocket: c.ws, conn: conn, wire: shake.wire}
+	out.conn = conn
 	h.wg.Go(out.read)
 	go c.run(c.withFaults(out))
 }
@@ -156,6 +157,7 @@ type wire struct {
 	net.Conn
 	early []byte        // was read with the request
 	moved *atomic.Int64 // counts the bytes that Conn took
+	lost  atomic.Bool   // reading failed
 
 	mu   sync.Mutex // held for each write, of a control frame or of data
 	head []byte     // of the response, still to be sent
@@ -167,7 +169,11 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.early = w.early[n:]
 		return n, nil
 	}
-	return w.Conn.Read(p)
+	n, err := w.Conn.Read(p)
+	if err != nil {
+		w.lost.Store(true)
+	}
+	return n, err
 }
 
 // Write writes in small pieces, so that a client that is slow but reads is not stuck.
@@ -196,21 +202,78 @@ type messageWriter struct {
 	wire  *wire
 	begun []byte // a block of the stream, of which a fault holds the rest back
 	buf   []byte
+
+	sending sync.Mutex             // held while a message, or a pong, is sent
+	owed    atomic.Pointer[[]byte] // the payload of the latest ping without a pong
 }
 
 // read counts and discards the messages of the client until the connection ends.
-// The library answers pings and the close frame.
+// The library answers the close frame.
 func (w *messageWriter) read() {
+	defer w.c.end(EndedClient)
 	for {
-		_, message, err := w.conn.Reader(context.Background())
+		kind, message, err := w.conn.Reader(context.Background())
+		text := &utf8Checker{}
 		if err == nil {
-			_, err = io.Copy(io.Discard, message)
+			_, err = io.Copy(text, message)
 		}
-		if err != nil {
-			w.c.end(EndedClient)
+		code := websocket.StatusProtocolError // unless the library has sent another one
+		switch {
+		case err == nil && kind == websocket.MessageText && !text.isWhole():
+			code = websocket.StatusInvalidFramePayloadData
+		case err == nil:
+			w.received.Add(1)
+			continue
+		case websocket.CloseStatus(err) != -1, w.wire.lost.Load(), w.silent.Load():
 			return
 		}
-		w.received.Add(1)
+		// The library takes what comes until the close frame of the client: bytes that
+		// are not read at the end would be a reset, which overtakes our frame.
+		defer time.AfterFunc(closeFrameTime, func() { w.wire.Conn.Close() }).Stop()
+		w.conn.Close(code, "")
+		return
+	}
+}
+
+// A utf8Checker finds bytes that are not UTF-8 in a text that comes in pieces.
+type utf8Checker struct {
+	rest   []byte // of a character that has begun
+	broken bool
+}
+
+func (c *utf8Checker) Write(p []byte) (int, error) {
+	text := append(c.rest, p...)
+	end := len(text)
+	for i := max(0, end-utf8.UTFMax+1); i < end; i++ {
+		if utf8.RuneStart(text[i]) && !utf8.FullRune(text[i:]) {
+			end = i
+		}
+	}
+	c.broken = c.broken || !utf8.Valid(text[:end])
+	c.rest = append(c.rest[:0], text[end:]...)
+	return len(p), nil
+}
+
+func (c *utf8Checker) isWhole() bool { return !c.broken && len(c.rest) == 0 }
+
+// pinged owes the client a pong. The library would wait for the end of a message that the
+// client takes slowly, and give up the connection after five seconds.
+func (w *messageWriter) pinged(_ context.Context, payload []byte) bool {
+	if !w.silent.Load() {
+		payload = bytes.Clone(payload)
+		w.owed.Store(&payload)
+		w.pong()
+	}
+	return false
+}
+
+// pong sends the pong that is owed, unless a message is sent: it comes after that.
+func (w *messageWriter) pong() {
+	for w.owed.Load() != nil && w.sending.TryLock() {
+		if payload := w.owed.Swap(nil); payload != nil {
+			w.wire.Write(append([]byte{0x8a, byte(len(*payload))}, *payload...))
+		}
+		w.sending.Unlock()
 	}
 }
 
@@ -287,6 +350,9 @@ func (w *messageWriter) event(b *stream.Block) error {
 
 // send sends a message, in frames of the size that the faults want.
 func (w *messageWriter) send(message []byte) error {
+	defer w.pong()
+	w.sending.Lock()
+	defer w.sending.Unlock()
 	if n := w.pieces.Next(message); n == len(message) {
 		return w.conn.Write(context.Background(), websocket.MessageText, message)
 	}

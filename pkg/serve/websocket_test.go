@@ -291,6 +291,11 @@ func TestWebSocketFrames(t *testing.T) {
 		{"5.6 ping between fragments", clientFrame(opText, "a") + clientFrame(final|opPing, "!") + clientFrame(final, "b"), []frame{{opPong, true, "!"}}},
 		{"5.9 continuation of nothing", clientFrame(final, "b"), []frame{{opClose, true, "1002"}}},
 		{"5.18 text within a text", clientFrame(opText, "a") + clientFrame(final|opText, "b"), []frame{{opClose, true, "1002"}}},
+		{"6.2.3 UTF-8 in fragments of a byte", clientFrame(opText, "\xc3") + clientFrame(final, "\xa9"), nil},
+		{"6.3.1 text that is not UTF-8", clientFrame(final|opText, "a\xffb"), []frame{{opClose, true, "1007"}}},
+		{"6.4 not UTF-8 in the second fragment", clientFrame(opText, "a") + clientFrame(final, "\xf4\x90\x80\x80"), []frame{{opClose, true, "1007"}}},
+		{"6.6 half a character", clientFrame(final|opText, "a\xe6\xbd"), []frame{{opClose, true, "1007"}}},
+		{"6.8 binary that is not UTF-8", clientFrame(final|opBinary, "\xff"), nil},
 		{"7.1.1 close with a code", clientFrame(final|opClose, closePayload(1000, "")), []frame{{opClose, true, "1000"}}},
 		{"7.3.1 close without a code", clientFrame(final|opClose, ""), []frame{{opClose, true, ""}}},
 		{"7.3.2 close with half a code", clientFrame(final|opClose, "\x03"), []frame{{opClose, true, "1002"}}},
@@ -298,6 +303,8 @@ func TestWebSocketFrames(t *testing.T) {
 		{"7.7.13 close with a code of an application", clientFrame(final|opClose, closePayload(4999, "")), []frame{{opClose, true, "4999"}}},
 		{"7.9.1 close with the code 0", clientFrame(final|opClose, closePayload(0, "")), []frame{{opClose, true, "1002"}}},
 		{"7.9.4 close with the code 1005", clientFrame(final|opClose, closePayload(1005, "")), []frame{{opClose, true, "1002"}}},
+		{"9 a length beyond 2^63", string([]byte{final | opText, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}), []frame{{opClose, true, "1002"}}},
+		{"9 text of twice the limit", clientFrame(final|opText, strings.Repeat("x", 2<<20)), []frame{{opClose, true, "1009"}}},
 		{"9 text beyond the limit", clientFrame(final|opText, strings.Repeat("x", 1<<20+1)), []frame{{opClose, true, "1009"}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -334,9 +341,35 @@ func TestWebSocketFrames(t *testing.T) {
 func TestWebSocketUnmasked(t *testing.T) {
 	s := openRaw(t, start(t, &serve.Handler{History: &serve.History{}}))
 	s.Write([]byte{final | opText, 1, 'x'})
-	for {
-		if _, err := s.read(); err != nil {
-			return
+	if got, err := s.read(); err != nil || got != (frame{opClose, true, closePayload(1002, "")}) {
+		t.Errorf("got %v, %v; want a close frame", got, err)
+	}
+}
+
+// TestWebSocketSlowWithPings wants a client that pings to be read from while it takes a
+// message slowly, and to stay: --write-timeout alone decides.
+func TestWebSocketSlowWithPings(t *testing.T) {
+	history := &serve.History{}
+	large := strings.Repeat("x", 8<<20)
+	s := openRaw(t, start(t, &serve.Handler{History: history, Options: serve.Options{WriteTimeout: -1}}))
+	for range 4 {
+		history.Append(stream.Event{Data: large})
+	}
+	io.WriteString(s, clientFrame(final|opPing, "a")+clientFrame(final|opPing, "b"))
+	text := clientFrame(final|opText, strings.Repeat("x", 1<<20))
+	for range 32 { // more than the buffers of a connection hold
+		if _, err := io.WriteString(s, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for texts, pongs := 0, 0; texts < 4 || pongs == 0; {
+		switch got, err := s.read(); {
+		case err != nil:
+			t.Fatalf("after %d texts and %d pongs: %v", texts, pongs, err)
+		case got == frame{opText, true, large}:
+			texts++
+		case got == frame{opPong, true, "b"}:
+			pongs++
 		}
 	}
 }

@@ -63,12 +63,16 @@ func (l *Line) run(ctx context.Context, delay time.Duration) {
 	}
 }
 
-// draw shows the text, cut to the width that the terminal has now. The last column stays
-// free: some terminals go to the next line with it.
+// echo is the number of columns that a terminal writes for Ctrl-C, as ^C.
+const echo = 2
+
+// draw shows the text, cut to the width that the terminal has now. The last columns stay
+// free: some terminals go to the next line with the last, and a line that Ctrl-C makes two
+// cannot be erased.
 func (l *Line) draw() {
 	text := []rune(l.text())
-	if columns := l.streams.Columns(); columns > 0 && len(text) > columns-1 {
-		text = text[:columns-1]
+	if columns := l.streams.Columns(); columns > 0 && len(text) > max(columns-1-echo, 0) {
+		text = text[:max(columns-1-echo, 0)]
 	}
 	if shown := string(text); shown != l.shown {
 		l.shown = shown

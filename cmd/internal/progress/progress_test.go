@@ -85,6 +85,12 @@ func TestLine(t *testing.T) {
 			} else if width >= 40 && !strings.HasPrefix(rows[0], "deciding whether events are held") {
 				t.Errorf("width %d: %q", width, rows[0])
 			}
+			if width > 2 {
+				errs.Write([]byte("^C")) // as the terminal echoes it
+			}
+			if rows := errs.rows(columns); len(rows) != 1 {
+				t.Errorf("width %d: Ctrl-C makes several rows: %q", width, rows)
+			}
 			l.Above(func() error { _, err := errs.Write([]byte("a line that stays\n")); return err })
 			l.Stop()
 			if rows := errs.rows(columns); strings.ReplaceAll(strings.Join(rows, ""), " ", "") != "alinethatstays" {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ssectl/ssectl/internal/coding"
+	"github.com/ssectl/ssectl/internal/httpx"
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/stream"
 )
@@ -20,9 +21,10 @@ import (
 // An Answer is the shape of an answer. [New] makes one, to which events and pieces of
 // the body are added.
 type Answer struct {
-	Status int
-	Type   string // the media type, without parameters
-	Cut    string // how it ended where that was not in order, for people
+	Status  int
+	Type    string // the media type, without parameters
+	Cut     string // how it ended where that was not in order, for people
+	Message string // the cause that the body of an error has, for people
 
 	form form
 	json *shape
@@ -30,8 +32,7 @@ type Answer struct {
 
 	types  []*eventType // in the order in which they came first
 	events int
-	pairs  [][2]string // types that came one after the other
-	order  []string    // the types of the events, each run of one once
+	order  []string // the types of the events, each run of one once
 }
 
 // A form is the kind of body that an answer has.
@@ -122,11 +123,6 @@ func (a *Answer) add(name string, value any, hasID bool) {
 		a.types = append(a.types, t)
 	}
 	if n := len(a.order); n == 0 || a.order[n-1] != name {
-		if n > 0 {
-			if pair := [2]string{a.order[n-1], name}; !slices.Contains(a.pairs, pair) {
-				a.pairs = append(a.pairs, pair)
-			}
-		}
 		a.order = append(a.order, name)
 	}
 	t.count++
@@ -148,22 +144,6 @@ func (a *Answer) of(name string) *eventType {
 		}
 	}
 	return nil
-}
-
-// before returns the type of the event before the first one of a type, which is event n.
-func (a *Answer) before(n int) string {
-	for _, t := range a.types {
-		if t.first == n {
-			if i := slices.Index(a.order, t.name); i > 0 {
-				return a.order[i-1]
-			}
-		}
-	}
-	return ""
-}
-
-func (a *Answer) follows(before, name string) bool {
-	return before == "" && len(a.order) > 0 && a.order[0] == name || slices.Contains(a.pairs, [2]string{before, name})
 }
 
 // last returns the type of the last event that does not come by the clock.
@@ -197,6 +177,9 @@ func (a *Answer) Done() {
 	}
 	body := bytes.TrimSpace(a.body)
 	a.body = nil
+	if a.Status >= http.StatusBadRequest {
+		a.Message = messageOf(body)
+	}
 	var value any
 	switch {
 	case len(body) == 0:
@@ -218,6 +201,35 @@ func (a *Answer) Done() {
 			a.add(nameOf("", "", value), value, false)
 		}
 	}
+}
+
+// maxMessage bounds the message of an error, which may be a page of a proxy.
+const maxMessage = 200
+
+// messageOf returns the message in the body of an error: a text, or a member of JSON that
+// services have it in.
+func messageOf(body []byte) string {
+	text := string(body)
+	value := parse(body)
+	if list, ok := value.([]any); ok && len(list) > 0 {
+		value = list[0]
+	}
+	for value != nil {
+		object, ok := value.(map[string]any)
+		if !ok {
+			break
+		}
+		value = nil
+		for _, name := range []string{"error", "message", "detail", "title"} { // RFC 9457 has the last two
+			if value = object[name]; value != nil {
+				break
+			}
+		}
+		if one, ok := value.(string); ok {
+			text = one
+		}
+	}
+	return httpx.Clip(strings.Join(strings.Fields(text), " "), maxMessage)
 }
 
 // isLines reports whether the body is lines of JSON even if it is a single one.

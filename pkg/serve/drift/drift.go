@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // A Finding is a difference of the answer that is given now.
@@ -22,6 +23,9 @@ type Finding struct {
 	// Drift means that a client may fail over it. New fields, and values that are
 	// null or absent at times, are for people to look at.
 	Drift bool `json:"drift"`
+
+	// Hint is for a drift that may be none.
+	Hint string `json:"hint,omitempty"`
 }
 
 func (f Finding) String() string {
@@ -46,11 +50,12 @@ func Compare(recorded, now *Answer) []Finding {
 	if recorded.Status != now.Status {
 		c.add(Finding{Place: "status", Recorded: fmt.Sprint(recorded.Status), Now: fmt.Sprint(now.Status), Drift: true})
 	}
-	if recorded.Type != now.Type {
+	other := recorded.Status/100 != now.Status/100 // an answer that is another one altogether
+	if !other && recorded.Type != now.Type {
 		c.add(Finding{Place: "header Content-Type", Recorded: orAbsent(recorded.Type), Now: orAbsent(now.Type), Drift: true})
 	}
 	switch {
-	case recorded.Status/100 != now.Status/100: // the body is another one altogether
+	case other:
 	case recorded.form != now.form:
 		c.add(Finding{Place: "body", Recorded: string(recorded.form), Now: string(now.form), Drift: true})
 	case recorded.form == formJSON:
@@ -82,7 +87,11 @@ func (c *comparison) compareEvents(recorded, now *Answer) {
 	for _, t := range recorded.types {
 		is := now.of(t.name)
 		if is == nil {
-			c.add(Finding{Place: "event " + t.name, Recorded: "there", Now: absent, Drift: !isUpkeep(t.name)})
+			f := Finding{Place: "event " + t.name, Recorded: "there", Now: absent, Drift: !isUpkeep(t.name)}
+			if f.Drift && t.name != recorded.last() && t.name != recorded.types[0].name {
+				f.Hint = "a model may choose not to send it: ask again before it counts as gone"
+			}
+			c.add(f)
 			continue
 		}
 		c.prefix = "event " + t.name + " "
@@ -98,26 +107,41 @@ func (c *comparison) compareEvents(recorded, now *Answer) {
 		}
 	}
 	c.compareOrder(recorded, now)
-	if last, was := now.last(), recorded.last(); recorded.Cut == "" && now.Cut == "" && last != was && now.of(was) != nil && recorded.of(last) != nil {
+	if last, was := now.last(), recorded.last(); recorded.Cut == "" && now.Cut == "" && last != was && now.of(was) != nil && recorded.of(last) != nil && !alternate(recorded.of(last), recorded.of(was)) {
 		c.add(Finding{Place: "last event", Recorded: orAbsent(was), Now: orAbsent(last), Drift: true})
 	}
 }
 
-// compareOrder compares the order in which the types come first. Where two alternate on
-// tape, either may be the first, unless it comes now after a type that it never came
-// after.
+// compareOrder compares the order in which the types come first.
 func (c *comparison) compareOrder(recorded, now *Answer) {
 	for i, a := range recorded.types {
 		for _, b := range recorded.types[i+1:] {
 			x, y := now.of(a.name), now.of(b.name)
-			if x == nil || y == nil || x.first < y.first || isUpkeep(a.name) || isUpkeep(b.name) {
-				continue
-			}
-			if alternate := b.first < a.last; alternate && recorded.follows(now.before(y.first), b.name) {
+			if x == nil || y == nil || x.first < y.first || isUpkeep(a.name) || isUpkeep(b.name) || alternate(a, b) {
 				continue
 			}
 			c.add(Finding{Place: "order", Recorded: a.name + " before " + b.name, Now: b.name + " before " + a.name, Drift: true})
 			return // others follow from it
 		}
 	}
+}
+
+// alternate reports whether events of two types come in turns, so that either may be the
+// first and the last of them. The start of a part and the rest of it come in turns where there
+// are several parts, and in this order all the same.
+func alternate(a, b *eventType) bool {
+	return a.first < b.last && b.first < a.last && !isStart(a.name, b.name) && !isStart(b.name, a.name)
+}
+
+// isStart reports whether one type is the start of the parts that another belongs to, as
+// content_block_start is of content_block_delta.
+func isStart(name, other string) bool {
+	words, others := wordsOf(name), wordsOf(other)
+	n := len(words) - 1
+	return n > 0 && slices.Contains([]string{"start", "started", "begin", "added", "created"}, words[n]) &&
+		len(others) > n && slices.Equal(words[:n], others[:n])
+}
+
+func wordsOf(name string) []string {
+	return strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }

@@ -40,6 +40,26 @@ func (g *generator) number() any {
 	return []any{g.IntN(1e6), g.Float64(), -g.IntN(9), 1e300}[g.IntN(4)]
 }
 
+// id makes up an ID, as services do.
+func (g *generator) id() string {
+	switch g.IntN(5) {
+	case 0:
+		return fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", g.Uint32(), g.IntN(1<<16), g.IntN(1<<12), g.IntN(1<<12), g.IntN(1<<48))
+	case 1:
+		return fmt.Sprintf("run_%d", 1000+g.IntN(1e6))
+	case 2:
+		return fmt.Sprintf("docs/%s.md", g.word())
+	case 3:
+		return fmt.Sprint(g.IntN(1e6))
+	}
+	return fmt.Sprintf("file-%d%c%d%c%s", g.IntN(1000), 'a'+g.IntN(26), g.IntN(10), 'A'+g.IntN(26), g.word())
+}
+
+// word makes up a name.
+func (g *generator) word() string {
+	return fmt.Sprintf("%c%c%c_%c%c%c", 'a'+g.IntN(26), 'a'+g.IntN(26), 'a'+g.IntN(26), 'a'+g.IntN(26), 'a'+g.IntN(26), 'a'+g.IntN(26))
+}
+
 // at is a value that a change may take.
 func (g *generator) at(place string, value any) any {
 	if g.change != nil {
@@ -138,14 +158,18 @@ var services = []service{
 		return strings.Join(g.at("parts", parts).([]string), "")
 	}},
 	{"typed stream", "text/event-stream", func(g *generator) string {
-		// The types are in the data alone, and those of two tools alternate.
+		// The types are in the data alone, and two of them come in turns, in any order.
 		event := func(name string, data map[string]any) string {
 			data["type"] = name
 			return g.event("", false, g.at(name, data))
 		}
 		text := event("RUN_STARTED", map[string]any{"runId": g.text()})
-		for range 2 + g.IntN(5) {
-			text += event("TEXT", map[string]any{"delta": g.text()}) + event("TOOL", map[string]any{"args": g.text(), "n": g.number()})
+		turns := []string{"TEXT", "TOOL", "TEXT", "TOOL"}[g.IntN(2):]
+		for range g.IntN(6) {
+			turns = append(turns, []string{"TEXT", "TOOL"}[g.IntN(2)])
+		}
+		for _, name := range turns {
+			text += event(name, map[string]any{"delta": g.text(), "n": g.number()})
 		}
 		return text + g.at("end", event("RUN_FINISHED", map[string]any{"runId": g.text()})).(string)
 	}},
@@ -158,10 +182,37 @@ var services = []service{
 	}},
 	{"models", "application/json", func(g *generator) string {
 		list := []any{}
-		for range 1 + g.IntN(9) {
-			list = append(list, map[string]any{"id": g.text(), "created": g.number(), "owner": g.at("owner", map[string]any{"name": g.text()})})
+		for n := g.IntN(9); n >= 0; n-- { // the last has nothing that is optional
+			model := map[string]any{"id": g.text(), "created": g.number(), "owner": g.at("owner", map[string]any{"name": g.text()})}
+			if n > 0 && g.IntN(2) == 0 {
+				model["aliases"] = []any{g.text()}
+			}
+			if n > 0 && g.IntN(3) == 0 {
+				model["price"] = map[string]any{"input": g.number()}
+			}
+			list = append(list, model)
 		}
 		return g.json(map[string]any{"object": "list", "data": list})
+	}},
+	{"maps", "application/json", func(g *generator) string {
+		files, days, metadata, tools := map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}
+		for n := 1 + g.IntN(4); n > 0; n-- { // the last has nothing that is optional
+			file := map[string]any{"size": g.at("size", g.number()), "name": g.text()}
+			if n > 1 && g.IntN(2) == 0 {
+				file["note"] = g.text()
+			}
+			files[g.id()] = file
+		}
+		for range g.IntN(4) {
+			metadata[g.word()] = g.text()
+		}
+		for len(tools) < 3+g.IntN(4) {
+			tools[g.word()] = map[string]any{"type": g.at("type", "string"), "description": g.text(), "required": g.IntN(2) == 0}
+		}
+		for range 1 + g.IntN(4) {
+			days[fmt.Sprintf("20%02d-%02d-%02d", 20+g.IntN(9), 1+g.IntN(12), 1+g.IntN(28))] = g.at("tokens", g.number())
+		}
+		return g.json(g.at("all", map[string]any{"files": files, "usage": days, "metadata": metadata, "tools": tools, "total": g.usage()}))
 	}},
 }
 
@@ -194,6 +245,58 @@ func TestNoFalseDrift(t *testing.T) {
 			if f.Drift {
 				t.Errorf("%d: %s: %s\nrecorded:\n%s\nnow:\n%s", i, s.name, f, one, other)
 			}
+		}
+	}
+}
+
+// Objects are maps where their names are values, and have fixed names elsewhere.
+func TestMaps(t *testing.T) {
+	for _, test := range []struct{ recorded, now, want string }{
+		{`{"files":{"file_abc":{"n":1},"file_def":{"n":2}}}`, `{"files":{"file_xyz":{"n":3}}}`, ""},
+		{`{"files":{"file_abc":{"n":1},"file_def":{"n":2}}}`, `{"files":{"file_xyz":{"m":3}}}`, ".files[].n is absent, recorded number"},
+		{`{"usage":{"2026-11-24":3}}`, `{"usage":{"2026-11-25":4}}`, ""},
+		{`{"usage":{"2026-11-24":3}}`, `{"usage":{}}`, ""},
+		{`{"usage":{"2026-11-24":3}}`, `{"usage":{"2026-11-25":"4"}}`, ".usage[] is string, recorded number"},
+		{`{"metadata":{"k":"v"}}`, `{"metadata":{}}`, ""},
+		{`{"metadata":{"k":1}}`, `{"metadata":{}}`, ".metadata.k is absent, recorded number"},
+		{`{"at":{"start":{"line":1},"end":{"line":2}}}`, `{"at":{"start":{"line":1}}}`, ".at.end is absent, recorded object"},
+		{`{"at":{"a":{"n":1},"b":{"n":2},"c":{"n":2}}}`, `{"at":{"a":{"n":1}}}`, ""},
+		{`{"at":{"a":{"n":1},"b":{"n":2},"c":{"n":2}}}`, `{"at":{"a":{"n":1},"b":{"n":2},"c":{}}}`, ".at.c.n is absent, recorded number"},
+		{`{"usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}`, `{"usage":{"prompt_tokens":1,"total_tokens":3}}`, ".usage.input_tokens is absent, recorded number"},
+		{`{"ephemeral_5m_tokens":1,"ephemeral_1h_tokens":2}`, `{"ephemeral_5m_tokens":1}`, ".ephemeral_1h_tokens is absent, recorded number"},
+		{`{"sk-proj-abcdefghijklmnop1234567890ABCDEF":1}`, `{}`, ""},
+	} {
+		found := Compare(answerOf(t, 200, "application/json", test.recorded), answerOf(t, 200, "application/json", test.now))
+		found = slices.DeleteFunc(found, func(f Finding) bool { return !f.Drift })
+		if text := fmt.Sprint(found); !strings.HasPrefix(text, "["+test.want) || test.want == "" && text != "[]" {
+			t.Errorf("%s, now %s: found %s, want %s", test.recorded, test.now, text, test.want)
+		}
+	}
+}
+
+// Types that come in turns may change places, the start of a part may not.
+func TestOrder(t *testing.T) {
+	for _, test := range []struct{ recorded, now, want string }{
+		{"start a b a b stop", "start b a b b stop", ""},
+		{"start a b a stop", "start b a stop", ""},
+		{"a b a b", "b a", ""},
+		{"a a b b", "b b a a", "order is b before a, recorded a before b"},
+		{"start a b a b stop", "b start a stop", "order is b before start, recorded start before b"},
+		{"x_start x_delta x_stop x_start x_delta x_stop", "x_start x_stop x_start x_delta x_stop", ""},
+		{"x_start x_delta x_stop x_start x_delta x_stop", "x_stop x_start x_delta", "order is x_stop before x_start, recorded x_start before x_stop"},
+		{"x.added x.done x.added x.done", "x.added x.done x.added", "last event is x.added, recorded x.done"},
+		{"a b a b done", "b a done b", "last event is b, recorded done"},
+	} {
+		stream := func(types string) *Answer {
+			body := ""
+			for name := range strings.FieldsSeq(types) {
+				body += "event: " + name + "\ndata: {}\n\n"
+			}
+			return answerOf(t, 200, "text/event-stream", body)
+		}
+		found := fmt.Sprint(Compare(stream(test.recorded), stream(test.now)))
+		if !strings.HasPrefix(found, "["+test.want) || test.want == "" && found != "[]" {
+			t.Errorf("%s, now %s: found %s, want %s", test.recorded, test.now, found, test.want)
 		}
 	}
 }
@@ -247,6 +350,12 @@ func TestPlantedDrift(t *testing.T) {
 		{"typed stream", with("TOOL", set("type", "TOOL_CALL")), 200, "", "event TOOL is absent, recorded there"},
 		{"lines", with("response", always(gone{})), 200, "", "event message .response is absent, recorded string"},
 		{"models", with("owner", always("me")), 200, "", ".data[].owner is string, recorded object"},
+		{"maps", with("size", always("7")), 200, "", ".files[].size is string, recorded number"},
+		{"maps", with("size", always(gone{})), 200, "", ".files[].size is absent, recorded number"},
+		{"maps", with("tokens", always("7")), 200, "", ".usage[] is string, recorded number"},
+		{"maps", with("type", always([]any{"string"})), 200, "", ".tools[].type is array, recorded string"},
+		{"maps", with("usage", set("completion_tokens", gone{})), 200, "", ".total.completion_tokens is absent, recorded number"},
+		{"maps", with("all", set("files", []any{})), 200, "", ".files is array, recorded object"},
 		{"models", nil, 200, "text/event-stream", "header Content-Type is text/event-stream"},
 	} {
 		s := services[slices.IndexFunc(services, func(s service) bool { return s.name == test.service })]
@@ -273,12 +382,33 @@ func dropIDs(text string) string {
 	return strings.Join(lines, "")
 }
 
+// The message of an error is where services have it.
+func TestMessage(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"error":{"message":"no  key","type":"x"}}`:  "no key",
+		`{"type":"error","error":{"message":"busy"}}`: "busy",
+		`[{"error":{"code":429,"message":"quota"}}]`:  "quota",
+		`{"error":"slow down"}`:                       "slow down",
+		`{"title":"Too Many","detail":"in an hour"}`:  "in an hour",
+		`{"error":{"code":1}}`:                        `{"error":{"code":1}}`,
+		" bad\ngateway ":                              "bad gateway",
+		"":                                            "",
+		`{"error":null,"message":"m"}`:                "m",
+		strings.Repeat("x", 300):                      strings.Repeat("x", 200) + "...",
+	} {
+		if a := answerOf(t, 429, "application/json", body); a.Message != want {
+			t.Errorf("%s: %q, want %q", body, a.Message, want)
+		}
+	}
+}
+
 // What is new, or not there at times, is for people to look at.
 func TestNoDriftIsShown(t *testing.T) {
 	for _, test := range []struct{ recorded, now, want string }{
 		{`{"a":1}`, `{"a":1,"b c":[{}]}`, `."b c" is array, recorded absent`},
 		{`{"a":null}`, `{"a":"x"}`, ".a is string, recorded null"},
 		{`[{"a":1}]`, `[{"a":1},{}]`, ".[].a is sometimes absent, recorded number"},
+		{`[{"a":1},{"a":1,"b":2}]`, `[{"a":1}]`, ".[].b is absent, recorded number at times"},
 		{`[{"a":1}]`, `[{"a":1},{"a":null}]`, ".[].a is null or number, recorded number"},
 	} {
 		found := Compare(answerOf(t, 200, "application/json", test.recorded), answerOf(t, 200, "application/json", test.now))

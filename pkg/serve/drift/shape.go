@@ -84,28 +84,61 @@ func (s *shape) only(k kind) bool { return s.kinds[k] == s.seen }
 // compare adds the differences of the shape that is there now from the recorded one.
 func (c *comparison) compare(path string, recorded, now *shape) {
 	c.compareKinds(path, recorded, now)
-	if len(recorded.members) > 0 && now.kinds[kindObject] > 0 {
-		for _, name := range slices.Sorted(maps.Keys(recorded.members)) {
-			was, is := recorded.members[name], now.members[name]
-			switch at := path + "." + member(name); {
-			case is == nil:
-				c.add(Finding{Place: at, Recorded: was.String(), Now: absent, Drift: true})
-			default:
-				if was.seen == recorded.kinds[kindObject] && is.seen < now.kinds[kindObject] {
-					c.add(Finding{Place: at, Recorded: was.String(), Now: "sometimes absent"})
-				}
-				c.compare(at, was, is)
-			}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(now.members)) {
-		if recorded.members[name] == nil && recorded.kinds[kindObject] > 0 {
-			c.add(Finding{Place: path + "." + member(name), Recorded: absent, Now: now.members[name].String()})
-		}
-	}
 	if recorded.elements != nil && now.elements != nil {
 		c.compare(path+"[]", recorded.elements, now.elements)
 	}
+	if recorded.kinds[kindObject] == 0 || now.kinds[kindObject] == 0 {
+		return
+	}
+	if was, is := asMaps(path, recorded, now); was != nil {
+		if was.seen > 0 && is.seen > 0 {
+			c.compare(path+"[]", was, is)
+		}
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(recorded.members)) {
+		was, is := recorded.members[name], now.members[name]
+		switch at := path + "." + member(name); {
+		case is == nil && was.seen < recorded.kinds[kindObject] && !isRenamed(was, recorded, now):
+			c.add(Finding{Place: at, Recorded: was.String() + " at times", Now: absent})
+		case is == nil:
+			c.add(Finding{Place: at, Recorded: was.String(), Now: absent, Drift: true})
+		default:
+			if was.seen == recorded.kinds[kindObject] && is.seen < now.kinds[kindObject] {
+				c.add(Finding{Place: at, Recorded: was.String(), Now: "sometimes absent"})
+			}
+			c.compare(at, was, is)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(now.members)) {
+		if recorded.members[name] == nil {
+			c.add(Finding{Place: path + "." + member(name), Recorded: absent, Now: now.members[name].String()})
+		}
+	}
+}
+
+// isRenamed reports whether a new member has come in the place of one that most objects on
+// tape have, and none now. Without it, the member may be absent by chance.
+func isRenamed(was, recorded, now *shape) bool {
+	if was.seen*2 <= recorded.kinds[kindObject] {
+		return false
+	}
+	for name, is := range now.members {
+		if recorded.members[name] == nil && is.seen*2 > now.kinds[kindObject] && is.hasKindOf(was) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasKindOf reports whether two shapes have a type in common that is not null.
+func (s *shape) hasKindOf(other *shape) bool {
+	for k := range s.kinds {
+		if k != kindNull && other.kinds[k] > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // compareKinds compares types. A null is no type of its own: it is where a value may be.

@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,8 +34,9 @@ type Options struct {
 	Service     Service
 	ServiceName string
 
-	// Otherwise answers what is left. Nil means status 501 with the nearest answer and
-	// why it does not match.
+	// Otherwise answers what is left. Nil means the error that the service has for an
+	// endpoint that it does not have, or without a service status 501 with the nearest
+	// answer and why it does not match.
 	Otherwise http.Handler
 
 	// Wait is the pace; nil waits as the answers have it.
@@ -188,6 +190,8 @@ type turn struct {
 	state *state
 	q     question
 	held  int // of the bytes that the handler holds
+
+	missed exchange.Match // why nothing was given, if an error is sent as an answer is
 }
 
 // ServeHTTP answers one request.
@@ -202,7 +206,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if _, err = answer.Drain(w, r); err == nil {
-			err = fmt.Errorf("the body is larger than %d bytes", answer.MaxBody)
+			t.body = body[:answer.MaxBody]
+			t.refuseWith(http.StatusRequestEntityTooLarge, "too_large", exchange.Match{Why: fmt.Sprintf(
+				"the body of %s %s is larger than %d bytes", r.Method, r.URL.Path, answer.MaxBody)})
+			return
 		}
 	}
 	if err != nil {
@@ -243,7 +250,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.letGo()
 		h.options.Otherwise.ServeHTTP(w, r)
 	default:
-		t.refuse()
+		t.refuse(release)
 	}
 }
 
@@ -287,6 +294,7 @@ func (t *turn) busy(request *Request, release func()) {
 	}
 	httpx.SetDefault(reply.Header, "Retry-After", "1")
 	t.note(fmt.Sprintf("%s %s: %s", t.r.Method, t.r.URL.Path, why))
+	t.missed.Why = why
 	t.send(nil, reply, t.noFaults, release)
 }
 
@@ -369,6 +377,7 @@ func (t *turn) give(a *answerer, plan *fault.Plan, release func()) {
 	if err != nil {
 		problem := secretsOf(t.r, request.Body).Message(err.Error())
 		t.note(a.Name + ": " + problem)
+		t.missed = exchange.Match{Why: "making the answer " + a.Name + ": " + problem, Nearest: a.Name}
 		reply = JSON(http.StatusInternalServerError, map[string]any{"error": map[string]any{
 			"message": fmt.Sprintf("making the answer %s: %s", a.Name, problem), "type": "bad_answer", "code": "bad_answer",
 		}})
@@ -480,12 +489,16 @@ func (t *turn) send(a *answerer, reply *Reply, plan *fault.Plan, release func())
 		h.note(fmt.Sprintf("%s: an answer cannot have status %d", play.Name, status))
 		status = http.StatusInternalServerError
 	}
+	match := exchange.Match{Name: play.Name}
+	if t.missed.Why != "" {
+		match = t.missed
+	}
 	var secrets *redact.Secrets // of a stream, which may fail after the request is let go
 	if reply.Stream != nil && h.options.Note != nil {
 		secrets = secretsOf(t.r, request.Body)
 	}
 	sender := answer.New(answer.Options{
-		Wait: wait, WriteTimeout: h.options.WriteTimeout, Header: h.options.Header, Watch: t.watch(exchange.Match{Name: play.Name}),
+		Wait: wait, WriteTimeout: h.options.WriteTimeout, Header: h.options.Header, Watch: t.watch(match),
 	}, t.w, t.r.Context())
 	defer func() { // also of a panic that cuts the answer
 		play.Status, play.Events, play.Bytes, play.End = sender.Status, sender.Events, sender.Bytes, sender.End
@@ -589,17 +602,30 @@ type refusal struct {
 }
 
 // refuse answers a request that nothing matches.
-func (t *turn) refuse() {
+func (t *turn) refuse(release func()) {
 	match := t.miss()
+	if service := t.options.Service; service != nil {
+		if reply := service.Error(t.q.Request, http.StatusNotFound, ""); reply != nil {
+			t.note(match.Why)
+			t.missed = match
+			t.send(nil, reply, t.plan(nil, t.r), release)
+			return
+		}
+	}
+	t.refuseWith(http.StatusNotImplemented, "no_answer", match)
+}
+
+// refuseWith answers a request that gets no answer, with a status and why.
+func (t *turn) refuseWith(status int, code string, match exchange.Match) {
 	var refused refusal
-	refused.Error.Type, refused.Error.Code = "no_answer", "no_answer"
+	refused.Error.Type, refused.Error.Code = code, code
 	refused.Error.Message, refused.Error.Nearest, refused.Error.Differs = match.Why, match.Nearest, match.Differs
 	t.header(nil)
-	answer.Refuse(t.w, t.watch(match), refused)
+	answer.Refuse(t.w, t.watch(match), status, refused)
 	t.note(match.Why)
 	if t.options.Played != nil {
 		play := t.play()
-		play.Status, play.Duration, play.End = http.StatusNotImplemented, time.Since(t.start), match.Why
+		play.Status, play.Duration, play.End = status, time.Since(t.start), match.Why
 		t.options.Played(play)
 	}
 }
@@ -625,6 +651,9 @@ func (t *turn) miss() (m exchange.Match) {
 			words = append(words, t.isOpen(t.state, a))
 			t.mu.Unlock()
 		}
+	}
+	if t.options.Service != nil {
+		m.Why = fmt.Sprintf("%s has no endpoint %s %s, and %s", cmp.Or(t.options.ServiceName, "the service"), t.r.Method, t.r.URL.Path, m.Why)
 	}
 	if m.Nearest == "" {
 		m.Why += ": there is none"

@@ -43,7 +43,7 @@ const (
 
 // attemptOf returns the attempt that a request says it is.
 func attemptOf(r *http.Request) Attempt {
-	if n := r.Header.Get("X-Stainless-Retry-Count"); n != "" && n != "0" || httpx.LastEventID(r) != "" {
+	if n, err := strconv.Atoi(r.Header.Get("X-Stainless-Retry-Count")); err == nil && n > 0 || httpx.LastEventID(r) != "" {
 		return NextAttempt
 	}
 	return FirstAttempt

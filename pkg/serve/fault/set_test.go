@@ -92,6 +92,8 @@ func TestAttempts(t *testing.T) {
 		{"", "", "/?lastEventId=7", false},
 		{"X-Stainless-Retry-Count", "0", "/", true},
 		{"X-Stainless-Retry-Count", "2", "/", false},
+		{"X-Stainless-Retry-Count", "-1", "/", true},
+		{"X-Stainless-Retry-Count", "x", "/", true},
 		{"", "", "/?lastEventId=", true},
 	} {
 		r := httptest.NewRequest("POST", test.target, nil)

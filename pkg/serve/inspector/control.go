@@ -102,6 +102,9 @@ func readFaults(body io.Reader, asked *faults) (list []fault.Fault, err error) {
 	if err := decoder.Decode(asked); err != nil {
 		return nil, fmt.Errorf(`want {"fault": ["drop@3:#1"], "test": "name"}: %w`, err)
 	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("want one object of JSON, and nothing after it")
+	}
 	if asked.Fault == nil {
 		return nil, errors.New(`want {"fault": ["drop@3:#1"]}; DELETE clears them`)
 	}

@@ -68,6 +68,8 @@ func TestFaultControl(t *testing.T) {
 
 		{"POST", "", `{"fault":"dorp@3"}`, []string{isJSON}, 400, "no such kind"},
 		{"POST", "", `{"faults":"drop@3"}`, []string{isJSON}, 400, "unknown field"},
+		{"POST", "", `{"fault":"drop@3"} trailing`, []string{isJSON}, 400, "nothing after it"},
+		{"POST", "", `{"fault":"drop@3"}{}`, []string{isJSON}, 400, "nothing after it"},
 		{"POST", "", `{}`, []string{isJSON}, 400, "DELETE clears them"},
 		{"POST", "", `{"fault":"drop@3"}`, []string{"Content-Type: text/plain"}, 415, "want JSON"},
 		{"POST", "", `{"fault":"drop@3"}`, []string{isJSON, "Origin: http://page.test"}, 403, "other origins"},

@@ -443,7 +443,7 @@ func (p *Player) refuse(w http.ResponseWriter, watcher exchange.Watcher, match e
 	var refused refusal
 	refused.Error.Type, refused.Error.Code = "no_recording", "no_recording"
 	refused.Error.Message, refused.Error.Nearest, refused.Error.Differs = match.Why, match.Nearest, match.Differs
-	answer.Refuse(w, watcher, refused)
+	answer.Refuse(w, watcher, http.StatusNotImplemented, refused)
 	p.note(match.Why)
 }
 

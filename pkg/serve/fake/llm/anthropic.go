@@ -247,7 +247,13 @@ func anthropicStatus(kind string) int {
 }
 
 // Error implements [fake.Service].
-func (s *anthropic) Error(_ *fake.Request, status int, message string) *fake.Reply {
+func (s *anthropic) Error(r *fake.Request, status int, message string) *fake.Reply {
+	if status == http.StatusNotFound && message == "" && r != nil && r.Method != http.MethodPost {
+		path := strings.TrimSuffix(r.Path, "/")
+		if strings.HasSuffix(path, "/messages") || strings.HasSuffix(path, "/messages/count_tokens") {
+			status, message = http.StatusMethodNotAllowed, "Method Not Allowed"
+		}
+	}
 	e, ok := anthropicErrors[status]
 	switch {
 	case !ok && status >= 500:

@@ -413,6 +413,28 @@ func TestWrong(t *testing.T) {
 	}
 }
 
+// TestMethods wants the error of an endpoint that there is, but for POST alone.
+func TestMethods(t *testing.T) {
+	for _, c := range []struct {
+		service, method, target string
+		status                  int
+	}{
+		{"openai", "GET", "/v1/chat/completions", 405},
+		{"openai", "DELETE", "/v1/embeddings", 405},
+		{"openai", "GET", "/v1/files", 404},
+		{"openai", "POST", "/v1/files", 404},
+		{"anthropic", "GET", "/v1/messages", 405},
+		{"anthropic", "GET", "/v1/messages/count_tokens/", 405},
+		{"anthropic", "GET", "/v1/files", 404},
+		{"gemini", "GET", "/v1beta/models/m:generateContent", 404},
+	} {
+		s, r := newService(t, c.service, Options{}), request(t, c.method, c.target, "")
+		if reply := s.Error(r, 404, ""); reply.Status != c.status {
+			t.Errorf("%s %s: %s, want %d", c.method, c.target, body(reply), c.status)
+		}
+	}
+}
+
 // TestErrors wants the bodies and headers that the services have for failures.
 func TestErrors(t *testing.T) {
 	for _, c := range []struct {

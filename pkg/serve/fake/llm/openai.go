@@ -50,18 +50,25 @@ func (s *openAI) route(r *fake.Request, content *fake.Content) *fake.Reply {
 		}
 		return nil
 	}
-	endpoints := []struct {
+	if respond := s.endpoint(path); respond != nil && r.Method == http.MethodPost {
+		if wrong := s.check(r); wrong != nil {
+			return wrong
+		}
+		return respond(r, content)
+	}
+	return nil
+}
+
+// endpoint returns the function of a path that takes POST alone, nil if there is none.
+func (s *openAI) endpoint(path string) func(*fake.Request, *fake.Content) *fake.Reply {
+	for _, e := range []struct {
 		path  string
 		reply func(*fake.Request, *fake.Content) *fake.Reply
 	}{
 		{"/chat/completions", s.chat}, {"/completions", s.complete}, {"/responses", s.respond}, {"/embeddings", s.embed},
-	}
-	for _, e := range endpoints {
-		if strings.HasSuffix(path, e.path) && r.Method == http.MethodPost {
-			if wrong := s.check(r); wrong != nil {
-				return wrong
-			}
-			return e.reply(r, content)
+	} {
+		if strings.HasSuffix(path, e.path) {
+			return e.reply
 		}
 	}
 	return nil
@@ -173,6 +180,7 @@ var openAIErrors = map[int]openAIError{
 	401: {"invalid_request_error", "invalid_api_key", "the API key is not correct"},
 	403: {"invalid_request_error", "forbidden", "the API key has no permission for this"},
 	404: {"invalid_request_error", "unknown_url", "there is no such URL"},
+	405: {"invalid_request_error", "method_not_supported", "Only POST requests are accepted."},
 	429: {"requests", "rate_limit_exceeded", "the rate limit is reached: try again in 1s"},
 	500: {"server_error", "", "the server had an error with the request"},
 	503: {"service_unavailable_error", "", "the engine is overloaded: try again later"},
@@ -180,6 +188,9 @@ var openAIErrors = map[int]openAIError{
 
 // Error implements [fake.Service].
 func (s *openAI) Error(r *fake.Request, status int, message string) *fake.Reply {
+	if status == http.StatusNotFound && message == "" && r != nil && r.Method != http.MethodPost && s.endpoint(strings.TrimSuffix(r.Path, "/")) != nil {
+		status = http.StatusMethodNotAllowed
+	}
 	e, ok := openAIErrors[status]
 	switch {
 	case !ok && status >= 500:

@@ -315,8 +315,20 @@ func (s *Sender) Gone() error {
 	if errors.As(context.Cause(s.ctx), &cut) {
 		return cut
 	}
+	if errors.Is(context.Cause(s.ctx), exchange.ErrStopped) {
+		s.How = exchange.Stopped
+		return errStopped
+	}
 	return ErrGone
 }
+
+// errStopped is an [ErrGone], of an answer that is not left but ended.
+var errStopped = stoppedError{}
+
+type stoppedError struct{}
+
+func (stoppedError) Error() string        { return exchange.ErrStopped.Error() }
+func (stoppedError) Is(target error) bool { return target == ErrGone }
 
 // broken sends an event, or other bytes of the stream, as the faults want it.
 func (s *Sender) broken(text []byte, isEvent bool) error {

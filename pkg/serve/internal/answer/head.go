@@ -38,8 +38,8 @@ func IsPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
-// Refuse answers a request that nothing matches, with a value of JSON.
-func Refuse(w http.ResponseWriter, watcher exchange.Watcher, value any) {
+// Refuse answers a request that nothing matches, with a status and a value of JSON.
+func Refuse(w http.ResponseWriter, watcher exchange.Watcher, status int, value any) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
@@ -50,9 +50,9 @@ func Refuse(w http.ResponseWriter, watcher exchange.Watcher, value any) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	// The SDKs of OpenAI and Anthropic would ask again, and again.
 	header.Set("X-Should-Retry", "false")
-	w.WriteHeader(http.StatusNotImplemented)
+	w.WriteHeader(status)
 	w.Write(text.Bytes())
-	watcher.Response(&exchange.Response{Time: time.Now(), Status: http.StatusNotImplemented, Header: header.Clone()})
+	watcher.Response(&exchange.Response{Time: time.Now(), Status: status, Header: header.Clone()})
 	watcher.Body(text.Bytes())
 	watcher.End(exchange.End{How: exchange.Whole, Time: time.Now(), Bytes: int64(text.Len())})
 }
