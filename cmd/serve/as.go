@@ -81,8 +81,8 @@ func (opts *asOptions) bind(flags *pflag.FlagSet) {
 	for _, s := range standIns {
 		names = append(names, s.name)
 	}
-	flags.StringVar(&opts.Text, "text", "", "answer with this `text` (default the last message of the user); @FILE reads it from a file, - from standard input, without the last line end; \"\" is an empty answer")
 	flags.Var(&onlyOne{Value: cli.Choice(&opts.As, names...)}, "as", "answer as this `service` does: "+strings.Join(names, ", ")+"; --help as describes them")
+	flags.StringVar(&opts.Text, "text", "", "answer with this `text` (default the last message of the user); @FILE reads it from a file, - from standard input, without the last line end; \"\" is an empty answer")
 	flags.DurationVar(&opts.First, "ttft", 0, "wait for this `duration` before the first token")
 	flags.Float64Var(&opts.Rate, "tps", 0, "send this `number` of tokens per second after that; 0 sends all at once")
 	flags.IntVar(&opts.Slots, "slots", 0, "write this `number` of answers at a time, and let other requests wait; 0 is any number")
