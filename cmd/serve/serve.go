@@ -178,7 +178,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 		[2]string{"0", "the stream was served; SIGINT and SIGTERM end it"},
 		[2]string{"1", "--expect: a request matched nothing, or an answer was left over; --verify: an answer has drifted"},
 		[2]string{"2", "wrong usage, or a bad input file: nothing was served"},
-		[2]string{"3", "could not listen, or not write --requests"},
+		[2]string{"3", "could not listen, or not write --requests; --verify: an answer did not come"},
 		[2]string{"other", "that of COMMAND, if it failed"},
 	))
 	withTopics(c, streams.Width)
