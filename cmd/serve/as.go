@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 
@@ -25,6 +26,7 @@ import (
 type asOptions struct {
 	As    string
 	Text  string        // of every answer
+	Told  bool          // --text was given, and may be empty
 	First time.Duration // --ttft
 	Rate  float64       // --tps
 	Slots int
@@ -63,7 +65,7 @@ var standIns = []standIn{
 
 // newLLM makes a service of package llm.
 func newLLM(opts *asOptions, text string, pace fake.Pace) (fake.Service, error) {
-	return llm.New(opts.As, llm.Options{Text: text, Pace: pace, Slots: opts.Slots})
+	return llm.New(opts.As, llm.Options{Text: text, HasText: opts.Told, Pace: pace, Slots: opts.Slots})
 }
 
 // newProtocol makes a service of package protocol.
@@ -71,7 +73,7 @@ func newProtocol(opts *asOptions, text string, pace fake.Pace) (fake.Service, er
 	if opts.Slots > 0 {
 		return nil, fmt.Errorf("--slots: %s has no engine that writes so many answers at a time", opts.As)
 	}
-	return protocol.New(opts.As, protocol.Options{Text: text, Pace: pace})
+	return protocol.New(opts.As, protocol.Options{Text: text, HasText: opts.Told, Pace: pace})
 }
 
 func (opts *asOptions) bind(flags *pflag.FlagSet) {
@@ -80,7 +82,7 @@ func (opts *asOptions) bind(flags *pflag.FlagSet) {
 		names = append(names, s.name)
 	}
 	flags.Var(&onlyOne{Value: cli.Choice(&opts.As, names...)}, "as", "answer as this `service` does: "+strings.Join(names, ", ")+"; --help as describes them")
-	flags.StringVar(&opts.Text, "text", "", "answer with this `text` (default the last message of the user); @FILE reads it from a file, - from standard input")
+	flags.StringVar(&opts.Text, "text", "", "answer with this `text` (default the last message of the user); @FILE reads it from a file, - from standard input, without the last line end; \"\" is an empty answer")
 	flags.DurationVar(&opts.First, "ttft", 0, "wait for this `duration` before the first token")
 	flags.Float64Var(&opts.Rate, "tps", 0, "send this `number` of tokens per second after that; 0 sends all at once")
 	flags.IntVar(&opts.Slots, "slots", 0, "write this `number` of answers at a time, and let other requests wait; 0 is any number")
@@ -195,17 +197,30 @@ func (s *session) standIn() error {
 
 // text returns the text of answers.
 func (opts *options) text(streams *term.Streams) (string, error) {
-	var text []byte
+	text, isFile := opts.Text, true
+	var all []byte
 	var err error
 	switch {
 	case opts.Text == "-":
-		text, err = io.ReadAll(streams.In)
+		all, err = io.ReadAll(streams.In)
 	case strings.HasPrefix(opts.Text, "@"):
-		text, err = os.ReadFile(opts.Text[1:])
+		all, err = os.ReadFile(opts.Text[1:])
 	default:
-		return opts.Text, nil
+		isFile = false
 	}
-	return strings.TrimSuffix(string(text), "\n"), err
+	if err != nil {
+		return "", err
+	}
+	if isFile {
+		var ended bool
+		if text, ended = strings.CutSuffix(string(all), "\n"); ended {
+			text = strings.TrimSuffix(text, "\r")
+		}
+	}
+	if !utf8.ValidString(text) { // no JSON has it
+		return "", errors.New("the text is not UTF-8")
+	}
+	return text, nil
 }
 
 // settings returns the variables that let client libraries find the service at a URL,

@@ -203,6 +203,18 @@ func TestAsText(t *testing.T) {
 	ask(cmdtest.Start(t, strings.NewReader("low water\n"), "--as", "vercel-ai", "--text", "-"))
 }
 
+// TestAsEmpty wants an empty text to be an empty answer, as models give it, and not the words
+// of the client.
+func TestAsEmpty(t *testing.T) {
+	for _, s := range spokenStreams {
+		url := strings.TrimSuffix(cmdtest.Serve(t, "--as", s.as, "--text", ""), "/")
+		run := cmdtest.Run(t, "", "listen", url+s.path, "--json", s.said("hi"), "--as", s.preset, "--text")
+		if run.Check(t, 0); run.Out != "" {
+			t.Errorf("%s: got %q", s.preset, run.Out)
+		}
+	}
+}
+
 // TestAsRefuses wants flags that do not fit to be refused before anything is served.
 func TestAsRefuses(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
@@ -222,6 +234,7 @@ func TestAsRefuses(t *testing.T) {
 		{"--as openai --heartbeat 1s", "--heartbeat has no meaning with --as"},
 		{"--as openai --pace 1s", "--pace has no meaning with --as"},
 		{"--as openai --text @/no/such/file", "--text"},
+		{"--as openai --text \xff", "--text: the text is not UTF-8"},
 	} {
 		run := cmdtest.Run(t, "", append([]string{"serve", "-p", "0"}, strings.Fields(c.args)...)...)
 		if run.Check(t, 2); !strings.Contains(run.Err, c.want) {

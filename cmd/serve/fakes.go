@@ -46,7 +46,7 @@ func (opts *options) loadOptions(service fake.Service) fake.LoadOptions {
 			return service, nil
 		}
 		named := opts.asOptions
-		named.As, named.Text = name, ""
+		named.As, named.Text, named.Told = name, "", false
 		if !slices.ContainsFunc(standIns, func(s standIn) bool { return s.name == name }) {
 			return nil, nil
 		}

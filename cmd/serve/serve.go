@@ -144,6 +144,7 @@ func New(streams *term.Streams, version string) *cobra.Command {
 			if err := cmp.Or(opts.check(), opts.checkTape(), opts.checkRelay(), opts.checkAs(), opts.checkAsked(), opts.checkCheck(), opts.checkMeaning(c.Flags().Changed)); err != nil {
 				return cli.Usage(err)
 			}
+			opts.Told = c.Flags().Changed("text")
 			if c.Flags().Changed("pace") {
 				opts.TapePace = opts.Pace
 			}

@@ -88,7 +88,7 @@ func (e *engine) answer(p *prompt, content *fake.Content) *answer {
 		if a.Text == "" && a.JSON != nil {
 			a.Text = encode(a.JSON)
 		}
-	case e.options.Text != "":
+	case e.options.Text != "" || e.options.HasText:
 		a.Text = e.options.Text
 	default:
 		a.Content = p.echo()

@@ -49,7 +49,7 @@ func (s *gemini) interact(r *fake.Request, content *fake.Content) *fake.Reply {
 	}
 	x := &interaction{answer: s.answer(p, content), background: truth(r.JSON, "background")}
 	if member(r.JSON, "store") != false {
-		s.kept.put(x.id(), x, x.memory())
+		s.kept.put(keyOf(r, x.id()), x, x.memory())
 	}
 	switch {
 	case p.stream:
@@ -66,14 +66,14 @@ func (s *gemini) interact(r *fake.Request, content *fake.Content) *fake.Reply {
 // of its stream, or to delete it.
 func (s *gemini) interaction(r *fake.Request, id string) *fake.Reply {
 	id, action, _ := strings.Cut(id, "/")
-	x, ok := s.kept.get(id)
+	x, ok := s.kept.get(keyOf(r, id))
 	switch {
 	case !ok:
 		return s.Error(r, http.StatusNotFound, fmt.Sprintf("there is no interaction %q", id))
 	case action != "":
 		return nil
 	case r.Method == http.MethodDelete:
-		s.kept.remove(id, x)
+		s.kept.remove(keyOf(r, id), x)
 		return reply(http.StatusOK, obj())
 	case !isGet(r):
 		return nil

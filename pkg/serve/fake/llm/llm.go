@@ -11,7 +11,9 @@ import (
 
 // Options are the options of all answers of a service.
 type Options struct {
-	Text  string    // of answers without a content; empty repeats the last message of the user
+	Text    string // of answers without a content; empty repeats the last message of the user
+	HasText bool   // Text is meant, also where it is empty
+
 	Pace  fake.Pace // at which tokens, which are words here, go out
 	Slots int       // of answers at a time, others wait for one; 0 is any number
 	Seed  uint64    // of the IDs and the jitter; 0 is a random one

@@ -46,7 +46,7 @@ func (s *openAI) respond(r *fake.Request, content *fake.Content) *fake.Reply {
 		}
 	}
 	if id := text(r.JSON, "previous_response_id"); id != "" {
-		if _, ok := s.kept.get(id); !ok {
+		if _, ok := s.kept.get(keyOf(r, id)); !ok {
 			return s.wrong(r, fmt.Sprintf("there is no previous response %q", id), "previous_response_id", "previous_response_not_found")
 		}
 	}
@@ -66,7 +66,7 @@ func (s *openAI) respond(r *fake.Request, content *fake.Content) *fake.Reply {
 		return s.wrong(r, "background needs store", "background", "invalid_value")
 	}
 	if x.stored {
-		s.kept.put("resp_"+x.key, x, x.memory()+weight.Of(x.request))
+		s.kept.put(keyOf(r, "resp_"+x.key), x, x.memory()+weight.Of(x.request))
 	}
 	switch {
 	case p.stream:
@@ -83,7 +83,7 @@ func (s *openAI) respond(r *fake.Request, content *fake.Content) *fake.Reply {
 // stream, to delete or to cancel it.
 func (s *openAI) response(r *fake.Request, id string) *fake.Reply {
 	id, action, _ := strings.Cut(id, "/")
-	x, ok := s.kept.get(id)
+	x, ok := s.kept.get(keyOf(r, id))
 	switch {
 	case !ok:
 		return s.failure(r, http.StatusNotFound, openAIError{kind: "invalid_request_error"}, fmt.Sprintf("there is no response %q", id), "")
@@ -93,7 +93,7 @@ func (s *openAI) response(r *fake.Request, id string) *fake.Reply {
 	case action != "":
 		return nil
 	case r.Method == http.MethodDelete:
-		s.kept.remove(id, x)
+		s.kept.remove(keyOf(r, id), x)
 		return reply(http.StatusOK, obj("id", id, "object", "response", "deleted", true))
 	case !isGet(r):
 		return nil

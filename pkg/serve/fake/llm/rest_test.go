@@ -208,3 +208,28 @@ func TestKeptBytes(t *testing.T) {
 		}
 	}
 }
+
+// TestTestsApart wants the answers of a test to be there for it alone.
+func TestTestsApart(t *testing.T) {
+	for _, c := range []struct {
+		service, path, body, kept string
+		missing                   int
+	}{
+		{"openai", "/responses", `{"model":"m","input":"hi"}`, "/responses/resp_00000007000001", 404},
+		{"gemini", "/v1beta/interactions", `{"model":"m","input":"hi"}`, "/v1beta/interactions/v1_00000007000001", 404},
+		{"vercel-ai", "/api/chat", `{"id":"c","messages":[{"role":"user","content":"hi"}]}`, "/api/chat/c/stream", 204},
+	} {
+		s := newService(t, c.service, Options{Seed: 7})
+		of := func(test, method, path, body string) *fake.Reply {
+			r := request(t, method, path, body)
+			r.Header.Set("X-Ssectl-Test", test)
+			return s.Reply(r, nil)
+		}
+		of("A", "POST", c.path, c.body)
+		for test, want := range map[string]int{"A": 200, "B": c.missing, "": c.missing} {
+			if reply := of(test, "GET", c.kept, ""); max(reply.Status, 200) != want {
+				t.Errorf("%s of test %q: %s, want %d", c.kept, test, body(reply), want)
+			}
+		}
+	}
+}

@@ -6,7 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/pertest"
 	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/serve/fake"
 )
 
 const (
@@ -26,6 +28,9 @@ type kept[T any] struct {
 	value T
 	size  int
 }
+
+// keyOf returns the name of an answer in a store. Each test has answers of its own.
+func keyOf(r *fake.Request, id string) string { return pertest.Name(r.Header) + "\x00" + id }
 
 // put keeps a value, which takes about size bytes. The oldest ones go for it.
 func (s *store[T]) put(id string, value T, size int) {

@@ -32,7 +32,7 @@ func (s *vercel) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 		if !ok {
 			return nil
 		}
-		id := chat[strings.LastIndexByte(chat, '/')+1:]
+		id := keyOf(r, chat[strings.LastIndexByte(chat, '/')+1:])
 		if a, ok := s.chats.get(id); ok {
 			return s.send(id, a, a.rest(a.written(a.uiEvents()), 0))
 		}
@@ -48,6 +48,7 @@ func (s *vercel) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 	a := s.answer(p, content)
 	id := text(r.JSON, "id")
 	if id != "" {
+		id = keyOf(r, id)
 		s.chats.put(id, a, len(id)+a.memory())
 	}
 	return s.send(id, a, a.written(a.uiEvents()))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/fake"
+	"github.com/ssectl/ssectl/pkg/serve/fake/internal/weight"
 )
 
 // An a2a is an agent of A2A over JSON-RPC, of version 1.0 and of 0.3, which has other
@@ -81,16 +82,16 @@ func (a *a2a) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 	if name, ok := methodsOf03[msg.method]; ok {
 		msg.method, form.old = name, true
 	}
-	return a.reply(msg, form, content)
+	return a.reply(r, msg, form, content)
 }
 
-func (a *a2a) reply(msg message, form a2aForm, content *fake.Content) *fake.Reply {
+func (a *a2a) reply(r *fake.Request, msg message, form a2aForm, content *fake.Content) *fake.Reply {
 	switch msg.method {
 	case "SendMessage", "SendStreamingMessage":
 		if len(list(object(msg.params["message"])["parts"])) == 0 {
 			return refuseCall(msg.id, &failure{Code: invalidParams, Message: "Invalid params: the message has no parts"})
 		}
-		t := a.begin(object(msg.params["message"]), content)
+		t := a.begin(r, object(msg.params["message"]), content)
 		if msg.method == "SendMessage" {
 			t.finish()
 			return fake.JSON(http.StatusOK, success(msg.id, form.wrap("task", form.task(t))))
@@ -98,7 +99,7 @@ func (a *a2a) reply(msg message, form a2aForm, content *fake.Content) *fake.Repl
 		return &fake.Reply{Stream: t.stream(form, 0)}
 	case "ListTasks":
 		tasks := []any{}
-		for _, t := range a.tasks.all() {
+		for _, t := range a.tasks.all(r) {
 			tasks = append(tasks, form.task(t))
 		}
 		return fake.JSON(http.StatusOK, success(msg.id, map[string]any{"tasks": tasks, "totalSize": len(tasks), "pageSize": len(tasks), "nextPageToken": ""}))
@@ -106,7 +107,7 @@ func (a *a2a) reply(msg message, form a2aForm, content *fake.Content) *fake.Repl
 	default:
 		return refuseCall(msg.id, &failure{Code: methodNotFound, Message: "Method not found: " + msg.method})
 	}
-	t, ok := a.tasks.get(text(msg.params["id"]))
+	t, ok := a.tasks.get(keyOf(r, text(msg.params["id"])))
 	if !ok {
 		return refuseCall(msg.id, &failure{Code: taskNotFound, Message: "Task not found"})
 	}
@@ -122,25 +123,24 @@ func (a *a2a) reply(msg message, form a2aForm, content *fake.Content) *fake.Repl
 }
 
 // begin makes the task of a message.
-func (a *a2a) begin(message map[string]any, content *fake.Content) *task {
+func (a *a2a) begin(r *fake.Request, message map[string]any, content *fake.Content) *task {
 	t := &task{id: a.newID("task"), context: text(message["contextId"]), message: message, final: "completed"}
 	if t.context == "" {
 		t.context = a.newID("context")
 	}
 	content = a.or(content, textOfParts(message["parts"]))
-	for _, piece := range pieces(content.Text) {
-		t.parts = append(t.parts, part{text: piece})
+	words := 0
+	for p := range pieces(content.Text, maxPieces) {
+		t.parts = append(t.parts, part{text: content.Text[p.start:p.end], delay: a.spell(p)})
+		words += p.words
 	}
 	if content.JSON != nil {
-		t.parts = append(t.parts, part{data: content.JSON})
-	}
-	for i := range t.parts {
-		t.parts[i].delay = a.delay(i)
+		t.parts = append(t.parts, part{data: content.JSON, delay: a.delay(words)})
 	}
 	if content.Finish != "" {
 		t.final = strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(content.Finish, "TASK_STATE_")), "_", "-")
 	}
-	a.tasks.put(t.id, t, len(encode(message))+len(content.Text)+len(encode(content.JSON))+200*len(t.parts))
+	a.tasks.put(keyOf(r, t.id), t, weight.Of(message)+len(content.Text)+weight.Of(content.JSON)+200*len(t.parts))
 	return t
 }
 

@@ -198,3 +198,20 @@ func TestLangGraphResume(t *testing.T) {
 		want(t, "the text", got, said)
 	}
 }
+
+// TestEmptyText wants an empty text to be an answer, in place of the words of the client.
+func TestEmptyText(t *testing.T) {
+	for _, c := range []struct{ service, path, body string }{
+		{"ag-ui", "/", `{"messages":[{"role":"user","content":"one two three four"}]}`},
+		{"a2a", "/", `{"jsonrpc":"2.0","id":1,"method":"SendStreamingMessage","params":{"message":{"messageId":"m","parts":[{"text":"one two three four"}]}}}`},
+		{"langgraph", "/runs/stream", `{"stream_mode":"messages-tuple","input":{"messages":[{"role":"user","content":"one two three four"}]}}`},
+	} {
+		for _, has := range []bool{false, true} {
+			s := service(t, c.service, protocol.Options{HasText: has})
+			events := len(get(t, s.Reply(request("POST", c.path, c.body), nil)).seen())
+			if spoke := events > 3; spoke == has {
+				t.Errorf("%s: %d events where HasText is %v", c.service, events, has)
+			}
+		}
+	}
+}

@@ -1,8 +1,10 @@
 package protocol
 
 import (
+	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/fake"
@@ -28,21 +30,33 @@ func (a *agui) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 			run[key] = a.newID(kind)
 		}
 	}
-	return fake.Events(a.run(run, a.or(content, lastSaid(list(input["messages"]))))...)
+	content = a.or(content, lastSaid(list(input["messages"])))
+	return &fake.Reply{Stream: func(_ context.Context, send func(record.Record) error) error {
+		return a.run(run, content, send)
+	}}
 }
 
-// run returns the events of a run.
-func (a *agui) run(run map[string]any, content *fake.Content) []record.Record {
-	var records []record.Record
+// run sends the events of a run.
+func (a *agui) run(run map[string]any, content *fake.Content, send func(record.Record) error) error {
+	var err error
+	wait := time.Duration(0) // before the next event
 	add := func(typ string, fields map[string]any) {
-		records = append(records, event("", "", with(fields, map[string]any{"type": typ})))
+		if err == nil {
+			r := event("", "", with(fields, map[string]any{"type": typ}))
+			r.Delay, wait = wait, 0
+			err = send(r)
+		}
 	}
 	n := 0
 	spell := func(typ string, fields map[string]any, text string) {
-		for _, piece := range pieces(text) {
-			add(typ, with(fields, map[string]any{"delta": piece}))
-			records[len(records)-1].Delay = a.delay(n)
-			n++
+		begin := n
+		for p := range pieces(text, maxPieces) {
+			if err != nil {
+				return
+			}
+			n = begin + p.first + p.words
+			wait = a.spell(piece{first: begin + p.first, words: p.words})
+			add(typ, with(fields, map[string]any{"delta": text[p.start:p.end]}))
 		}
 	}
 	add("RUN_STARTED", run)
@@ -79,10 +93,10 @@ func (a *agui) run(run map[string]any, content *fake.Content) []record.Record {
 	}
 	if strings.HasSuffix(content.Finish, "error") {
 		add("RUN_ERROR", map[string]any{"message": "the run failed"})
-		return records
+		return err
 	}
 	add("RUN_FINISHED", with(run, map[string]any{"outcome": map[string]any{"type": "success"}}))
-	return records
+	return err
 }
 
 func (a *agui) Error(_ *fake.Request, status int, message string) *fake.Reply {

@@ -34,6 +34,9 @@ type operations struct {
 	active map[string]bool // by operation ID
 }
 
+// maxID is the number of bytes of the ID of an operation, which is kept until its end.
+const maxID = 1000
+
 const graphqlToken = "X-Graphql-Event-Stream-Token"
 
 func newGraphQL(b *base) fake.Service {
@@ -52,9 +55,9 @@ func (g *graphql) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 	}
 	switch {
 	case r.Method == http.MethodPut:
-		return g.reserve()
+		return g.reserve(r)
 	case token != "":
-		o, ok := g.streams.get(token)
+		o, ok := g.streams.get(keyOf(r, token))
 		if !ok {
 			return g.Error(r, http.StatusNotFound, "Stream not found")
 		}
@@ -84,9 +87,9 @@ func (g *graphql) Error(_ *fake.Request, status int, message string) *fake.Reply
 }
 
 // reserve gives the token of a stream that will be opened.
-func (g *graphql) reserve() *fake.Reply {
+func (g *graphql) reserve(r *fake.Request) *fake.Reply {
 	o := &operations{token: g.newID("token"), active: map[string]bool{}}
-	g.streams.put(o.token, o, 0)
+	g.streams.put(keyOf(r, o.token), o, 0)
 	return &fake.Reply{Status: http.StatusCreated, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Body: []byte(o.token)}
 }
 
@@ -97,9 +100,10 @@ func (g *graphql) onStream(r *fake.Request, o *operations, content *fake.Content
 		if !o.open() {
 			return g.Error(r, http.StatusConflict, "Stream already open")
 		}
+		key := keyOf(r, o.token)
 		return &fake.Reply{Stream: func(ctx context.Context, send func(record.Record) error) error {
 			defer func() { // the reservation is for one stream
-				g.streams.take(o.token)
+				g.streams.take(key)
 				o.feed.end()
 			}()
 			// Its header comes out of proxies that hold it back until there is a body.
@@ -124,10 +128,12 @@ func (g *graphql) onStream(r *fake.Request, o *operations, content *fake.Content
 		switch {
 		case id == "":
 			return g.Error(r, http.StatusBadRequest, "Operation ID is missing")
+		case len(id) > maxID:
+			return g.Error(r, http.StatusBadRequest, "Operation ID is too long")
 		case !o.begin(id):
 			return g.Error(r, http.StatusConflict, "Operation with ID already exists")
 		}
-		o.feed.append(g.events(id, g.results(query, content))...)
+		g.streams.grow(keyOf(r, o.token), o.feed.append(g.events(id, g.results(query, content))...))
 		return &fake.Reply{Status: http.StatusAccepted}
 	}
 	return notAllowed(http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete)
@@ -217,7 +223,7 @@ func (g *graphql) read(r *fake.Request) (query, *fake.Reply) {
 
 // results returns the results of an operation.
 func (g *graphql) results(q query, content *fake.Content) []any {
-	if content == nil && g.Text != "" {
+	if content == nil && g.tells() {
 		content = &fake.Content{Text: g.Text}
 	}
 	switch {

@@ -2,11 +2,16 @@ package protocol
 
 import (
 	"context"
+	"iter"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/ssectl/ssectl/internal/pertest"
 	"github.com/ssectl/ssectl/pkg/record"
+	"github.com/ssectl/ssectl/pkg/serve/fake"
 )
 
 const (
@@ -30,9 +35,11 @@ type kept[T any] struct {
 	size int
 }
 
+// keyOf returns the name of an item on a shelf. Each test has items of its own.
+func keyOf(r *fake.Request, name string) string { return pertest.Name(r.Header) + "\x00" + name }
+
 // put keeps an item, which takes about size bytes.
 func (s *shelf[T]) put(name string, item T, size int) {
-	var out []T
 	s.mu.Lock()
 	if s.items == nil {
 		s.items = map[string]kept[T]{}
@@ -43,12 +50,38 @@ func (s *shelf[T]) put(name string, item T, size int) {
 	s.items[name] = kept[T]{item, size}
 	s.order = append(s.order, name)
 	s.bytes += size
+	out := s.trim()
+	s.mu.Unlock()
+	s.tell(out)
+}
+
+// grow counts bytes that an item takes since it was kept. The oldest items go for them.
+func (s *shelf[T]) grow(name string, bytes int) {
+	s.mu.Lock()
+	k, ok := s.items[name]
+	if !ok {
+		s.mu.Unlock()
+		return
+	}
+	k.size += bytes
+	s.items[name] = k
+	s.bytes += bytes
+	out := s.trim()
+	s.mu.Unlock()
+	s.tell(out)
+}
+
+// trim drops the items for which there is no room; mu is held.
+func (s *shelf[T]) trim() (out []T) {
 	for len(s.order) > maxKept || s.bytes > maxKeptBytes && len(s.order) > 1 {
 		old := s.items[s.order[0]]
 		s.drop(s.order[0], old)
 		out = append(out, old.item)
 	}
-	s.mu.Unlock()
+	return out
+}
+
+func (s *shelf[T]) tell(out []T) {
 	if s.gone != nil {
 		for _, item := range out {
 			s.gone(item)
@@ -82,40 +115,60 @@ func (s *shelf[T]) take(name string) (item T, ok bool) {
 	return k.item, ok
 }
 
-// all returns the items, the oldest first.
-func (s *shelf[T]) all() []T {
+// all returns the items of the test of a request, the oldest first.
+func (s *shelf[T]) all(r *fake.Request) []T {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var items []T
 	for _, name := range s.order {
-		items = append(items, s.items[name].item)
+		if strings.HasPrefix(name, keyOf(r, "")) {
+			items = append(items, s.items[name].item)
+		}
 	}
 	return items
 }
 
-// An answer is a whole stream, made before it is sent, that a client may leave and come
-// back to.
+// An answer is a stream that a client may leave and come back to.
 type answer struct {
-	records []record.Record // never change
+	// events are functions that make the records, the same each time: those of a long
+	// text take many times its memory, and so are made as they are sent.
+	events iter.Seq[func() record.Record]
+	count  int // of events
 
 	mu   sync.Mutex // guards sent
 	sent int        // records that the client which is furthest was sent, or may have been
 }
 
-// after returns the place after the record of an ID.
-func (a *answer) after(id string) (place int, ok bool) {
-	i := slices.IndexFunc(a.records, func(r record.Record) bool { return r.ID == id })
-	return i + 1, i >= 0
+// newAnswer returns the answer of events.
+func newAnswer(events iter.Seq[func() record.Record]) answer {
+	count := 0
+	for range events {
+		count++
+	}
+	return answer{events: events, count: count}
+}
+
+// after returns the place after the event of a number, counted from 0.
+func (a *answer) after(number string) (place int, ok bool) {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 0 || n >= a.count || strconv.Itoa(n) != number {
+		return 0, false
+	}
+	return n + 1, true
 }
 
 // stream returns the function that sends the rest of an answer.
 func (a *answer) stream(from int) func(context.Context, func(record.Record) error) error {
 	return func(_ context.Context, send func(record.Record) error) error {
-		for i := from; i < len(a.records); i++ {
+		i := 0
+		for make := range a.events {
+			if i++; i <= from {
+				continue
+			}
 			a.mu.Lock()
-			a.sent = max(a.sent, i+1)
+			a.sent = max(a.sent, i)
 			a.mu.Unlock()
-			if err := send(a.records[i]); err != nil {
+			if err := send(make()); err != nil {
 				return err
 			}
 		}
@@ -127,20 +180,14 @@ func (a *answer) stream(from int) func(context.Context, func(record.Record) erro
 func (a *answer) progress() (sent int, done bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.sent, a.sent == len(a.records)
-}
-
-// size is about the memory that an answer takes.
-func (a *answer) size() (n int) {
-	for _, r := range a.records {
-		n += 200 + len(r.Data)
-	}
-	return n
+	return a.sent, a.sent == a.count
 }
 
 const (
-	maxLog      = 10_000   // records in a log
-	maxLogBytes = 16 << 20 // of data in a log
+	maxLog      = 10_000    // records in a log
+	maxLogBytes = 16 << 20  // of data in a log
+	recordBytes = 250       // of a record, beside its data
+	maxBatch    = 256 << 10 // bytes of records that a client takes from a feed at a time
 )
 
 // A feed is a stream that grows, for clients that wait for news. It keeps the latest
@@ -154,32 +201,38 @@ type feed struct {
 	wake    chan struct{} // closed when there is news
 }
 
-// append adds records, and reports whether the feed still takes any.
-func (f *feed) append(records ...record.Record) bool {
+// append adds records, unless the feed has ended, and returns by how many bytes it grew.
+func (f *feed) append(records ...record.Record) (grown int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended {
-		return false
+		return 0
 	}
+	before := f.bytes
 	for _, r := range records {
 		f.records = append(f.records, r)
-		f.bytes += len(r.Data)
+		f.bytes += sizeOf(r)
 	}
 	for len(f.records) > maxLog || f.bytes > maxLogBytes && len(f.records) > 1 {
-		f.bytes -= len(f.records[0].Data)
+		f.bytes -= sizeOf(f.records[0])
 		f.records[0] = record.Record{}
 		f.records = f.records[1:]
 		f.first++
 	}
 	f.news()
-	return true
+	return f.bytes - before
 }
 
-// end ends the streams of all clients.
+// sizeOf returns about the bytes that a record takes.
+func sizeOf(r record.Record) int { return recordBytes + len(r.ID) + len(r.Type) + len(r.Data) }
+
+// end ends the streams of all clients, and lets go of the records.
 func (f *feed) end() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended = true
+	f.first += len(f.records)
+	f.records, f.bytes = nil, 0
 	f.news()
 }
 
@@ -210,13 +263,18 @@ func (f *feed) after(id string) (place int, ok bool) {
 	return f.first, false
 }
 
-// next returns the records from a place on, and the place after them. Without any, wake
+// next returns records from a place on, not too many at a time, as a client may take
+// none, and the place after them. Without any, wake
 // is closed when there are, nil if there never will be.
 func (f *feed) next(place int) (records []record.Record, after int, wake <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if skip := max(place-f.first, 0); skip < len(f.records) {
-		return slices.Clone(f.records[skip:]), f.first + len(f.records), nil
+		n, bytes := skip, 0
+		for ; n < len(f.records) && bytes < maxBatch; n++ {
+			bytes += sizeOf(f.records[n])
+		}
+		return slices.Clone(f.records[skip:n]), f.first + n, nil
 	}
 	if f.ended {
 		return nil, place, nil

@@ -3,6 +3,7 @@ package protocol
 import (
 	"cmp"
 	"context"
+	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/ssectl/ssectl/pkg/record"
 	"github.com/ssectl/ssectl/pkg/serve/fake"
+	"github.com/ssectl/ssectl/pkg/serve/fake/internal/weight"
 )
 
 // A langgraph is a server of LangGraph with one graph, which answers the last message of
@@ -33,8 +35,9 @@ type thread struct {
 	metadata any
 	created  time.Time
 
-	mu       sync.Mutex // guards messages
+	mu       sync.Mutex // guards the fields below
 	messages []any
+	bytes    int // of them
 }
 
 const maxMessages = 1000 // of a thread
@@ -54,12 +57,12 @@ func (l *langgraph) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 	path := strings.Split(strings.Trim(r.Path, "/"), "/")
 	var of *thread
 	if path[0] == "threads" && len(path) > 1 && path[1] != "search" {
-		t, ok := l.threads.get(path[1])
+		t, ok := l.threads.get(keyOf(r, path[1]))
 		if !ok && !l.mayMake(r) {
 			return l.Error(r, http.StatusNotFound, "Thread "+path[1]+" not found")
 		}
 		if !ok {
-			t = l.newThread(path[1], nil)
+			t = l.newThread(r, path[1], nil)
 		}
 		of, path = t, append([]string{"thread"}, path[2:]...)
 	}
@@ -74,14 +77,14 @@ func (l *langgraph) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 		return l.makeThread(r)
 	case "POST threads/search":
 		threads := []any{}
-		for _, t := range l.threads.all() {
+		for _, t := range l.threads.all(r) {
 			threads = append(threads, t.value())
 		}
 		return fake.JSON(http.StatusOK, threads)
 	case "GET thread":
 		return fake.JSON(http.StatusOK, of.value())
 	case "DELETE thread":
-		l.threads.take(of.id)
+		l.threads.take(keyOf(r, of.id))
 		return &fake.Reply{Status: http.StatusNoContent}
 	case "GET thread/state":
 		return fake.JSON(http.StatusOK, of.state())
@@ -98,7 +101,7 @@ func (l *langgraph) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 		return run.located(fake.JSON(http.StatusOK, run.value()))
 	case "GET thread/runs":
 		runs := []any{}
-		for _, run := range l.runs.all() {
+		for _, run := range l.runs.all(r) {
 			if run.thread == of {
 				runs = append(runs, run.value())
 			}
@@ -114,7 +117,7 @@ func (l *langgraph) Reply(r *fake.Request, content *fake.Content) *fake.Reply {
 	if len(path) < 2 || path[0] != "runs" {
 		return nil
 	}
-	run, ok := l.runs.get(path[1])
+	run, ok := l.runs.get(keyOf(r, path[1]))
 	if !ok || run.thread != of {
 		return l.Error(r, http.StatusNotFound, "Run "+path[1]+" not found")
 	}
@@ -126,22 +129,22 @@ func (l *langgraph) mayMake(r *fake.Request) bool {
 	return r.Method == http.MethodPost && object(r.JSON)["if_not_exists"] == "create"
 }
 
-func (l *langgraph) newThread(id string, metadata any) *thread {
+func (l *langgraph) newThread(r *fake.Request, id string, metadata any) *thread {
 	if metadata == nil {
 		metadata = map[string]any{}
 	}
 	t := &thread{id: id, metadata: metadata, created: time.Now()}
-	l.threads.put(id, t, len(encode(metadata)))
+	l.threads.put(keyOf(r, id), t, weight.Of(metadata))
 	return t
 }
 
 func (l *langgraph) makeThread(r *fake.Request) *fake.Reply {
 	body := object(r.JSON)
 	id := cmp.Or(text(body["thread_id"]), l.newID("thread"))
-	t, ok := l.threads.get(id)
+	t, ok := l.threads.get(keyOf(r, id))
 	switch {
 	case !ok:
-		t = l.newThread(id, body["metadata"])
+		t = l.newThread(r, id, body["metadata"])
 	case body["if_exists"] != "do_nothing":
 		return l.Error(r, http.StatusConflict, "Thread "+id+" already exists")
 	}
@@ -177,13 +180,22 @@ func (t *thread) now() map[string]any {
 	return map[string]any{"messages": append([]any{}, t.messages...)}
 }
 
-// add adds messages to a thread, and returns all of them.
-func (t *thread) add(messages ...any) []any {
+// add adds messages to a thread, of which the oldest go, and returns all of them, and by
+// how many bytes it grew.
+func (t *thread) add(messages ...any) (all []any, grown int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.messages = append(t.messages, messages...)
-	t.messages = t.messages[max(len(t.messages)-maxMessages, 0):]
-	return slices.Clone(t.messages)
+	before := t.bytes
+	for _, m := range messages {
+		t.messages = append(t.messages, m)
+		t.bytes += weight.Of(m)
+	}
+	for len(t.messages) > maxMessages || t.bytes > maxLogBytes && len(t.messages) > 1 {
+		t.bytes -= weight.Of(t.messages[0])
+		t.messages[0] = nil
+		t.messages = t.messages[1:]
+	}
+	return slices.Clone(t.messages), t.bytes - before
 }
 
 // newRun makes a run of a request: of a thread, or of none.
@@ -195,15 +207,17 @@ func (l *langgraph) newRun(r *fake.Request, of *thread, content *fake.Content) *
 	reply := l.message(content)
 	before := input
 	if of != nil {
-		before = of.add(input...)
-		of.add(reply)
+		var grown, more int
+		before, grown = of.add(input...)
+		_, more = of.add(reply)
+		l.threads.grow(keyOf(r, of.id), grown+more)
 	}
 	run.values = map[string]any{"messages": append(slices.Clone(before), reply)}
 	if content.JSON != nil {
 		run.values = with(object(content.JSON), run.values)
 	}
-	l.record(run, modes(body["stream_mode"]), map[string]any{"messages": before}, reply, content)
-	l.runs.put(run.id, run, run.size())
+	run.answer = newAnswer(l.events(run, modes(body["stream_mode"]), map[string]any{"messages": before}, reply, content))
+	l.runs.put(keyOf(r, run.id), run, 1000+weight.Of(before)+weight.Of(reply)+weight.Of(content.JSON))
 	return run
 }
 
@@ -251,17 +265,32 @@ func modes(asked any) (modes []string) {
 	return modes
 }
 
-// record makes the events of a run (https://docs.langchain.com/langsmith/streaming).
-func (l *langgraph) record(run *run, modes []string, before, reply map[string]any, content *fake.Content) {
-	in := func(mode string) bool { return slices.Contains(modes, mode) }
-	add := func(typ string, value any, delay time.Duration) {
-		r := event(strconv.Itoa(len(run.records)+1), typ, value)
-		r.Delay = delay
-		run.records = append(run.records, r)
+// maxPartials bounds the bytes of the events that repeat the text so far, about.
+const maxPartials = 16 << 20
+
+// events returns the events of a run (https://docs.langchain.com/langsmith/streaming).
+func (l *langgraph) events(run *run, modes []string, before, reply map[string]any, content *fake.Content) iter.Seq[func() record.Record] {
+	return func(yield func(func() record.Record) bool) { l.write(run, modes, before, reply, content, yield) }
+}
+
+func (l *langgraph) write(run *run, modes []string, before, reply map[string]any, content *fake.Content, yield func(func() record.Record) bool) {
+	n, more := 0, true
+	add := func(typ string, value func() any, delay func() time.Duration) {
+		n++
+		id := strconv.Itoa(n)
+		more = more && yield(func() record.Record {
+			r := event(id, typ, value())
+			if delay != nil {
+				r.Delay = delay()
+			}
+			return r
+		})
 	}
-	add("metadata", map[string]any{"run_id": run.id, "attempt": 1}, 0)
+	in := func(mode string) bool { return slices.Contains(modes, mode) }
+	plain := func(typ string, value any) { add(typ, func() any { return value }, nil) }
+	plain("metadata", map[string]any{"run_id": run.id, "attempt": 1})
 	if in("values") {
-		add("values", before, 0)
+		plain("values", before)
 	}
 	about := map[string]any{"run_id": run.id, "graph_id": graphID, "langgraph_node": graphID, "langgraph_step": 1}
 	if run.thread != nil {
@@ -270,41 +299,46 @@ func (l *langgraph) record(run *run, modes []string, before, reply map[string]an
 	chunk := func(fields map[string]any) map[string]any {
 		return with(fields, map[string]any{"type": "AIMessageChunk", "id": reply["id"], "content": "", "tool_call_chunks": []any{}})
 	}
-	said := ""
 	if in("messages") {
-		add("messages/metadata", map[string]any{text(reply["id"]): map[string]any{"metadata": about}}, 0)
+		plain("messages/metadata", map[string]any{text(reply["id"]): map[string]any{"metadata": about}})
 	}
-	for i, piece := range pieces(content.Text) {
-		said += piece
-		delay := l.delay(i)
+	most := maxPieces
+	if in("messages") && content.Text != "" {
+		most = min(most, max(2*maxPartials/len(content.Text), 1))
+	}
+	for p := range pieces(content.Text, most) {
+		if !more {
+			return
+		}
+		delay := func() time.Duration { return l.spell(p) }
 		if in("messages-tuple") {
-			add("messages", []any{chunk(map[string]any{"content": piece}), about}, delay)
-			delay = 0
+			add("messages", func() any { return []any{chunk(map[string]any{"content": content.Text[p.start:p.end]}), about} }, delay)
+			delay = nil
 		}
 		if in("messages") {
-			add("messages/partial", []any{with(map[string]any{"content": said}, reply)}, delay)
+			add("messages/partial", func() any { return []any{with(map[string]any{"content": content.Text[:p.end]}, reply)} }, delay)
 		}
 	}
 	for i, tool := range content.Tools {
 		if in("messages-tuple") {
 			call := map[string]any{"type": "tool_call_chunk", "index": i, "id": object(list(reply["tool_calls"])[i])["id"], "name": tool.Name, "args": arguments(tool)}
-			add("messages", []any{chunk(map[string]any{"tool_call_chunks": []any{call}}), about}, 0)
+			plain("messages", []any{chunk(map[string]any{"tool_call_chunks": []any{call}}), about})
 		}
 	}
 	if in("messages") {
-		add("messages/complete", []any{reply}, 0)
+		plain("messages/complete", []any{reply})
 	}
 	if in("custom") && content.JSON != nil {
-		add("custom", content.JSON, 0)
+		plain("custom", content.JSON)
 	}
 	if in("updates") {
-		add("updates", map[string]any{graphID: map[string]any{"messages": []any{reply}}}, 0)
+		plain("updates", map[string]any{graphID: map[string]any{"messages": []any{reply}}})
 	}
 	if in("values") {
-		add("values", run.values, 0)
+		plain("values", run.values)
 	}
 	if strings.HasSuffix(content.Finish, "error") {
-		add("error", map[string]any{"error": "RunError", "message": "the run failed"}, 0)
+		plain("error", map[string]any{"error": "RunError", "message": "the run failed"})
 	}
 }
 
@@ -336,7 +370,7 @@ func (r *run) reply() *fake.Reply {
 func (r *run) finish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sent = len(r.records)
+	r.sent = r.count
 }
 
 func (r *run) value() map[string]any {
@@ -378,7 +412,8 @@ func (r *run) act(request *fake.Request, action string) *fake.Reply {
 func (r *run) join(request *fake.Request) *fake.Reply {
 	place, _ := r.progress()
 	if last := request.Header.Get("Last-Event-ID"); r.resumable && last != "" {
-		place, _ = r.after(last) // an unknown one is before all
+		n, _ := strconv.Atoi(last)
+		place, _ = r.after(strconv.Itoa(n - 1)) // an unknown one is before all
 	}
 	reply := r.located(&fake.Reply{Stream: func(ctx context.Context, send func(record.Record) error) error {
 		return r.stream(place)(ctx, send)

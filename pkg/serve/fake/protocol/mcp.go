@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -220,7 +221,7 @@ func textContent(text string) []any {
 
 // run returns the text that a tool returns by itself.
 func (m *mcp) run(name string, arguments map[string]any) string {
-	if m.Text != "" {
+	if m.tells() {
 		return m.Text
 	}
 	if name == "count" {
@@ -244,18 +245,24 @@ func steps(name string, arguments map[string]any) int {
 	return min(max(n, 1), maxCount)
 }
 
-// progress returns the notifications of a call whose client asked for them.
-func (m *mcp) progress(msg message) []record.Record {
+// progress returns the functions that make the notifications of a call whose client asked
+// for them, and their number.
+func (m *mcp) progress(msg message) (events iter.Seq[func() record.Record], total int) {
 	token := object(msg.params["_meta"])["progressToken"]
 	if token == nil || msg.method != "tools/call" {
-		return nil
+		return nil, 0
 	}
-	var records []record.Record
-	total := steps(text(msg.params["name"]), object(msg.params["arguments"]))
-	for n := range total {
-		r := event("", "message", notification("notifications/progress", map[string]any{"progressToken": token, "progress": n + 1, "total": total}))
-		r.Delay = m.delay(n)
-		records = append(records, r)
-	}
-	return records
+	total = steps(text(msg.params["name"]), object(msg.params["arguments"]))
+	return func(yield func(func() record.Record) bool) {
+		for n := range total {
+			more := yield(func() record.Record {
+				r := event("", "message", notification("notifications/progress", map[string]any{"progressToken": token, "progress": n + 1, "total": total}))
+				r.Delay = m.delay(n)
+				return r
+			})
+			if !more {
+				return
+			}
+		}
+	}, total
 }

@@ -22,12 +22,13 @@ func (m *mcp) openLegacy(r *fake.Request) *fake.Reply {
 		return notAllowed(http.MethodGet) // by which clients of both transports know this one
 	}
 	s := &session{id: m.newID("session"), version: legacy}
+	key := keyOf(r, s.id)
 	endpoint := legacyMessages + "?sessionId=" + url.QueryEscape(s.id)
 	s.feed.append(record.Record{Event: stream.Event{Type: "endpoint", Data: endpoint}, IsEvent: true})
 	return &fake.Reply{Stream: func(ctx context.Context, send func(record.Record) error) error {
-		m.sessions.put(s.id, s, 0)
+		m.sessions.put(key, s, 0)
 		defer func() {
-			m.sessions.take(s.id)
+			m.sessions.take(key)
 			s.end()
 		}()
 		return s.feed.follow(ctx, 0, m.beat(), nil, send)
@@ -38,7 +39,8 @@ func (m *mcp) postLegacy(r *fake.Request, content *fake.Content) *fake.Reply {
 	if r.Method != http.MethodPost {
 		return notAllowed(http.MethodPost)
 	}
-	s, ok := m.sessions.get(r.Query.Get("sessionId"))
+	key := keyOf(r, r.Query.Get("sessionId"))
+	s, ok := m.sessions.get(key)
 	if !ok || s.version != legacy {
 		return refuseCall(nil, &failure{Code: invalidRequest, Message: "Session not found", status: http.StatusNotFound})
 	}
@@ -47,7 +49,7 @@ func (m *mcp) postLegacy(r *fake.Request, content *fake.Content) *fake.Reply {
 		return problem
 	}
 	if msg.isRequest() {
-		s.feed.append(m.tell(msg, content)...)
+		m.sessions.grow(key, s.feed.append(m.tell(msg, content)...))
 	}
 	return &fake.Reply{Status: http.StatusAccepted, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Body: []byte("Accepted")}
 }
@@ -61,5 +63,11 @@ func (m *mcp) tell(msg message, content *fake.Content) []record.Record {
 	if failure != nil {
 		return []record.Record{event("", "message", failed(msg.id, failure))}
 	}
-	return append(m.progress(msg), event("", "message", success(msg.id, result)))
+	var records []record.Record
+	if progress, total := m.progress(msg); total > 0 {
+		for make := range progress {
+			records = append(records, make())
+		}
+	}
+	return append(records, event("", "message", success(msg.id, result)))
 }

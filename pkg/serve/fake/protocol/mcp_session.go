@@ -3,6 +3,7 @@ package protocol
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -49,7 +50,7 @@ func (m *mcp) replyInSession(r *fake.Request, content *fake.Content) *fake.Reply
 		if problem != nil {
 			return problem
 		}
-		m.sessions.take(s.id)
+		m.sessions.take(keyOf(r, s.id))
 		s.end()
 		return &fake.Reply{}
 	}
@@ -62,7 +63,7 @@ func (m *mcp) session(r *fake.Request) (*session, *fake.Reply) {
 	if id == "" {
 		return nil, refuseCall(nil, &failure{Code: invalidRequest, Message: "Bad Request: Mcp-Session-Id header is required", status: http.StatusBadRequest})
 	}
-	s, ok := m.sessions.get(id)
+	s, ok := m.sessions.get(keyOf(r, id))
 	if !ok {
 		return nil, refuseCall(nil, &failure{Code: invalidRequest, Message: "Session not found", status: http.StatusNotFound})
 	}
@@ -75,7 +76,7 @@ func (m *mcp) postInSession(r *fake.Request, content *fake.Content) *fake.Reply 
 		return problem
 	}
 	if msg.method == "initialize" && msg.isRequest() {
-		return m.initialize(msg)
+		return m.initialize(r, msg)
 	}
 	s, problem := m.session(r)
 	if problem != nil {
@@ -89,18 +90,18 @@ func (m *mcp) postInSession(r *fake.Request, content *fake.Content) *fake.Reply 
 		return refuseCall(msg.id, failure)
 	}
 	response := success(msg.id, result)
-	progress := m.progress(msg)
-	if len(progress) == 0 {
+	progress, total := m.progress(msg)
+	if total == 0 {
 		return fake.JSON(http.StatusOK, response)
 	}
-	return &fake.Reply{Stream: m.keep(s, progress, response).stream(0)}
+	return &fake.Reply{Stream: m.keep(s, progress, response, len(r.Body)).stream(0)}
 }
 
 // initialize answers the handshake, with the revision that the client asked for where it
 // is one of those with sessions.
-func (m *mcp) initialize(msg message) *fake.Reply {
+func (m *mcp) initialize(r *fake.Request, msg message) *fake.Reply {
 	s := &session{id: m.newID("session"), version: negotiated(msg)}
-	m.sessions.put(s.id, s, 0)
+	m.sessions.put(keyOf(r, s.id), s, 0)
 	reply := fake.JSON(http.StatusOK, success(msg.id, handshake(s.version)))
 	reply.Header.Set("Mcp-Session-Id", s.id)
 	return reply
@@ -129,19 +130,29 @@ func (m *mcp) resultInSession(msg message, content *fake.Content, version string
 // keep keeps the stream of a call for as long as its session may resume it. Its IDs are
 // unique, so that each names its stream. Revisions that know it have a first
 // event without a message, which alone makes a cut before the first message good.
-func (m *mcp) keep(s *session, progress []record.Record, response response) *call {
+func (m *mcp) keep(s *session, progress iter.Seq[func() record.Record], response response, size int) *call {
 	id := m.newID("stream")
-	c := &call{session: s}
-	if s.version >= stateful {
-		first := stream.Event{Retry: retry, HasRetry: true}
-		c.records = append(c.records, record.Record{Event: first, IsEvent: true})
-	}
-	c.records = append(c.records, progress...)
-	c.records = append(c.records, event("", "message", response))
-	for i := range c.records {
-		c.records[i].ID = id + "_" + strconv.Itoa(i)
-	}
-	m.answers.put(id, c, c.size())
+	last := event("", "message", response)
+	c := &call{session: s, answer: newAnswer(func(yield func(func() record.Record) bool) {
+		n, more := 0, true
+		add := func(make func() record.Record) bool {
+			at := id + "_" + strconv.Itoa(n)
+			n++
+			more = more && yield(func() record.Record {
+				r := make()
+				r.ID = at
+				return r
+			})
+			return more
+		}
+		if s.version >= stateful {
+			first := stream.Event{Retry: retry, HasRetry: true}
+			add(func() record.Record { return record.Record{Event: first, IsEvent: true} })
+		}
+		progress(add)
+		add(func() record.Record { return last })
+	})}
+	m.answers.put(id, c, 1000+len(last.Data)+size)
 	return c
 }
 
@@ -169,7 +180,7 @@ func (m *mcp) listen(r *fake.Request) *fake.Reply {
 func (m *mcp) resume(s *session, last string) *fake.Reply {
 	id := last[:max(strings.LastIndexByte(last, '_'), 0)]
 	if c, ok := m.answers.get(id); ok && c.session == s {
-		if place, ok := c.after(last); ok {
+		if place, ok := c.after(last[len(id)+1:]); ok {
 			return &fake.Reply{Stream: c.stream(place)}
 		}
 	}

@@ -68,11 +68,18 @@ func (m *mcp) replyStateless(r *fake.Request, content *fake.Content) *fake.Reply
 		result = complete(msg.method, o)
 	}
 	response := success(msg.id, result)
-	progress := m.progress(msg)
-	if len(progress) == 0 {
+	progress, total := m.progress(msg)
+	if total == 0 {
 		return fake.JSON(http.StatusOK, response)
 	}
-	return fake.Events(append(progress, event("", "message", response))...)
+	return &fake.Reply{Stream: func(_ context.Context, send func(record.Record) error) error {
+		for make := range progress {
+			if err := send(make()); err != nil {
+				return err
+			}
+		}
+		return send(event("", "message", response))
+	}}
 }
 
 // versions returns the revisions that the server speaks, the latest first.

@@ -25,11 +25,19 @@ import (
 // updates, and for a publisher none is needed.
 type mercure struct {
 	*base
+	hubs shelf[*hub] // by test
+
+	making sync.Mutex // of hubs
+}
+
+// A hub has the updates of one test.
+type hub struct {
 	log feed
 
-	mu      sync.Mutex // guards updates
+	mu      sync.Mutex // guards the fields below
 	updates map[string]update
 	order   []string // of the keys of updates, the oldest first
+	bytes   int      // of the topics of updates
 }
 
 // An update has the topics of a record of the log.
@@ -46,7 +54,23 @@ const earliest = "earliest"
 
 const maxMatchers = 100
 
-func newMercure(b *base) fake.Service { return &mercure{base: b, updates: map[string]update{}} }
+func newMercure(b *base) fake.Service {
+	m := &mercure{base: b}
+	m.hubs.gone = func(h *hub) { h.log.end() }
+	return m
+}
+
+// hub returns the hub of the test of a request.
+func (m *mercure) hub(r *fake.Request) *hub {
+	m.making.Lock()
+	defer m.making.Unlock()
+	h, ok := m.hubs.get(keyOf(r, ""))
+	if !ok {
+		h = &hub{updates: map[string]update{}}
+		m.hubs.put(keyOf(r, ""), h, 0)
+	}
+	return h
+}
 
 // Reply sends the updates of publishers on; a content means nothing to a hub.
 func (m *mercure) Reply(r *fake.Request, _ *fake.Content) *fake.Reply {
@@ -92,23 +116,37 @@ func (m *mercure) publish(r *fake.Request) *fake.Reply {
 	if e.ID == "" {
 		e.ID = newURN()
 	}
-	m.keep(e.ID, update{topics, form.Has("private")})
-	m.log.append(record.Record{Event: e, IsEvent: true})
+	h := m.hub(r)
+	grown := h.keep(e.ID, update{topics, form.Has("private")})
+	m.hubs.grow(keyOf(r, ""), grown+h.log.append(record.Record{Event: e, IsEvent: true}))
 	return &fake.Reply{Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Body: []byte(e.ID)}
 }
 
-// keep remembers the topics of an update for as long as the log may have its record.
-func (m *mercure) keep(id string, u update) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, known := m.updates[id]; !known {
-		m.order = append(m.order, id)
+// keep remembers the topics of an update for as long as the log may have its record, and
+// returns by how many bytes the hub grew.
+func (h *hub) keep(id string, u update) (grown int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before := h.bytes
+	if _, known := h.updates[id]; !known {
+		h.order = append(h.order, id)
 	}
-	m.updates[id] = u
-	if len(m.order) > maxLog {
-		delete(m.updates, m.order[0])
-		m.order = m.order[1:]
+	h.bytes += u.size(id) - h.updates[id].size(id)
+	h.updates[id] = u
+	for len(h.order) > maxLog || h.bytes > maxLogBytes && len(h.order) > 1 {
+		h.bytes -= h.updates[h.order[0]].size(h.order[0])
+		delete(h.updates, h.order[0])
+		h.order = h.order[1:]
 	}
+	return h.bytes - before
+}
+
+// size returns about the bytes that an update takes, 0 for none.
+func (u update) size(id string) (n int) {
+	for _, topic := range u.topics {
+		n += recordBytes + len(id) + len(topic)
+	}
+	return n
 }
 
 func (m *mercure) subscribe(r *fake.Request) *fake.Reply {
@@ -118,9 +156,10 @@ func (m *mercure) subscribe(r *fake.Request) *fake.Reply {
 	}
 	authorized := hasToken(r)
 	header := http.Header{}
-	place := m.log.place()
+	h := m.hub(r)
+	place := h.log.place()
 	if last := lastEventID(r); last != "" {
-		at, known := m.log.after(last)
+		at, known := h.log.after(last)
 		if !known {
 			last = earliest
 		}
@@ -128,9 +167,9 @@ func (m *mercure) subscribe(r *fake.Request) *fake.Reply {
 		header.Set("Last-Event-ID", last)
 	}
 	pick := func(record record.Record) bool {
-		m.mu.Lock()
-		u := m.updates[record.ID]
-		m.mu.Unlock()
+		h.mu.Lock()
+		u := h.updates[record.ID]
+		h.mu.Unlock()
 		return (authorized || !u.private) && slices.ContainsFunc(u.topics, matches)
 	}
 	return &fake.Reply{Header: header, Stream: func(ctx context.Context, send func(record.Record) error) error {
@@ -142,7 +181,7 @@ func (m *mercure) subscribe(r *fake.Request) *fake.Reply {
 		if err := send(hello); err != nil {
 			return err
 		}
-		return m.log.follow(ctx, place, m.beat(), pick, send)
+		return h.log.follow(ctx, place, m.beat(), pick, send)
 	}}
 }
 

@@ -8,14 +8,13 @@
 package protocol
 
 import (
-	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"iter"
 	mathrand "math/rand/v2"
 	"net/http"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -29,6 +28,9 @@ import (
 type Options struct {
 	// Text, if not empty, is the text of an answer without a content.
 	Text string
+
+	// HasText means that Text is meant, also where it is empty.
+	HasText bool
 
 	// Pace is the speed at which a text is sent, and a tool reports its progress.
 	Pace fake.Pace
@@ -123,7 +125,15 @@ func (b *base) beat() time.Duration {
 	return b.Heartbeat
 }
 
-// delay returns the wait before a piece of an answer, counted from 0.
+// spell returns the wait before a piece of a text: that of its words.
+func (b *base) spell(p piece) (wait time.Duration) {
+	for i := range p.words {
+		wait += b.delay(p.first + i)
+	}
+	return wait
+}
+
+// delay returns the wait before a word of an answer, counted from 0.
 func (b *base) delay(piece int) time.Duration {
 	if piece == 0 {
 		return b.Pace.First
@@ -135,18 +145,54 @@ func (b *base) delay(piece int) time.Duration {
 	return time.Duration(float64(time.Second) / b.Pace.Rate * jitter)
 }
 
-// pieces returns the parts in which a text is sent: words, with the space after them.
-func pieces(text string) []string {
-	return slices.DeleteFunc(strings.SplitAfter(text, " "), func(piece string) bool { return piece == "" })
+// maxPieces is the number of pieces in which a text is sent. Each is an event, which takes
+// many times the bytes of a word.
+const maxPieces = 10_000
+
+// A piece is a part of a text that is sent at once.
+type piece struct {
+	start, end   int // in the text
+	first, words int // the number of the first word, from 0, and how many there are
+}
+
+// pieces returns the parts in which a text is sent, at most so many: words, with the space
+// after them.
+func pieces(text string, most int) iter.Seq[piece] {
+	words := strings.Count(text, " ")
+	if text != "" && !strings.HasSuffix(text, " ") {
+		words++
+	}
+	group := max((words+most-1)/most, 1)
+	return func(yield func(piece) bool) {
+		for p := (piece{}); p.end < len(text); {
+			p = piece{start: p.end, end: p.end, first: p.first + p.words}
+			for ; p.words < group && p.end < len(text); p.words++ {
+				n := strings.IndexByte(text[p.end:], ' ') + 1
+				if n == 0 {
+					n = len(text) - p.end
+				}
+				p.end += n
+			}
+			if !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 // or returns a content, or where there is none, one that repeats the words of a client.
 func (b *base) or(content *fake.Content, said string) *fake.Content {
-	if content == nil {
-		content = &fake.Content{Text: cmp.Or(b.Text, said)}
+	switch {
+	case content != nil:
+		return content
+	case b.tells():
+		return &fake.Content{Text: b.Text}
 	}
-	return content
+	return &fake.Content{Text: said}
 }
+
+// tells reports whether there is a text for the answers without a content.
+func (b *base) tells() bool { return b.HasText || b.Text != "" }
 
 // event returns a record of an event with a value as JSON.
 func event(id, typ string, value any) record.Record {
