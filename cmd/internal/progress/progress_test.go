@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,13 +14,28 @@ import (
 
 // A screen is a terminal of one width that knows the few codes that a line uses.
 type screen struct {
-	bytes.Buffer
+	mu     sync.Mutex // guards the fields below
+	text   bytes.Buffer
 	writes int
 }
 
 func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.writes++
-	return s.Buffer.Write(p)
+	return s.text.Write(p)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func (s *screen) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.writes
 }
 
 // rows returns the text that stands on the terminal, with lines broken at its width.
@@ -68,13 +84,13 @@ func TestLine(t *testing.T) {
 			})
 			time.Sleep(999 * time.Millisecond)
 			synctest.Wait()
-			if errs.writes > 0 {
+			if errs.count() > 0 {
 				t.Errorf("width %d: shown too early: %q", width, errs.String())
 			}
 			time.Sleep(4 * time.Second)
 			synctest.Wait()
-			if errs.writes > 41 {
-				t.Errorf("width %d: %d writes in 4 s", width, errs.writes)
+			if errs.count() > 41 {
+				t.Errorf("width %d: %d writes in 4 s", width, errs.count())
 			}
 			columns := width
 			if width == 0 {
@@ -110,14 +126,14 @@ func TestLineEndsWithContext(t *testing.T) {
 		time.Sleep(time.Second)
 		cancel()
 		synctest.Wait()
-		n := errs.writes
+		n := errs.count()
 		if rows := errs.rows(200); n == 0 || strings.Join(rows, "") != "" {
 			t.Errorf("%d writes, left on the screen: %q", n, rows)
 		}
 		time.Sleep(time.Second)
 		l.Above(func() error { return nil })
 		l.Stop()
-		if errs.writes != n {
+		if errs.count() != n {
 			t.Error("drawn after the interrupt")
 		}
 	})
