@@ -310,6 +310,12 @@ func (m *messages) next() {
 		n, err = r.Read(m.text[len(m.text):cap(m.text)])
 		m.text = m.text[:len(m.text)+n]
 	}
+	if m.wire.closing.Load() {
+		// Closing reads too: what came since may be the end of a message without
+		// its beginning.
+		m.text, m.err = nil, m.cause(err)
+		return
+	}
 	start := m.size
 	m.size += int64(len(m.text))
 	switch {
@@ -395,10 +401,10 @@ func (m *messages) cause(err error) error {
 			return io.EOF
 		}
 		return m.closed
-	case m.wire.err != nil && m.wire.err != errWireEnd:
-		return m.wire.err
 	case m.wire.closing.Load():
 		return errDisconnected
+	case m.wire.err != nil && m.wire.err != errWireEnd:
+		return m.wire.err
 	case errors.Is(err, net.ErrClosed), errors.Is(err, context.DeadlineExceeded):
 		return errNotTaken // the library closed the connection
 	case m.wire.err == errWireEnd:
