@@ -52,7 +52,7 @@ func newFlood(random *rand.Rand) *flood {
 		coding: []string{"", "", "gzip", "deflate", "br", "zstd"}[random.IntN(6)],
 		first:  []string{"", "data: ", ": ", "id: ", "event: ", "data: [", "\ufeff"}[random.IntN(7)],
 		unit:   units[random.IntN(len(units))],
-		size:   256 << 20,
+		size:   128 << 20,
 	}
 	switch random.IntN(6) {
 	case 0:
